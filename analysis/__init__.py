@@ -1,0 +1,1 @@
+"""Clicks → estimates with honest error bars → pictures."""

@@ -1,0 +1,1 @@
+"""OpenSystem → clicks: propagation under H_eff, jumps, blocks of trajectories."""

@@ -1,0 +1,23 @@
+"""What can go wrong, by name; every message is one line: what, the value, the remedy."""
+
+from __future__ import annotations
+
+
+class TrajectoriesError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InvalidInput(TrajectoriesError, ValueError):
+    """An argument or configuration value that is refused before any work is done."""
+
+
+class RunFolderError(TrajectoriesError):
+    """A run folder that is damaged, foreign, or belongs to another configuration."""
+
+
+class ConvergenceError(TrajectoriesError):
+    """A numerical method that did not reach its tolerance."""
+
+
+class SteadyStateNotUnique(TrajectoriesError):
+    """The Liouvillian has more than one steady state."""

@@ -1,0 +1,185 @@
+"""HilbertSpace: named bosonic modes and two-level atoms, their truncation, their sparse operators."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ..errors import InvalidInput
+from ..results import read_only
+
+# Dense objects of this dimension would not fit any machine that runs a trajectory engine.
+MAX_DIMENSION = 10_000_000
+
+
+def _is_atom(name: str) -> bool:
+    return name.startswith("atom")
+
+
+class HilbertSpace:
+    """Tensor product of named bosonic modes and two-level atoms, truncated.
+
+    Basis states are |n₁, n₂, …; s⟩ with the modes in the order given and the atoms last; the last
+    factor varies fastest. For an atom, index 0 is |g⟩ and index 1 is |e⟩.
+
+    Parameters
+    ----------
+    max_quanta : int, optional
+        Keep only states with Σ n ≤ max_quanta, summed over the modes (atoms are not counted).
+    **levels : int
+        Number of Fock levels of each mode (at least 2). A name that starts with ``atom`` is a
+        two-level atom and takes 2.
+
+    Raises
+    ------
+    InvalidInput
+        No subsystem, a level count that is not an integer ≥ 2, an atom without exactly two levels,
+        a cut-off below 1, or a dimension too large to hold.
+
+    Examples
+    --------
+    >>> space = HilbertSpace(photon=5, phonon=4, magnon=4, atom=2)
+    >>> space.dimension
+    160
+    >>> space.labels[space.index(photon=1, magnon=1, atom="e")]
+    '|1,0,1,e⟩'
+    """
+
+    def __init__(self, max_quanta: int | None = None, **levels: int) -> None:
+        if not levels:
+            raise InvalidInput("the Hilbert space has no subsystem; name at least one, e.g. photon=5")
+        for name, count in levels.items():
+            if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 2:
+                raise InvalidInput(f"levels of {name}={count!r} must be an integer of at least 2")
+            if _is_atom(name) and count != 2:
+                raise InvalidInput(f"levels of {name}={count} must be 2; name a larger system without 'atom'")
+        if max_quanta is not None and (
+            isinstance(max_quanta, bool) or not isinstance(max_quanta, (int, np.integer)) or max_quanta < 1
+        ):
+            raise InvalidInput(f"max_quanta={max_quanta!r} must be an integer of at least 1, or None")
+        ordered = sorted(levels, key=_is_atom)  # stable: modes first, atoms last
+        self.levels = MappingProxyType({name: int(levels[name]) for name in ordered})
+        self.max_quanta = None if max_quanta is None else int(max_quanta)
+        full = float(np.prod([float(n) for n in self.levels.values()]))
+        if full > MAX_DIMENSION:
+            raise InvalidInput(
+                f"levels {dict(self.levels)} give {full:.3g} basis states, more than {MAX_DIMENSION}; lower them"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Subsystem names in basis order, modes first."""
+        return tuple(self.levels)
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Names of the bosonic modes."""
+        return tuple(name for name in self.levels if not _is_atom(name))
+
+    @cached_property
+    def occupations(self) -> NDArray[np.int64]:
+        """Occupation of every subsystem in every basis state, shape (dimension, n_subsystems)."""
+        grids = np.indices(tuple(self.levels.values())).reshape(len(self.levels), -1).T
+        if self.max_quanta is not None:
+            quanta = grids[:, : len(self.modes)].sum(axis=1)
+            grids = grids[quanta <= self.max_quanta]
+        return read_only(grids, np.int64)
+
+    @cached_property
+    def dimension(self) -> int:
+        """Number of basis states kept."""
+        return len(self.occupations)
+
+    @cached_property
+    def _flat_to_index(self) -> NDArray[np.int64]:
+        """Index of each untruncated product state in the kept basis, −1 where it was cut."""
+        table = np.full(int(np.prod(list(self.levels.values()))), -1, dtype=np.int64)
+        table[self._flat(self.occupations)] = np.arange(self.dimension)
+        return table
+
+    def _flat(self, occupations: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.ravel_multi_index(tuple(occupations.T), tuple(self.levels.values()))
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Ket labels such as ``|1,0,1,g⟩``, one a basis state."""
+        atoms = [_is_atom(name) for name in self.names]
+        return tuple(
+            "|" + ",".join("ge"[n] if atom else str(n) for n, atom in zip(row, atoms, strict=True)) + "⟩"
+            for row in self.occupations.tolist()
+        )
+
+    def index(self, **occupations: int | str) -> int:
+        """Return the basis index of a product state; subsystems left out are in their ground state.
+
+        Raises
+        ------
+        InvalidInput
+            An unknown subsystem, or an occupation outside the truncation.
+        """
+        row = dict.fromkeys(self.names, 0)
+        for name, given in occupations.items():
+            self._check_name(name)
+            value = {"g": 0, "e": 1}.get(given, -1) if isinstance(given, str) else int(given)
+            if not 0 <= value < self.levels[name]:
+                raise InvalidInput(f"{name}={given!r} is outside its {self.levels[name]} levels")
+            row[name] = value
+        position = int(self._flat_to_index[self._flat(np.array([list(row.values())]))[0]])
+        if position < 0:
+            raise InvalidInput(f"state {row} exceeds max_quanta={self.max_quanta}")
+        return position
+
+    def ket(self, **occupations: int | str) -> NDArray[np.complex128]:
+        """Return the product basis state as a vector of shape (dimension,); see `index`."""
+        vector = np.zeros(self.dimension, dtype=np.complex128)
+        vector[self.index(**occupations)] = 1.0
+        return vector
+
+    def lower(self, name: str) -> sparse.csr_array:
+        """Return the lowering operator of a subsystem: o|n⟩ = √n |n−1⟩ (σ = |g⟩⟨e| for an atom)."""
+        self._check_name(name)
+        column = self.names.index(name)
+        source = np.flatnonzero(self.occupations[:, column] > 0)
+        lowered = self.occupations[source].copy()
+        amplitude = np.sqrt(lowered[:, column].astype(np.float64))
+        lowered[:, column] -= 1
+        target = self._flat_to_index[self._flat(lowered)]
+        shape = (self.dimension, self.dimension)
+        return sparse.csr_array((amplitude.astype(np.complex128), (target, source)), shape=shape)
+
+    def number(self, name: str) -> sparse.csr_array:
+        """Return the number operator o†o of a subsystem (σ†σ for an atom)."""
+        self._check_name(name)
+        occupation = self.occupations[:, self.names.index(name)].astype(np.complex128)
+        return sparse.csr_array(sparse.diags_array(occupation))
+
+    def identity(self) -> sparse.csr_array:
+        """Return the identity operator."""
+        return sparse.csr_array(sparse.eye_array(self.dimension, dtype=np.complex128))
+
+    def top_levels(self) -> dict[str, NDArray[np.bool_]]:
+        """Return, for each mode, which basis states sit at the edge of the truncation.
+
+        The population found there says how far a truncated result can be trusted. With `max_quanta`
+        the key ``max_quanta`` marks the states that hold the most quanta allowed.
+        """
+        masks = {
+            name: self.occupations[:, self.names.index(name)] == self.levels[name] - 1 for name in self.modes
+        }
+        if self.max_quanta is not None:
+            masks["max_quanta"] = self.occupations[:, : len(self.modes)].sum(axis=1) == self.max_quanta
+        return masks
+
+    def _check_name(self, name: str) -> None:
+        if name not in self.levels:
+            raise InvalidInput(f"no subsystem named {name!r}; there are {', '.join(self.names)}")
+
+    def __repr__(self) -> str:
+        parts = [f"{name}={count}" for name, count in self.levels.items()]
+        if self.max_quanta is not None:
+            parts.insert(0, f"max_quanta={self.max_quanta}")
+        return f"HilbertSpace({', '.join(parts)})"

@@ -1,0 +1,395 @@
+"""The paper's system: a strongly driven atom in a spinning YIG resonator (PRL 133, 043601)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, sparse
+from scipy.constants import speed_of_light
+from scipy.optimize import minimize_scalar
+
+from ..errors import ConvergenceError, InvalidInput
+from .space import HilbertSpace
+from .system import Channel, OpenSystem
+
+DIRECTIONS = ("left", "right")
+PAIRS = ("photon-phonon", "photon-magnon")
+# Which side drives, and which pair is then emitted (paper, Figs. 1 and 3).
+REGIMES = {
+    "blue": {"left": "photon-magnon"},
+    "pink": {"right": "photon-phonon"},
+    "orange": {"left": "photon-phonon", "right": "photon-magnon"},
+}
+# How far from the dressed-state formula the true resonance is searched; couplings shift it by about 0.02.
+SEARCH_HALF_WIDTH = 0.06
+
+
+class AvoidedCrossing(NamedTuple):
+    """Where |000+⟩ and a pair state repel each other, and how strongly."""
+
+    detuning: float
+    gap: float
+
+    @property
+    def effective_coupling(self) -> float:
+        """Effective coupling g_eff = gap/2; the super-Rabi period is 2π/gap."""
+        return 0.5 * self.gap
+
+
+def fizeau_shift(
+    angular_velocity: float,
+    *,
+    direction: str = "left",
+    radius: float = 1.1e-3,
+    index: float = 2.2,
+    wavelength: float = 1.55e-6,
+    dispersion: float = 0.0,
+) -> float:
+    """Return the Sagnac–Fizeau shift of a spinning resonator.
+
+    Δ_F = ± r n ω_a Ω [1 − 1/n² − (λ/n)(dn/dλ)]/c, with ω_a = 2πc/λ, positive when driven from the left.
+
+    Parameters
+    ----------
+    angular_velocity : float
+        Ω in rad/s, not negative.
+    direction : {"left", "right"}
+        Side from which the resonator is driven.
+    radius : float
+        Resonator radius r in metres. The paper gives none: 1.1 mm is assumed, the size of the
+        resonator spun by Maayani et al., Nature 558, 569 (2018).
+    index : float
+        Refractive index n. The paper gives none: 2.2 is assumed, YIG in the telecom band
+        (Haigh et al., Phys. Rev. A 92, 063845 (2015)).
+    wavelength : float
+        Vacuum wavelength λ in metres. The paper gives none: 1550 nm is assumed, as in the YIG
+        resonators of Zhang et al., Phys. Rev. Lett. 117, 123605 (2016).
+    dispersion : float
+        dn/dλ in 1/m; 0 is assumed, the paper calls the term small.
+
+    Returns
+    -------
+    float
+        Δ_F in rad/s.
+
+    Raises
+    ------
+    InvalidInput
+        A negative or non-finite length, index or angular velocity, or an unknown direction.
+    """
+    _check_direction(direction)
+    for name, value in (("radius", radius), ("index", index), ("wavelength", wavelength)):
+        if not np.isfinite(value) or value <= 0:
+            raise InvalidInput(f"{name}={value} must be positive and finite")
+    if not np.isfinite(angular_velocity) or angular_velocity < 0:
+        raise InvalidInput(f"angular_velocity={angular_velocity} must not be negative; set direction instead")
+    if not np.isfinite(dispersion):
+        raise InvalidInput(f"dispersion={dispersion} must be finite")
+    omega = 2.0 * np.pi * speed_of_light / wavelength
+    bracket = 1.0 - 1.0 / index**2 - wavelength / index * dispersion
+    sign = 1.0 if direction == "left" else -1.0
+    return float(sign * radius * index * omega * angular_velocity * bracket / speed_of_light)
+
+
+@dataclass(frozen=True)
+class SpinningResonator:
+    """Photon, phonon and magnon modes and a strongly driven atom in a spinning resonator.
+
+    H = (Δ_ad + Δ_F) a†a + ω_b b†b + ω_m m†m + Δ_σd σ†σ + λ_ab (a†+a)(b†+b) + λ_am (a†+a)(m†+m)
+    + λ_aσ (aσ† + a†σ) + ξ (σ†+σ), with Δ_σd = Δ_σa + Δ_ad. All frequencies are in units of ω_b, so ω_b = 1.
+
+    The printed Eq. (1) of the paper has Δ_σa in front of σ†σ. Its dressed energies, its resonance
+    conditions and its numbers hold for Δ_σd, which is the frame of the pump, and that is used here.
+
+    Parameters
+    ----------
+    direction : {"left", "right"}
+        Side from which the resonator is driven: Δ_F = +|Δ_F| from the left, −|Δ_F| from the right.
+    detuning : float
+        Δ_ad, photon minus pump frequency. The default is the blue resonance.
+    kappa : float or tuple of three floats
+        Decay rate κ of photon, phonon and magnon (one for all, or one each).
+    gamma : float
+        Decay rate γ of the atom.
+    drive : float
+        ξ, drive of the atom.
+    atom_detuning : float
+        Δ_σa, atom minus photon frequency.
+    magnon_frequency : float
+        ω_m.
+    fizeau : float
+        |Δ_F|, not negative; the direction gives its sign.
+    atom_coupling : float
+        λ_aσ.
+    phonon_coupling, magnon_coupling : float
+        λ_ab and λ_am.
+    thermal : tuple of three floats
+        Mean thermal occupations of the photon, phonon and magnon baths. Where one is positive, emission
+        becomes √(κ(n+1)) o and a channel ``"… absorption"`` with √(κn) o† is added.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown direction, a negative rate or occupation, or a value that is not finite.
+
+    Examples
+    --------
+    >>> resonator = SpinningResonator(direction="left", detuning=1.3406)
+    >>> resonator.system(levels=(5, 4, 4)).channel_names
+    ('photon', 'phonon', 'magnon', 'atom')
+    """
+
+    direction: str = "left"
+    detuning: float = 1.3406
+    kappa: float | tuple[float, float, float] = 0.005
+    gamma: float = 0.001
+    drive: float = 0.8
+    atom_detuning: float = -3.1
+    magnon_frequency: float = 1.05
+    fizeau: float = 0.025
+    atom_coupling: float = 0.3
+    phonon_coupling: float = 0.022
+    magnon_coupling: float = 0.022
+    thermal: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        _check_direction(self.direction)
+        kappa = self.kappa if isinstance(self.kappa, (tuple, list)) else (self.kappa,)
+        if len(kappa) not in (1, 3):
+            raise InvalidInput(f"kappa={self.kappa!r} must be one rate, or three for photon, phonon and magnon")
+        if not isinstance(self.thermal, (tuple, list)) or len(self.thermal) != 3:
+            raise InvalidInput(f"thermal={self.thermal!r} must be three occupations, photon, phonon and magnon")
+        numbers = {name: getattr(self, name) for name in self._scalars()}
+        numbers |= {f"kappa[{i}]": rate for i, rate in enumerate(kappa)}
+        numbers |= {f"thermal[{i}]": n for i, n in enumerate(self.thermal)}
+        for name, value in numbers.items():
+            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+                raise InvalidInput(f"{name}={value!r} must be a finite number")
+            if value < 0 and name.startswith(("kappa", "gamma", "fizeau", "thermal")):
+                raise InvalidInput(f"{name}={value} must not be negative")
+        object.__setattr__(self, "kappa", tuple(kappa) if len(kappa) == 3 else kappa[0])
+        object.__setattr__(self, "thermal", tuple(self.thermal))
+
+    @staticmethod
+    def _scalars() -> tuple[str, ...]:
+        names = tuple(field.name for field in fields(SpinningResonator))
+        return tuple(name for name in names if name not in ("direction", "kappa", "thermal"))
+
+    @classmethod
+    def regime(
+        cls, name: str, direction: str | None = None, levels: tuple[int, int, int] = (5, 4, 4), **parameters: Any
+    ) -> SpinningResonator:
+        """Return the resonator tuned to one of the paper's regimes, its resonance located numerically.
+
+        Parameters
+        ----------
+        name : {"blue", "pink", "orange"}
+            Colour of the regime in the paper's Fig. 1.
+        direction : {"left", "right"}, optional
+            Drive direction; by default the one that emits pairs. The orange regime emits in both
+            directions and needs it. In the other direction the same Δ_ad is kept.
+        levels : tuple of int
+            Truncation at which the resonance is located.
+        **parameters
+            Other parameters of `SpinningResonator`.
+
+        Raises
+        ------
+        InvalidInput
+            An unknown regime, or the orange one without a direction.
+        """
+        if name not in REGIMES:
+            raise InvalidInput(f"no regime named {name!r}; there are {', '.join(REGIMES)}")
+        emitting = REGIMES[name]
+        if direction is None:
+            if len(emitting) > 1:
+                raise InvalidInput(f"the {name} regime emits in both directions; give direction='left' or 'right'")
+            direction = next(iter(emitting))
+        _check_direction(direction)
+        tuned_for = direction if direction in emitting else next(iter(emitting))
+        tuned = cls(direction=tuned_for, **parameters)
+        detuning = tuned.resonance(emitting[tuned_for], levels=levels)
+        return replace(tuned, direction=direction, detuning=detuning)
+
+    @property
+    def signed_fizeau(self) -> float:
+        """Δ_F, positive when driven from the left."""
+        return self.fizeau if self.direction == "left" else -self.fizeau
+
+    @property
+    def pump_atom_detuning(self) -> float:
+        """Δ_σd = Δ_σa + Δ_ad, atom minus pump frequency."""
+        return self.atom_detuning + self.detuning
+
+    @property
+    def kappas(self) -> tuple[float, float, float]:
+        """Decay rates of photon, phonon and magnon."""
+        if isinstance(self.kappa, tuple):
+            return self.kappa
+        return (self.kappa,) * 3
+
+    def dressed_energies(self) -> tuple[float, float]:
+        """Return (E₊, E₋) = Δ_σd/2 ± √(Δ_σd² + 4ξ²)/2, the energies of the driven atom."""
+        half = 0.5 * self.pump_atom_detuning
+        splitting = 0.5 * np.hypot(self.pump_atom_detuning, 2.0 * self.drive)
+        return float(half + splitting), float(half - splitting)
+
+    def dressed_states(self) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+        """Return (|+⟩, |−⟩) as vectors over (|g⟩, |e⟩): eigenvectors of Δ_σd σ†σ + ξ(σ† + σ)."""
+        atom = np.array([[0.0, self.drive], [self.drive, self.pump_atom_detuning]])
+        _, vectors = np.linalg.eigh(atom)
+        lower, upper = (v * np.sign(v[0] if v[0] != 0 else 1.0) for v in vectors.T)
+        return upper.astype(np.complex128), lower.astype(np.complex128)
+
+    def dressed_ket(
+        self, space: HilbertSpace, photon: int, phonon: int, magnon: int, sign: str
+    ) -> NDArray[np.complex128]:
+        """Return |photon, phonon, magnon, ±⟩ as a vector over `space`; `sign` is ``"+"`` or ``"-"``.
+
+        Raises
+        ------
+        InvalidInput
+            A sign other than + or −, or occupations outside the truncation.
+        """
+        if sign not in ("+", "-", "−"):
+            raise InvalidInput(f"sign={sign!r} must be '+' or '-'")
+        ground, excited = self.dressed_states()[0 if sign == "+" else 1]
+        quanta = {"photon": photon, "phonon": phonon, "magnon": magnon}
+        return ground * space.ket(**quanta, atom="g") + excited * space.ket(**quanta, atom="e")
+
+    def hamiltonian(self, space: HilbertSpace) -> sparse.csr_array:
+        """Return H on `space`, which has subsystems photon, phonon, magnon and atom."""
+        a, b, m, s = (space.lower(name) for name in ("photon", "phonon", "magnon", "atom"))
+        free = (
+            (self.detuning + self.signed_fizeau) * space.number("photon")
+            + space.number("phonon")
+            + self.magnon_frequency * space.number("magnon")
+            + self.pump_atom_detuning * space.number("atom")
+        )
+        # Each product has its lowering operators to the right, so that a cut-off of the total excitation
+        # truncates a term and its conjugate alike and H stays Hermitian.
+        raising = (
+            self.phonon_coupling * (a.conj().T @ b + (a @ b).conj().T)
+            + self.magnon_coupling * (a.conj().T @ m + (a @ m).conj().T)
+            + self.atom_coupling * (s.conj().T @ a)
+            + self.drive * s.conj().T
+        )
+        return sparse.csr_array(free + raising + raising.conj().T)
+
+    def system(self, levels: tuple[int, int, int] = (5, 4, 4), max_quanta: int | None = None) -> OpenSystem:
+        """Return the open system at a truncation.
+
+        Parameters
+        ----------
+        levels : tuple of int
+            Fock levels of photon, phonon and magnon.
+        max_quanta : int, optional
+            Cut-off of the total number of quanta; see `HilbertSpace`.
+
+        Returns
+        -------
+        OpenSystem
+            With channels photon, phonon, magnon, atom, and an absorption channel for each warm bath.
+
+        Raises
+        ------
+        InvalidInput
+            Level counts that are not three integers of at least 2.
+        """
+        space = self._space(levels, max_quanta)
+        channels = []
+        for name, rate, occupation in zip(space.modes, self.kappas, self.thermal, strict=True):
+            channels.append(Channel(name, np.sqrt(rate * (occupation + 1.0)) * space.lower(name)))
+            if occupation > 0:
+                raising = np.sqrt(rate * occupation) * space.lower(name).conj().T
+                channels.append(Channel(f"{name} absorption", sparse.csr_array(raising)))
+        channels.append(Channel("atom", np.sqrt(self.gamma) * space.lower("atom")))
+        return OpenSystem(self.hamiltonian(space), tuple(channels), space, self.provenance())
+
+    def provenance(self) -> dict[str, Any]:
+        """Return the parameters as plain numbers and strings, for records and JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"model": "SpinningResonator"} | {
+            name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+        }
+
+    def resonance(self, pair: str, levels: tuple[int, int, int] = (4, 4, 4)) -> float:
+        """Return the Δ_ad at which |000+⟩ and the pair state repel least; see `avoided_crossing`."""
+        return self.avoided_crossing(pair, levels).detuning
+
+    def avoided_crossing(self, pair: str, levels: tuple[int, int, int] = (4, 4, 4)) -> AvoidedCrossing:
+        """Locate the avoided crossing of |000+⟩ and a pair state in the closed system.
+
+        The search starts from (Δ_ad + Δ_F) + ω_o = √(Δ_σd² + 4ξ²), which the couplings shift by about
+        0.02, and minimises the gap between the two eigenstates of H that carry the two states.
+
+        Parameters
+        ----------
+        pair : {"photon-phonon", "photon-magnon"}
+            Pair state |110−⟩ or |101−⟩.
+        levels : tuple of int
+            Truncation.
+
+        Returns
+        -------
+        AvoidedCrossing
+            Δ_ad and the gap, which is twice the effective coupling.
+
+        Raises
+        ------
+        InvalidInput
+            An unknown pair.
+        ConvergenceError
+            No crossing near the formula's value for these parameters.
+        """
+        if pair not in PAIRS:
+            raise InvalidInput(f"pair={pair!r} must be one of {', '.join(PAIRS)}")
+        space = self._space(levels, None)
+        start = self._bare_resonance(pair)
+
+        def gap(detuning: float) -> float:
+            return replace(self, detuning=float(detuning))._gap(pair, space)
+
+        grid = start + np.linspace(-SEARCH_HALF_WIDTH, SEARCH_HALF_WIDTH, 49)
+        best = int(np.argmin([gap(x) for x in grid]))
+        if best in (0, len(grid) - 1):
+            raise ConvergenceError(
+                f"no {pair} resonance within {SEARCH_HALF_WIDTH} of Δ_ad={start:.4f}; check the parameters"
+            )
+        found = minimize_scalar(
+            gap, bounds=(grid[best - 1], grid[best + 1]), method="bounded", options={"xatol": 1e-8}
+        )
+        return AvoidedCrossing(float(found.x), float(found.fun))
+
+    def _bare_resonance(self, pair: str) -> float:
+        """Solve Δ + Δ_F + ω_o = √((Δ_σa + Δ)² + 4ξ²) for Δ; squaring makes it linear."""
+        offset = self.signed_fizeau + (1.0 if pair == "photon-phonon" else self.magnon_frequency)
+        if offset == self.atom_detuning:
+            raise ConvergenceError(f"no {pair} resonance: Δ_σa={self.atom_detuning} equals Δ_F + ω_o")
+        numerator = self.atom_detuning**2 + 4.0 * self.drive**2 - offset**2
+        return numerator / (2.0 * (offset - self.atom_detuning))
+
+    def _gap(self, pair: str, space: HilbertSpace) -> float:
+        """Distance of the two eigenvalues whose eigenvectors carry |000+⟩ and the pair state."""
+        phonon, magnon = (1, 0) if pair == "photon-phonon" else (0, 1)
+        kets = np.array([self.dressed_ket(space, 0, 0, 0, "+"), self.dressed_ket(space, 1, phonon, magnon, "-")])
+        energies, vectors = linalg.eigh(self.hamiltonian(space).toarray())
+        weight = (np.abs(kets.conj() @ vectors) ** 2).sum(axis=0)
+        first, second = np.argsort(weight)[-2:]
+        return float(abs(energies[first] - energies[second]))
+
+    @staticmethod
+    def _space(levels: tuple[int, int, int], max_quanta: int | None) -> HilbertSpace:
+        try:
+            photon, phonon, magnon = levels
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"levels={levels!r} must be three integers: photon, phonon, magnon") from error
+        return HilbertSpace(max_quanta=max_quanta, photon=photon, phonon=phonon, magnon=magnon, atom=2)
+
+
+def _check_direction(direction: str) -> None:
+    if direction not in DIRECTIONS:
+        raise InvalidInput(f"direction={direction!r} must be 'left' or 'right'")

@@ -1,0 +1,166 @@
+"""Channel and OpenSystem: any Hamiltonian, any number of jump operators, checked once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ..errors import InvalidInput
+from .space import HilbertSpace
+
+# H is taken for Hermitian when ‖H − H†‖_max is below this fraction of ‖H‖_max.
+HERMITICITY = 1e-12
+
+
+def as_operator(operator: Any, what: str) -> sparse.csr_array:
+    """Return `operator` (NumPy or SciPy sparse) as a canonical complex CSR array, finite and square.
+
+    Raises
+    ------
+    InvalidInput
+        Not a square matrix of numbers, or not finite.
+    """
+    try:
+        matrix = sparse.csr_array(operator, dtype=np.complex128, copy=True)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{what} must be a square matrix of numbers, but is {type(operator).__name__}") from error
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 1:
+        raise InvalidInput(f"{what} must be a square matrix, but has shape {matrix.shape}")
+    matrix.sum_duplicates()
+    if not np.isfinite(matrix.data).all():
+        bad = matrix.data[~np.isfinite(matrix.data)][0]
+        raise InvalidInput(f"{what} contains {bad}; give finite numbers only")
+    matrix.eliminate_zeros()
+    for array in (matrix.data, matrix.indices, matrix.indptr):
+        array.flags.writeable = False
+    return matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """A decay channel whose every jump is a click.
+
+    Parameters
+    ----------
+    name : str
+        The channel's name, e.g. ``"photon"``.
+    operator : array or sparse array of shape (N, N)
+        The jump (collapse) operator c, its rate included: c = √κ a.
+    """
+
+    name: str
+    operator: sparse.csr_array
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise InvalidInput(f"channel name {self.name!r} must be a non-empty string")
+        object.__setattr__(self, "operator", as_operator(self.operator, f"jump operator of channel {self.name!r}"))
+
+
+@dataclass(frozen=True, eq=False)
+class OpenSystem:
+    """A Hamiltonian and its click channels: dρ/dt = −i[H, ρ] + Σ_k D[c_k]ρ.
+
+    Parameters
+    ----------
+    hamiltonian : array or sparse array of shape (N, N)
+        H with ħ = 1.
+    channels : sequence of Channel
+        At least one; names are unique.
+    space : HilbertSpace, optional
+        What the basis states mean; needed for labels and for the truncation check.
+    parameters : dict, optional
+        How the system was made, for the provenance of records.
+
+    Raises
+    ------
+    InvalidInput
+        A non-Hermitian or non-finite H, no channel, a name used twice, dimensions that differ.
+    """
+
+    hamiltonian: sparse.csr_array
+    channels: tuple[Channel, ...]
+    space: HilbertSpace | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        matrix = as_operator(self.hamiltonian, "Hamiltonian")
+        scale = float(np.max(np.abs(matrix.data), initial=0.0))
+        skew = sparse.csr_array(matrix - matrix.conj().T)
+        worst = float(np.max(np.abs(skew.data), initial=0.0))
+        if worst > HERMITICITY * scale:
+            raise InvalidInput(f"Hamiltonian is not Hermitian: max|H − H†| = {worst:.3g}; check its terms")
+        object.__setattr__(self, "hamiltonian", matrix)
+        object.__setattr__(self, "channels", _checked_channels(self.channels, matrix.shape[0]))
+        if self.space is not None and self.space.dimension != matrix.shape[0]:
+            raise InvalidInput(
+                f"Hamiltonian has dimension {matrix.shape[0]} but the space has {self.space.dimension}; use one"
+            )
+        object.__setattr__(self, "parameters", dict(self.parameters))
+
+    @property
+    def dimension(self) -> int:
+        """Dimension N of the Hilbert space."""
+        return int(self.hamiltonian.shape[0])
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Channel names in order; clicks are recorded as positions in this tuple."""
+        return tuple(channel.name for channel in self.channels)
+
+    def channel(self, name: str) -> Channel:
+        """Return the channel called `name`; raise `InvalidInput` if there is none."""
+        for candidate in self.channels:
+            if candidate.name == name:
+                return candidate
+        raise InvalidInput(f"no channel named {name!r}; there are {', '.join(self.channel_names)}")
+
+    @cached_property
+    def decay(self) -> sparse.csr_array:
+        """Σ_k c_k†c_k, the operator of the total click rate."""
+        zero = sparse.csr_array((self.dimension, self.dimension), dtype=np.complex128)
+        return sum((sparse.csr_array(c.operator.conj().T @ c.operator) for c in self.channels), start=zero)
+
+    @cached_property
+    def H_eff(self) -> sparse.csr_array:
+        """Effective Hamiltonian H − (i/2) Σ_k c_k†c_k, which drives a trajectory between clicks."""
+        return sparse.csr_array(self.hamiltonian - 0.5j * self.decay)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of H, the channel names and their operators: the identity of the physics."""
+        state = hashlib.sha256()
+        for name, matrix in [("", self.hamiltonian), *((c.name, c.operator) for c in self.channels)]:
+            state.update(f"{name}\0{matrix.shape[0]}\0{matrix.nnz}\0".encode())
+            state.update(matrix.indptr.astype("<i8").tobytes())
+            state.update(matrix.indices.astype("<i8").tobytes())
+            state.update(matrix.data.astype("<c16").tobytes())
+        return state.hexdigest()
+
+    def __repr__(self) -> str:
+        return f"OpenSystem(dimension={self.dimension}, channels={list(self.channel_names)})"
+
+
+def _checked_channels(channels: Sequence[Channel], dimension: int) -> tuple[Channel, ...]:
+    chosen = tuple(channels)
+    if not chosen:
+        raise InvalidInput("the system has no channel; without one nothing ever clicks, so add at least one")
+    seen: set[str] = set()
+    for channel in chosen:
+        if not isinstance(channel, Channel):
+            raise InvalidInput(f"channels must be Channel objects, but one is {type(channel).__name__}")
+        if channel.name in seen:
+            raise InvalidInput(f"channel name {channel.name!r} is used twice; give each channel its own")
+        seen.add(channel.name)
+        if channel.operator.shape[0] != dimension:
+            raise InvalidInput(
+                f"jump operator of channel {channel.name!r} has dimension {channel.operator.shape[0]} "
+                f"but the Hamiltonian has {dimension}; use one truncation for both"
+            )
+    return chosen

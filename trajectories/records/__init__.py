@@ -1,0 +1,6 @@
+"""What the detectors saw: click records and the run folders that hold them."""
+
+from .clicks import ClickRecord
+from .run import Run, load
+
+__all__ = ["ClickRecord", "Run", "load"]

@@ -1,0 +1,256 @@
+"""ClickRecord: what the detectors saw, as sorted columns, with every trajectory's observation window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import InvalidInput
+from ..results import Expectation, read_only
+
+MAX_CHANNELS = 32767  # channel numbers are stored as int16
+
+
+@dataclass(frozen=True, eq=False)
+class ClickRecord:
+    """Clicks of independent trajectories, sorted by trajectory, then time.
+
+    Make one with `from_arrays`, `trajectories.simulate` or `trajectories.load`.
+
+    Attributes
+    ----------
+    trajectory : ndarray of int64, shape (n_clicks,)
+        Row of `start` and `stop` that each click belongs to.
+    time : ndarray of float64, shape (n_clicks,)
+        Click times in 1/ω_b.
+    channel : ndarray of int16, shape (n_clicks,)
+        Position of the clicking channel in `channel_names`.
+    channel_names : tuple of str
+        Every channel that was watched, clicks or not.
+    start, stop : ndarray of float64, shape (n_trajectories,)
+        Observation window of each trajectory; trajectories without clicks count too.
+    provenance : dict
+        Where the record comes from: model, seed, tolerances, truncation, versions.
+    expectations : dict of str to Expectation
+        Sampled expectation values, if any were asked for.
+    """
+
+    trajectory: NDArray[np.int64]
+    time: NDArray[np.float64]
+    channel: NDArray[np.int16]
+    channel_names: tuple[str, ...]
+    start: NDArray[np.float64]
+    stop: NDArray[np.float64]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    expectations: Mapping[str, Expectation] = field(default_factory=dict)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        trajectory: ArrayLike,
+        time: ArrayLike,
+        channel: ArrayLike,
+        *,
+        channel_names: Sequence[str],
+        start: ArrayLike,
+        stop: ArrayLike,
+        provenance: Mapping[str, Any] | None = None,
+        expectations: Mapping[str, Expectation] | None = None,
+    ) -> ClickRecord:
+        """Build a record from columns, after checking them.
+
+        Parameters
+        ----------
+        trajectory, channel : array_like of int, shape (n_clicks,)
+            Row of the observation window, and position in `channel_names`, of each click.
+        time : array_like of float, shape (n_clicks,)
+            Click times, ascending within each trajectory.
+        channel_names : sequence of str
+            All channels that were watched.
+        start, stop : float or array_like of shape (n_trajectories,)
+            Observation windows; two scalars mean one trajectory.
+        provenance, expectations : mapping, optional
+            Kept with the record.
+
+        Raises
+        ------
+        InvalidInput
+            Columns of unequal length, clicks out of order or outside their window, unknown trajectory or
+            channel numbers, empty windows, NaN, or channel names that repeat.
+        """
+        names = tuple(channel_names)
+        if not names or len(set(names)) != len(names) or not all(isinstance(n, str) and n for n in names):
+            raise InvalidInput(f"channel_names={names!r} must be distinct non-empty strings, at least one")
+        if len(names) > MAX_CHANNELS:
+            raise InvalidInput(f"{len(names)} channels are more than the {MAX_CHANNELS} a record can hold")
+        first = np.atleast_1d(_numbers(start, "start"))
+        last = np.atleast_1d(_numbers(stop, "stop"))
+        if first.shape != last.shape or first.ndim != 1:
+            raise InvalidInput(f"start has shape {first.shape} and stop {last.shape}; give one each a trajectory")
+        if not (first < last).all():
+            worst = int(np.argmin(last - first))
+            raise InvalidInput(
+                f"window of trajectory {worst} is [{first[worst]:g}, {last[worst]:g}]; stop must exceed start"
+            )
+        row = _integers(trajectory, "trajectory", len(first))
+        when = _numbers(time, "time")
+        which = _integers(channel, "channel", len(names))
+        if not row.shape == when.shape == which.shape or when.ndim != 1:
+            raise InvalidInput(
+                f"trajectory, time and channel have shapes {row.shape}, {when.shape}, {which.shape}; must be equal"
+            )
+        step = np.diff(row)
+        unsorted = np.flatnonzero((step < 0) | ((step == 0) & (np.diff(when) < 0)))
+        if len(unsorted):
+            raise InvalidInput(
+                f"click {int(unsorted[0]) + 1} is out of order; sort by trajectory, then time (np.lexsort)"
+            )
+        outside = np.flatnonzero((when < first[row]) | (when > last[row]))
+        if len(outside):
+            i = int(outside[0])
+            raise InvalidInput(
+                f"click {i} at time {when[i]:g} is outside the window [{first[row[i]]:g}, {last[row[i]]:g}] "
+                f"of trajectory {row[i]}; widen start and stop"
+            )
+        return cls(
+            trajectory=read_only(row, np.int64),
+            time=read_only(when, np.float64),
+            channel=read_only(which, np.int16),
+            channel_names=names,
+            start=read_only(first, np.float64),
+            stop=read_only(last, np.float64),
+            provenance=dict(provenance or {}),
+            expectations=dict(expectations or {}),
+        )
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def n_trajectories(self) -> int:
+        """Number of trajectories observed."""
+        return len(self.start)
+
+    @property
+    def total_time(self) -> float:
+        """Observed time summed over trajectories, Σ_r (stop_r − start_r)."""
+        return float((self.stop - self.start).sum())
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """Slice bounds: trajectory r owns clicks ``offsets[r]:offsets[r + 1]``."""
+        return read_only(np.searchsorted(self.trajectory, np.arange(self.n_trajectories + 1)), np.int64)
+
+    def channel_number(self, name: str) -> int:
+        """Return the position of a channel in `channel_names`; raise `InvalidInput` if there is none."""
+        if name not in self.channel_names:
+            raise InvalidInput(f"no channel named {name!r}; the record has {', '.join(self.channel_names)}")
+        return self.channel_names.index(name)
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return the number of clicks of every trajectory and channel, shape (n_trajectories, n_channels)."""
+        size = len(self.channel_names)
+        flat = np.bincount(self.trajectory * size + self.channel, minlength=self.n_trajectories * size)
+        return flat.reshape(self.n_trajectories, size).astype(np.int64)
+
+    def select(self, *names: str) -> ClickRecord:
+        """Return the record that detectors on only these channels would have made, in this channel order.
+
+        Raises
+        ------
+        InvalidInput
+            No name, an unknown name, or a name given twice.
+        """
+        if not names or len(set(names)) != len(names):
+            raise InvalidInput(f"select{names!r} needs distinct channel names, at least one")
+        numbers = np.full(len(self.channel_names), -1, dtype=np.int16)
+        for position, name in enumerate(names):
+            numbers[self.channel_number(name)] = position
+        chosen = numbers[self.channel]
+        kept = chosen >= 0
+        return self._with_clicks(kept, channel=read_only(chosen[kept], np.int16), channel_names=tuple(names))
+
+    def after(self, time: float) -> ClickRecord:
+        """Return the record with every window starting no earlier than `time`, e.g. to drop a transient.
+
+        Raises
+        ------
+        InvalidInput
+            `time` is not finite, or would leave some trajectory no window.
+        """
+        if not np.isfinite(time) or not (self.stop > time).all():
+            raise InvalidInput(f"after({time!r}) leaves no window where stop={self.stop.min():g}; take it earlier")
+        return self._with_clicks(self.time >= time, start=read_only(np.maximum(self.start, time)))
+
+    def _with_clicks(self, kept: NDArray[np.bool_], **changes: Any) -> ClickRecord:
+        columns = {
+            "trajectory": read_only(self.trajectory[kept]),
+            "time": read_only(self.time[kept]),
+            "channel": read_only(self.channel[kept]),
+        }
+        return replace(self, **(columns | changes))
+
+    @staticmethod
+    def concatenate(records: Sequence[ClickRecord]) -> ClickRecord:
+        """Join records of the same channels into one; trajectories are numbered on.
+
+        The provenance of the first record is kept; sampled expectation values are dropped, because their
+        averages belong to each record alone.
+
+        Raises
+        ------
+        InvalidInput
+            No record, or records whose channels differ.
+        """
+        parts = list(records)
+        if not parts:
+            raise InvalidInput("concatenate needs at least one record")
+        for part in parts:
+            if part.channel_names != parts[0].channel_names:
+                raise InvalidInput(
+                    f"records watch different channels, {parts[0].channel_names} and {part.channel_names}; "
+                    "select the same ones first"
+                )
+        shifts = np.cumsum([0] + [part.n_trajectories for part in parts[:-1]])
+        return ClickRecord(
+            trajectory=read_only(np.concatenate([p.trajectory + s for p, s in zip(parts, shifts, strict=True)])),
+            time=read_only(np.concatenate([part.time for part in parts])),
+            channel=read_only(np.concatenate([part.channel for part in parts])),
+            channel_names=parts[0].channel_names,
+            start=read_only(np.concatenate([part.start for part in parts])),
+            stop=read_only(np.concatenate([part.stop for part in parts])),
+            provenance=dict(parts[0].provenance),
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"ClickRecord({len(self)} clicks, {self.n_trajectories} trajectories, "
+            f"channels={list(self.channel_names)}, total_time={self.total_time:g})"
+        )
+
+
+def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{what} must be numbers") from error
+    if not np.isfinite(array).all():
+        raise InvalidInput(f"{what} contains {array[~np.isfinite(array)].flat[0]}; give finite numbers only")
+    return array
+
+
+def _integers(values: ArrayLike, what: str, limit: int) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.size == 0:
+        return np.zeros(array.shape, dtype=np.int64)
+    if array.dtype.kind not in "iu":
+        raise InvalidInput(f"{what} must be integers, but is {array.dtype}")
+    if array.min() < 0 or array.max() >= limit:
+        bad = array.min() if array.min() < 0 else array.max()
+        raise InvalidInput(f"{what} contains {bad}; must lie in 0 … {limit - 1}")
+    return array.astype(np.int64)

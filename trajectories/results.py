@@ -1,0 +1,154 @@
+"""Values that carry their uncertainty; clicks and the exact solver return the same types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+
+def read_only(values: ArrayLike, dtype: Any = None) -> NDArray[Any]:
+    """Return a private, contiguous, read-only copy of `values`."""
+    array = np.array(values, dtype=dtype, order="C")
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number and its uncertainty.
+
+    Attributes
+    ----------
+    value : float
+        The estimate; NaN when the data cannot give one.
+    standard_error : float
+        One standard error; 0 for an exact value, NaN when it cannot be estimated.
+    n : int
+        How many events (clicks, pairs, bundles) stand behind it; 0 for an exact value.
+    method : str
+        How value and error were obtained.
+    """
+
+    value: float
+    standard_error: float = 0.0
+    n: int = 0
+    method: str = "exact"
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the normal confidence interval value ± z·standard_error at `level`."""
+        half = float(ndtri(0.5 * (1.0 + level))) * self.standard_error
+        return self.value - half, self.value + half
+
+    def deviation(self, exact: Estimate | float) -> float:
+        """Return (value − exact)/σ, with σ² the sum of both squared standard errors."""
+        other = exact if isinstance(exact, Estimate) else Estimate(float(exact))
+        sigma = float(np.hypot(self.standard_error, other.standard_error))
+        difference = self.value - other.value
+        if sigma == 0.0:
+            return 0.0 if difference == 0.0 else float(np.copysign(np.inf, difference))
+        return difference / sigma
+
+    def __str__(self) -> str:
+        if self.standard_error == 0.0:
+            return f"{self.value:.6g}"
+        if not np.isfinite(self.standard_error):
+            return f"{self.value:.4g} ± ?"
+        return f"{self.value:.4g} ± {self.standard_error:.2g}"
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A second-order correlation, averaged over lag bins.
+
+    Attributes
+    ----------
+    first, second : str
+        Channel names; a positive lag means that `second` clicked after `first`.
+    edges : ndarray of shape (n_bins + 1,)
+        Lag bin edges in 1/ω_b; negative lags mean that `second` clicked first.
+    value, standard_error : ndarray of shape (n_bins,)
+        g² of each bin and its standard error (0 when exact, NaN when not estimable).
+    counts : ndarray of shape (n_bins,)
+        Pairs counted in each bin (0 when exact).
+    method : str
+        How it was obtained.
+    """
+
+    first: str
+    second: str
+    edges: NDArray[np.float64]
+    value: NDArray[np.float64]
+    standard_error: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    method: str = "exact"
+
+    def __post_init__(self) -> None:
+        for name, dtype in (
+            ("edges", np.float64), ("value", np.float64), ("standard_error", np.float64), ("counts", np.int64)
+        ):
+            object.__setattr__(self, name, read_only(getattr(self, name), dtype))
+
+    @property
+    def tau(self) -> NDArray[np.float64]:
+        """Bin centres, shape (n_bins,)."""
+        return 0.5 * (self.edges[1:] + self.edges[:-1])
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """A density over bins with the uncertainty of each bin.
+
+    Attributes
+    ----------
+    edges : ndarray of shape (n_bins + 1,)
+        Bin edges.
+    value, standard_error : ndarray of shape (n_bins,)
+        The density in each bin (its unit is stated by `method`) and its standard error.
+    counts : ndarray of shape (n_bins,)
+        Events in each bin (0 when exact).
+    method : str
+        What is counted, per what, and how the error was obtained.
+    """
+
+    edges: NDArray[np.float64]
+    value: NDArray[np.float64]
+    standard_error: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    method: str = "exact"
+
+    def __post_init__(self) -> None:
+        for name, dtype in (
+            ("edges", np.float64), ("value", np.float64), ("standard_error", np.float64), ("counts", np.int64)
+        ):
+            object.__setattr__(self, name, read_only(getattr(self, name), dtype))
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """An expectation value against time.
+
+    Attributes
+    ----------
+    times : ndarray of shape (n_times,)
+        Sample times in 1/ω_b.
+    value, standard_error : ndarray of shape (n_times,)
+        ⟨O⟩(t), the ensemble mean over trajectories with its standard error (0 when exact).
+    n : int
+        Number of trajectories averaged (0 when exact).
+    method : str
+        How it was obtained.
+    """
+
+    times: NDArray[np.float64]
+    value: NDArray[np.float64]
+    standard_error: NDArray[np.float64]
+    n: int = 0
+    method: str = "exact"
+
+    def __post_init__(self) -> None:
+        for name in ("times", "value", "standard_error"):
+            object.__setattr__(self, name, read_only(getattr(self, name), np.float64))
