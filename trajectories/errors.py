@@ -21,3 +21,7 @@ class ConvergenceError(TrajectoriesError):
 
 class SteadyStateNotUnique(TrajectoriesError):
     """The Liouvillian has more than one steady state."""
+
+
+class TruncationWarning(UserWarning):
+    """A mode whose top level holds too much population for its truncation to be trusted."""

@@ -88,7 +88,10 @@ class Correlation:
 
     def __post_init__(self) -> None:
         for name, dtype in (
-            ("edges", np.float64), ("value", np.float64), ("standard_error", np.float64), ("counts", np.int64)
+            ("edges", np.float64),
+            ("value", np.float64),
+            ("standard_error", np.float64),
+            ("counts", np.int64),
         ):
             object.__setattr__(self, name, read_only(getattr(self, name), dtype))
 
@@ -122,7 +125,10 @@ class Histogram:
 
     def __post_init__(self) -> None:
         for name, dtype in (
-            ("edges", np.float64), ("value", np.float64), ("standard_error", np.float64), ("counts", np.int64)
+            ("edges", np.float64),
+            ("value", np.float64),
+            ("standard_error", np.float64),
+            ("counts", np.int64),
         ):
             object.__setattr__(self, name, read_only(getattr(self, name), dtype))
 

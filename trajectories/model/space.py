@@ -167,9 +167,7 @@ class HilbertSpace:
         The population found there says how far a truncated result can be trusted. With `max_quanta`
         the key ``max_quanta`` marks the states that hold the most quanta allowed.
         """
-        masks = {
-            name: self.occupations[:, self.names.index(name)] == self.levels[name] - 1 for name in self.modes
-        }
+        masks = {name: self.occupations[:, self.names.index(name)] == self.levels[name] - 1 for name in self.modes}
         if self.max_quanta is not None:
             masks["max_quanta"] = self.occupations[:, : len(self.modes)].sum(axis=1) == self.max_quanta
         return masks

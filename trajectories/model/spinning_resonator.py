@@ -180,7 +180,11 @@ class SpinningResonator:
 
     @classmethod
     def regime(
-        cls, name: str, direction: str | None = None, levels: tuple[int, int, int] = (5, 4, 4), **parameters: Any
+        cls,
+        name: str,
+        direction: str | None = None,
+        levels: tuple[int, int, int] = (5, 4, 4),
+        **parameters: Any,
     ) -> SpinningResonator:
         """Return the resonator tuned to one of the paper's regimes, its resonance located numerically.
 

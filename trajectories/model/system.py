@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from ..errors import InvalidInput
@@ -29,7 +30,9 @@ def as_operator(operator: Any, what: str) -> sparse.csr_array:
     try:
         matrix = sparse.csr_array(operator, dtype=np.complex128, copy=True)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{what} must be a square matrix of numbers, but is {type(operator).__name__}") from error
+        raise InvalidInput(
+            f"{what} must be a square matrix of numbers, but is {type(operator).__name__}"
+        ) from error
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 1:
         raise InvalidInput(f"{what} must be a square matrix, but has shape {matrix.shape}")
     matrix.sum_duplicates()
@@ -142,6 +145,37 @@ class OpenSystem:
             state.update(matrix.indices.astype("<i8").tobytes())
             state.update(matrix.data.astype("<c16").tobytes())
         return state.hexdigest()
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return H and the jump operators by name, for a pickle-free NPZ."""
+        named: dict[str, NDArray[Any]] = {"channel_names": np.array(self.channel_names)}
+        for key, matrix in [
+            ("hamiltonian", self.hamiltonian),
+            *((f"channel.{c.name}", c.operator) for c in self.channels),
+        ]:
+            named |= {
+                f"{key}.data": matrix.data,
+                f"{key}.indices": matrix.indices,
+                f"{key}.indptr": matrix.indptr,
+            }
+        return named
+
+    @classmethod
+    def from_arrays(
+        cls,
+        named: Mapping[str, NDArray[Any]],
+        space: HilbertSpace | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> OpenSystem:
+        """Rebuild a system from what `to_arrays` gave."""
+
+        def matrix(key: str) -> sparse.csr_array:
+            size = len(named[f"{key}.indptr"]) - 1
+            parts = tuple(named[f"{key}.{part}"] for part in ("data", "indices", "indptr"))
+            return sparse.csr_array(parts, shape=(size, size))
+
+        channels = tuple(Channel(str(name), matrix(f"channel.{name}")) for name in named["channel_names"])
+        return cls(matrix("hamiltonian"), channels, space, parameters or {})
 
     def __repr__(self) -> str:
         return f"OpenSystem(dimension={self.dimension}, channels={list(self.channel_names)})"

@@ -1,0 +1,254 @@
+"""The command line: ``trajectories simulate CONFIG --out RUN`` and its companions."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import InvalidInput, TrajectoriesError
+
+DESCRIPTION = """Monte Carlo wave-function click records of open quantum systems.
+
+Times are in 1/ω_b and rates in ω_b, unless your own system uses another unit."""
+
+CONFIG_HELP = """a TOML file (see examples/), or file.py:name where name is an OpenSystem, a SpinningResonator,
+or a function without arguments that returns one; a Python file is executed"""
+
+SIMULATE_DESCRIPTION = """Simulate the clicks of a configuration, write them to a run folder, and report.
+
+The record starts from the steady state and depends on the configuration and the seed only, not on the number of
+workers. Ctrl-C finishes the blocks in flight and keeps them; the same command then continues the run. The report
+compares each click rate with the density matrix, counts the bundles of the chosen pair, and draws pictures into
+RUN/pictures."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    0 success, 2 bad input or an unusable run folder, 130 interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    warnings.showwarning = _show_warning
+    try:
+        result: int = options.command(options)
+        return result
+    except TrajectoriesError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output left, e.g. `| head`
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    from . import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="trajectories", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"bundle-trajectories {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    simulate = commands.add_parser(
+        "simulate",
+        help="simulate clicks into a run folder, and report",
+        description=SIMULATE_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    simulate.set_defaults(command=_simulate)
+    simulate.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
+    simulate.add_argument("--out", metavar="RUN", required=True, help="run folder to make or to continue")
+    simulate.add_argument("--trajectories", type=_integer, metavar="N", help="independent trajectories")
+    simulate.add_argument("--duration", type=_number, metavar="T", help="time of each trajectory, in 1/ω_b")
+    simulate.add_argument("--seed", type=_integer, metavar="S", help="key of the random numbers")
+    simulate.add_argument("--workers", type=_integer, metavar="W", help="threads (default: all cores)")
+    simulate.add_argument("--levels", type=_levels, metavar="A,B,M", help="Fock levels of photon, phonon, magnon")
+    simulate.add_argument("--propagator", metavar="NAME", help="auto (default) or sparse")
+    simulate.add_argument("--window", type=_number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
+    simulate.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    info = commands.add_parser(
+        "info",
+        help="describe a run folder or a configuration",
+        description="Describe a run folder (what was asked for, what is finished) or a configuration (size, "
+        "resonances, exact click rates, truncation). Without either, print versions.",
+    )
+    info.set_defaults(command=_info)
+    info.add_argument("target", metavar="RUN|CONFIG", nargs="?", help="a run folder; or " + CONFIG_HELP)
+    info.add_argument("--levels", type=_levels, metavar="A,B,M", help="Fock levels of photon, phonon, magnon")
+    return parser
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from .configuration import override, read_job
+    from .simulation import simulate
+
+    job = override(
+        read_job(options.config, options.levels),
+        trajectories=options.trajectories,
+        duration=options.duration,
+        seed=options.seed,
+        propagator=options.propagator,
+        window=options.window,
+    )
+    for name in ("trajectories", "duration", "seed"):
+        if getattr(job, name) is None:
+            raise InvalidInput(f"{options.config} does not say {name}; give --{name}")
+    if job.window is not None and not job.window > 0:
+        raise InvalidInput(f"window={job.window} must be a positive time in 1/ω_b")
+    try:
+        record = simulate(
+            job.system,
+            job.trajectories,  # type: ignore[arg-type]
+            job.duration,  # type: ignore[arg-type]
+            seed=job.seed,  # type: ignore[arg-type]
+            propagator=job.propagator,
+            tolerance=job.tolerance,
+            workers=options.workers,
+            out=options.out,
+            progress=not options.quiet,
+        )
+    except KeyboardInterrupt:
+        print(_how_to_go_on(Path(options.out)), file=sys.stderr)
+        return 130
+    _report(job, record, Path(options.out))
+    return 0
+
+
+def _report(job: Any, record: Any, folder: Path) -> None:
+    """Print the table and draw the pictures of a finished run."""
+    from analysis import report
+
+    print(report.summary(record, pair=job.pair, window=job.window))
+    print(f"record    {folder}")
+    for path in report.pictures(record, folder / "pictures", pair=job.pair, window=job.window):
+        print(f"picture   {path}")
+    picture = _draw_populations(job, record, folder)
+    if picture is not None:
+        print(f"picture   {picture}")
+
+
+def _draw_populations(job: Any, record: Any, folder: Path) -> Path | None:
+    """Draw the dressed-state populations of a trajectory round one of its bundles (the paper's Fig. 2(d)–(g))."""
+    from analysis import report
+
+    from .simulation import follow
+
+    if job.resonator is None or job.pair is None:
+        return None
+    bundle = report.typical_bundle(record, pair=job.pair, window=job.window)
+    if bundle is None:
+        return None
+    space = job.system.space
+    pair_state = {name: int(name in job.pair) for name in space.modes}
+    states = {
+        "000+": (0, 0, 0, "+"),
+        "".join(map(str, pair_state.values())) + "−": (*pair_state.values(), "-"),
+    }
+    for name in job.pair:
+        single = tuple(int(mode == name) for mode in space.modes)
+        states["".join(map(str, single)) + "−"] = (*single, "-")
+    kets = {f"|{label}⟩": job.resonator.dressed_ket(space, *state) for label, state in states.items()}
+    trajectory = int(record.provenance["run_trajectories"][bundle.row])
+    populations = follow(folder, trajectory, kets, bundle.times)
+    return report.population_picture(record, bundle, populations, folder / "pictures" / "populations.png")
+
+
+def _how_to_go_on(folder: Path) -> str:
+    from .records import Run
+
+    if not (folder / "run.json").is_file():
+        return "interrupted before anything was simulated; run the same command again"
+    run = Run.open(folder)
+    return (
+        f"interrupted: {len(run.finished())} of {len(run.block_bounds())} blocks are kept in {folder}; "
+        "run the same command again to continue"
+    )
+
+
+def _info(options: argparse.Namespace) -> int:
+    if options.target is None:
+        from .simulation import software
+
+        for name, version in software().items():
+            print(f"{name:20} {version}")
+        return 0
+    if Path(options.target).is_dir():
+        _describe_run(Path(options.target))
+    else:
+        _describe_configuration(options)
+    return 0
+
+
+def _describe_run(folder: Path) -> None:
+    from .records import Run
+
+    run = Run.open(folder)
+    configuration = run.configuration
+    done, blocks = len(run.finished()), len(run.block_bounds())
+    print(f"run           {folder}")
+    print(f"state         {'complete' if run.complete else 'unfinished'}: {done} of {blocks} blocks")
+    print(f"window        {configuration['trajectories']} trajectories × {configuration['duration']:g}/ω_b")
+    print(f"seed          {configuration['seed']}")
+    print(f"propagator    {run.metadata['compiled_propagator']}, tolerance {configuration['tolerance']:g}")
+    print(f"system        N={run.metadata['dimension']}, digest {configuration['digest'][:16]}")
+    for name, value in run.metadata["parameters"].items():
+        print(f"  {name:22} {value}")
+    if done:
+        record = run.record()
+        for name, count in zip(record.channel_names, record.counts().sum(axis=0), strict=True):
+            print(f"clicks        {name:12} {count}")
+
+
+def _describe_configuration(options: argparse.Namespace) -> None:
+    from .configuration import read_job
+    from .lindblad import steady_state
+
+    job = read_job(options.target, options.levels)
+    system = job.system
+    print(f"system        N={system.dimension}, {system.H_eff.nnz} entries in H_eff, digest {system.digest[:16]}")
+    for name, value in system.parameters.items():
+        print(f"  {name:22} {value}")
+    steady = steady_state(system)
+    total = 0.0
+    for name in system.channel_names:
+        total += steady.rate(name)
+        print(f"exact rate    {name:12} {steady.rate(name):.6g}")
+    for name, population in steady.top_level.items():
+        print(f"top level     {name:12} {population:.2g}")
+    if job.trajectories is not None and job.duration is not None:
+        print(f"expected      {total * job.trajectories * job.duration:.0f} clicks")
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from error
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+
+
+def _levels(text: str) -> tuple[int, int, int]:
+    try:
+        photon, phonon, magnon = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not three integers such as 5,4,4") from error
+    return photon, phonon, magnon
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

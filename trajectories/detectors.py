@@ -1,0 +1,47 @@
+"""Detector: how a click becomes an event in the record; one object for clicks and for the exact side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Detector:
+    """An imperfect detector on one channel.
+
+    Loss and dark counts turn the jump map J into η J + d, so every exact formula keeps its form. Dead
+    time and jitter act on the record alone.
+
+    Parameters
+    ----------
+    efficiency : float
+        Probability η that a click is seen, in [0, 1].
+    dark_rate : float
+        Rate d of events that have no click behind them, in ω_b, not negative.
+    dead_time : float
+        Time after an event in which further ones are lost, in 1/ω_b, not negative (non-paralysable).
+    jitter : float
+        Standard deviation of the normal error of each event time, in 1/ω_b, not negative.
+
+    Raises
+    ------
+    InvalidInput
+        A value outside its range.
+    """
+
+    efficiency: float = 1.0
+    dark_rate: float = 0.0
+    dead_time: float = 0.0
+    jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("efficiency", "dark_rate", "dead_time", "jitter"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not np.isfinite(value) or value < 0:
+                raise InvalidInput(f"detector {name}={value} must be finite and not negative")
+        if self.efficiency > 1:
+            raise InvalidInput(f"detector efficiency={self.efficiency} must not exceed 1")

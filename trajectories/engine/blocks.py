@@ -1,0 +1,225 @@
+"""Blocks of trajectories: following each one to its end, and running many blocks on workers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConvergenceError
+from .compiled import CompiledSystem
+from .jump_kernels import Jumps
+from .sparse_kernels import (
+    ELAPSED,
+    GAP_START,
+    HORIZON,
+    N_CLICKS,
+    NEED_UNIFORMS,
+    NEXT_UNIFORM,
+    NO_BRACKET,
+    PRODUCTS,
+    WORST_ERROR,
+)
+from .streams import trajectory_stream
+
+# Sizes of the buffers between Python and the kernel; the record does not depend on them.
+UNIFORMS = 512
+CLICKS = 512
+# How often the caller looks at its progress while it waits, in seconds.
+POLL = 0.2
+
+# Called from worker threads with the simulated time and the clicks since the last call.
+Report = Callable[[float, int], None]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Operators whose expectation values are wanted, and when.
+
+    Attributes
+    ----------
+    count : int
+        Number of operators.
+    operators : Jumps
+        The operators, stacked.
+    times : ndarray of shape (n_times,)
+        Ascending sample times.
+    """
+
+    count: int
+    operators: Jumps
+    times: NDArray[np.float64]
+
+
+NO_SAMPLING = Sampling(
+    0, Jumps(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.complex128)), np.zeros(0)
+)
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """What one worker is asked to do: trajectories `first` … `last` − 1, each from 0 to `duration`."""
+
+    first: int
+    last: int
+    seed: int
+    duration: float
+    sampling: Sampling = NO_SAMPLING
+
+
+@dataclass(frozen=True)
+class Block:
+    """Clicks of consecutive trajectories, sorted by trajectory, then time.
+
+    `trajectory` counts from 0 over the whole run. `sampled` holds ⟨O⟩ of shape (trajectories, times, operators).
+    `worst_error` is the largest bound of |ΔS|/S over the clicks, `products` the products with H_eff spent.
+    """
+
+    first: int
+    last: int
+    trajectory: NDArray[np.int64]
+    time: NDArray[np.float64]
+    channel: NDArray[np.int16]
+    sampled: NDArray[np.float64]
+    worst_error: float
+    products: int
+
+
+class Aborted(Exception):
+    """A block was given up because the caller asked for it."""
+
+
+def run_block(
+    compiled: CompiledSystem,
+    task: BlockTask,
+    report: Report | None = None,
+    abort: threading.Event | None = None,
+) -> Block:
+    """Follow the trajectories of one block from start to end.
+
+    Raises
+    ------
+    ConvergenceError
+        A click time that could not be bracketed.
+    Aborted
+        `abort` was set.
+    """
+    size = task.last - task.first
+    sampled = np.full((size, len(task.sampling.times), task.sampling.count), np.nan)
+    pieces: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int16]]] = []
+    worst, products = 0.0, 0
+    for row, index in enumerate(range(task.first, task.last)):
+        times, channels, error, spent = _follow(compiled, task, index, sampled[row], report, abort)
+        pieces.append((np.full(len(times), index, dtype=np.int64), times, channels))
+        worst, products = max(worst, error), products + spent
+    trajectory, time, channel = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return Block(task.first, task.last, trajectory, time, channel, sampled, worst, products)
+
+
+def _follow(
+    compiled: CompiledSystem,
+    task: BlockTask,
+    index: int,
+    sampled: NDArray[np.float64],
+    report: Report | None,
+    abort: threading.Event | None,
+) -> tuple[NDArray[np.float64], NDArray[np.int16], float, int]:
+    """Follow one trajectory, draining and refilling the kernel's buffers."""
+    stream = trajectory_stream(task.seed, index)
+    chosen = int(np.searchsorted(compiled.cumulative, stream.random(), side="right"))
+    n_channels = (len(compiled.jumps.indptr) - 1) // compiled.dimension
+    state = compiled.propagator.start(compiled.kets[min(chosen, len(compiled.kets) - 1)], n_channels)
+    uniforms = stream.random(UNIFORMS)
+    times, channels = np.zeros(CLICKS), np.zeros(CLICKS, np.int16)
+    sampling = (task.sampling.operators, task.sampling.times, sampled)
+    drained: list[tuple[NDArray[np.float64], NDArray[np.int16]]] = []
+    reached = 0.0
+    while True:
+        status = compiled.propagator.advance(
+            compiled.jumps, task.duration, state, uniforms, sampling, (times, channels)
+        )
+        if status == NO_BRACKET:
+            raise ConvergenceError(
+                f"trajectory {index}: no click time could be bracketed after t={state.reals[GAP_START]:.6g}; "
+                "check that the Hamiltonian and the rates are of comparable size"
+            )
+        count = int(state.integers[N_CLICKS])
+        now = (
+            task.duration
+            if status == HORIZON
+            else min(state.reals[GAP_START] + state.reals[ELAPSED], task.duration)
+        )
+        if report is not None:
+            report(now - reached, count)
+        reached = now
+        drained.append((times[:count].copy(), channels[:count].copy()))
+        state.integers[N_CLICKS] = 0
+        if status == HORIZON:
+            break
+        if abort is not None and abort.is_set():
+            raise Aborted
+        if status == NEED_UNIFORMS:
+            used = int(state.integers[NEXT_UNIFORM])
+            uniforms = np.concatenate([uniforms[used:], stream.random(UNIFORMS)])
+            state.integers[NEXT_UNIFORM] = 0
+    all_times, all_channels = (np.concatenate(column) for column in zip(*drained, strict=True))
+    return all_times, all_channels, float(state.reals[WORST_ERROR]), int(state.integers[PRODUCTS])
+
+
+def run_blocks(
+    compiled: CompiledSystem,
+    tasks: Sequence[BlockTask],
+    executor: Executor,
+    *,
+    report: Report | None = None,
+    poll: Callable[[], None] | None = None,
+) -> Iterator[Block]:
+    """Run blocks on an executor and yield them as they finish, in any order.
+
+    On Ctrl-C no further block starts; those in flight are finished and yielded, then KeyboardInterrupt is
+    raised. A second Ctrl-C gives up the blocks in flight.
+
+    Parameters
+    ----------
+    compiled : CompiledSystem
+        The system.
+    tasks : sequence of BlockTask
+        What to do.
+    executor : concurrent.futures.Executor
+        Where to do it.
+    report : callable, optional
+        Called from worker threads; only for executors that share memory.
+    poll : callable, optional
+        Called now and then from this thread, e.g. to redraw a progress bar.
+    """
+    abort = threading.Event() if report is not None else None
+    waiting: set[Future[Block]] = set()
+    interrupted = False
+    try:
+        waiting = {executor.submit(run_block, compiled, task, report, abort) for task in tasks}
+        while waiting:
+            try:
+                done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
+                if poll is not None:
+                    poll()
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise
+                interrupted = True
+                waiting = {future for future in waiting if not future.cancel()}
+                continue
+            for future in done:
+                if not future.cancelled():
+                    yield future.result()
+    finally:
+        # Also reached when the consumer stops early or a block failed: nothing is left running behind it.
+        if abort is not None:
+            abort.set()
+        for future in waiting:
+            future.cancel()
+    if interrupted:
+        raise KeyboardInterrupt

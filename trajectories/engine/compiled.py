@@ -1,0 +1,137 @@
+"""CompiledSystem: everything a worker needs to follow trajectories, as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ..errors import InvalidInput
+from ..model.system import OpenSystem
+from .jump_kernels import Jumps
+from .sparse_action import SparsePropagator
+
+PROPAGATORS = {SparsePropagator.name: SparsePropagator}
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledSystem:
+    """A system prepared once, sampled often.
+
+    Attributes
+    ----------
+    propagator : SparsePropagator
+        How states are carried between clicks.
+    jumps : Jumps
+        The jump operators, stacked.
+    kets : ndarray of complex, shape (n_kets, N)
+        Pure states of the initial ensemble, normalised.
+    cumulative : ndarray of float, shape (n_kets,)
+        Their cumulative probabilities; the last is 1.
+    """
+
+    propagator: SparsePropagator
+    jumps: Jumps
+    kets: NDArray[np.complex128]
+    cumulative: NDArray[np.float64]
+
+    @property
+    def dimension(self) -> int:
+        """Dimension N of the Hilbert space."""
+        return self.kets.shape[1]
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by name, for a pickle-free NPZ."""
+        named = {f"propagator.{key}": value for key, value in self.propagator.arrays._asdict().items()}
+        named |= {f"jumps.{key}": value for key, value in self.jumps._asdict().items()}
+        return named | {
+            "propagator": np.array(self.propagator.name),
+            "kets": self.kets,
+            "cumulative": self.cumulative,
+        }
+
+    @classmethod
+    def from_arrays(cls, named: Mapping[str, NDArray[Any]]) -> CompiledSystem:
+        """Rebuild what `to_arrays` gave, without any linear algebra."""
+        propagator = PROPAGATORS[str(named["propagator"])]
+        fields = {key: named[f"propagator.{key}"] for key in propagator.Arrays._fields}
+        jumps = Jumps(**{key: named[f"jumps.{key}"] for key in Jumps._fields})
+        return cls(propagator(propagator.Arrays(**fields)), jumps, named["kets"], named["cumulative"])
+
+
+def compile_system(
+    system: OpenSystem, initial: NDArray[np.complex128], *, propagator: str = "auto", tolerance: float = 1e-10
+) -> CompiledSystem:
+    """Compile a system for trajectories that start from a given state.
+
+    Parameters
+    ----------
+    system : OpenSystem
+        The system.
+    initial : ndarray of complex
+        A ket of shape (N,), or a density matrix of shape (N, N), of which trajectories start from random
+        eigenvectors with their probabilities.
+    propagator : {"auto", "sparse"}
+        How states are carried between clicks.
+    tolerance : float
+        Bound of the relative error of the no-click probability.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown propagator, a tolerance out of range, or an initial state that is not one.
+    """
+    kets, probabilities = initial_ensemble(initial, system.dimension)
+    name = SparsePropagator.name if propagator == "auto" else propagator
+    if name not in PROPAGATORS:
+        raise InvalidInput(f"propagator={propagator!r} must be one of auto, {', '.join(PROPAGATORS)}")
+    cumulative = np.cumsum(probabilities)
+    cumulative /= cumulative[-1]
+    stacked = stack_operators([channel.operator for channel in system.channels], system.dimension)
+    return CompiledSystem(PROPAGATORS[name].compile(system, tolerance), stacked, kets, cumulative)
+
+
+def initial_ensemble(
+    initial: NDArray[np.complex128], dimension: int
+) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """Return the pure states (as rows) and probabilities of a ket or of a density matrix.
+
+    Raises
+    ------
+    InvalidInput
+        A wrong shape, NaN, zero norm, or a matrix that is not a density matrix.
+    """
+    state = np.asarray(initial, dtype=np.complex128)
+    if not np.isfinite(state).all():
+        raise InvalidInput("the initial state contains NaN or infinity; give finite amplitudes")
+    if state.shape == (dimension,):
+        norm = np.linalg.norm(state)
+        if norm == 0.0:
+            raise InvalidInput("the initial ket has norm 0; give a state")
+        return (state / norm)[None, :], np.ones(1)
+    if state.shape != (dimension, dimension):
+        raise InvalidInput(
+            f"the initial state has shape {state.shape}; must be ({dimension},) or ({dimension}, {dimension})"
+        )
+    trace = float(np.trace(state).real)
+    if abs(trace - 1.0) > 1e-8 or np.abs(state - state.conj().T).max() > 1e-8:
+        raise InvalidInput(f"the initial density matrix must be Hermitian with trace 1, but has trace {trace:.6g}")
+    weights, vectors = np.linalg.eigh(0.5 * (state + state.conj().T))
+    if weights[0] < -1e-8:
+        raise InvalidInput(f"the initial density matrix has the negative eigenvalue {weights[0]:.3g}")
+    # Rounding leaves weights of ±1e-17 whose vectors mean nothing.
+    kept = np.flatnonzero(weights > 1e-15)[::-1]
+    return np.ascontiguousarray(vectors[:, kept].T), weights[kept]
+
+
+def stack_operators(operators: Sequence[sparse.csr_array], dimension: int) -> Jumps:
+    """Stack N×N operators into one CSR layout for the kernels."""
+    if not operators:
+        return Jumps(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.complex128))
+    stacked = sparse.csr_array(sparse.vstack([sparse.csr_array(o, dtype=np.complex128) for o in operators]))
+    stacked.sort_indices()
+    return Jumps(stacked.indptr.astype(np.int64), stacked.indices.astype(np.int64), stacked.data)

@@ -1,0 +1,79 @@
+"""Jump operators on a state vector: click rates, the choice of a channel, the state after a click."""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .jit import kernel
+
+
+class Jumps(NamedTuple):
+    """All jump operators in one CSR layout: row k·N + i of the stack is row i of c_k."""
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    data: NDArray[np.complex128]
+
+
+@kernel()
+def squared_norm(psi):
+    """Return ‖ψ‖²."""
+    total = 0.0
+    for i in range(len(psi)):
+        total += psi[i].real * psi[i].real + psi[i].imag * psi[i].imag
+    return total
+
+
+@kernel()
+def click_rates(jumps, psi, rates):
+    """Write ‖c_kψ‖² of every channel into `rates` and return their sum."""
+    dimension = len(psi)
+    total = 0.0
+    for k in range(len(rates)):
+        rate = 0.0
+        for i in range(dimension):
+            real = 0.0
+            imag = 0.0
+            row = k * dimension + i
+            for p in range(jumps.indptr[row], jumps.indptr[row + 1]):
+                amplitude = jumps.data[p] * psi[jumps.indices[p]]
+                real += amplitude.real
+                imag += amplitude.imag
+            rate += real * real + imag * imag
+        rates[k] = rate
+        total += rate
+    return total
+
+
+@kernel()
+def choose_channel(rates, total, uniform):
+    """Return the channel in which the cumulative rate first exceeds uniform·total."""
+    cumulative = 0.0
+    chosen = -1
+    for k in range(len(rates)):
+        if rates[k] > 0.0:
+            chosen = k
+            cumulative += rates[k]
+            if cumulative > uniform * total:
+                break
+    return chosen
+
+
+@kernel()
+def apply_jump(jumps, channel, psi, out):
+    """Write c_kψ/‖c_kψ‖ into `out`."""
+    dimension = len(psi)
+    for i in range(dimension):
+        amplitude = 0.0j
+        row = channel * dimension + i
+        for p in range(jumps.indptr[row], jumps.indptr[row + 1]):
+            amplitude += jumps.data[p] * psi[jumps.indices[p]]
+        out[i] = amplitude
+    scale = 1.0 / np.sqrt(squared_norm(out))
+    for i in range(dimension):
+        out[i] *= scale
