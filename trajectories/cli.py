@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--seed", type=_integer, metavar="S", help="key of the random numbers")
     simulate.add_argument("--workers", type=_integer, metavar="W", help="threads (default: all cores)")
     simulate.add_argument("--levels", type=_levels, metavar="A,B,M", help="Fock levels of photon, phonon, magnon")
-    simulate.add_argument("--propagator", metavar="NAME", help="auto (default) or sparse")
+    simulate.add_argument("--propagator", metavar="NAME", help="auto (default), modes or sparse")
     simulate.add_argument("--window", type=_number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
     simulate.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -155,7 +155,7 @@ def _draw_populations(job: Any, record: Any, folder: Path) -> Path | None:
     kets = {f"|{label}⟩": job.resonator.dressed_ket(space, *state) for label, state in states.items()}
     trajectory = int(record.provenance["run_trajectories"][bundle.row])
     populations = follow(folder, trajectory, kets, bundle.times)
-    return report.population_picture(record, bundle, populations, folder / "pictures" / "populations.png")
+    return report.population_picture(bundle, populations, folder / "pictures" / "populations.png")
 
 
 def _how_to_go_on(folder: Path) -> str:
@@ -194,7 +194,8 @@ def _describe_run(folder: Path) -> None:
     print(f"state         {'complete' if run.complete else 'unfinished'}: {done} of {blocks} blocks")
     print(f"window        {configuration['trajectories']} trajectories × {configuration['duration']:g}/ω_b")
     print(f"seed          {configuration['seed']}")
-    print(f"propagator    {run.metadata['compiled_propagator']}, tolerance {configuration['tolerance']:g}")
+    print(f"propagator    {run.metadata['compiled_propagator']} ({run.metadata['propagator_reason']})")
+    print(f"tolerance     {configuration['tolerance']:g}")
     print(f"system        N={run.metadata['dimension']}, digest {configuration['digest'][:16]}")
     for name, value in run.metadata["parameters"].items():
         print(f"  {name:22} {value}")

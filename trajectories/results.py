@@ -57,6 +57,10 @@ class Estimate:
             return f"{self.value:.6g}"
         if not np.isfinite(self.standard_error):
             return f"{self.value:.4g} ± ?"
+        # Two digits of the error say how many of the value mean anything.
+        digits = 1 - int(np.floor(np.log10(self.standard_error)))
+        if 0 <= digits <= 8:
+            return f"{self.value:.{digits}f} ± {self.standard_error:.{digits}f}"
         return f"{self.value:.4g} ± {self.standard_error:.2g}"
 
 

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from .engine.blocks import NO_SAMPLING, Block, BlockTask, Sampling, run_block, run_blocks
 from .engine.compiled import PROPAGATORS, CompiledSystem, compile_system, initial_ensemble, stack_operators
-from .engine.sparse_action import check_tolerance
+from .engine.propagator import check_tolerance
 from .errors import InvalidInput, RunFolderError, TruncationWarning
 from .lindblad import steady_state
 from .model.system import HERMITICITY, OpenSystem, as_operator
@@ -67,8 +67,9 @@ def simulate(
     initial : {"steady"} or array_like
         ``"steady"`` draws eigenvectors of the steady state, so that the record is stationary from t = 0. Or a
         ket of shape (N,), or a density matrix of shape (N, N).
-    propagator : {"auto", "sparse"}
-        How states are carried between clicks.
+    propagator : {"auto", "modes", "sparse"}
+        How states are carried between clicks: in the eigenbasis of H_eff, or by the action of its exponential.
+        ``"auto"`` takes the eigenmodes where they keep the tolerance; the record says which was used and why.
     tolerance : float
         Bound of |ΔS|/S, the relative error of the no-click probability, in [1e-13, 1e-2].
     workers : int, optional
@@ -309,6 +310,7 @@ def _prepare(
         "space": None if space is None else {"levels": dict(space.levels), "max_quanta": space.max_quanta},
         "dimension": system.dimension,
         "compiled_propagator": compiled.propagator.name,
+        "propagator_reason": compiled.reason,
         "steady_state": exact,
         "software": software(),
     }

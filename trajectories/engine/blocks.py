@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ConvergenceError
 from .compiled import CompiledSystem
 from .jump_kernels import Jumps
-from .sparse_kernels import (
+from .slots import (
     ELAPSED,
     GAP_START,
     HORIZON,

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..errors import InvalidInput
+from ..errors import ConvergenceError, InvalidInput
 from ..model.system import OpenSystem
+from .eigenmodes import ModesPropagator
 from .jump_kernels import Jumps
+from .propagator import Propagator
 from .sparse_action import SparsePropagator
 
-PROPAGATORS = {SparsePropagator.name: SparsePropagator}
+PROPAGATORS: dict[str, type[Propagator]] = {"modes": ModesPropagator, "sparse": SparsePropagator}
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +26,10 @@ class CompiledSystem:
 
     Attributes
     ----------
-    propagator : SparsePropagator
+    propagator : Propagator
         How states are carried between clicks.
+    reason : str
+        Why this one.
     jumps : Jumps
         The jump operators, stacked.
     kets : ndarray of complex, shape (n_kets, N)
@@ -34,7 +38,8 @@ class CompiledSystem:
         Their cumulative probabilities; the last is 1.
     """
 
-    propagator: SparsePropagator
+    propagator: Propagator
+    reason: str
     jumps: Jumps
     kets: NDArray[np.complex128]
     cumulative: NDArray[np.float64]
@@ -50,6 +55,7 @@ class CompiledSystem:
         named |= {f"jumps.{key}": value for key, value in self.jumps._asdict().items()}
         return named | {
             "propagator": np.array(self.propagator.name),
+            "reason": np.array(self.reason),
             "kets": self.kets,
             "cumulative": self.cumulative,
         }
@@ -57,10 +63,10 @@ class CompiledSystem:
     @classmethod
     def from_arrays(cls, named: Mapping[str, NDArray[Any]]) -> CompiledSystem:
         """Rebuild what `to_arrays` gave, without any linear algebra."""
-        propagator = PROPAGATORS[str(named["propagator"])]
-        fields = {key: named[f"propagator.{key}"] for key in propagator.Arrays._fields}
+        kind = PROPAGATORS[str(named["propagator"])]
+        propagator = kind(kind.Arrays(**{key: named[f"propagator.{key}"] for key in kind.Arrays._fields}))
         jumps = Jumps(**{key: named[f"jumps.{key}"] for key in Jumps._fields})
-        return cls(propagator(propagator.Arrays(**fields)), jumps, named["kets"], named["cumulative"])
+        return cls(propagator, str(named["reason"]), jumps, named["kets"], named["cumulative"])
 
 
 def compile_system(
@@ -75,24 +81,39 @@ def compile_system(
     initial : ndarray of complex
         A ket of shape (N,), or a density matrix of shape (N, N), of which trajectories start from random
         eigenvectors with their probabilities.
-    propagator : {"auto", "sparse"}
-        How states are carried between clicks.
+    propagator : {"auto", "modes", "sparse"}
+        How states are carried between clicks; "auto" takes the eigenmodes of H_eff where they keep the tolerance.
     tolerance : float
         Bound of the relative error of the no-click probability.
 
     Raises
     ------
     InvalidInput
-        An unknown propagator, a tolerance out of range, or an initial state that is not one.
+        An unknown propagator, one that cannot keep the tolerance, a tolerance out of range, or an initial state
+        that is not one.
     """
     kets, probabilities = initial_ensemble(initial, system.dimension)
-    name = SparsePropagator.name if propagator == "auto" else propagator
-    if name not in PROPAGATORS:
-        raise InvalidInput(f"propagator={propagator!r} must be one of auto, {', '.join(PROPAGATORS)}")
     cumulative = np.cumsum(probabilities)
     cumulative /= cumulative[-1]
     stacked = stack_operators([channel.operator for channel in system.channels], system.dimension)
-    return CompiledSystem(PROPAGATORS[name].compile(system, tolerance), stacked, kets, cumulative)
+    return CompiledSystem(*_compile_propagator(system, propagator, tolerance), stacked, kets, cumulative)
+
+
+def _compile_propagator(system: OpenSystem, name: str, tolerance: float) -> tuple[Propagator, str]:
+    """Compile the propagator asked for, or the fastest that keeps the tolerance, and say why."""
+    if name == "modes":
+        try:
+            return ModesPropagator.compile(system, tolerance), "asked for"
+        except ConvergenceError as error:
+            raise InvalidInput(f"propagator='modes' cannot be used: {error}; use propagator='sparse'") from error
+    if name == "sparse":
+        return SparsePropagator.compile(system, tolerance), "asked for"
+    if name != "auto":
+        raise InvalidInput(f"propagator={name!r} must be one of auto, {', '.join(PROPAGATORS)}")
+    try:
+        return ModesPropagator.compile(system, tolerance), "auto: the eigenbasis of H_eff keeps the tolerance"
+    except ConvergenceError as error:
+        return SparsePropagator.compile(system, tolerance), f"auto: {error}"
 
 
 def initial_ensemble(

@@ -1,4 +1,4 @@
-"""Jump operators on a state vector: click rates, the choice of a channel, the state after a click."""
+"""Stacked operators on a state vector: click rates, the choice of a channel, a jump, expectation values."""
 
 # mypy: allow-untyped-defs, allow-untyped-calls
 
@@ -77,3 +77,19 @@ def apply_jump(jumps, channel, psi, out):
     scale = 1.0 / np.sqrt(squared_norm(out))
     for i in range(dimension):
         out[i] *= scale
+
+
+@kernel()
+def expectation(operators, psi, values):
+    """Write ⟨ψ|O_k|ψ⟩/⟨ψ|ψ⟩, real part, of every stacked operator into `values`."""
+    dimension = len(psi)
+    norm = squared_norm(psi)
+    for k in range(len(values)):
+        total = 0.0
+        for i in range(dimension):
+            amplitude = 0.0j
+            row = k * dimension + i
+            for p in range(operators.indptr[row], operators.indptr[row + 1]):
+                amplitude += operators.data[p] * psi[operators.indices[p]]
+            total += psi[i].real * amplitude.real + psi[i].imag * amplitude.imag
+        values[k] = total / norm

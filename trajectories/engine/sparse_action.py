@@ -7,7 +7,7 @@ for non-normal matrices too, so the degree is chosen before the step and the err
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +15,15 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import eigsh
 from scipy.special import jv
 
-from ..errors import InvalidInput
 from ..model.system import OpenSystem
 from .jump_kernels import Jumps
+from .propagator import BRACKET_WIDTH, Propagator, TrajectoryState, check_tolerance
+from .slots import N_INTEGERS, N_REALS, NEXT_DARK_CHECK, SURVIVAL, THRESHOLD
 from .sparse_kernels import (
     FIELD_OF_VALUES_CONSTANT,
-    N_INTEGERS,
-    N_REALS,
-    NEXT_DARK_CHECK,
     RADIUS,
     RHO,
     STEP,
-    SURVIVAL,
-    THRESHOLD,
     TRUNCATION,
     SparseArrays,
     Workspace,
@@ -40,14 +36,11 @@ DENSE_SPECTRUM = 800
 LONGEST_STEP = 256.0
 # Largest ln of how much a term of the expansion may exceed its sum; it bounds the loss by cancellation.
 LARGEST_AMPLIFICATION = 1.5
-# A click is bracketed to this time, in 1/ω_b or in units of 1/radius where that is shorter.
-BRACKET_WIDTH = 1e-8
-SMALLEST_TOLERANCE = 1e-13
 # A diagonal is stored as such when at least this fraction of it is filled.
 FILLED_DIAGONAL = 0.25
 
 
-class SparsePropagator:
+class SparsePropagator(Propagator):
     """exp(−iH_eff t)ψ by Chebyshev expansion: any size, any H_eff.
 
     Memory: 13 diagonals or so of the matrix for all trajectories together, and seven state vectors for each
@@ -140,20 +133,6 @@ class SparsePropagator:
             *clicks,
             sampled,
         )
-
-
-class TrajectoryState(NamedTuple):
-    """Where a trajectory stands between two calls of the kernel."""
-
-    reals: NDArray[np.float64]
-    integers: NDArray[np.int64]
-    work: Workspace
-
-
-def check_tolerance(tolerance: float) -> None:
-    """Refuse a tolerance that double precision cannot keep or that is no tolerance at all."""
-    if not np.isfinite(tolerance) or not SMALLEST_TOLERANCE <= tolerance <= 1e-2:
-        raise InvalidInput(f"tolerance={tolerance} must lie between {SMALLEST_TOLERANCE:g} and 0.01")
 
 
 def coefficient_count(x: float, rho: float, truncation: float) -> int:

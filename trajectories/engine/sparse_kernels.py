@@ -10,15 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .jit import kernel
-from .jump_kernels import apply_jump, choose_channel, click_rates, squared_norm
-
-# Why a kernel came back to its caller.
-HORIZON, NEED_UNIFORMS, CLICKS_FULL, PAUSED, NO_BRACKET = 0, 1, 2, 3, 4
-
-# Slots of the two state arrays that survive between calls.
-GAP_START, ELAPSED, THRESHOLD, SURVIVAL, ERROR, WORST_ERROR = 0, 1, 2, 3, 4, 5
-NEXT_UNIFORM, N_CLICKS, NEXT_SAMPLE, STEPS, NEXT_DARK_CHECK, PRODUCTS = 0, 1, 2, 3, 4, 5
-N_REALS, N_INTEGERS = 6, 6
+from .jump_kernels import apply_jump, choose_channel, click_rates, expectation, squared_norm
+from .slots import (
+    CLICKS_FULL,
+    ELAPSED,
+    ERROR,
+    GAP_START,
+    HORIZON,
+    N_CLICKS,
+    NEED_UNIFORMS,
+    NEXT_DARK_CHECK,
+    NEXT_SAMPLE,
+    NEXT_UNIFORM,
+    NO_BRACKET,
+    PAUSED,
+    PRODUCTS,
+    STEPS,
+    SURVIVAL,
+    THRESHOLD,
+    WORST_ERROR,
+)
 
 # ‖p(A)‖ ≤ (1 + √2) max |p| on a set that holds the field of values (Crouzeix and Palencia, 2017).
 FIELD_OF_VALUES_CONSTANT = 1.0 + np.sqrt(2.0)
@@ -211,7 +222,7 @@ def find_click(arrays, jumps, step, reals, integers, work):
     """Bracket the time within [0, step] at which the survival probability falls to its threshold.
 
     Newton steps on ln S, whose slope −Σ‖c_kψ‖²/S is known exactly, kept inside a bracket. On return
-    `work.lower` holds the state at the lower end. Returns the click time, or −1 if no bracket was reached.
+    `work.lower` holds the state at the click. Returns the click time, or −1 if no bracket was reached.
     """
     bracket = arrays.scalars[BRACKET]
     low = 0.0
@@ -236,9 +247,12 @@ def find_click(arrays, jumps, step, reals, integers, work):
         else:
             high = guess
         if high - low <= bracket:
-            # The end of the bracket refined by the last Newton step; the state is that of its lower end.
-            refined = guess - excess / slope if slope < 0.0 else guess
-            return min(max(refined, low), high)
+            # Within the bracket ln S is a straight line: one more Newton step gives the time and the state.
+            refined = guess - excess / slope if slope < 0.0 else low
+            refined = min(max(refined, low), high)
+            integers[PRODUCTS] += propagate(arrays, work.lower, refined - low, work.trial, work)
+            work.lower[:] = work.trial
+            return refined
         newton = -excess / slope if slope < 0.0 else high - low
         if abs(newton) < 0.5 * bracket:
             # Converged from one side: probe just beyond the root so that the bracket closes.
@@ -248,23 +262,12 @@ def find_click(arrays, jumps, step, reals, integers, work):
 
 
 @kernel()
-def _sample(arrays, observables, samples, start, until, integers, work, out):
+def _sample(arrays, observables, samples, start, until, integers, work, sampled):
     """Write ⟨O⟩ at every sample time before `until`; `start` is the absolute time of work.psi."""
-    count = out.shape[1]
-    dimension = len(work.psi)
     while integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until:
         here = integers[NEXT_SAMPLE]
         integers[PRODUCTS] += propagate(arrays, work.psi, max(samples[here] - start, 0.0), work.trial, work)
-        norm = squared_norm(work.trial)
-        for k in range(count):
-            total = 0.0
-            for i in range(dimension):
-                amplitude = 0.0j
-                row = k * dimension + i
-                for p in range(observables.indptr[row], observables.indptr[row + 1]):
-                    amplitude += observables.data[p] * work.trial[observables.indices[p]]
-                total += (np.conj(work.trial[i]) * amplitude).real
-            out[here, k] = total / norm
+        expectation(observables, work.trial, sampled[here])
         integers[NEXT_SAMPLE] += 1
 
 

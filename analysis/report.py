@@ -1,0 +1,198 @@
+"""The report of a run: a table of what was measured beside what is exact, and pictures of the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectories.errors import InvalidInput
+from trajectories.records.clicks import ClickRecord
+from trajectories.results import Estimate
+
+from . import plot
+from .bundle_rates import pair_purity
+from .bundles import Bundles, find_bundles
+from .counting import rates
+from .ordering import lag_histogram, order_fraction
+
+# Bundles that the stretch of the click stream shows, and bins of the lag histogram.
+SHOWN_BUNDLES = 12
+LAG_BINS = 40
+# Samples of the populations round a bundle.
+POPULATION_SAMPLES = 1200
+
+
+def summary(record: ClickRecord, pair: tuple[str, str] | None = None, window: float | None = None) -> str:
+    """Return the table that a run ends with.
+
+    Each channel's click rate with its standard error beside the exact rate λ_k = Tr(c_kρc_k†) of the steady state,
+    where the record carries it, and the deviation in standard errors; then the bundles of a pair of channels.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    pair : tuple of two str, optional
+        Channels whose two-click bundles are reported.
+    window : float, optional
+        Gap δ that separates bundles, in 1/ω_b; by default 3/κ of the record's parameters.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown channel, or no window and no κ to take it from.
+    """
+    lines = [f"{record.n_trajectories} trajectories, {len(record)} clicks in {record.total_time:.4g}/ω_b"]
+    steady = record.provenance.get("steady_state") or {}
+    exact = steady.get("rates", {})
+    counts = record.counts().sum(axis=0)
+    lines += ["", f"{'channel':20} {'clicks':>8}  {'rate/ω_b':>24}  {'exact':>11}  {'deviation':>9}"]
+    for (name, estimate), clicks in zip(rates(record).items(), counts, strict=True):
+        row = f"{name:20} {clicks:8d}  {estimate.value:11.4e} ± {estimate.standard_error:10.1e}"
+        if name in exact:
+            row += f"  {exact[name]:11.4e}  {estimate.deviation(exact[name]):+7.1f} σ"
+        lines.append(row)
+    if pair is not None:
+        lines += ["", *_pair_lines(record, pair, window)]
+    return "\n".join(lines) + "\n"
+
+
+def _pair_lines(record: ClickRecord, pair: tuple[str, str], window: float | None) -> list[str]:
+    bundles = find_bundles(record, window)
+    first, second = pair
+    chosen = _of_pair(bundles, pair)
+    name = f"{first}–{second}"
+    shares: list[tuple[str, Estimate]] = [
+        (f"purity (share of quanta in {name} bundles)", pair_purity(record, first, second, window)),
+        (f"{first} first", order_fraction(record, first, second, window)),
+    ]
+    lines = [
+        f"bundles: clicks of {', '.join(bundles.channels)} closer than δ = {bundles.window:g}/ω_b",
+        f"  {name + ' bundles':52} {int(chosen.sum())} of {len(bundles)}",
+    ]
+    return lines + [f"  {label:52} {estimate}" for label, estimate in shares]
+
+
+def _of_pair(bundles: Bundles, pair: tuple[str, str]) -> NDArray[np.bool_]:
+    """Which bundles are exactly one click of each channel of the pair, seen whole."""
+    chosen: NDArray[np.bool_] = bundles.complete & bundles.of_kind("+".join(pair))
+    return chosen
+
+
+def pictures(
+    record: ClickRecord, folder: Path, pair: tuple[str, str] | None = None, window: float | None = None
+) -> list[Path]:
+    """Draw a stretch of the click stream and the signed-lag histogram of the pair; return the files.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    folder : pathlib.Path
+        Where the PNG files go; made if it is missing.
+    pair, window
+        As in `summary`; without a pair only the click stream is drawn.
+    """
+    if len(record) == 0:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        bundles = find_bundles(record, window)
+    except InvalidInput:
+        if pair is not None:
+            raise
+        bundles = None
+    row = int(np.argmax(np.diff(record.offsets)))
+    start, stop = _stretch(record, row, bundles)
+    files = [plot.save(plot.click_stream(record, row, start, stop, bundles=bundles), folder / "click_stream.png")]
+    if pair is not None and bundles is not None:
+        edges = np.linspace(-bundles.window, bundles.window, LAG_BINS + 1)
+        histogram = lag_histogram(record, *pair, edges, window)
+        axes = plot.lag_histogram(histogram, first=pair[0], second=pair[1])
+        files.append(plot.save(axes, folder / "lag_histogram.png"))
+    return files
+
+
+def _stretch(record: ClickRecord, row: int, bundles: Bundles | None) -> tuple[float, float]:
+    """Choose a stretch of a trajectory that holds a dozen bundles, or a dozen clicks where there are none."""
+    times = record.time[record.offsets[row] : record.offsets[row + 1]]
+    if bundles is not None and np.count_nonzero(bundles.trajectory == row) > 1:
+        times = bundles.stop[bundles.trajectory == row]
+    last = float(times[min(SHOWN_BUNDLES, len(times) - 1)])
+    begin, end = float(record.start[row]), float(record.stop[row])
+    return begin, min(end, begin + 1.05 * (last - begin)) if last > begin else end
+
+
+@dataclass(frozen=True)
+class TypicalBundle:
+    """One bundle of a pair, to be looked at closely.
+
+    Attributes
+    ----------
+    row : int
+        Row of the record that holds it.
+    times : ndarray
+        Sample times round it, ascending.
+    clicks : dict of str to ndarray
+        Click times in that stretch, by channel.
+    """
+
+    row: int
+    times: NDArray[np.float64]
+    clicks: dict[str, NDArray[np.float64]]
+
+
+def typical_bundle(
+    record: ClickRecord, pair: tuple[str, str], window: float | None = None
+) -> TypicalBundle | None:
+    """Choose an undisturbed pair bundle of about the median length, with sample times round it, or None.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    pair, window
+        As in `summary`.
+    """
+    bundles = find_bundles(record, window)
+    # Nothing between the two clicks, not even of a channel that belongs to no bundle.
+    candidates = np.flatnonzero(_of_pair(bundles, pair) & (bundles.last_click == bundles.first_click + 1))
+    if len(candidates) == 0:
+        return None
+    length = bundles.length[candidates]
+    # Early ones are cheap to follow again; among the first fifty one is typical enough.
+    early = np.argsort(bundles.start[candidates], kind="stable")[:50]
+    chosen = int(candidates[early[np.argmin(np.abs(length[early] - np.median(length)))]])
+    row = int(bundles.trajectory[chosen])
+    margin = max(float(bundles.window), 2.0 * float(bundles.length[chosen]))
+    start = max(float(record.start[row]), float(bundles.start[chosen]) - 2.0 * margin)
+    stop = min(float(record.stop[row]), float(bundles.stop[chosen]) + 2.0 * margin)
+    inside = (record.trajectory == row) & (record.time >= start) & (record.time <= stop)
+    times, channels = record.time[inside], record.channel[inside]
+    # Samples just before and after every click, so that the jumps are drawn upright.
+    samples = np.concatenate([np.linspace(start, stop, POPULATION_SAMPLES), times - 1e-6, times + 1e-6])
+    samples = np.sort(samples[(samples >= start) & (samples <= stop)])
+    clicks = {name: times[channels == k] for k, name in enumerate(record.channel_names) if (channels == k).any()}
+    return TypicalBundle(row, samples, clicks)
+
+
+def population_picture(
+    bundle: TypicalBundle, populations: Mapping[str, NDArray[np.float64]], path: Path
+) -> Path:
+    """Draw dressed-state populations of one trajectory round a bundle (the paper's Fig. 2(d)–(g)).
+
+    Parameters
+    ----------
+    bundle : TypicalBundle
+        What `typical_bundle` chose.
+    populations : mapping of str to ndarray
+        Population of each state at ``bundle.times``.
+    path : pathlib.Path
+        The PNG file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return plot.save(plot.populations(bundle.times, populations, clicks=bundle.clicks), path)

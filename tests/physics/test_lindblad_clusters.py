@@ -1,0 +1,145 @@
+"""Gap clusters: the dense oracle, sum rules, Poisson light, order, purity, correlation of clusters."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from dense_lindblad import DenseLindblad
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from systems_with_answers import DrivenCavity, ResonanceFluorescence, paper_system, random_lindbladian
+
+from trajectories import lindblad
+from trajectories.detectors import Detector
+
+
+@pytest.mark.parametrize("detectors", [None, {"c0": Detector(efficiency=0.6, dark_rate=0.1)}])
+def test_ordered_rates_against_the_dense_oracle(detectors):
+    system = random_lindbladian(3, dimension=3)
+    steady = lindblad.steady_state(system)
+    dense = DenseLindblad(system, **({"efficiency": {"c0": 0.6}, "dark": {"c0": 0.1}} if detectors else {}))
+    found = lindblad.order_rates(steady, 0.8, max_size=4, detectors=detectors)
+    assert len(found) == 2 + 4 + 8 + 16
+    for key, rate in found.items():
+        assert rate.value == pytest.approx(dense.cluster_rate(key.split(">"), 0.8), rel=1e-9), key
+
+
+def test_undetected_channels_go_on_between_clicks():
+    system = paper_system()
+    steady = lindblad.steady_state(system)
+    dense = DenseLindblad(system, channels=("photon", "phonon", "magnon"))
+    found = lindblad.order_rates(steady, 60.0, max_size=2)
+    assert "atom" not in "".join(found)
+    for key, rate in found.items():
+        assert rate.value == pytest.approx(dense.cluster_rate(key.split(">"), 60.0), rel=1e-8), key
+    watched = lindblad.order_rates(steady, 60.0, ("photon", "magnon", "atom"), max_size=1)
+    assert watched["photon"].value < found["photon"].value  # more clicks leave fewer of them alone
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), window=st.floats(0.05, 0.5))
+def test_every_click_is_in_one_cluster(seed, window):
+    system = random_lindbladian(seed, dimension=3)
+    steady = lindblad.steady_state(system)
+    total = sum(steady.rate(name) for name in system.channel_names)
+    found = lindblad.cluster_rates(steady, window, max_size=40)
+    counted = sum(n * rate.value for n, rate in enumerate(found, start=1))
+    tail = found[-1].value / found[0].value
+    # The sum over all n is the total rate; what is cut off falls geometrically.
+    ratio = found[-1].value / found[-2].value
+    rest = found[-1].value * sum((40 + j) * ratio**j for j in range(1, 2000))
+    assert tail < 0.5
+    assert counted + rest == pytest.approx(total, rel=1e-6)
+
+
+def test_compositions_and_sizes_are_sums_of_orders():
+    steady = lindblad.steady_state(random_lindbladian(6, dimension=3))
+    orders = lindblad.order_rates(steady, 0.5, max_size=3)
+    compositions = lindblad.composition_rates(steady, 0.5, max_size=3)
+    sizes = lindblad.cluster_rates(steady, 0.5, max_size=3)
+    assert list(compositions) == [
+        "c0", "c1", "c0+c0", "c0+c1", "c1+c1", "c0+c0+c0", "c0+c0+c1", "c0+c1+c1", "c1+c1+c1",
+    ]  # fmt: skip
+    pair = orders["c0>c1"].value + orders["c1>c0"].value
+    assert compositions["c0+c1"].value == pytest.approx(pair, rel=1e-12)
+    three = sum(orders[">".join(s)].value for s in product(("c0", "c1"), repeat=3) if s.count("c1") == 2)
+    assert compositions["c0+c1+c1"].value == pytest.approx(three, rel=1e-12)
+    for n, size in enumerate(sizes, start=1):
+        parts = sum(rate.value for key, rate in orders.items() if len(key.split(">")) == n)
+        assert size.value == pytest.approx(parts, rel=1e-9)
+    fraction = lindblad.order_fraction(steady, 0.5, "c1", "c0").value
+    assert fraction == pytest.approx(orders["c1>c0"].value / pair, rel=1e-10)
+    total = steady.rate("c0") + steady.rate("c1")
+    assert lindblad.pair_purity(steady, 0.5, "c0", "c1").value == pytest.approx(2 * pair / total, rel=1e-10)
+
+
+def test_purity_of_laser_light_is_accidental():
+    cavity = DrivenCavity()
+    steady = lindblad.steady_state(cavity.system())
+    windows = [0.5, 3.0, 20.0]
+    for n in (1, 2, 3):
+        found = [e.value for e in lindblad.purity(steady, n, windows)]
+        chance = [e.value for e in lindblad.accidental_purity(cavity.rate(), n, windows)]
+        np.testing.assert_allclose(found, chance, rtol=1e-7)
+        q = np.exp(-cavity.rate() * np.array(windows))
+        np.testing.assert_allclose(chance, n * q**2 * (1 - q) ** (n - 1), rtol=1e-12)
+    # Antibunched light is purer in single photons than chance, so that the agreement above means something.
+    atom = ResonanceFluorescence(rabi=0.5, gamma=1.0)
+    single = lindblad.purity(lindblad.steady_state(atom.system()), 1, [1.0])[0].value
+    chance = lindblad.accidental_purity(atom.gamma * atom.excited(), 1, [1.0])[0].value
+    assert single > 1.1 * chance
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 1), (1, 2)])
+def test_cluster_correlation_against_the_dense_oracle(n, m):
+    system = random_lindbladian(3, dimension=3)
+    steady, dense = lindblad.steady_state(system), DenseLindblad(system)
+    tau = np.array([0.0, 0.5, 0.8, 1.2, 1.59, 1.6, 2.0, 6.0])
+    found = lindblad.cluster_g2_at(steady, 0.8, n, m, tau)
+    np.testing.assert_allclose(found, [dense.cluster_g2(n, m, 0.8, t) for t in tau], rtol=1e-9, atol=1e-12)
+    assert lindblad.cluster_g2_at(steady, 0.8, n, m, 500.0) == pytest.approx(1.0, abs=1e-8)
+
+
+def test_cluster_correlation_in_bins_and_by_composition():
+    system = random_lindbladian(3, dimension=3)
+    steady = lindblad.steady_state(system)
+    edges = np.array([0.0, 0.5, 1.0, 1.7, 5.0])
+
+    # Gauss–Legendre quadrature of the pointwise values, between the places where they jump.
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    pieces = np.sort(np.concatenate([edges, [0.8, 1.6]]))
+    half = 0.5 * np.diff(pieces)[:, None]
+    values = lindblad.cluster_g2_at(steady, 0.8, 2, "c0+c1", pieces[:-1, None] + half * (nodes + 1))
+    primitive = np.append(0.0, np.cumsum((half * weights * values).sum(axis=1)))
+    expected = np.diff(primitive[np.isin(pieces, edges)]) / np.diff(edges)
+    found = lindblad.cluster_g2(steady, 0.8, 2, "c0+c1", edges)
+    np.testing.assert_allclose(found.value, expected, rtol=1e-8, atol=1e-12)
+    assert (found.first, found.second) == ("2", "c0+c1")
+    # The kinds of one size add up: g₂ weighted with their rates.
+    rates = lindblad.composition_rates(steady, 0.8, max_size=2)
+    kinds = ("c0+c0", "c0+c1", "c1+c1")
+    total = sum(rates[kind].value for kind in kinds)
+    mixed = sum(rates[k].value * lindblad.cluster_g2_at(steady, 0.8, 1, k, 2.5) for k in kinds) / total
+    assert lindblad.cluster_g2_at(steady, 0.8, 1, 2, 2.5) == pytest.approx(float(mixed), rel=1e-9)
+
+
+def test_window_defaults_to_three_lifetimes():
+    steady = lindblad.steady_state(paper_system(kappa=0.05))
+    default = lindblad.cluster_rates(steady, max_size=2)
+    given_window = lindblad.cluster_rates(steady, 60.0, max_size=2)
+    assert [e.value for e in default] == [e.value for e in given_window]
+
+
+@pytest.mark.slow
+def test_paper_system_emits_mostly_pairs_in_its_window():
+    # levels 3,3,3, δ = 3/κ: the pair purity exceeds what chance makes of the same rate by far.
+    steady = lindblad.steady_state(paper_system((3, 3, 3)))
+    purity = lindblad.pair_purity(steady, None, "photon", "magnon").value
+    rates = lindblad.rates(steady)
+    total = sum(rates[name].value for name in ("photon", "phonon", "magnon"))
+    assert purity > 3 * lindblad.accidental_purity(total, 2, [600.0])[0].value
+    compositions = lindblad.composition_rates(steady, None, max_size=3)
+    counted = sum(len(key.split("+")) * rate.value for key, rate in compositions.items())
+    assert 0.8 * total < counted < total

@@ -1,0 +1,106 @@
+"""Do nominal 95 % intervals cover the exact value in 95 % of records?."""
+
+from __future__ import annotations
+
+import numpy as np
+from click_streams import pair_record, poisson_record
+from scipy import stats
+
+import analysis as an
+
+RECORDS = 400
+RATE, DECAY, FORWARD, WINDOW = 0.02, 4.0, 0.7, 3.0  # of the pair stream
+PAIR = ("photon", "magnon")
+
+
+def limits(quantities):
+    """Two-sided binomial limits on the share of covered records, family-wise 1 % (Bonferroni)."""
+    tail = 0.01 / quantities / 2
+    low, high = stats.binom.ppf([tail, 1 - tail], RECORDS, 0.95)
+    return low / RECORDS, high / RECORDS
+
+
+def pair_quantities(record):
+    """Every estimate of a pair stream with its exact value: (value, error, exact)."""
+    found = [(e.value, e.standard_error, RATE) for e in an.rates(record).values()]
+    edges = np.concatenate([np.linspace(-0.5, 0.5, 5), [6.0, 7.0, 9.0, 12.0]])
+    found += curve(an.g2(record, *PAIR, edges), 1 + lag_mass(edges) / RATE / np.diff(edges))
+    long = np.array([-14.0, -10.0, -6.0])
+    for pair in (PAIR, ("photon", "photon")):
+        found += curve(an.g2(record, *pair, long), np.ones(2))
+    purity = np.exp(-RATE * (2 * WINDOW + 1 / DECAY)) * DECAY / (DECAY + RATE)
+    found.append(interval(an.pair_purity(record, *PAIR, WINDOW), purity))
+    found.append(interval(an.order_fraction(record, *PAIR, WINDOW), FORWARD))
+    lags = np.linspace(-0.4, 0.4, 5)
+    shape = lag_mass(lags, DECAY + RATE) / np.diff(lags)
+    found += curve(an.lag_histogram(record, *PAIR, lags, WINDOW), shape)
+    windows = [1.0, 10.0, 100.0]
+    for window, fano in zip(windows, an.fano(record, windows), strict=True):
+        x = DECAY * window
+        found.append(interval(fano, 2 - (1 - np.exp(-x)) / x))
+    return np.array(found)
+
+
+def poisson_quantities(record):
+    windows = [0.3, 1.0]
+    found = []
+    for n in (1, 2, 3):
+        exact = an.accidental_purity(1.0, n, windows)
+        found += [interval(e, x.value) for e, x in zip(an.purity(record, n, windows), exact, strict=True)]
+    edges = np.linspace(0.0, 2.0, 5)
+    found += curve(an.waiting_times(record, "a", "a", edges), -np.diff(np.exp(-edges)) / np.diff(edges))
+    found.append(interval(an.heralding_efficiency(record, "a", "a", 0.5), 1 - np.exp(-1.0)))
+    return np.array(found)
+
+
+def lag_mass(edges, decay=DECAY):
+    return np.where(edges[1:] > 0, FORWARD, 1 - FORWARD) * np.abs(np.diff(np.exp(-decay * np.abs(edges))))
+
+
+def interval(estimate, exact):
+    return (estimate.value, estimate.standard_error, exact)
+
+
+def curve(found, exact):
+    return list(zip(found.value, found.standard_error, exact, strict=True))
+
+
+def check(covered):
+    """Each quantity within the family-wise limits; the mean within 94–96 %."""
+    low, high = limits(covered.shape[1])
+    share = covered.mean(axis=0)
+    assert low <= share.min(), share
+    assert share.max() <= high, share
+    assert abs(share.mean() - 0.95) < 0.01, share
+
+
+def covers(quantities):
+    value, error, exact = quantities.T
+    return np.abs(value - exact) < 1.959964 * error
+
+
+def test_intervals_of_a_pair_stream_cover_their_exact_values():
+    """100 trajectories and 2e4 clicks a record; bins expect more than 100 pairs."""
+    rng = np.random.default_rng(91)
+    records = (pair_record(rng, RATE, DECAY, FORWARD, 100, 5000.0) for _ in range(RECORDS))
+    check(np.array([covers(pair_quantities(record)) for record in records]))
+
+
+def test_intervals_of_a_poisson_stream_cover_their_exact_values():
+    rng = np.random.default_rng(92)
+    records = (poisson_record(rng, {"a": 1.0}, 100, 200.0) for _ in range(RECORDS))
+    check(np.array([covers(poisson_quantities(record)) for record in records]))
+
+
+def test_errors_that_forget_correlations_fail_the_same_check():
+    """The total rate of photons and magnons that come in pairs: with their covariance it passes, without not."""
+    rng = np.random.default_rng(93)
+    honest, naive = [], []
+    for _ in range(RECORDS):
+        found = an.rates_pooled(pair_record(rng, RATE, DECAY, FORWARD, 100, 5000.0)).jackknife()
+        off = abs(found.value.sum() - 2 * RATE)
+        honest.append(off < 1.959964 * np.sqrt(found.covariance.sum()))
+        naive.append(off < 1.959964 * np.sqrt(np.trace(found.covariance)))
+    low, high = limits(1)
+    assert low <= np.mean(honest) <= high
+    assert not low <= np.mean(naive) <= high

@@ -1,0 +1,122 @@
+"""Rates, stationarity and counting statistics against definitions and laws that are known."""
+
+from __future__ import annotations
+
+import naive_estimators as naive
+import numpy as np
+import pytest
+from click_streams import TICK, click_records, pair_record, poisson_record, renewal_record
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+import analysis as an
+from trajectories.errors import InvalidInput
+from trajectories.records.clicks import ClickRecord
+
+quick = settings(max_examples=40, deadline=None, derandomize=True)
+# Powers of two, so that windows end exactly on the grid of the records.
+windows = st.sampled_from([TICK, 2 * TICK, 4 * TICK, 8 * TICK])
+
+
+@quick
+@given(click_records())
+def test_rates_equal_the_definition(record):
+    found = an.rates(record)
+    for name in record.channel_names:
+        assert found[name].value == pytest.approx(naive.rate(record, name))
+        assert found[name].n == (record.channel == record.channel_names.index(name)).sum()
+        assert np.isnan(found[name].standard_error) or found[name].n > 0
+
+
+@quick
+@given(click_records(), windows, st.sampled_from([None, ("magnon",)]))
+def test_counts_equal_the_definition(record, window, channels):
+    counts = naive.window_counts(record, window, channels or record.channel_names)
+    if len(counts) == 0:
+        with pytest.raises(InvalidInput, match="longer than every trajectory"):
+            an.fano(record, [window], channels)
+        return
+    found = an.fano(record, [window], channels)[0]
+    assert found.n == len(counts)
+    if len(counts) > 1 and counts.any():
+        assert found.value == pytest.approx(counts.var(ddof=1) / counts.mean())
+        assert an.mandel_q(record, [window], channels)[0].value == pytest.approx(found.value - 1)
+    else:
+        assert not np.isfinite(found.value)
+    distribution = an.count_distribution(record, window, channels)
+    np.testing.assert_array_equal(distribution.counts, np.bincount(counts))
+    np.testing.assert_allclose(distribution.value, np.bincount(counts) / len(counts))
+
+
+def test_fano_of_poisson_pairs_and_renewal_streams():
+    """F = 1; F = 1 + (1/T)∫(T − |τ|) f(τ) dτ; F → 1/shape. Seven comparisons at 4σ: false alarm 4e-4."""
+    scan = [0.5, 2.0, 8.0]
+    rng = np.random.default_rng(41)
+    for found in an.fano(poisson_record(rng, {"a": 2.0, "b": 1.0}, 200, 80.0), scan):
+        assert abs(found.deviation(1.0)) < 4
+    pairs = an.fano(pair_record(rng, 1.0, 2.0, 0.7, 200, 80.0), scan)
+    for window, found in zip(scan, pairs, strict=True):
+        x = 2.0 * window
+        assert abs(found.deviation(1 + 1 - (1 - np.exp(-x)) / x)) < 4
+    renewal = an.fano(renewal_record(rng, 4, 1.0, 200, 200.0), [50.0])[0]
+    assert abs(renewal.deviation(0.25 + (1 - 1 / 16) / (6 * 50))) < 4
+    assert abs(renewal.deviation(1.0)) > 4  # the Poisson law must be refused
+
+
+def test_the_count_distribution_of_a_poisson_stream():
+    """10 probabilities at 4σ: false alarm 6e-4; those of a rate 10 % higher must be refused."""
+    record = poisson_record(np.random.default_rng(42), {"a": 2.0}, 200, 100.0)
+    found = an.count_distribution(record, 2.0)
+    n = np.arange(10)
+    pulls = (found.value[:10] - stats.poisson(4.0).pmf(n)) / found.standard_error[:10]
+    assert np.abs(pulls).max() < 4
+    wrong = (found.value[:10] - stats.poisson(4.4).pmf(n)) / found.standard_error[:10]
+    assert np.abs(wrong).max() > 6
+
+
+@pytest.mark.parametrize("trajectories", [1, 100])
+def test_stationarity_p_values_are_uniform_and_a_drift_is_seen(trajectories):
+    """60 stationary records: mean p within 0.5 ± 4·0.289/√60 (false alarm 6e-5); a drift of 20 % is rejected."""
+    rng = np.random.default_rng(43)
+    duration = 6000.0 / trajectories
+    values = [
+        an.stationarity(poisson_record(rng, {"a": 1.0}, trajectories, duration), "a", 5).p_value
+        for _ in range(60)
+    ]
+    assert abs(np.mean(values) - 0.5) < 4 * 0.289 / np.sqrt(60)
+    assert min(values) > 1e-4
+    steady = poisson_record(rng, {"a": 1.0}, trajectories, duration)
+    kept = rng.random(len(steady)) > 0.2 * steady.time / duration
+    drifting = ClickRecord.from_arrays(
+        steady.trajectory[kept], steady.time[kept], steady.channel[kept],
+        channel_names=("a",), start=steady.start, stop=steady.stop,
+    )
+    assert an.stationarity(drifting, "a", 5).p_value < 0.01
+
+
+@pytest.mark.parametrize("clicks", [0, 1])
+def test_records_with_hardly_a_click(clicks):
+    record = ClickRecord.from_arrays(
+        [0] * clicks, [1.0] * clicks, [0] * clicks, channel_names=("a", "b"), start=[0.0], stop=[10.0]
+    )
+    assert an.rates(record)["b"].value == 0.0
+    assert np.isnan(an.rates(record)["b"].standard_error)
+    assert an.count_distribution(record, 1.0).counts.tolist() == [10 - clicks, 1][: clicks + 1]
+    if not clicks:
+        assert np.isnan(an.fano(record, [1.0])[0].value)
+        assert np.isnan(an.stationarity(record, "a").p_value)
+
+
+def test_bad_input_is_refused():
+    record = ClickRecord.from_arrays([0], [1.0], [0], channel_names=("a",), start=[0.0], stop=[10.0])
+    with pytest.raises(InvalidInput, match="longer than every trajectory"):
+        an.fano(record, [1.0, 20.0])
+    with pytest.raises(InvalidInput, match=r"windows\[0\]=-1.0"):
+        an.mandel_q(record, [-1.0])
+    with pytest.raises(InvalidInput, match="n_parts=1"):
+        an.stationarity(record, "a", 1)
+    with pytest.raises(InvalidInput, match="no channel named 'b'"):
+        an.stationarity(record, "b")
+    with pytest.raises(InvalidInput, match="window=True"):
+        an.count_distribution(record, True)

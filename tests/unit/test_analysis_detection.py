@@ -1,0 +1,117 @@
+"""Detectors applied to records: thinning, dark counts, dead time and jitter, each against its law."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from click_streams import click_records, pair_record, poisson_record
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import analysis as an
+from trajectories.detectors import Detector
+from trajectories.errors import InvalidInput
+from trajectories.records.clicks import ClickRecord
+
+quick = settings(max_examples=30, deadline=None, derandomize=True)
+
+
+@quick
+@given(click_records(), st.integers(0, 2**64 - 1))
+def test_ideal_detectors_change_nothing(record, seed):
+    seen = an.apply_detectors(record, {"photon": Detector(), "atom": Detector()}, seed)
+    for name in ("trajectory", "time", "channel", "start", "stop"):
+        np.testing.assert_array_equal(getattr(seen, name), getattr(record, name))
+
+
+@quick
+@given(click_records(), st.integers(0, 1000))
+def test_the_result_is_a_valid_record_and_repeatable(record, seed):
+    detectors = {"photon": Detector(0.5, 0.3, 0.2, 0.1), "magnon": Detector(0.9, 0.1)}
+    seen = an.apply_detectors(record, detectors, seed)
+    again = ClickRecord.from_arrays(
+        seen.trajectory, seen.time, seen.channel,
+        channel_names=seen.channel_names, start=seen.start, stop=seen.stop,
+    )
+    np.testing.assert_array_equal(again.time, an.apply_detectors(record, detectors, seed).time)
+    only = an.apply_detectors(record, {"photon": detectors["photon"]}, seed)
+    np.testing.assert_array_equal(only.select("photon").time, seen.select("photon").time)
+    np.testing.assert_array_equal(only.select("magnon").time, record.select("magnon").time)
+
+
+def test_blind_detectors_see_dark_counts_only():
+    """Rate within 4σ of the dark rate (false alarm 6e-5), g² of dark counts 1 within 4σ."""
+    record = poisson_record(np.random.default_rng(61), {"a": 5.0, "b": 1.0}, 100, 50.0)
+    seen = an.apply_detectors(record, {"a": Detector(0.0, dark_rate=2.0)}, 1)
+    assert abs(an.rates(seen)["a"].deviation(2.0)) < 4
+    assert np.isin(seen.select("a").time, record.time).sum() == 0
+    found = an.g2(seen, "a", "a", [0.0, 1.0])
+    assert abs(found.value[0] - 1) < 4 * found.standard_error[0]
+
+
+def test_thinning_keeps_correlations_and_scales_rates_and_purity():
+    """g² is that of all clicks; Klyshko gives back the efficiency. Four comparisons at 4σ: 3e-4."""
+    record = pair_record(np.random.default_rng(62), 0.05, 4.0, 0.7, 200, 500.0)
+    seen = an.apply_detectors(record, {"magnon": Detector(0.6)}, 2)
+    kept = len(seen.select("magnon")) / len(record.select("magnon"))
+    assert abs(kept - 0.6) < 4 * np.sqrt(0.24 / len(record.select("magnon")))
+    before, after = (an.g2(r, "photon", "magnon", [0.0, 0.5]) for r in (record, seen))
+    assert abs(after.value[0] - before.value[0]) < 4 * after.standard_error[0]
+    assert after.value[0] > 5
+    # accidental magnons within ±5: 1 − exp(−0.05·0.6·10) of the photons without a partner
+    expected = 1 - 0.4 * np.exp(-0.05 * 0.6 * 10)
+    assert abs(an.heralding_efficiency(seen, "photon", "magnon", 5.0).deviation(expected)) < 4
+
+
+def test_dead_time_is_not_extended_by_lost_clicks():
+    record = ClickRecord.from_arrays(
+        [0] * 5 + [1], [1.0, 1.5, 2.0, 2.5, 3.2, 0.1], [0] * 6, channel_names=("a",), start=[0, 0], stop=[5, 5]
+    )
+    seen = an.apply_detectors(record, {"a": Detector(dead_time=1.0)}, 3)
+    assert seen.time.tolist() == [1.0, 2.0, 3.2, 0.1]
+
+
+def test_dead_time_lowers_the_rate_by_the_known_factor():
+    """λ/(1 + λ·dead time) for a Poisson stream, within 4σ: false alarm 6e-5; the paralysable law is refused."""
+    record = poisson_record(np.random.default_rng(63), {"a": 2.0}, 100, 200.0)
+    found = an.rates(an.apply_detectors(record, {"a": Detector(dead_time=0.25)}, 4))["a"]
+    # each trajectory starts with a detector that is ready: one event more than λ'T by at most 0.02 %
+    assert abs(found.deviation(2 / 1.5)) < 4
+    assert abs(found.deviation(2 * np.exp(-0.5))) > 4
+
+
+def test_jitter_spreads_lags_by_its_variance_and_drops_what_leaves_the_window():
+    time = np.linspace(1.0, 999.0, 20_000)
+    record = ClickRecord.from_arrays(
+        np.zeros(40_000, int), np.repeat(time, 2), np.tile([0, 1], 20_000), channel_names=("a", "b"),
+        start=0, stop=1000,
+    )
+    seen = an.apply_detectors(record, {"a": Detector(jitter=0.01)}, 5)
+    errors = seen.select("a").time - time
+    assert errors.std() == pytest.approx(0.01, rel=0.03)
+    edge = ClickRecord.from_arrays(
+        np.zeros(1000, int), np.zeros(1000), np.zeros(1000, int), channel_names=("a",), start=0, stop=1
+    )
+    half = len(an.apply_detectors(edge, {"a": Detector(jitter=0.01)}, 6))
+    assert abs(half - 500) < 4 * np.sqrt(250)
+
+
+def test_provenance_tells_what_was_done():
+    record = poisson_record(np.random.default_rng(64), {"a": 1.0}, 2, 5.0)
+    seen = an.apply_detectors(record, {"a": Detector(0.5, 0.1)}, 7)
+    entry = {"efficiency": 0.5, "dark_rate": 0.1, "dead_time": 0.0, "jitter": 0.0}
+    assert seen.provenance["detectors"] == [{"a": entry, "seed": 7}]
+    assert "detectors" not in record.provenance
+    assert len(an.apply_detectors(seen, {"a": Detector(0.5)}, 8).provenance["detectors"]) == 2
+
+
+def test_bad_input_is_refused():
+    record = poisson_record(np.random.default_rng(64), {"a": 1.0}, 2, 5.0)
+    with pytest.raises(InvalidInput, match="no channel named 'b'"):
+        an.apply_detectors(record, {"b": Detector()}, 0)
+    with pytest.raises(InvalidInput, match="must be a Detector"):
+        an.apply_detectors(record, {"a": 0.5}, 0)
+    with pytest.raises(InvalidInput, match="seed=-1"):
+        an.apply_detectors(record, {"a": Detector()}, -1)
+    with pytest.raises(InvalidInput, match=r"efficiency=1\.5"):
+        Detector(1.5)

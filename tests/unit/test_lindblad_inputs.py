@@ -1,0 +1,106 @@
+"""What the exact functions refuse, and that they say the value and the remedy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from systems_with_answers import DecayingFock, ResonanceFluorescence, paper_system, random_lindbladian
+
+from trajectories import Channel, OpenSystem, lindblad
+from trajectories.detectors import Detector
+from trajectories.errors import InvalidInput
+from trajectories.lindblad.propagation import MAX_STEPS
+
+ATOM = ResonanceFluorescence()
+STEADY = lindblad.steady_state(random_lindbladian(1, 3))
+DARK = lindblad.steady_state(DecayingFock().system())
+KET = np.array([1.0, 0, 0])
+
+REFUSED = {
+    "method": (lambda: lindblad.steady_state(ATOM.system(), method="magic"), "magic"),
+    "guess shape": (lambda: lindblad.steady_state(ATOM.system(), guess=np.eye(3)), "dimension 2"),
+    "guess trace": (lambda: lindblad.steady_state(ATOM.system(), guess=-np.eye(2)), "positive trace"),
+    "guess nan": (lambda: lindblad.steady_state(ATOM.system(), guess=np.full((2, 2), np.nan)), "nan"),
+    "operator": (lambda: STEADY.expect(np.eye(4)), "dimension 4"),
+    "rate channel": (lambda: STEADY.rate("photon"), "photon"),
+    "channel": (lambda: lindblad.g2(STEADY, "c0", "c7", [0, 1]), "c7"),
+    "dark channel": (lambda: lindblad.g2(DARK, "photon", "photon", [0, 1]), "never clicks"),
+    "edges order": (lambda: lindblad.g2(STEADY, "c0", "c1", [1, 0]), "ascend"),
+    "edges count": (lambda: lindblad.g2(STEADY, "c0", "c1", [1]), "at least two"),
+    "edges nan": (lambda: lindblad.g2(STEADY, "c0", "c1", [0, np.nan]), "nan"),
+    "edges text": (lambda: lindblad.g2(STEADY, "c0", "c1", "ab"), "numbers"),
+    "waiting edges": (lambda: lindblad.waiting_times(STEADY, "c0", "c1", [-1, 1]), "-1"),
+    "tau": (lambda: lindblad.g2_at(STEADY, "c0", "c1", np.inf), "inf"),
+    "dead time": (lambda: lindblad.rates(STEADY, {"c0": Detector(dead_time=1.0)}), "dead_time=1.0"),
+    "jitter": (lambda: lindblad.g2(STEADY, "c0", "c1", [0, 1], {"c0": Detector(jitter=0.1)}), "jitter=0.1"),
+    "detector type": (lambda: lindblad.rates(STEADY, {"c0": 0.5}), "float"),
+    "detector channel": (lambda: lindblad.rates(STEADY, {"x": Detector()}), "'x'"),
+    "blind detector": (lambda: lindblad.fano(STEADY, "c0", [1.0], {"c0": Detector(efficiency=0.0)}), "never click"),
+    "bundle of one name": (lambda: lindblad.bundle_correlation(STEADY, "photon"), "sequence"),
+    "bundle without space": (lambda: lindblad.bundle_correlation(STEADY, ("photon",)), "space"),
+    "bundle of nothing": (lambda: lindblad.bundle_correlation(STEADY, ()), "no mode"),
+    "bundle dimension": (lambda: lindblad.bundle_correlation(STEADY, np.eye(2)), "dimension 2"),
+    "empty bundle": (lambda: lindblad.bundle_correlation(DARK, ("photon",)), "no such bundle"),
+    "empty mode": (lambda: lindblad.cross_correlation(DARK, "photon", "photon"), "occupied"),
+    "transient time": (lambda: lindblad.transient_g2(ATOM.system(), [1, 0], "fluorescence", "fluorescence", -1, 0), "-1"),
+    "transient silent": (
+        lambda: lindblad.transient_g2(ATOM.system(), [1, 0], "fluorescence", "fluorescence", 0.0, 0),
+        "never clicks",
+    ),
+    "state shape": (lambda: lindblad.density_matrix(STEADY.system, np.ones(4), 1.0), "shape"),
+    "state norm": (lambda: lindblad.density_matrix(STEADY.system, 2 * KET, 1.0), "trace 4"),
+    "state hermitian": (
+        lambda: lindblad.density_matrix(STEADY.system, np.diag(KET) + np.diag([1j, 0], 1), 1.0),
+        "Hermitian",
+    ),
+    "state positive": (lambda: lindblad.density_matrix(STEADY.system, np.diag([1.5, -0.5, 0]), 1.0), "-0.5"),
+    "state nan": (lambda: lindblad.density_matrix(STEADY.system, np.nan * KET, 1.0), "nan"),
+    "time": (lambda: lindblad.density_matrix(STEADY.system, KET, [-1.0]), "-1"),
+    "times dimension": (lambda: lindblad.evolve(STEADY.system, KET, [[1.0]], {"a": np.eye(3)}), "one dimension"),
+    "no operators": (lambda: lindblad.evolve(STEADY.system, KET, [1.0], {}), "empty"),
+    "skew operator": (lambda: lindblad.evolve(STEADY.system, KET, [1.0], {"a": np.diag([1, 1], 1)}), "not Hermitian"),
+    "window": (lambda: lindblad.cluster_rates(STEADY, 0.0), "window=0.0"),
+    "window unknown": (lambda: lindblad.cluster_rates(STEADY), "kappa"),
+    "window nan": (lambda: lindblad.cluster_rates(STEADY, np.nan), "nan"),
+    "windows": (lambda: lindblad.purity(STEADY, 1, []), "empty"),
+    "windows text": (lambda: lindblad.fano(STEADY, None, "12"), "sequence"),
+    "size": (lambda: lindblad.order_rates(STEADY, 1.0, max_size=0), "max_size=0"),
+    "channels text": (lambda: lindblad.cluster_rates(STEADY, 1.0, "c0"), "sequence"),
+    "channels twice": (lambda: lindblad.cluster_rates(STEADY, 1.0, ["c0", "c0"]), "distinct"),
+    "equal channels": (lambda: lindblad.pair_purity(STEADY, 1.0, "c0", "c0"), "different"),
+    "undetected": (lambda: lindblad.order_fraction(STEADY, 1.0, "c0", "c1", ["c0"]), "not detected"),
+    "undetected wait": (lambda: lindblad.next_click_probabilities(STEADY, "c0", ["c1"]), "not detected"),
+    "kind": (lambda: lindblad.cluster_g2_at(STEADY, 1.0, "c0+x", 1, 2.0), "'x'"),
+    "kind size": (lambda: lindblad.cluster_g2_at(STEADY, 1.0, 0, 1, 2.0), "at least 1"),
+    "order": (lambda: lindblad.cumulants(STEADY, None, 0), "order=0"),
+    "accidental rate": (lambda: lindblad.accidental_purity(-1.0, 1, [1.0]), "-1"),
+    "too long": (lambda: lindblad.fano(STEADY, None, [1e9]), str(MAX_STEPS)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name):
+    call, said = REFUSED[name]
+    with pytest.raises(InvalidInput, match=said) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_only_an_atom_has_no_bundles():
+    system = OpenSystem(ATOM.system().hamiltonian, (Channel("atom", ATOM.system().channels[0].operator),))
+    with pytest.raises(InvalidInput, match="leave out"):
+        lindblad.cluster_rates(lindblad.steady_state(system), 1.0)
+
+
+def test_a_guess_may_be_a_matrix_or_a_steady_state():
+    first = lindblad.steady_state(ATOM.system())
+    for guess in (first, first.rho, 3 * first.rho):
+        np.testing.assert_allclose(lindblad.steady_state(ATOM.system(), guess=guess).rho, first.rho, atol=1e-14)
+
+
+def test_results_are_read_only():
+    steady = lindblad.steady_state(paper_system())
+    with pytest.raises(ValueError, match="read-only"):
+        steady.rho[0, 0] = 1.0
+    with pytest.raises(ValueError, match="read-only"):
+        lindblad.g2(STEADY, "c0", "c1", [0, 1]).value[0] = 1.0

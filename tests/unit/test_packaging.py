@@ -1,0 +1,86 @@
+"""The two packages as they are installed: one place, one version, public names, documentation that runs."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import analysis
+import trajectories as tj
+import trajectories.model
+import trajectories.records
+
+ROOT = Path(tj.__file__).resolve().parents[1]
+DOCUMENTED = [
+    "trajectories.simulation",
+    *(f"trajectories.model.{module.name}" for module in pkgutil.iter_modules(trajectories.model.__path__)),
+    *(f"trajectories.records.{module.name}" for module in pkgutil.iter_modules(trajectories.records.__path__)),
+]
+
+
+def test_both_packages_come_from_the_same_place():
+    """A stale install of one beside a checkout of the other would go unnoticed otherwise."""
+    assert Path(analysis.__file__).resolve().parents[1] == ROOT
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Channel",
+        "ClickRecord",
+        "HilbertSpace",
+        "OpenSystem",
+        "SpinningResonator",
+        "fizeau_shift",
+        "load",
+        "simulate",
+    ],
+)
+def test_public_names_are_there(name):
+    assert name in tj.__all__
+    assert name in dir(tj)
+    assert callable(getattr(tj, name))
+    assert getattr(tj, name).__doc__
+
+
+def test_every_promised_name_is_there_and_no_other():
+    for name in tj.__all__:
+        assert getattr(tj, name) is not None
+    with pytest.raises(AttributeError, match="simulatte"):
+        _ = tj.simulatte
+
+
+def test_the_version_is_the_one_of_the_package():
+    described = ROOT / "pyproject.toml"
+    if not described.is_file():
+        pytest.skip("the packages are installed apart from their pyproject.toml")
+    assert tomllib.loads(described.read_text(encoding="utf-8"))["project"]["version"] == tj.__version__
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_examples_in_docstrings_run(name):
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
+
+
+def test_there_are_examples_in_docstrings():
+    finder = doctest.DocTestFinder()
+    found = [test for name in DOCUMENTED for test in finder.find(importlib.import_module(name)) if test.examples]
+    assert {test.name.rsplit(".", 1)[-1] for test in found} >= {"simulate", "HilbertSpace", "SpinningResonator"}
+
+
+def test_importing_is_cheap_and_draws_nothing():
+    """`import trajectories` loads no engine, and the engine no plotting library."""
+    script = (
+        "import sys, trajectories; assert 'numba' not in sys.modules and 'scipy' not in sys.modules;"
+        "trajectories.simulate; assert 'matplotlib' not in sys.modules and 'analysis' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,66 @@
+"""The one interface of all propagators, and what each of them promises about accuracy."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidInput
+from ..model.system import OpenSystem
+from .jump_kernels import Jumps
+
+# A click is bracketed to this time, in 1/ω_b, or in units of the inverse spectral width where that is shorter.
+BRACKET_WIDTH = 1e-8
+SMALLEST_TOLERANCE = 1e-13
+LARGEST_TOLERANCE = 1e-2
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Refuse a tolerance that double precision cannot keep or that is no tolerance at all."""
+    if not np.isfinite(tolerance) or not SMALLEST_TOLERANCE <= tolerance <= LARGEST_TOLERANCE:
+        raise InvalidInput(
+            f"tolerance={tolerance} must lie between {SMALLEST_TOLERANCE:g} and {LARGEST_TOLERANCE:g}"
+        )
+
+
+class TrajectoryState(NamedTuple):
+    """Where a trajectory stands between two calls of a kernel; `work` is the propagator's own."""
+
+    reals: NDArray[np.float64]
+    integers: NDArray[np.int64]
+    work: Any
+
+
+class Propagator(Protocol):
+    """Carries states from click to click; made once for a system, shared by any number of trajectories."""
+
+    name: ClassVar[str]
+    Arrays: ClassVar[Any]
+    arrays: Any
+
+    def __init__(self, arrays: Any) -> None:
+        """Take the arrays that `compile` made, e.g. from a file."""
+
+    @classmethod
+    def compile(cls, system: OpenSystem, tolerance: float) -> Propagator:
+        """Prepare for a system; `tolerance` bounds |ΔS|/S, the relative error of the no-click probability."""
+
+    def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
+        """Return the state of a trajectory that begins in `ket`, of norm 1."""
+
+    def advance(
+        self,
+        jumps: Jumps,
+        stop: float,
+        state: TrajectoryState,
+        uniforms: NDArray[np.float64],
+        sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64]],
+        clicks: tuple[NDArray[np.float64], NDArray[np.int16]],
+    ) -> int:
+        """Follow a trajectory until it ends or a buffer must be drained; return why (see `slots`).
+
+        `sampling` is operators, times, and the table that their values are written to; `clicks` are the buffers of
+        click times and channels.
+        """

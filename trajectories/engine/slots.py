@@ -1,0 +1,15 @@
+"""What kernels and their callers agree on: reasons to return, and slots of the state that survives a call."""
+
+from __future__ import annotations
+
+# Why a kernel came back to its caller.
+HORIZON, NEED_UNIFORMS, CLICKS_FULL, PAUSED, NO_BRACKET = 0, 1, 2, 3, 4
+
+# Slots of the array of reals: time of the last click; time since then; drawn survival probability (negative: to be
+# drawn); norm² now; error of the state so far; largest |ΔS|/S over the clicks.
+GAP_START, ELAPSED, THRESHOLD, SURVIVAL, ERROR, WORST_ERROR = 0, 1, 2, 3, 4, 5
+N_REALS = 6
+
+# Slots of the array of integers. PRODUCTS counts the work: products with H_eff, or evaluations of S(t).
+NEXT_UNIFORM, N_CLICKS, NEXT_SAMPLE, STEPS, NEXT_DARK_CHECK, PRODUCTS = 0, 1, 2, 3, 4, 5
+N_INTEGERS = 6

@@ -1,0 +1,179 @@
+"""Checks that every exact function makes at its public boundary, before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..detectors import Detector
+from ..errors import InvalidInput
+from ..model import OpenSystem
+from ..model.system import as_operator
+from ..results import read_only
+
+# How far a given state may be from unit trace, Hermitian and positive.
+STATE_TOLERANCE = 1e-8
+# The bundle window δ when none is given, in units of 1/κ.
+WINDOW_IN_LIFETIMES = 3.0
+
+
+def checked_edges(edges: ArrayLike, lowest: float = -np.inf) -> NDArray[np.float64]:
+    """Return bin edges as a read-only array; refuse any that are not finite, ascending and ≥ `lowest`."""
+    array = _finite(edges, "edges")
+    if array.ndim != 1 or len(array) < 2:
+        raise InvalidInput(f"edges has shape {array.shape}; give at least two bin edges in one dimension")
+    backward = np.flatnonzero(np.diff(array) <= 0)
+    if len(backward):
+        i = int(backward[0])
+        raise InvalidInput(f"edges[{i}]={array[i]:g} and edges[{i + 1}]={array[i + 1]:g} must ascend strictly")
+    if array[0] < lowest:
+        raise InvalidInput(f"edges start at {array[0]:g}; these bins must not start below {lowest:g}")
+    return read_only(array)
+
+
+def checked_times(times: ArrayLike, name: str, lowest: float = 0.0) -> NDArray[np.float64]:
+    """Return times of any shape, in any order; refuse any that are not finite or are below `lowest`."""
+    array = _finite(times, name)
+    if array.size and array.min() < lowest:
+        raise InvalidInput(f"{name}={array.min():g} must not be below {lowest:g}")
+    return array
+
+
+def checked_time(value: Any, name: str) -> float:
+    """Return one finite time that is not negative, in 1/ω_b."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not 0 <= float(value) < np.inf:
+        raise InvalidInput(f"{name}={value!r} must be a finite time in 1/ω_b, not negative")
+    return float(value)
+
+
+def checked_duration(value: Any, name: str) -> float:
+    """Return a positive finite duration in 1/ω_b."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not 0 < float(value) < np.inf:
+        raise InvalidInput(f"{name}={value!r} must be a positive finite duration in 1/ω_b")
+    return float(value)
+
+
+def checked_durations(values: Any, name: str) -> NDArray[np.float64]:
+    """Return a non-empty array of positive finite durations."""
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        raise InvalidInput(f"{name}={values!r} must be a sequence of durations in 1/ω_b")
+    durations = [checked_duration(value, f"{name}[{i}]") for i, value in enumerate(values)]
+    if not durations:
+        raise InvalidInput(f"{name} is empty; give at least one duration in 1/ω_b")
+    return np.array(durations)
+
+
+def bundle_window(system: OpenSystem, window: float | None) -> float:
+    """Return the bundle window δ; None means 3/κ with the smallest κ among the system's parameters."""
+    if window is not None:
+        return checked_duration(window, "window")
+    kappa = system.parameters.get("kappa")
+    if kappa is None or np.min(kappa) <= 0:
+        raise InvalidInput(f"kappa={kappa!r} of the system gives no window 3/kappa; give window=")
+    return WINDOW_IN_LIFETIMES / float(np.min(kappa))
+
+
+def checked_integer(value: Any, name: str, lowest: int) -> int:
+    """Return an integer that is at least `lowest`."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or value < lowest:
+        raise InvalidInput(f"{name}={value!r} must be an integer, at least {lowest}")
+    return int(value)
+
+
+def checked_channels(system: OpenSystem, channels: Sequence[str] | None) -> tuple[str, ...]:
+    """Return channel names in the order given; None means every channel of the system."""
+    if channels is None:
+        return system.channel_names
+    names = tuple(channels)
+    if isinstance(channels, str) or not names or len(set(names)) != len(names):
+        raise InvalidInput(f"channels={channels!r} must be a sequence of distinct channel names, at least one")
+    for name in names:
+        system.channel(name)
+    return names
+
+
+def bundle_channels(system: OpenSystem, channels: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the channels that form bundles; None means all whose name does not start with "atom"."""
+    if channels is not None:
+        return checked_channels(system, channels)
+    names = tuple(name for name in system.channel_names if not name.startswith("atom"))
+    if not names:
+        watched = ", ".join(system.channel_names)
+        raise InvalidInput(f"the system has only {watched}, which bundles leave out; give channels=")
+    return names
+
+
+def among(name: str, channels: tuple[str, ...]) -> str:
+    """Return `name` if it is one of the detected channels."""
+    if name not in channels:
+        raise InvalidInput(f"channel {name!r} is not detected; the detected ones are {', '.join(channels)}")
+    return name
+
+
+def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[str, str]:
+    """Return two different detected channels."""
+    if among(first, channels) == among(second, channels):
+        raise InvalidInput(f"first={first!r} and second={second!r} must be different channels")
+    return first, second
+
+
+def checked_detectors(system: OpenSystem, detectors: Mapping[str, Detector] | None) -> dict[str, Detector]:
+    """Return a detector for every channel, an ideal one where none is given.
+
+    Dead time and jitter act on records, not on the master equation, and are refused.
+    """
+    given = dict(detectors or {})
+    for name, detector in given.items():
+        system.channel(name)
+        if not isinstance(detector, Detector):
+            raise InvalidInput(f"detector of {name!r} is a {type(detector).__name__}; give a Detector")
+        for effect in ("dead_time", "jitter"):
+            if getattr(detector, effect) != 0.0:
+                raise InvalidInput(
+                    f"detector of {name!r} has {effect}={getattr(detector, effect)}, which has no exact "
+                    "counterpart; leave it out here, or apply it to a record"
+                )
+    return {name: given.get(name, Detector()) for name in system.channel_names}
+
+
+def checked_operator(system: OpenSystem, operator: Any, what: str) -> Any:
+    """Return an operator on the system's space as CSR."""
+    matrix = as_operator(operator, what)
+    if matrix.shape[0] != system.dimension:
+        raise InvalidInput(f"{what} has dimension {matrix.shape[0]} but the system has {system.dimension}")
+    return matrix
+
+
+def checked_state(system: OpenSystem, state: ArrayLike) -> NDArray[np.complex128]:
+    """Return the density matrix of a ket, or a density matrix, that is normalised and positive."""
+    array = np.asarray(state.toarray() if hasattr(state, "toarray") else state)
+    if array.shape == (system.dimension,):
+        array = np.outer(array, array.conj())
+    if array.shape != (system.dimension, system.dimension):
+        raise InvalidInput(
+            f"state has shape {array.shape}; give a ket of shape ({system.dimension},) or a density matrix"
+        )
+    if not np.isfinite(array).all():
+        raise InvalidInput(f"state contains {array[~np.isfinite(array)][0]}; give finite numbers only")
+    if abs(np.trace(array) - 1.0) > STATE_TOLERANCE:
+        raise InvalidInput(f"state has trace {np.trace(array):.6g}; normalise it to 1")
+    if np.abs(array - array.conj().T).max() > STATE_TOLERANCE:
+        raise InvalidInput("state is not Hermitian; give a density matrix")
+    lowest = float(np.linalg.eigvalsh(array)[0])
+    if lowest < -STATE_TOLERANCE:
+        raise InvalidInput(f"state has the eigenvalue {lowest:.3g}; a density matrix is not negative")
+    return 0.5 * (array + array.conj().T).astype(np.complex128)
+
+
+def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{name}={values!r} must be numbers") from error
+    if not np.isfinite(array).all():
+        raise InvalidInput(f"{name} contains {array[~np.isfinite(array)][0]}; give finite numbers only")
+    return array

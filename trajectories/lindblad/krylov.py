@@ -1,0 +1,90 @@
+"""GMRES for linear maps of Hermitian matrices, over the real numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.complex128]
+
+# A cycle that lowers the residual by less than this fraction is the last.
+STAGNATION = 0.1
+
+
+class KrylovSolution(NamedTuple):
+    """What GMRES reached: x, the residual b − Ax, its relative norm, and the number of products."""
+
+    solution: Matrix
+    residual: Matrix
+    relative: float
+    products: int
+
+
+def gmres(
+    action: Callable[[Matrix], Matrix],
+    source: Matrix,
+    *,
+    tolerance: float,
+    max_products: int,
+    restart: int = 80,
+) -> KrylovSolution:
+    """Solve A x = b by restarted GMRES, minimising ‖b − A x‖_F.
+
+    Hermitian matrices are a real vector space with the inner product Tr(XY), so the Hessenberg matrix
+    is real. Saad and Schultz, SIAM J. Sci. Stat. Comput. 7, 856 (1986).
+
+    Parameters
+    ----------
+    action : callable
+        Maps a Hermitian matrix to A times it, Hermitian again.
+    source : ndarray of shape (N, N)
+        b.
+    tolerance : float
+        Stop when ‖b − Ax‖ ≤ tolerance·‖b‖.
+    max_products, restart : int
+        Most products with A in all, and in one cycle.
+    """
+    norm = float(np.linalg.norm(source))
+    solution, residual = np.zeros_like(source), source
+    products, relative = 0, 1.0 if norm > 0 else 0.0
+    while relative > tolerance and products < max_products:
+        length = min(restart, max_products - products)
+        step, used = _cycle(action, residual, tolerance * norm, length)
+        solution = solution + step
+        residual = residual - action(step)
+        products += used + 1
+        previous, relative = relative, float(np.linalg.norm(residual)) / norm
+        if relative > (1.0 - STAGNATION) * previous:  # the best there is
+            break
+    return KrylovSolution(solution, residual, relative, products)
+
+
+def _cycle(
+    action: Callable[[Matrix], Matrix], source: Matrix, target: float, length: int
+) -> tuple[Matrix, int]:
+    """Return the GMRES correction after at most `length` Arnoldi steps, and how many were made."""
+    beta = float(np.linalg.norm(source))
+    basis = np.empty((length + 1, 2 * source.size))
+    hessenberg = np.zeros((length + 1, length))
+    basis[0] = (source / beta).reshape(-1).view(np.float64)
+    right = np.zeros(length + 1)
+    right[0] = beta
+    weights: NDArray[np.float64] = np.zeros(0)
+    for j in range(length):
+        vector = action(basis[j].view(np.complex128).reshape(source.shape)).reshape(-1).view(np.float64)
+        for _ in range(2):  # orthogonalising twice is enough
+            overlap = basis[: j + 1] @ vector
+            vector = vector - overlap @ basis[: j + 1]
+            hessenberg[: j + 1, j] += overlap
+        hessenberg[j + 1, j] = np.linalg.norm(vector)
+        system = hessenberg[: j + 2, : j + 1]
+        weights = np.asarray(np.linalg.lstsq(system, right[: j + 2], rcond=None)[0], dtype=np.float64)
+        missed = float(np.linalg.norm(right[: j + 2] - system @ weights))
+        if missed <= target or hessenberg[j + 1, j] <= 1e-15 * np.linalg.norm(hessenberg[: j + 1, j]):
+            break
+        basis[j + 1] = vector / hessenberg[j + 1, j]
+    correction = weights @ basis[: len(weights)]
+    return correction.view(np.complex128).reshape(source.shape), len(weights)

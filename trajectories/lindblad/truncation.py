@@ -1,0 +1,313 @@
+"""Convergence with the truncation: how far each number moves when a mode is given one level more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import cast
+
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import InvalidInput
+from ..model import OpenSystem, SpinningResonator
+from .blas import one_blas_thread
+from .spectra import resonance
+from .steady_state import SteadyState, steady_state
+
+Levels = tuple[int, ...]
+Observable = Callable[[SteadyState], float]
+
+# A move below this is as good as none, which a parity rule may feign: the next level is then tried too.
+NO_MOVE = 1e-10
+# Values below this are rounding noise of the steady state, and none of their moves counts.
+NOISE = 1e-13
+
+
+@dataclass(frozen=True)
+class TruncationStep:
+    """One truncation that was tried.
+
+    Attributes
+    ----------
+    levels : tuple of int
+        What the system factory was given.
+    dimension : int
+        N.
+    values : mapping of str to float
+        The observables.
+    top_level : float
+        Largest population of any mode's highest level; NaN for a system without a space.
+    moves : mapping of str to float
+        For each level count, the largest relative move of any observable when it alone is raised by
+        one; NaN where the limits forbade to try. Empty if this truncation was only tried as a neighbour.
+    """
+
+    levels: Levels
+    dimension: int
+    values: Mapping[str, float]
+    top_level: float
+    moves: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """What `converge` found.
+
+    Attributes
+    ----------
+    converged : bool
+        Whether every move at the last truncation is within the tolerance.
+    levels : tuple of int
+        The last truncation: the converged one, or the largest that the limits allowed.
+    steps : tuple of TruncationStep
+        Every truncation tried, in the order of the search.
+    tolerance : float
+        Largest relative move allowed.
+    reason : str
+        Why the search ended.
+    """
+
+    converged: bool
+    levels: Levels
+    steps: tuple[TruncationStep, ...]
+    tolerance: float
+    reason: str
+
+    @property
+    def last(self) -> TruncationStep:
+        """The step at `levels`."""
+        return next(step for step in self.steps if step.levels == self.levels)
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """The observables at `levels`."""
+        return self.last.values
+
+    @property
+    def moves(self) -> Mapping[str, float]:
+        """The relative moves at `levels`."""
+        return self.last.moves
+
+    def table(self) -> str:
+        """Return the steps as text: levels, N, top-level population, observables, moves by level count."""
+        head = ["levels", "N", "top level", *self.values, *(f"+1 {label}" for label in self.moves)]
+        rows = [head]
+        for step in self.steps:
+            moves = [f"{step.moves[label]:.1e}" if step.moves else "" for label in self.moves]
+            chosen = "*" if step.levels == self.levels else ""
+            rows.append(
+                [
+                    ",".join(map(str, step.levels)) + chosen,
+                    str(step.dimension),
+                    f"{step.top_level:.1e}",
+                    *(f"{value:.6g}" for value in step.values.values()),
+                    *moves,
+                ]
+            )
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        lines = ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([*lines, f"* {self.reason}"])
+
+
+def at_resonance(resonator: SpinningResonator, pair: str) -> Callable[[Levels], OpenSystem]:
+    """Return a system factory for `converge` that follows a resonance, which moves with the truncation.
+
+    Parameters
+    ----------
+    resonator : SpinningResonator
+        Parameters and direction; its own Δ_ad plays no part.
+    pair : {"photon-phonon", "photon-magnon"}
+        At each truncation, Δ_ad is set to `resonance` of this pair.
+
+    Returns
+    -------
+    callable
+        From levels of photon, phonon and magnon to an OpenSystem. Each call takes about ten steady states.
+    """
+
+    def factory(levels: Levels) -> OpenSystem:
+        chosen = cast(tuple[int, int, int], levels)  # any other length is refused below
+        return replace(resonator, detuning=resonance(resonator, pair, chosen)).system(chosen)
+
+    return factory
+
+
+def converge(
+    system_factory: Callable[[Levels], OpenSystem],
+    observables: Mapping[str, Observable],
+    *,
+    start: Sequence[int] = (3, 3, 3),
+    tolerance: float = 1e-3,
+    maximum: Sequence[int] | None = None,
+    max_dimension: int = 600,
+    progress: bool = False,
+) -> Convergence:
+    """Raise the truncation until no observable moves, |x' − x|/max(|x'|, |x|) ≤ tolerance, on one level more.
+
+    At each truncation every level count is raised by one in turn; the one that moves an observable most
+    is kept raised. A level that changes nothing at all is followed by the next one, because a
+    parity rule leaves every other level empty.
+
+    Parameters
+    ----------
+    system_factory : callable
+        From a tuple of level counts to an OpenSystem, e.g. ``resonator.system`` at fixed Δ_ad,
+        ``at_resonance(resonator, pair)``, or, with one number, a cut-off of the total excitation:
+        ``lambda n: resonator.system((n[0] + 1,) * 3, max_quanta=n[0])``.
+    observables : mapping of str to callable
+        Functions of a SteadyState that give a finite real number.
+    start : sequence of int
+        The first truncation.
+    tolerance : float
+        Largest relative move allowed, positive.
+    maximum : sequence of int, optional
+        Never go beyond these level counts.
+    max_dimension : int
+        Never go beyond this N.
+    progress : bool
+        Show a progress bar that counts steady states.
+
+    Returns
+    -------
+    Convergence
+        All truncations tried, the moves, and whether the limits stopped the search before it converged.
+
+    Raises
+    ------
+    InvalidInput
+        No observable, one that is not finite, a factory that gives no OpenSystem, a tolerance that is not
+        positive, or a start outside the limits.
+    """
+    first = _checked(system_factory, observables, start, tolerance, maximum, max_dimension)
+    with one_blas_thread(), tqdm(unit="state", disable=not progress) as bar:
+        ladder = _Ladder(system_factory, observables, maximum, max_dimension, bar)
+        levels = first
+        if ladder.at(levels) is None:
+            raise InvalidInput(f"start={levels} has more than max_dimension={max_dimension} states; lower it")
+        while True:
+            moves = ladder.moves(levels)
+            largest = int(np.nanargmax([-1.0, *moves])) - 1
+            if largest < 0 or moves[largest] <= tolerance:
+                break
+            levels = _raised(levels, largest)
+        steps = ladder.steps()
+    converged = bool(np.all(np.array(moves) <= tolerance))
+    reason = _reason(converged, tolerance, maximum, max_dimension)
+    return Convergence(converged, levels, steps, float(tolerance), reason)
+
+
+class _Ladder:
+    """Steady states by truncation, each solved once."""
+
+    def __init__(
+        self,
+        factory: Callable[[Levels], OpenSystem],
+        observables: Mapping[str, Observable],
+        maximum: Sequence[int] | None,
+        max_dimension: int,
+        bar: tqdm,
+    ) -> None:
+        self.factory, self.observables = factory, observables
+        self.maximum, self.max_dimension, self.bar = maximum, max_dimension, bar
+        self.tried: dict[Levels, TruncationStep | None] = {}
+        self.labels: tuple[str, ...] = ()
+
+    def at(self, levels: Levels) -> TruncationStep | None:
+        """Return the observables at a truncation, or None beyond the limits."""
+        if levels not in self.tried:
+            self.tried[levels] = self._solve(levels)
+        return self.tried[levels]
+
+    def _solve(self, levels: Levels) -> TruncationStep | None:
+        if self.maximum is not None and any(n > most for n, most in zip(levels, self.maximum, strict=True)):
+            return None
+        system = self.factory(levels)
+        if not isinstance(system, OpenSystem):
+            raise InvalidInput(f"system_factory gave {type(system).__name__} at {levels}, not an OpenSystem")
+        if system.dimension > self.max_dimension:
+            return None
+        state = steady_state(system)
+        self.bar.update()
+        modes = system.space.modes if system.space is not None else ()
+        self.labels = modes if len(modes) == len(levels) else tuple(f"levels[{i}]" for i in range(len(levels)))
+        values = {name: _finite(name, observable(state), levels) for name, observable in self.observables.items()}
+        top = max(state.top_level.values(), default=np.nan)
+        return TruncationStep(levels, system.dimension, MappingProxyType(values), top, MappingProxyType({}))
+
+    def moves(self, levels: Levels) -> list[float]:
+        """Return the relative move for each level count, recorded with the step; NaN beyond the limits."""
+        here = self.at(levels)
+        assert here is not None
+        moves = [self._move(here, i) for i in range(len(levels))]
+        recorded = MappingProxyType(dict(zip(self.labels, moves, strict=True)))
+        self.tried[levels] = replace(here, moves=recorded)
+        return moves
+
+    def _move(self, here: TruncationStep, position: int) -> float:
+        raised = _raised(here.levels, position)
+        move = _relative_move(here, self.at(raised))
+        if move < NO_MOVE:
+            move = _relative_move(here, self.at(_raised(raised, position)))
+        return move
+
+    def steps(self) -> tuple[TruncationStep, ...]:
+        """Return what was solved, in order."""
+        return tuple(step for step in self.tried.values() if step is not None)
+
+
+def _relative_move(old: TruncationStep, new: TruncationStep | None) -> float:
+    if new is None:
+        return float("nan")
+    pairs = [(old.values[name], new.values[name]) for name in old.values]
+    scales = [max(abs(x), abs(y)) for x, y in pairs]
+    return max(abs(y - x) / s if s > NOISE else 0.0 for (x, y), s in zip(pairs, scales, strict=True))
+
+
+def _raised(levels: Levels, position: int) -> Levels:
+    return (*levels[:position], levels[position] + 1, *levels[position + 1 :])
+
+
+def _finite(name: str, value: float, levels: Levels) -> float:
+    if np.iscomplexobj(value) or not np.isfinite(value):
+        raise InvalidInput(f"observable {name!r} is {value} at levels {levels}; it must be a finite real number")
+    return float(value)
+
+
+def _reason(converged: bool, tolerance: float, maximum: Sequence[int] | None, max_dimension: int) -> str:
+    if converged:
+        return f"converged: one level more moves nothing by more than {tolerance:g}"
+    limits = f"max_dimension={max_dimension}" + (f" and maximum={tuple(maximum)}" if maximum is not None else "")
+    return f"not converged to {tolerance:g} within {limits}; raise the limits"
+
+
+def _checked(
+    system_factory: Callable[[Levels], OpenSystem],
+    observables: Mapping[str, Observable],
+    start: Sequence[int],
+    tolerance: float,
+    maximum: Sequence[int] | None,
+    max_dimension: int,
+) -> Levels:
+    """Refuse bad arguments; return `start` as a tuple of int."""
+    if not callable(system_factory):
+        raise InvalidInput(f"system_factory must be callable, but is {type(system_factory).__name__}")
+    if not isinstance(observables, Mapping) or not observables or not all(map(callable, observables.values())):
+        raise InvalidInput("observables must map at least one name to a function of a SteadyState")
+    if isinstance(tolerance, bool) or not np.isfinite(tolerance) or tolerance <= 0:
+        raise InvalidInput(f"tolerance={tolerance} must be positive")
+    for name, levels in (("start", start), ("maximum", maximum)):
+        if levels is not None and (
+            not isinstance(levels, Sequence) or not levels or not all(_is_count(n) for n in levels)
+        ):
+            raise InvalidInput(f"{name}={levels!r} must be a sequence of positive integers")
+    if not _is_count(max_dimension):
+        raise InvalidInput(f"max_dimension={max_dimension!r} must be a positive integer")
+    if maximum is not None and (len(maximum) != len(start) or any(np.less(maximum, start))):
+        raise InvalidInput(f"maximum={tuple(maximum)} must be at least start={tuple(start)}, number by number")
+    return tuple(int(n) for n in start)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
