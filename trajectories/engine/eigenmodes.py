@@ -15,8 +15,8 @@ from scipy import linalg, sparse
 
 from ..errors import ConvergenceError
 from ..model.system import OpenSystem
-from .jump_kernels import Jumps
 from .forms_kernels import TAIL_STRIDE, ModesArrays, ModesWorkspace
+from .jump_kernels import Jumps
 from .modes_kernels import advance
 from .propagator import BRACKET_WIDTH, Propagator, TrajectoryState, check_tolerance
 from .slots import N_INTEGERS, N_REALS
@@ -65,7 +65,9 @@ class ModesPropagator(Propagator):
         """
         check_tolerance(tolerance)
         if system.dimension > LARGEST_DIMENSION:
-            raise ConvergenceError(f"N={system.dimension} exceeds {LARGEST_DIMENSION}, the most that is diagonalised")
+            raise ConvergenceError(
+                f"N={system.dimension} exceeds {LARGEST_DIMENSION}, the most that is diagonalised"
+            )
         energy, decay, vectors, inverse = _eigenmodes(system.H_eff)
         _require_accurate(system, energy - 1j * decay, vectors, inverse, tolerance)
         images = [np.asarray(channel.operator @ vectors) for channel in system.channels]

@@ -1,8 +1,8 @@
 """Hermitian forms z†Fz of few live modes, with a bound of what is left out.
 
-The forms are G = V†V, which gives the survival probability, and V†c_k†c_kV, which give the click rates. A handful of
-strong modes is combined with every live mode directly. For the rest the rows of F are sorted by size and carry the
-sum of all that follows, so that a loop stops as soon as what remains is provably below its share of the error.
+The forms are G = V†V, which gives the survival probability, and V†c_k†c_kV, which give the click rates. A handful
+of strong modes is combined with every live mode directly. For the rest the rows of F are sorted by size and carry
+the sum of all that follows, so that a loop stops as soon as what remains is provably below its share of the error.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -25,10 +25,10 @@ STRONG = 0.02
 class ModesArrays(NamedTuple):
     """A compiled eigenmode propagator; modes are ordered by decay rate.
 
-    `row_start`, `column`, `value` and `tail` hold the strict upper triangles of the K + 1 forms, row by row: form 0
-    is G, form 1 + k is V†c_k†c_kV. Within a row entries fall in size, and `tail` is the sum of |value| from an entry
-    on. `sorted_row` lists the rows of each column of the jump maps V⁻¹c_kV by falling size, and `sorted_tail` is the
-    norm of all entries from there on.
+    `row_start`, `column`, `value` and `tail` hold the strict upper triangles of the K + 1 forms, row by row: form
+    0 is G, form 1 + k is V†c_k†c_kV. Within a row entries fall in size, and `tail` is the sum of |value| from an
+    entry on. `sorted_row` lists the rows of each column of the jump maps V⁻¹c_kV by falling size, `sorted_tail` is
+    the norm of all entries from there on.
     """
 
     energy: NDArray[np.float64]  # Re λ, (N,)
@@ -54,8 +54,8 @@ VECTORS_NORM, TOLERANCE, BRACKET, FASTEST = 0, 1, 2, 3
 class ModesWorkspace(NamedTuple):
     """Scratch of one trajectory; real and imaginary parts lie apart, so that loops vectorise.
 
-    ``start``, ``sampled``, ``weak`` and ``position`` are indexed by mode, ``listed_…`` and ``phase`` by position in the
-    list of modes that occur in pairs, the others by position in ``live``.
+    ``start``, ``sampled``, ``weak`` and ``position`` are indexed by mode, ``listed_…`` and ``phase`` by position
+    in the list of modes that occur in pairs, the others by position in ``live``.
     """
 
     start: NDArray[np.float64]  # z at the last click, (2, N)
@@ -140,8 +140,8 @@ def form_value(arrays, form, limit, live, work):
 def list_pairs(arrays, limit, live, work):
     """List the pairs of live modes whose products count in S = z†Gz of the settled state.
 
-    What is left out of S is at most `limit`. Returns the number of listed modes, which are all live ones that count
-    alone or in a pair, and the number of pairs.
+    What is left out of S is at most `limit`. Returns the number of listed modes, which are all live ones that
+    count alone or in a pair, and the number of pairs.
     """
     # No call in the loops, which would copy the whole workspace record, and no branch on the size of a product,
     # which no processor can predict: every product is written, and the next overwrites it if it was too small.

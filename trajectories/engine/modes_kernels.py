@@ -1,9 +1,9 @@
 """Kernels of the eigenmode propagator: a trajectory in the eigenbasis of H_eff.
 
-With H_eff = VΛV⁻¹ and z = V⁻¹ψ every mode evolves alone, z_j(t) = z_j e^{−iλ_j t}, and the survival probability is
-S(t) = z†Gz with G = V†V. A click is found by Newton steps on ln S with three exact derivatives; then come the
-channel, by Hermitian forms of z, and the jump, by the maps V⁻¹c_kV. Which modes, pairs of modes and entries count is
-decided against the tolerance, so the work follows their number and hardly grows with N.
+With H_eff = VΛV⁻¹ and z = V⁻¹ψ every mode evolves alone, z_j(t) = z_j e^{−iλ_j t}, and the survival probability
+is S(t) = z†Gz with G = V†V. A click is found by Newton steps on ln S with three exact derivatives; then come the
+channel, by Hermitian forms of z, and the jump, by the maps V⁻¹c_kV. Which modes, pairs of modes and entries count
+is decided against the tolerance, so the work follows their number and hardly grows with N.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -45,6 +45,8 @@ from .slots import (
 RETREAT = 0.25
 # Gaps between two returns to the caller: about half a second.
 GAPS_PER_CALL = 4096
+# Relative error that rounding adds to S; measured.
+ROUNDING = 1e-14
 # A column of a jump map is added whole, which vectorises, where that touches at most so many rows for each entry
 # that counts.
 DENSE_ADVANTAGE = 6
@@ -182,7 +184,7 @@ def first_guess(arrays, threshold, work):
 
 @kernel()
 def newton_step(excess, s0, s1, s2, s3):
-    """Return the δ that solves ln S(δ) = ln u by the cubic Taylor polynomial of ln S; `excess` is ln S(0) − ln u."""
+    """Return the δ at which the cubic Taylor polynomial of ln S falls by `excess`, which is ln S(0) − ln u."""
     first = s1 / s0
     if not first < 0.0:
         return np.inf
@@ -210,7 +212,6 @@ def find_click(arrays, window, reals, integers, work):
     """
     threshold = reals[THRESHOLD]
     scalars = arrays.scalars
-    bracket = scalars[BRACKET]
     guess = first_guess(arrays, threshold, work)
     low, high = 0.0, np.inf
     base, live, listed, pairs, dropped = np.inf, 0, 0, 0, 0.0
@@ -220,7 +221,9 @@ def find_click(arrays, window, reals, integers, work):
             checked = True
             live, listed, pairs, dropped = open_base(arrays, window, threshold, work)
             base = np.inf
-            if survival(listed, pairs, 0.0, work)[0] >= threshold:
+            s0, s1, s2, s3 = survival(listed, pairs, 0.0, work)
+            # A click on the very edge of the window is decided by its time.
+            if s0 - threshold >= -s1 * max(scalars[BRACKET], 4.0 * np.spacing(window)):
                 return -1.0, 0, 0.0
         if guess == np.inf:
             guess = 2.0 * max(low, 1.0 / scalars[FASTEST])
@@ -237,6 +240,8 @@ def find_click(arrays, window, reals, integers, work):
         else:
             high = min(high, guess)
         step = newton_step(excess, s0, s1, s2, s3)
+        # A few ulps are as near as two times can be told apart in slow units.
+        bracket = max(scalars[BRACKET], 4.0 * np.spacing(guess))
         if abs(step) < 0.45 * bracket or high - low <= bracket:
             # So near, S is a straight line: S − u changes sign within ±bracket/2 of the root of that line.
             if not abs(step) < bracket:
@@ -244,7 +249,7 @@ def find_click(arrays, window, reals, integers, work):
             rotate(work.energy, work.decay, live, guess + step, work.begin, work.here)
             settle(live, work)
             state_error = 2.0 * scalars[VECTORS_NORM] * (dropped + reals[ERROR]) / np.sqrt(threshold)
-            reals[WORST_ERROR] = max(reals[WORST_ERROR], 0.5 * scalars[TOLERANCE] + state_error)
+            reals[WORST_ERROR] = max(reals[WORST_ERROR], 0.5 * scalars[TOLERANCE] + state_error + ROUNDING)
             return guess + step, live, -(s1 + step * s2)
         target = guess + step
         if not low < target < high:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Why a kernel came back to its caller.
-HORIZON, NEED_UNIFORMS, CLICKS_FULL, PAUSED, NO_BRACKET = 0, 1, 2, 3, 4
+HORIZON, NEED_UNIFORMS, CLICKS_FULL, PAUSED, NO_BRACKET, DARK = 0, 1, 2, 3, 4, 5
 
 # Slots of the array of reals: time of the last click; time since then; drawn survival probability (negative: to be
 # drawn); norm² now; error of the state so far; largest |ΔS|/S over the clicks.

@@ -16,9 +16,20 @@ from scipy.sparse.linalg import eigsh
 from scipy.special import jv
 
 from ..model.system import OpenSystem
-from .jump_kernels import Jumps
+from .jump_kernels import Jumps, expectation
 from .propagator import BRACKET_WIDTH, Propagator, TrajectoryState, check_tolerance
-from .slots import N_INTEGERS, N_REALS, NEXT_DARK_CHECK, SURVIVAL, THRESHOLD
+from .slots import (
+    DARK,
+    ELAPSED,
+    GAP_START,
+    HORIZON,
+    N_INTEGERS,
+    N_REALS,
+    NEXT_DARK_CHECK,
+    NEXT_SAMPLE,
+    SURVIVAL,
+    THRESHOLD,
+)
 from .sparse_kernels import (
     FIELD_OF_VALUES_CONSTANT,
     RADIUS,
@@ -28,6 +39,8 @@ from .sparse_kernels import (
     SparseArrays,
     Workspace,
     advance,
+    apply_scaled,
+    dark_space,
 )
 
 # Up to this dimension the extreme eigenvalues are computed densely; beyond it by Lanczos with a margin.
@@ -120,7 +133,7 @@ class SparsePropagator(Propagator):
     ) -> int:
         """Follow a trajectory until it ends or a buffer must be drained; see `sparse_kernels.advance`."""
         observables, sample_times, sampled = sampling
-        return advance(
+        status = advance(
             self.arrays,
             jumps,
             stop,
@@ -133,6 +146,31 @@ class SparsePropagator(Propagator):
             *clicks,
             sampled,
         )
+        if status != DARK:
+            return int(status)
+        self._sample_dark(jumps, state, *sampling)
+        return HORIZON
+
+    def _sample_dark(
+        self,
+        jumps: Jumps,
+        state: TrajectoryState,
+        observables: Jumps,
+        sample_times: NDArray[np.float64],
+        sampled: NDArray[np.float64],
+    ) -> None:
+        """Write the samples of a dark state, however late: in its small Krylov space H is diagonalised."""
+        first = int(state.integers[NEXT_SAMPLE])
+        basis = dark_space(self.arrays, jumps, state.work.psi, state.work)
+        images = np.array([apply_scaled(self.arrays, row, state.work) for row in basis])
+        projected = 1j * self.arrays.scalars[RADIUS] * (basis.conj() @ images.T)
+        energies, vectors = linalg.eigh(0.5 * (projected + projected.conj().T))
+        start = vectors.conj().T @ (basis.conj() @ state.work.psi)
+        now = state.reals[GAP_START] + state.reals[ELAPSED]
+        for k in range(first, len(sample_times)):
+            evolved = vectors @ (np.exp(-1j * energies * (sample_times[k] - now)) * start)
+            expectation(observables, evolved @ basis, sampled[k])
+        state.integers[NEXT_SAMPLE] = len(sample_times)
 
 
 def coefficient_count(x: float, rho: float, truncation: float) -> int:

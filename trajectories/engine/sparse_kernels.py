@@ -13,6 +13,7 @@ from .jit import kernel
 from .jump_kernels import apply_jump, choose_channel, click_rates, expectation, squared_norm
 from .slots import (
     CLICKS_FULL,
+    DARK,
     ELAPSED,
     ERROR,
     GAP_START,
@@ -35,8 +36,17 @@ from .slots import (
 FIELD_OF_VALUES_CONSTANT = 1.0 + np.sqrt(2.0)
 # Work between two returns to the caller, in entries of the state times products: about half a second.
 PAUSE_AFTER = 2**26
-# A state is dark when no Krylov vector clicks faster than this fraction of the largest possible rate.
+# A state does not click when its rate is below this fraction of the largest possible rate: rounding squared.
 DARK_FRACTION = 1e-26
+# A Krylov space is closed when the next vector is this short beside H; one that does not close is not called dark.
+CLOSED = 1e-14
+MOST_DARK_VECTORS = 64
+# Relative error that rounding adds to the state in one propagation; measured.
+ROUNDING = 2.0**-52
+# By how much a threshold is lowered that rounding alone has reached.
+LOST_TO_ROUNDING = 1e-9
+# Newton steps before bisection takes over.
+MOST_NEWTON_STEPS = 50
 
 
 class SparseArrays(NamedTuple):
@@ -80,9 +90,11 @@ def bessel_coefficients(x, values):
     The recurrence starts at the end of `values`, which must lie well above x for the result to be exact.
     """
     size = len(values)
-    if x == 0.0:
+    if x < 1e-60:
+        # The recurrence would overflow; J₁ = x/2 and all higher ones are below rounding.
         values[:] = 0.0
         values[0] = 1.0
+        values[1] = 0.5 * x
         return
     values[size - 1] = 0.0
     values[size - 2] = 1e-280
@@ -200,21 +212,43 @@ def propagate(arrays, psi, time, out, work):
 
 
 @kernel()
-def is_dark(arrays, jumps, psi, work):
-    """Tell whether the state can never click: no vector of its whole Krylov space has a click rate."""
-    threshold = DARK_FRACTION * arrays.scalars[LARGEST_DECAY] * squared_norm(psi)
-    if click_rates(jumps, psi, work.rates) > threshold:
-        return False
+def dark_space(arrays, jumps, psi, work):
+    """Return an orthonormal basis, as rows, of the Krylov space of a state that can never click; else no rows.
+
+    The state is dark when its Krylov space closes before any vector of it has a click rate. The vectors are
+    orthonormal, so that a path to a lossy state counts however weak its links are; a link weaker than rounding
+    closes the space. A space that has not closed after MOST_DARK_VECTORS is not called dark.
+    """
+    size = len(psi)
+    basis = np.empty((min(MOST_DARK_VECTORS, size) + 1, size), np.complex128)
+    basis[0] = psi / np.sqrt(squared_norm(psi))
+    threshold = DARK_FRACTION * arrays.scalars[LARGEST_DECAY]
+    for k in range(len(basis) - 1):
+        if click_rates(jumps, basis[k], work.rates) > threshold:
+            return basis[:0]
+        following = basis[k + 1]
+        following[:] = apply_scaled(arrays, basis[k], work)
+        # Twice, because one pass of Gram and Schmidt loses orthogonality to rounding.
+        for _ in range(2):
+            for j in range(k + 1):
+                overlap = 0.0j
+                for i in range(size):
+                    overlap += np.conj(basis[j, i]) * following[i]
+                for i in range(size):
+                    following[i] -= overlap * basis[j, i]
+        norm = np.sqrt(squared_norm(following))
+        if norm < CLOSED:
+            return basis[: k + 1]
+        for i in range(size):
+            following[i] /= norm
+    return basis[:size] if size <= MOST_DARK_VECTORS else basis[:0]
+
+
+@kernel()
+def apply_scaled(arrays, psi, work):
+    """Return −iÂψ."""
     _first_terms(arrays, psi, work)
-    older, newer = work.older, work.newer
-    for _ in range(len(psi)):
-        for i in range(len(psi)):
-            work.trial[i] = complex(newer[0, i], newer[1, i])
-        if click_rates(jumps, work.trial, work.rates) > threshold:
-            return False
-        _next_term(arrays, newer, older)
-        newer, older = older, newer
-    return True
+    return work.newer[0] + 1j * work.newer[1]
 
 
 @kernel()
@@ -224,7 +258,8 @@ def find_click(arrays, jumps, step, reals, integers, work):
     Newton steps on ln S, whose slope −Σ‖c_kψ‖²/S is known exactly, kept inside a bracket. On return
     `work.lower` holds the state at the click. Returns the click time, or −1 if no bracket was reached.
     """
-    bracket = arrays.scalars[BRACKET]
+    # A few ulps of the step are as near as two times can be told apart in slow units.
+    bracket = max(arrays.scalars[BRACKET], 4.0 * np.spacing(step))
     low = 0.0
     high = step
     work.lower[:] = work.psi
@@ -232,11 +267,11 @@ def find_click(arrays, jumps, step, reals, integers, work):
     # A straight line through both ends of ln S, of which the upper one is in `work.trial`, is the first guess.
     at_start = np.log(reals[SURVIVAL])
     guess = high * (at_start - goal) / (at_start - np.log(squared_norm(work.trial)))
-    for _ in range(200):
-        if not low < guess < high:
+    for iteration in range(200):
+        if not low < guess < high or iteration >= MOST_NEWTON_STEPS:
             guess = 0.5 * (low + high)
         integers[PRODUCTS] += propagate(arrays, work.lower, guess - low, work.trial, work)
-        reals[ERROR] += arrays.scalars[TRUNCATION] * np.sqrt(reals[SURVIVAL])
+        reals[ERROR] += (arrays.scalars[TRUNCATION] + ROUNDING) * np.sqrt(reals[SURVIVAL])
         value = squared_norm(work.trial)
         excess = np.log(value) - goal
         slope = -click_rates(jumps, work.trial, work.rates) / value
@@ -311,9 +346,8 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, reals, integers
         now = reals[GAP_START] + reals[ELAPSED]
         if now > stop:
             return HORIZON
-        survival = reals[SURVIVAL]
         integers[PRODUCTS] += propagate(arrays, work.psi, step, work.trial, work)
-        reals[ERROR] += arrays.scalars[TRUNCATION] * np.sqrt(survival)
+        reals[ERROR] += (arrays.scalars[TRUNCATION] + ROUNDING) * np.sqrt(reals[SURVIVAL])
         after = squared_norm(work.trial)
         if after >= reals[THRESHOLD]:
             # The sampled states need work.trial, so the end of the step is put aside first.
@@ -332,19 +366,25 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, reals, integers
             reals[ELAPSED] += step
             reals[SURVIVAL] = after
             integers[STEPS] += 1
-            if integers[STEPS] == integers[NEXT_DARK_CHECK] and integers[NEXT_SAMPLE] == len(samples):
+            if integers[STEPS] == integers[NEXT_DARK_CHECK]:
                 integers[NEXT_DARK_CHECK] *= 2
-                if is_dark(arrays, jumps, work.psi, work):
-                    return HORIZON
+                if len(dark_space(arrays, jumps, work.psi, work)) > 0:
+                    return DARK
             continue
         wait = find_click(arrays, jumps, step, reals, integers, work)
         if wait < 0.0:
             return NO_BRACKET
+        total = click_rates(jumps, work.lower, work.rates)
+        if total <= DARK_FRACTION * arrays.scalars[LARGEST_DECAY] * reals[THRESHOLD]:
+            # Norm that is lost without a click rate is rounding: no click. S may fall on later, unless it is dark.
+            if len(dark_space(arrays, jumps, work.psi, work)) > 0:
+                return DARK
+            reals[THRESHOLD] *= 1.0 - LOST_TO_ROUNDING
+            continue
         click = reals[GAP_START] + (reals[ELAPSED] + wait)
         _sample(arrays, observables, samples, now, min(click, np.nextafter(stop, np.inf)), integers, work, sampled)
         if click > stop:
             return HORIZON
-        total = click_rates(jumps, work.lower, work.rates)
         chosen = choose_channel(work.rates, total, uniforms[integers[NEXT_UNIFORM]])
         integers[NEXT_UNIFORM] += 1
         times[integers[N_CLICKS]] = click
