@@ -23,7 +23,7 @@ STRONG = 0.02
 
 
 class ModesArrays(NamedTuple):
-    """A compiled eigenmode propagator; modes are ordered by decay rate.
+    """A compiled eigenmode propagator; modes are ordered by importance.
 
     `row_start`, `column`, `value` and `tail` hold the strict upper triangles of the K + 1 forms, row by row: form
     0 is G, form 1 + k is V†c_k†c_kV. Within a row entries fall in size, and `tail` is the sum of |value| from an
@@ -48,7 +48,7 @@ class ModesArrays(NamedTuple):
     scalars: NDArray[np.float64]  # see the names below
 
 
-VECTORS_NORM, TOLERANCE, BRACKET, FASTEST = 0, 1, 2, 3
+VECTORS_NORM, TOLERANCE, BRACKET, FASTEST, FASTEST_DECAY = 0, 1, 2, 3, 4
 
 
 class ModesWorkspace(NamedTuple):
@@ -134,6 +134,45 @@ def form_value(arrays, form, limit, live, work):
             u, v = weak[0, arrays.column[p]], weak[1, arrays.column[p]]
             total += 2.0 * (value.real * (x * u + y * v) - value.imag * (x * v - y * u))
     return total, error
+
+
+@kernel()
+def norm_and_slope(arrays, limit, live, work):
+    """Return S = z†Gz of the settled state and dS/dt; what is left out of S is at most `limit`."""
+    here, weak, weight = work.here, work.weak, work.weight
+    total, slope = 0.0, 0.0
+    share = limit / max(1, live)
+    for n in range(live):
+        i = work.live[n]
+        x, y = here[0, n], here[1, n]
+        energy, decay = work.energy[n], work.decay[n]
+        square = x * x + y * y
+        total += square
+        slope -= 2.0 * decay * square
+        if weight[n] == 1.0:
+            gram_real, gram_imag = arrays.form[0, 0, i], arrays.form[0, 1, i]
+            weight[n] = 0.0
+            for m in range(live):
+                j = work.live[m]
+                u, v = here[0, m], here[1, m]
+                c, s = weight[m] * (x * u + y * v), weight[m] * (x * v - y * u)
+                real, imag = gram_real[j] * c - gram_imag[j] * s, gram_real[j] * s + gram_imag[j] * c
+                total += real
+                slope -= (decay + work.decay[m]) * real + (energy - work.energy[m]) * imag
+            weight[n] = 1.0
+            continue
+        bound = 2.0 * np.sqrt(square) * work.bounds[n]
+        for p in range(arrays.row_start[i], arrays.row_start[i + 1]):
+            if bound * arrays.tail[p] < share:
+                break
+            j = arrays.column[p]
+            u, v = weak[0, j], weak[1, j]
+            c, s = 2.0 * (x * u + y * v), 2.0 * (x * v - y * u)
+            value = arrays.value[p]
+            real, imag = value.real * c - value.imag * s, value.real * s + value.imag * c
+            total += real
+            slope -= (decay + arrays.decay[j]) * real + (energy - arrays.energy[j]) * imag
+    return total, slope
 
 
 @kernel()

@@ -15,11 +15,13 @@ import numpy as np
 from .forms_kernels import (
     BRACKET,
     FASTEST,
+    FASTEST_DECAY,
     TAIL_STRIDE,
     TOLERANCE,
     VECTORS_NORM,
     form_value,
     list_pairs,
+    norm_and_slope,
     settle,
 )
 from .jit import kernel
@@ -43,6 +45,8 @@ from .slots import (
 # How far a search may go back without listing its pairs anew, in units of the inverse of the fastest decay; the
 # error of what was left out grows by e^{2·RETREAT} at the most, which is allowed for.
 RETREAT = 0.25
+# Relative accuracy of S that the listed pairs are chosen for; the last digits come from one exact evaluation.
+COARSE = 1e-7
 # Gaps between two returns to the caller: about half a second.
 GAPS_PER_CALL = 4096
 # Relative error that rounding adds to S; measured.
@@ -100,16 +104,22 @@ def choose_live(arrays, time, limit, work):
 def open_base(arrays, time, threshold, work):
     """Make `time` the base point of the search; return the live modes, the pairs, and the norm left out.
 
-    The pairs are those that count from a little before the base point on. ``work.here`` becomes z there.
+    The listed pairs give S to a relative COARSE from a little before the base point on.
     """
     scalars = arrays.scalars
     limit = scalars[TOLERANCE] * np.sqrt(threshold) / (8.0 * scalars[VECTORS_NORM])
-    earliest = max(0.0, time - RETREAT / (arrays.decay[-1] + 1e-300))
+    earliest = max(0.0, time - RETREAT / (scalars[FASTEST_DECAY] + 1e-300))
     live, dropped = choose_live(arrays, earliest, limit, work)
+    move_to(live, time, work)
+    listed, pairs = list_pairs(arrays, COARSE * threshold, live, work)
+    return live, listed, pairs, dropped
+
+
+@kernel()
+def move_to(live, time, work):
+    """Make ``work.here`` the settled state of the live modes at `time`."""
     rotate(work.energy, work.decay, live, time, work.begin, work.here)
     settle(live, work)
-    listed, pairs = list_pairs(arrays, 0.25 * np.exp(-2.0 * RETREAT) * scalars[TOLERANCE] * threshold, live, work)
-    return live, listed, pairs, dropped
 
 
 @kernel()
@@ -204,37 +214,42 @@ def newton_step(excess, s0, s1, s2, s3):
 def find_click(arrays, window, reals, integers, work):
     """Find the time since the last click at which S falls to its threshold.
 
-    Cubic Newton steps on ln S, kept inside the bracket of all values seen. The path does not depend on `window`;
-    it only tells when a search may be given up, because S is still above the threshold at its end.
+    Cubic Newton steps on ln S from the listed pairs, kept inside the bracket of all values seen, lead to a root that
+    is right to COARSE. There S and its slope are computed to the tolerance; their difference from the listed ones is
+    carried on as a correction until the step that it causes is within the bracket of a click. The path does not
+    depend on `window`; it only tells when a search may be given up, because S is still above the threshold there.
 
     Returns the time (−1: no click within the window; −2: no bracket), the number of live modes, and −dS/dt. On
     return ``work.here`` is the settled state of the live modes at that time.
     """
     threshold = reals[THRESHOLD]
     scalars = arrays.scalars
+    reach = RETREAT / (scalars[FASTEST_DECAY] + 1e-300)
+    exact_limit = 0.25 * scalars[TOLERANCE] * threshold
     guess = first_guess(arrays, threshold, work)
     low, high = 0.0, np.inf
     base, live, listed, pairs, dropped = np.inf, 0, 0, 0, 0.0
+    correction = 0.0
     checked = False
     for _ in range(500):
         if guess > window and not checked:
             checked = True
             live, listed, pairs, dropped = open_base(arrays, window, threshold, work)
             base = np.inf
-            s0, s1, s2, s3 = survival(listed, pairs, 0.0, work)
+            s0, s1 = norm_and_slope(arrays, exact_limit, live, work)
             # A click on the very edge of the window is decided by its time.
             if s0 - threshold >= -s1 * max(scalars[BRACKET], 4.0 * np.spacing(window)):
                 return -1.0, 0, 0.0
         if guess == np.inf:
             guess = 2.0 * max(low, 1.0 / scalars[FASTEST])
-        if guess < base - RETREAT / (arrays.decay[-1] + 1e-300):
-            base = guess
+        if guess < base - reach:
+            base, correction = guess, 0.0
             live, listed, pairs, dropped = open_base(arrays, base, threshold, work)
         integers[PRODUCTS] += 1
         s0, s1, s2, s3 = survival(listed, pairs, guess - base, work)
         if not s0 > 0.0:
             return -2.0, 0, 0.0
-        excess = np.log(s0 / threshold)
+        excess = np.log(s0 / threshold) + correction
         if excess >= 0.0:
             low = max(low, guess)
         else:
@@ -243,14 +258,21 @@ def find_click(arrays, window, reals, integers, work):
         # A few ulps are as near as two times can be told apart in slow units.
         bracket = max(scalars[BRACKET], 4.0 * np.spacing(guess))
         if abs(step) < 0.45 * bracket or high - low <= bracket:
-            # So near, S is a straight line: S − u changes sign within ±bracket/2 of the root of that line.
-            if not abs(step) < bracket:
-                step = 0.0
-            rotate(work.energy, work.decay, live, guess + step, work.begin, work.here)
-            settle(live, work)
-            state_error = 2.0 * scalars[VECTORS_NORM] * (dropped + reals[ERROR]) / np.sqrt(threshold)
-            reals[WORST_ERROR] = max(reals[WORST_ERROR], 0.5 * scalars[TOLERANCE] + state_error + ROUNDING)
-            return guess + step, live, -(s1 + step * s2)
+            guess += step if abs(step) < bracket else 0.0
+            move_to(live, guess, work)
+            s0, s1 = norm_and_slope(arrays, exact_limit, live, work)
+            offset = np.log(s0 / threshold)
+            step = -offset * s0 / s1 if s1 < 0.0 else 0.0
+            # The curvature of the listed pairs says how straight S is over the step.
+            if abs(s2) * step * step < -0.4 * bracket * s1 or abs(offset) < exact_limit:
+                # S − u changes sign within ±bracket/2 of the root of the line.
+                guess += step
+                move_to(live, guess, work)
+                state_error = 2.0 * scalars[VECTORS_NORM] * (dropped + reals[ERROR]) / np.sqrt(threshold)
+                reals[WORST_ERROR] = max(reals[WORST_ERROR], 0.25 * scalars[TOLERANCE] + state_error + ROUNDING)
+                return guess, live, -(s1 + step * s2)
+            correction += offset
+            low, high = 0.0, np.inf
         target = guess + step
         if not low < target < high:
             target = 0.5 * (low + high)
