@@ -60,7 +60,7 @@ def fill_bundles(
         previous = -np.inf
         size, order = 0, 0
         for i in range(offsets[r], offsets[r + 1]):
-            number = numbers[channel[i]]
+            number = int(numbers[channel[i]])  # so that `order` is an int64 without the JIT too
             if number < 0:
                 continue
             if time[i] - previous >= window:

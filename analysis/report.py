@@ -180,9 +180,7 @@ def typical_bundle(
     return TypicalBundle(row, samples, clicks)
 
 
-def population_picture(
-    bundle: TypicalBundle, populations: Mapping[str, NDArray[np.float64]], path: Path
-) -> Path:
+def population_picture(bundle: TypicalBundle, populations: Mapping[str, NDArray[np.float64]], path: Path) -> Path:
     """Draw dressed-state populations of one trajectory round a bundle (the paper's Fig. 2(d)–(g)).
 
     Parameters

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import InvalidInput, TrajectoriesError
+from .errors import ConvergenceError, InvalidInput, TrajectoriesError
 
 DESCRIPTION = """Monte Carlo wave-function click records of open quantum systems.
 
@@ -31,17 +32,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 success, 2 bad input or an unusable run folder, 130 interrupted.
     """
-    options = _parser().parse_args(arguments)
-    warnings.showwarning = _show_warning
     try:
-        result: int = options.command(options)
-        return result
-    except TrajectoriesError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader of our output left, e.g. `| head`
-        sys.stderr.close()
+        try:
+            return _run(_parser().parse_args(arguments))
+        finally:
+            print(end="", flush=True)  # so that a reader who left is noticed here
+    except BrokenPipeError:  # e.g. `| head`; Python would complain when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            options.command(options)
+            return 0
+        except TrajectoriesError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print(f"interrupted{_how_far(options)}", file=sys.stderr)
+            return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _simulate(options: argparse.Namespace) -> int:
+def _simulate(options: argparse.Namespace) -> None:
     from .configuration import override, read_job
     from .simulation import simulate
 
@@ -98,25 +110,18 @@ def _simulate(options: argparse.Namespace) -> int:
     for name in ("trajectories", "duration", "seed"):
         if getattr(job, name) is None:
             raise InvalidInput(f"{options.config} does not say {name}; give --{name}")
-    if job.window is not None and not job.window > 0:
-        raise InvalidInput(f"window={job.window} must be a positive time in 1/ω_b")
-    try:
-        record = simulate(
-            job.system,
-            job.trajectories,  # type: ignore[arg-type]
-            job.duration,  # type: ignore[arg-type]
-            seed=job.seed,  # type: ignore[arg-type]
-            propagator=job.propagator,
-            tolerance=job.tolerance,
-            workers=options.workers,
-            out=options.out,
-            progress=not options.quiet,
-        )
-    except KeyboardInterrupt:
-        print(_how_to_go_on(Path(options.out)), file=sys.stderr)
-        return 130
+    record = simulate(
+        job.system,
+        job.trajectories,  # type: ignore[arg-type]
+        job.duration,  # type: ignore[arg-type]
+        seed=job.seed,  # type: ignore[arg-type]
+        propagator=job.propagator,
+        tolerance=job.tolerance,
+        workers=options.workers,
+        out=options.out,
+        progress=not options.quiet,
+    )
     _report(job, record, Path(options.out))
-    return 0
 
 
 def _report(job: Any, record: Any, folder: Path) -> None:
@@ -158,30 +163,34 @@ def _draw_populations(job: Any, record: Any, folder: Path) -> Path | None:
     return report.population_picture(bundle, populations, folder / "pictures" / "populations.png")
 
 
-def _how_to_go_on(folder: Path) -> str:
+def _how_far(options: argparse.Namespace) -> str:
+    """Say what an interrupted command leaves, and how to go on."""
     from .records import Run
 
-    if not (folder / "run.json").is_file():
-        return "interrupted before anything was simulated; run the same command again"
-    run = Run.open(folder)
+    try:
+        run = Run.open(options.out)
+    except (AttributeError, TrajectoriesError):  # not a simulation, or not begun
+        return "; run the same command again"
     return (
-        f"interrupted: {len(run.finished())} of {len(run.block_bounds())} blocks are kept in {folder}; "
+        f": {len(run.finished())} of {len(run.block_bounds())} blocks are kept in {run.folder}; "
         "run the same command again to continue"
     )
 
 
-def _info(options: argparse.Namespace) -> int:
+def _info(options: argparse.Namespace) -> None:
     if options.target is None:
-        from .simulation import software
-
-        for name, version in software().items():
-            print(f"{name:20} {version}")
-        return 0
-    if Path(options.target).is_dir():
+        _describe_software()
+    elif Path(options.target).is_dir():
         _describe_run(Path(options.target))
     else:
         _describe_configuration(options)
-    return 0
+
+
+def _describe_software() -> None:
+    from .simulation import software
+
+    for name, version in software().items():
+        print(f"{name:20} {version}")
 
 
 def _describe_run(folder: Path) -> None:
@@ -214,6 +223,8 @@ def _describe_configuration(options: argparse.Namespace) -> None:
     print(f"system        N={system.dimension}, {system.H_eff.nnz} entries in H_eff, digest {system.digest[:16]}")
     for name, value in system.parameters.items():
         print(f"  {name:22} {value}")
+    if job.resonator is not None:
+        _describe_resonances(job)
     steady = steady_state(system)
     total = 0.0
     for name in system.channel_names:
@@ -223,6 +234,20 @@ def _describe_configuration(options: argparse.Namespace) -> None:
         print(f"top level     {name:12} {population:.2g}")
     if job.trajectories is not None and job.duration is not None:
         print(f"expected      {total * job.trajectories * job.duration:.0f} clicks")
+
+
+def _describe_resonances(job: Any) -> None:
+    """Print where the two pairs are resonant at the truncation of the job."""
+    from .model.spinning_resonator import PAIRS
+
+    space = job.system.space
+    levels = tuple(space.levels[mode] for mode in space.modes)
+    for pair in PAIRS:
+        try:
+            found = job.resonator.avoided_crossing(pair, levels)
+            print(f"resonance     {pair:14} at Δ_ad={found.detuning:.6f}, gap {found.gap:.3g}")
+        except ConvergenceError as error:
+            print(f"resonance     {pair:14} {error}")
 
 
 def _integer(text: str) -> int:

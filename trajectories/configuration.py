@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from .checks import integer, positive_number, shown
 from .errors import InvalidInput
+from .lindblad.inputs import bundle_channels, bundle_window, two_of
+from .lindblad.steady_state import MAX_DIMENSION
 from .model import OpenSystem, SpinningResonator
 
 RESONATOR_KEYS = {field.name for field in fields(SpinningResonator)} | {"regime"}
@@ -19,6 +26,10 @@ TABLES = {
     "simulation": {"trajectories", "duration", "seed", "propagator", "tolerance"},
     "analysis": {"window", "pair"},
 }
+# Fock levels where a configuration does not say.
+LEVELS = (5, 4, 4)
+# Under which a Python file is found by what asks for its own module, as dataclasses do.
+MODULE = "trajectories_configuration"
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,11 @@ class Job:
         Gap that separates bundles, in 1/ω_b.
     pair : tuple of two str or None
         Channels whose bundles are reported.
+
+    Raises
+    ------
+    InvalidInput
+        A size, window or pair that cannot be right, or a pair without a window and a κ to take it from.
     """
 
     system: OpenSystem
@@ -50,6 +66,25 @@ class Job:
     tolerance: float = 1e-10
     window: float | None = None
     pair: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("trajectories", 1), ("seed", 0)):
+            if getattr(self, name) is not None:
+                integer(getattr(self, name), name, least)
+        for name in ("duration", "window"):
+            if getattr(self, name) is not None:
+                positive_number(getattr(self, name), name)
+        if self.pair is not None:
+            object.__setattr__(self, "pair", _two_names(self.pair))
+            two_of(bundle_channels(self.system, None), *self.pair)
+            bundle_window(self.system, self.window)
+
+
+def _two_names(pair: Any) -> tuple[str, str]:
+    if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(name, str) for name in pair):
+        raise InvalidInput(f"pair={shown(pair)} must be two channel names")
+    first, second = pair
+    return first, second
 
 
 def read_job(source: str, levels: tuple[int, int, int] | None = None) -> Job:
@@ -72,67 +107,100 @@ def read_job(source: str, levels: tuple[int, int, int] | None = None) -> Job:
     path, _, name = source.rpartition(":")
     if path.endswith(".py"):
         return _python_job(Path(path), name, levels)
-    if not Path(source).is_file():
-        raise InvalidInput(f"configuration {source} does not exist; give a TOML file or file.py:name")
+    if source.endswith(".py"):
+        raise InvalidInput(f"{source} is Python; say what to take from it, as in {source}:system")
     try:
         tables = tomllib.loads(Path(source).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise InvalidInput(f"configuration {source} does not exist; give a TOML file or file.py:name") from error
+    except OSError as error:
+        raise InvalidInput(f"configuration {source} cannot be read: {error.strerror}") from error
+    except ValueError as error:
         raise InvalidInput(f"{source} is not valid TOML: {error}") from error
     _check_keys(source, tables)
-    return _toml_job(source, tables, levels)
+    return _toml_job(tables, levels)
 
 
-def _toml_job(source: str, tables: Mapping[str, Mapping[str, Any]], levels: tuple[int, int, int] | None) -> Job:
-    resonator_table = dict(tables.get("resonator", {}))
-    truncation = dict(tables.get("truncation", {}))
+def _toml_job(tables: Mapping[str, Mapping[str, Any]], levels: tuple[int, int, int] | None) -> Job:
+    parameters = dict(tables.get("resonator", {}))
+    truncation = {"levels": LEVELS, **tables.get("truncation", {})}
     if levels is not None:
         truncation["levels"] = levels
-    truncation["levels"] = _levels(truncation.get("levels", (5, 4, 4)))
-    regime = resonator_table.pop("regime", None)
-    if regime is None:
-        resonator = SpinningResonator(**resonator_table)
-    elif "detuning" in resonator_table:
-        raise InvalidInput(f"{source} gives both regime={regime!r} and a detuning; keep one")
+    _require_solvable(**truncation)
+    if "regime" in parameters:
+        resonator = SpinningResonator.regime(parameters.pop("regime"), levels=truncation["levels"], **parameters)
     else:
-        resonator = SpinningResonator.regime(regime, levels=truncation["levels"], **resonator_table)
-    analysis = dict(tables.get("analysis", {}))
-    if "pair" in analysis:
-        pair = analysis["pair"]
-        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(p, str) for p in pair):
-            raise InvalidInput(f"pair={pair!r} must be two channel names")
-        analysis["pair"] = tuple(pair)
-    system = resonator.system(**truncation)
-    for channel in analysis.get("pair", ()):
-        system.channel(channel)
-    return Job(system, resonator, **tables.get("simulation", {}), **analysis)
+        resonator = SpinningResonator(**parameters)
+    return Job(
+        resonator.system(**truncation), resonator, **tables.get("simulation", {}), **tables.get("analysis", {})
+    )
+
+
+def _require_solvable(levels: tuple[int, int, int], max_quanta: int | None = None) -> None:
+    """Refuse a truncation whose steady state is out of reach, before its matrices are made."""
+    dimension = SpinningResonator.space(levels, max_quanta).dimension
+    if dimension > MAX_DIMENSION:
+        raise InvalidInput(
+            f"levels={shown(levels)} give dimension {dimension}, above {MAX_DIMENSION}, up to which the steady "
+            "state can be found; lower them"
+        )
 
 
 def _python_job(path: Path, name: str, levels: tuple[int, int, int] | None) -> Job:
     if not path.is_file():
         raise InvalidInput(f"{path} does not exist; give file.py:name")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise InvalidInput(f"{path} cannot be loaded as Python")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise InvalidInput(f"{path} fails when it is run: {type(error).__name__}: {error}") from error
-    if not hasattr(module, name):
-        raise InvalidInput(f"{path} has no {name!r}; name an OpenSystem in it")
-    found = getattr(module, name)
-    if callable(found) and not isinstance(found, type):
-        try:
-            found = found()
-        except TypeError as error:
-            raise InvalidInput(f"{path}:{name} must be callable without arguments: {error}") from error
+    with _loaded(path) as module:
+        if not hasattr(module, name):
+            raise InvalidInput(f"{path} has no {name!r}; name an OpenSystem in it")
+        found = getattr(module, name)
+        if callable(found) and not isinstance(found, type):
+            found = _made_by(found, f"{path}:{name}")
     if isinstance(found, SpinningResonator):
-        return Job(found.system(levels) if levels else found.system(), found)
+        chosen = levels or LEVELS
+        _require_solvable(chosen)
+        return Job(found.system(chosen), found)
     if not isinstance(found, OpenSystem):
         raise InvalidInput(f"{path}:{name} is a {type(found).__name__}; it must be or return an OpenSystem")
     if levels is not None:
         raise InvalidInput(f"--levels does not apply to {path}:{name}, which fixes its own truncation")
     return Job(found)
+
+
+@contextmanager
+def _loaded(path: Path) -> Iterator[ModuleType]:
+    """Execute a Python file as if it were run as a script: it may import what lies beside it."""
+    spec = importlib.util.spec_from_file_location(MODULE, path)
+    if spec is None or spec.loader is None:
+        raise InvalidInput(f"{path} cannot be loaded as Python")
+    module = importlib.util.module_from_spec(spec)
+    places = sys.path.copy()
+    sys.modules[MODULE] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        with _failures_told(f"{path} fails when it is run"):
+            spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path[:] = places
+        sys.modules.pop(MODULE, None)
+
+
+def _made_by(function: Callable[[], Any], what: str) -> Any:
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{what} must be callable without arguments: {error}") from error
+    with _failures_told(f"{what} fails when it is called"):
+        return function()
+
+
+@contextmanager
+def _failures_told(what: str) -> Iterator[None]:
+    """Turn whatever somebody else's code raises, its exit included, into InvalidInput."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise InvalidInput(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def _check_keys(source: str, tables: Mapping[str, Any]) -> None:
@@ -143,13 +211,6 @@ def _check_keys(source: str, tables: Mapping[str, Any]) -> None:
             if key not in TABLES[table]:
                 known = ", ".join(sorted(TABLES[table]))
                 raise InvalidInput(f"{source} has the unknown key {key!r} in [{table}]; known are {known}")
-
-
-def _levels(levels: Any) -> tuple[int, int, int]:
-    if not isinstance(levels, (list, tuple)) or len(levels) != 3:
-        raise InvalidInput(f"levels={levels!r} must be three integers: photon, phonon, magnon")
-    photon, phonon, magnon = levels
-    return photon, phonon, magnon
 
 
 def override(job: Job, **given: Any) -> Job:

@@ -6,6 +6,10 @@ from __future__ import annotations
 class TrajectoriesError(Exception):
     """Base of every error that this package raises on purpose."""
 
+    def __init__(self, message: str = "") -> None:
+        # Messages of other people's exceptions, which ours quote, may have several lines.
+        super().__init__(" ".join(str(message).splitlines()))
+
 
 class InvalidInput(TrajectoriesError, ValueError):
     """An argument or configuration value that is refused before any work is done."""

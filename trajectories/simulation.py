@@ -6,21 +6,29 @@ import hashlib
 import os
 import platform
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from .checks import finite_array, finite_number, integer, one_of, positive_number, shown
 from .engine.blocks import NO_SAMPLING, Block, BlockTask, Sampling, run_block, run_blocks
-from .engine.compiled import PROPAGATORS, CompiledSystem, compile_system, initial_ensemble, stack_operators
+from .engine.compiled import (
+    PROPAGATORS,
+    CompiledSystem,
+    compile_system,
+    initial_ensemble,
+    normalised,
+    stack_operators,
+)
 from .engine.propagator import check_tolerance
 from .errors import InvalidInput, RunFolderError, TruncationWarning
 from .lindblad import steady_state
+from .lindblad.steady_state import MAX_DIMENSION
 from .model.system import HERMITICITY, OpenSystem, as_operator
 from .progress import Progress
 from .records.clicks import ClickRecord
@@ -66,7 +74,7 @@ def simulate(
         Key of the random numbers, not negative. Trajectory r depends on (seed, r) and the system only.
     initial : {"steady"} or array_like
         ``"steady"`` draws eigenvectors of the steady state, so that the record is stationary from t = 0. Or a
-        ket of shape (N,), or a density matrix of shape (N, N).
+        ket of shape (N,) and any norm, or a density matrix of shape (N, N).
     propagator : {"auto", "modes", "sparse"}
         How states are carried between clicks: in the eigenbasis of H_eff, or by the action of its exponential.
         ``"auto"`` takes the eigenmodes where they keep the tolerance; the record says which was used and why.
@@ -82,8 +90,8 @@ def simulate(
     progress : bool
         Whether to draw a progress bar.
     observables : mapping of str to array, optional
-        Operators of shape (N, N), or kets of shape (N,) whose population is meant, to be averaged over the
-        trajectories at `sample_times`.
+        Operators of shape (N, N), or kets of shape (N,) and any norm whose population is meant, to be averaged
+        over the trajectories at `sample_times`.
     sample_times : array_like of float, optional
         Ascending times in [0, duration]. Sampling does not change the clicks.
 
@@ -112,33 +120,27 @@ def simulate(
     (20, 1000.0)
     """
     request = _checked_request(system, trajectories, duration, seed, initial, propagator, tolerance)
-    sampling, names = _checked_sampling(system, duration, observables, sample_times)
+    sampling, asked_for = _checked_sampling(system, request["duration"], observables, sample_times)
+    request |= asked_for
     threads = _checked_workers(workers)
-    request["sampling"] = _fingerprint(*sampling.operators, sampling.times) if names else None
-    run = None
-    if out is not None and (Path(out) / "run.json").exists():
-        run = Run.open(out)
-        _require_same(run, request)
-        metadata = run.metadata
-        compiled = CompiledSystem.from_arrays(run.arrays())
+    run = None if out is None else Run.find(out)
+    if run is None:
+        run, metadata, compiled = _begin(system, initial, request, out)
     else:
-        compiled, description = _prepare(system, initial, propagator, tolerance)
-        description |= {"observables": names, "sample_times": sampling.times.tolist()}
-        request["block_size"] = _block_size(trajectories, duration, description["steady_state"])
-        metadata = {"configuration": request, **description}
-        if out is not None:
-            run = Run.create(out, request, description, system.to_arrays() | compiled.to_arrays())
+        _require_same(run, request)
+        metadata, compiled = run.metadata, CompiledSystem.from_arrays(run.arrays())
     bounds = block_bounds(request["trajectories"], metadata["configuration"]["block_size"])
     tasks = [
         BlockTask(first, last, request["seed"], request["duration"], sampling)
         for first, last in (bounds if run is None else run.missing())
     ]
     kept = {}
-    for block in _run_with_progress(compiled, tasks, executor, threads, progress):
-        if run is None:
-            kept[block.first, block.last] = _columns(block)
-        else:
-            run.write_block((block.first, block.last), _columns(block))
+    with closing(_run_with_progress(compiled, tasks, executor, threads, progress)) as finished:
+        for block in finished:
+            if run is None:
+                kept[block.first, block.last] = _columns(block)
+            else:
+                run.write_block((block.first, block.last), _columns(block))
     return assemble(metadata, bounds, [kept[b] for b in bounds]) if run is None else run.record()
 
 
@@ -174,15 +176,15 @@ def follow(
     """
     opened = Run.open(run)
     configuration = opened.configuration
-    if not 0 <= trajectory < configuration["trajectories"]:
+    if integer(trajectory, "trajectory", 0) >= configuration["trajectories"]:
         raise InvalidInput(f"trajectory={trajectory} must lie in 0 … {configuration['trajectories'] - 1}")
     arrays = opened.arrays()
     system = OpenSystem.from_arrays(arrays)
-    sampling, names = _checked_sampling(system, configuration["duration"], observables, times)
+    sampling, _ = _checked_sampling(system, configuration["duration"], observables, times)
     stop = float(sampling.times[-1]) if len(sampling.times) else 0.0
     task = BlockTask(trajectory, trajectory + 1, configuration["seed"], stop, sampling)
     sampled = run_block(CompiledSystem.from_arrays(arrays), task).sampled[0]
-    return {name: sampled[:, k] for k, name in enumerate(names)}
+    return {name: sampled[:, k] for k, name in enumerate(observables)}
 
 
 def _checked_request(
@@ -197,73 +199,73 @@ def _checked_request(
     """Refuse what cannot be right and return what the clicks depend on, as plain values."""
     if not isinstance(system, OpenSystem):
         raise InvalidInput(f"system must be an OpenSystem, but is {type(system).__name__}; call its .system()")
-    for name, value, least in (("trajectories", trajectories, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise InvalidInput(f"{name}={value!r} must be an integer of at least {least}")
-    if (
-        isinstance(duration, bool)
-        or not isinstance(duration, (int, float, np.number))
-        or not 0 < duration < np.inf
-    ):
-        raise InvalidInput(f"duration={duration!r} must be a positive finite time in 1/ω_b")
-    check_tolerance(tolerance)
-    if propagator not in ("auto", *PROPAGATORS):
-        raise InvalidInput(f"propagator={propagator!r} must be one of auto, {', '.join(PROPAGATORS)}")
-    if isinstance(initial, str):
-        if initial != "steady":
-            raise InvalidInput(f"initial={initial!r} must be 'steady', a ket or a density matrix")
-        start = initial
+    if not isinstance(initial, str):
+        start = _fingerprint(*initial_ensemble(initial, system.dimension))
+    elif initial != "steady":
+        raise InvalidInput(f"initial={shown(initial)} must be 'steady', a ket or a density matrix")
+    elif system.dimension > MAX_DIMENSION:
+        raise InvalidInput(
+            f"dimension {system.dimension} exceeds {MAX_DIMENSION}, up to which the steady state can be found; "
+            "lower the levels, or give an initial ket"
+        )
     else:
-        start = _fingerprint(*initial_ensemble(np.asarray(initial), system.dimension))
+        start = initial
+    check_tolerance(finite_number(tolerance, "tolerance"))
     return {
         "digest": system.digest,
-        "trajectories": int(trajectories),
-        "duration": float(duration),
-        "seed": int(seed),
+        "trajectories": integer(trajectories, "trajectories", 1),
+        "duration": positive_number(duration, "duration"),
+        "seed": integer(seed, "seed", 0),
         "initial": start,
-        "propagator": propagator,
+        "propagator": one_of(propagator, "propagator", ("auto", *PROPAGATORS)),
         "tolerance": float(tolerance),
     }
 
 
 def _checked_sampling(
     system: OpenSystem, duration: float, observables: Mapping[str, Any] | None, sample_times: ArrayLike | None
-) -> tuple[Sampling, list[str]]:
+) -> tuple[Sampling, dict[str, Any]]:
+    """Return what to sample, and the same as plain values that identify it."""
     if observables is None and sample_times is None:
-        return NO_SAMPLING, []
-    if not observables or sample_times is None:
-        raise InvalidInput("observables and sample_times belong together; give both or neither")
-    times = np.atleast_1d(np.asarray(sample_times, dtype=np.float64))
-    if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) < 0).any():
-        raise InvalidInput("sample_times must be one ascending list of finite times")
+        return NO_SAMPLING, {"sampling": None, "observables": [], "sample_times": []}
+    if not isinstance(observables, Mapping) or not observables or sample_times is None:
+        raise InvalidInput("observables, a dictionary, and sample_times belong together; give both or neither")
+    times = np.atleast_1d(finite_array(sample_times, "sample_times"))
+    if times.ndim != 1 or (np.diff(times) < 0).any():
+        raise InvalidInput("sample_times must be one ascending list of times")
     if len(times) and not (times[0] >= 0 and times[-1] <= duration):
         raise InvalidInput(f"sample_times run from {times[0]:g} to {times[-1]:g}; must lie in [0, {duration:g}]")
     operators = [_observable(name, given, system.dimension) for name, given in observables.items()]
-    return Sampling(len(operators), stack_operators(operators, system.dimension), times), list(observables)
+    sampling = Sampling(len(operators), stack_operators(operators, system.dimension), times)
+    return sampling, {
+        "sampling": _fingerprint(*sampling.operators, times),
+        "observables": list(observables),
+        "sample_times": times.tolist(),
+    }
 
 
 def _observable(name: str, given: Any, dimension: int) -> sparse.csr_array:
     """Return an observable as a matrix: a Hermitian operator, or the projector on a ket."""
-    if not sparse.issparse(given) and np.ndim(given) == 1:
-        ket = sparse.csr_array(np.asarray(given, dtype=np.complex128)[:, None])
-        given = ket @ ket.conj().T
-    operator = as_operator(given, f"observable {name!r}")
+    if not isinstance(name, str):
+        raise InvalidInput(f"observable {shown(name)} must be named by a string")
+    what = f"observable {name!r}"
+    matrix = given if sparse.issparse(given) else finite_array(given, what, np.complex128)
+    if matrix.ndim == 1:
+        ket = sparse.csr_array(normalised(matrix, what)[:, None])
+        matrix = ket @ ket.conj().T
+    operator = as_operator(matrix, what)
     if operator.shape[0] != dimension:
-        raise InvalidInput(f"observable {name!r} has dimension {operator.shape[0]}, the system {dimension}")
+        raise InvalidInput(f"{what} has dimension {operator.shape[0]}, the system {dimension}")
     skew = np.abs(sparse.csr_array(operator - operator.conj().T).data).max(initial=0.0)
     if skew > HERMITICITY * np.abs(operator.data).max(initial=0.0):
-        raise InvalidInput(
-            f"observable {name!r} is not Hermitian (by {skew:.3g}); sample its parts O+O† and i(O−O†)"
-        )
+        raise InvalidInput(f"{what} is not Hermitian (by {skew:.3g}); sample its parts O+O† and i(O−O†)")
     return operator
 
 
 def _checked_workers(workers: int | None) -> int:
     if workers is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or workers < 1:
-        raise InvalidInput(f"workers={workers!r} must be an integer of at least 1")
-    return int(workers)
+    return integer(workers, "workers", 1)
 
 
 def _fingerprint(*arrays: ArrayLike) -> str:
@@ -285,10 +287,24 @@ def _require_same(run: Run, configuration: Mapping[str, Any]) -> None:
             )
 
 
+def _begin(
+    system: OpenSystem, initial: str | ArrayLike, request: dict[str, Any], out: str | os.PathLike[str] | None
+) -> tuple[Run | None, dict[str, Any], CompiledSystem]:
+    """Compile the system and, if asked for, make the run folder."""
+    compiled, description = _prepare(system, initial, request["propagator"], request["tolerance"])
+    size = _block_size(request["trajectories"], request["duration"], description["steady_state"])
+    configuration = request | {"block_size": size}
+    if out is None:
+        return None, {"configuration": configuration, **description}, compiled
+    run = Run.create(out, configuration, description, system.to_arrays() | compiled.to_arrays())
+    return run, run.metadata, compiled
+
+
 def _prepare(
     system: OpenSystem, initial: str | ArrayLike, propagator: str, tolerance: float
 ) -> tuple[CompiledSystem, dict[str, Any]]:
     """Compile the system and describe it."""
+    start, exact = initial, None
     if isinstance(initial, str):
         steady = steady_state(system)
         start = steady.rho
@@ -299,9 +315,7 @@ def _prepare(
         }
         warning = steady.truncation_warning()
         if warning:
-            warnings.warn(warning, TruncationWarning, stacklevel=3)
-    else:
-        start, exact = np.asarray(initial, dtype=np.complex128), None
+            warnings.warn(warning, TruncationWarning, stacklevel=4)  # of simulate's caller
     compiled = compile_system(system, start, propagator=propagator, tolerance=tolerance)
     space = system.space
     return compiled, {
@@ -339,7 +353,8 @@ def _block_size(trajectories: int, duration: float, steady: Mapping[str, Any] | 
     size = -(-trajectories // MOST_BLOCKS)
     if steady is not None:
         clicks = sum(steady["rates"].values()) * duration
-        size = min(size, int(BLOCK_CLICKS / clicks) if clicks > 0 else size)
+        if size * clicks > BLOCK_CLICKS:
+            size = int(BLOCK_CLICKS / clicks)
     return max(1, size)
 
 
@@ -358,17 +373,18 @@ def _executor(given: Executor | None, threads: int) -> Iterator[tuple[Executor, 
 
 def _run_with_progress(
     compiled: CompiledSystem, tasks: list[BlockTask], executor: Executor | None, threads: int, shown: bool
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Run the blocks and yield them as they finish, under a progress bar in simulated time and clicks."""
     if not tasks:
         return
     total = sum((task.last - task.first) * task.duration for task in tasks)
     with Progress(total, shown) as bar, _executor(executor, threads) as (pool, shares_memory):
         report = bar.add if shares_memory else None
-        for block in run_blocks(compiled, tasks, pool, report=report, poll=bar.refresh):
-            if report is None:
-                bar.add((block.last - block.first) * tasks[0].duration, len(block.time))
-            yield block
+        with closing(run_blocks(compiled, tasks, pool, report=report, poll=bar.refresh)) as blocks:
+            for block in blocks:
+                if report is None:
+                    bar.add((block.last - block.first) * tasks[0].duration, len(block.time))
+                yield block
 
 
 def _columns(block: Block) -> dict[str, NDArray[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConvergenceError
 from .compiled import CompiledSystem
+from .interruption import Interruption
 from .jump_kernels import Jumps
 from .slots import (
     ELAPSED,
@@ -177,11 +178,11 @@ def run_blocks(
     *,
     report: Report | None = None,
     poll: Callable[[], None] | None = None,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Run blocks on an executor and yield them as they finish, in any order.
 
-    On Ctrl-C no further block starts; those in flight are finished and yielded, then KeyboardInterrupt is
-    raised. A second Ctrl-C gives up the blocks in flight.
+    On Ctrl-C, also while the caller handles a block, no further block starts; those in flight are finished and
+    yielded, then KeyboardInterrupt is raised. A second Ctrl-C gives up the blocks in flight.
 
     Parameters
     ----------
@@ -194,32 +195,31 @@ def run_blocks(
     report : callable, optional
         Called from worker threads; only for executors that share memory.
     poll : callable, optional
-        Called now and then from this thread, e.g. to redraw a progress bar.
+        Called now and then from this thread, e.g. to redraw a progress bar; its KeyboardInterrupt counts as
+        Ctrl-C.
     """
     abort = threading.Event() if report is not None else None
     waiting: set[Future[Block]] = set()
-    interrupted = False
-    try:
-        waiting = {executor.submit(run_block, compiled, task, report, abort) for task in tasks}
-        while waiting:
-            try:
+    with Interruption() as interruption:
+        try:
+            waiting = {executor.submit(run_block, compiled, task, report, abort) for task in tasks}
+            while waiting:
+                if interruption.asked:
+                    waiting = {future for future in waiting if not future.cancel()}
                 done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
-                if poll is not None:
-                    poll()
-            except KeyboardInterrupt:
-                if interrupted:
-                    raise
-                interrupted = True
-                waiting = {future for future in waiting if not future.cancel()}
-                continue
-            for future in done:
-                if not future.cancelled():
+                # A block that failed comes last, so that those finished beside it are kept.
+                for future in sorted(done, key=lambda future: future.exception() is not None):
                     yield future.result()
-    finally:
-        # Also reached when the consumer stops early or a block failed: nothing is left running behind it.
-        if abort is not None:
-            abort.set()
-        for future in waiting:
-            future.cancel()
-    if interrupted:
+                try:
+                    if poll is not None:
+                        poll()
+                except KeyboardInterrupt:
+                    interruption.asked = True
+        finally:
+            # Also reached when the consumer stops early or a block failed: nothing is left running behind it.
+            if abort is not None:
+                abort.set()
+            for future in waiting:
+                future.cancel()
+    if interruption.asked:
         raise KeyboardInterrupt

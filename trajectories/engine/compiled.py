@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from ..checks import finite_array
 from ..errors import ConvergenceError, InvalidInput
 from ..model.system import OpenSystem
 from .eigenmodes import ModesPropagator
@@ -70,7 +71,7 @@ class CompiledSystem:
 
 
 def compile_system(
-    system: OpenSystem, initial: NDArray[np.complex128], *, propagator: str = "auto", tolerance: float = 1e-10
+    system: OpenSystem, initial: ArrayLike, *, propagator: str = "auto", tolerance: float = 1e-10
 ) -> CompiledSystem:
     """Compile a system for trajectories that start from a given state.
 
@@ -78,7 +79,7 @@ def compile_system(
     ----------
     system : OpenSystem
         The system.
-    initial : ndarray of complex
+    initial : array_like of complex
         A ket of shape (N,), or a density matrix of shape (N, N), of which trajectories start from random
         eigenvectors with their probabilities.
     propagator : {"auto", "modes", "sparse"}
@@ -116,9 +117,7 @@ def _compile_propagator(system: OpenSystem, name: str, tolerance: float) -> tupl
         return SparsePropagator.compile(system, tolerance), f"auto: {error}"
 
 
-def initial_ensemble(
-    initial: NDArray[np.complex128], dimension: int
-) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+def initial_ensemble(initial: ArrayLike, dimension: int) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
     """Return the pure states (as rows) and probabilities of a ket or of a density matrix.
 
     Raises
@@ -126,14 +125,9 @@ def initial_ensemble(
     InvalidInput
         A wrong shape, NaN, zero norm, or a matrix that is not a density matrix.
     """
-    state = np.asarray(initial, dtype=np.complex128)
-    if not np.isfinite(state).all():
-        raise InvalidInput("the initial state contains NaN or infinity; give finite amplitudes")
+    state = finite_array(initial, "the initial state", np.complex128)
     if state.shape == (dimension,):
-        norm = np.linalg.norm(state)
-        if norm == 0.0:
-            raise InvalidInput("the initial ket has norm 0; give a state")
-        return (state / norm)[None, :], np.ones(1)
+        return normalised(state, "the initial ket")[None, :], np.ones(1)
     if state.shape != (dimension, dimension):
         raise InvalidInput(
             f"the initial state has shape {state.shape}; must be ({dimension},) or ({dimension}, {dimension})"
@@ -147,6 +141,14 @@ def initial_ensemble(
     # Rounding leaves weights of ±1e-17 whose vectors mean nothing.
     kept = np.flatnonzero(weights > 1e-15)[::-1]
     return np.ascontiguousarray(vectors[:, kept].T), weights[kept]
+
+
+def normalised(ket: NDArray[np.complex128], what: str) -> NDArray[np.complex128]:
+    """Return a ket with norm 1; refuse one of norm 0, which is no state."""
+    norm = np.linalg.norm(ket)
+    if norm == 0.0:
+        raise InvalidInput(f"{what} has norm 0; give a state")
+    return ket / norm
 
 
 def stack_operators(operators: Sequence[sparse.csr_array], dimension: int) -> Jumps:

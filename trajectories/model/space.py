@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from types import MappingProxyType
 
@@ -9,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..checks import integer, shown
 from ..errors import InvalidInput
 from ..results import read_only
 
 # Dense objects of this dimension would not fit any machine that runs a trajectory engine.
 MAX_DIMENSION = 10_000_000
+ATOM_LEVELS = {"g": 0, "e": 1}
 
 
 def _is_atom(name: str) -> bool:
@@ -53,22 +56,14 @@ class HilbertSpace:
         if not levels:
             raise InvalidInput("the Hilbert space has no subsystem; name at least one, e.g. photon=5")
         for name, count in levels.items():
-            if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 2:
-                raise InvalidInput(f"levels of {name}={count!r} must be an integer of at least 2")
-            if _is_atom(name) and count != 2:
+            if _is_atom(name) and integer(count, f"levels of {name}", 2) != 2:
                 raise InvalidInput(f"levels of {name}={count} must be 2; name a larger system without 'atom'")
-        if max_quanta is not None and (
-            isinstance(max_quanta, bool) or not isinstance(max_quanta, (int, np.integer)) or max_quanta < 1
-        ):
-            raise InvalidInput(f"max_quanta={max_quanta!r} must be an integer of at least 1, or None")
         ordered = sorted(levels, key=_is_atom)  # stable: modes first, atoms last
-        self.levels = MappingProxyType({name: int(levels[name]) for name in ordered})
-        self.max_quanta = None if max_quanta is None else int(max_quanta)
-        full = float(np.prod([float(n) for n in self.levels.values()]))
-        if full > MAX_DIMENSION:
-            raise InvalidInput(
-                f"levels {dict(self.levels)} give {full:.3g} basis states, more than {MAX_DIMENSION}; lower them"
-            )
+        self.levels = MappingProxyType({name: integer(levels[name], f"levels of {name}", 2) for name in ordered})
+        self.max_quanta = None if max_quanta is None else integer(max_quanta, "max_quanta", 1)
+        if math.prod(self.levels.values()) > MAX_DIMENSION:
+            given = shown(dict(self.levels))
+            raise InvalidInput(f"levels {given} give more than {MAX_DIMENSION} basis states; lower them")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,8 +86,13 @@ class HilbertSpace:
 
     @cached_property
     def dimension(self) -> int:
-        """Number of basis states kept."""
-        return len(self.occupations)
+        """Number of basis states kept, counted without listing them."""
+        ways = np.ones(1, dtype=np.int64)  # to share out 0, 1, 2, … quanta over the modes so far
+        for mode in self.modes:
+            ways = np.convolve(ways, np.ones(self.levels[mode], dtype=np.int64))
+        return int(ways[: None if self.max_quanta is None else self.max_quanta + 1].sum()) * 2 ** (
+            len(self.names) - len(self.modes)
+        )
 
     @cached_property
     def _flat_to_index(self) -> NDArray[np.int64]:
@@ -124,10 +124,10 @@ class HilbertSpace:
         row = dict.fromkeys(self.names, 0)
         for name, given in occupations.items():
             self._check_name(name)
-            value = {"g": 0, "e": 1}.get(given, -1) if isinstance(given, str) else int(given)
-            if not 0 <= value < self.levels[name]:
+            value = ATOM_LEVELS.get(given, given) if isinstance(given, str) and _is_atom(name) else given
+            row[name] = integer(value, name, 0)
+            if row[name] >= self.levels[name]:
                 raise InvalidInput(f"{name}={given!r} is outside its {self.levels[name]} levels")
-            row[name] = value
         position = int(self._flat_to_index[self._flat(np.array([list(row.values())]))[0]])
         if position < 0:
             raise InvalidInput(f"state {row} exceeds max_quanta={self.max_quanta}")
@@ -173,7 +173,7 @@ class HilbertSpace:
         return masks
 
     def _check_name(self, name: str) -> None:
-        if name not in self.levels:
+        if name not in self.names:
             raise InvalidInput(f"no subsystem named {name!r}; there are {', '.join(self.names)}")
 
     def __repr__(self) -> str:

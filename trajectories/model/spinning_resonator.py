@@ -11,6 +11,7 @@ from scipy import linalg, sparse
 from scipy.constants import speed_of_light
 from scipy.optimize import minimize_scalar
 
+from ..checks import finite_number, nonnegative_number, one_of, positive_number, shown
 from ..errors import ConvergenceError, InvalidInput
 from .space import HilbertSpace
 from .system import Channel, OpenSystem
@@ -23,6 +24,18 @@ REGIMES = {
     "pink": {"right": "photon-phonon"},
     "orange": {"left": "photon-phonon", "right": "photon-magnon"},
 }
+# Parameters that may have either sign.
+SIGNED = (
+    "detuning",
+    "drive",
+    "atom_detuning",
+    "magnon_frequency",
+    "atom_coupling",
+    "phonon_coupling",
+    "magnon_coupling",
+)
+# A resonance is located with dense matrices, which are diagonalised about seventy times.
+MAX_DENSE = 2500
 # How far from the dressed-state formula the true resonance is searched; couplings shift it by about 0.02.
 SEARCH_HALF_WIDTH = 0.06
 
@@ -80,14 +93,11 @@ def fizeau_shift(
     InvalidInput
         A negative or non-finite length, index or angular velocity, or an unknown direction.
     """
-    _check_direction(direction)
+    one_of(direction, "direction", DIRECTIONS)
     for name, value in (("radius", radius), ("index", index), ("wavelength", wavelength)):
-        if not np.isfinite(value) or value <= 0:
-            raise InvalidInput(f"{name}={value} must be positive and finite")
-    if not np.isfinite(angular_velocity) or angular_velocity < 0:
-        raise InvalidInput(f"angular_velocity={angular_velocity} must not be negative; set direction instead")
-    if not np.isfinite(dispersion):
-        raise InvalidInput(f"dispersion={dispersion} must be finite")
+        positive_number(value, name)
+    nonnegative_number(angular_velocity, "angular_velocity")
+    finite_number(dispersion, "dispersion")
     omega = 2.0 * np.pi * speed_of_light / wavelength
     bracket = 1.0 - 1.0 / index**2 - wavelength / index * dispersion
     sign = 1.0 if direction == "left" else -1.0
@@ -156,27 +166,16 @@ class SpinningResonator:
     thermal: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        _check_direction(self.direction)
-        kappa = self.kappa if isinstance(self.kappa, (tuple, list)) else (self.kappa,)
-        if len(kappa) not in (1, 3):
-            raise InvalidInput(f"kappa={self.kappa!r} must be one rate, or three for photon, phonon and magnon")
-        if not isinstance(self.thermal, (tuple, list)) or len(self.thermal) != 3:
-            raise InvalidInput(f"thermal={self.thermal!r} must be three occupations, photon, phonon and magnon")
-        numbers = {name: getattr(self, name) for name in self._scalars()}
-        numbers |= {f"kappa[{i}]": rate for i, rate in enumerate(kappa)}
-        numbers |= {f"thermal[{i}]": n for i, n in enumerate(self.thermal)}
-        for name, value in numbers.items():
-            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
-                raise InvalidInput(f"{name}={value!r} must be a finite number")
-            if value < 0 and name.startswith(("kappa", "gamma", "fizeau", "thermal")):
-                raise InvalidInput(f"{name}={value} must not be negative")
-        object.__setattr__(self, "kappa", tuple(kappa) if len(kappa) == 3 else kappa[0])
-        object.__setattr__(self, "thermal", tuple(self.thermal))
-
-    @staticmethod
-    def _scalars() -> tuple[str, ...]:
-        names = tuple(field.name for field in fields(SpinningResonator))
-        return tuple(name for name in names if name not in ("direction", "kappa", "thermal"))
+        one_of(self.direction, "direction", DIRECTIONS)
+        plain: dict[str, Any] = {name: finite_number(getattr(self, name), name) for name in SIGNED}
+        plain |= {name: nonnegative_number(getattr(self, name), name) for name in ("gamma", "fizeau")}
+        one_rate = not isinstance(self.kappa, (tuple, list))
+        plain["kappa"] = (
+            nonnegative_number(self.kappa, "kappa") if one_rate else _for_each_mode(self.kappa, "kappa")
+        )
+        plain["thermal"] = _for_each_mode(self.thermal, "thermal")
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def regime(
@@ -203,16 +202,18 @@ class SpinningResonator:
         Raises
         ------
         InvalidInput
-            An unknown regime, or the orange one without a direction.
+            An unknown regime, the orange one without a direction, or a detuning, which is what is located.
         """
-        if name not in REGIMES:
-            raise InvalidInput(f"no regime named {name!r}; there are {', '.join(REGIMES)}")
-        emitting = REGIMES[name]
+        emitting = REGIMES[one_of(name, "regime", REGIMES)]
+        if "detuning" in parameters:
+            raise InvalidInput(
+                f"regime={name!r} and detuning={shown(parameters['detuning'])} exclude each other; keep one"
+            )
         if direction is None:
             if len(emitting) > 1:
                 raise InvalidInput(f"the {name} regime emits in both directions; give direction='left' or 'right'")
             direction = next(iter(emitting))
-        _check_direction(direction)
+        one_of(direction, "direction", DIRECTIONS)
         tuned_for = direction if direction in emitting else next(iter(emitting))
         tuned = cls(direction=tuned_for, **parameters)
         detuning = tuned.resonance(emitting[tuned_for], levels=levels)
@@ -303,7 +304,7 @@ class SpinningResonator:
         InvalidInput
             Level counts that are not three integers of at least 2.
         """
-        space = self._space(levels, max_quanta)
+        space = self.space(levels, max_quanta)
         channels = []
         for name, rate, occupation in zip(space.modes, self.kappas, self.thermal, strict=True):
             channels.append(Channel(name, np.sqrt(rate * (occupation + 1.0)) * space.lower(name)))
@@ -345,13 +346,17 @@ class SpinningResonator:
         Raises
         ------
         InvalidInput
-            An unknown pair.
+            An unknown pair, or more than 2500 basis states.
         ConvergenceError
             No crossing near the formula's value for these parameters.
         """
-        if pair not in PAIRS:
-            raise InvalidInput(f"pair={pair!r} must be one of {', '.join(PAIRS)}")
-        space = self._space(levels, None)
+        one_of(pair, "pair", PAIRS)
+        space = self.space(levels)
+        if space.dimension > MAX_DENSE:
+            raise InvalidInput(
+                f"levels={shown(levels)} give dimension {space.dimension}, above {MAX_DENSE}, up to which a "
+                "resonance can be located; lower them, or give the detuning"
+            )
         start = self._bare_resonance(pair)
 
         def gap(detuning: float) -> float:
@@ -380,20 +385,22 @@ class SpinningResonator:
         """Distance of the two eigenvalues whose eigenvectors carry |000+⟩ and the pair state."""
         phonon, magnon = (1, 0) if pair == "photon-phonon" else (0, 1)
         kets = np.array([self.dressed_ket(space, 0, 0, 0, "+"), self.dressed_ket(space, 1, phonon, magnon, "-")])
-        energies, vectors = linalg.eigh(self.hamiltonian(space).toarray())
+        energies, vectors = linalg.eigh(self.hamiltonian(space).toarray().real)  # H is real
         weight = (np.abs(kets.conj() @ vectors) ** 2).sum(axis=0)
         first, second = np.argsort(weight)[-2:]
         return float(abs(energies[first] - energies[second]))
 
     @staticmethod
-    def _space(levels: tuple[int, int, int], max_quanta: int | None) -> HilbertSpace:
+    def space(levels: tuple[int, int, int], max_quanta: int | None = None) -> HilbertSpace:
+        """Return the Hilbert space at a truncation; see `system`."""
         try:
             photon, phonon, magnon = levels
         except (TypeError, ValueError) as error:
-            raise InvalidInput(f"levels={levels!r} must be three integers: photon, phonon, magnon") from error
+            raise InvalidInput(f"levels={shown(levels)} must be three integers: photon, phonon, magnon") from error
         return HilbertSpace(max_quanta=max_quanta, photon=photon, phonon=phonon, magnon=magnon, atom=2)
 
 
-def _check_direction(direction: str) -> None:
-    if direction not in DIRECTIONS:
-        raise InvalidInput(f"direction={direction!r} must be 'left' or 'right'")
+def _for_each_mode(values: Any, what: str) -> tuple[float, ...]:
+    if not isinstance(values, (tuple, list)) or len(values) != 3:
+        raise InvalidInput(f"{what}={shown(values)} must be three numbers: photon, phonon, magnon")
+    return tuple(nonnegative_number(value, f"{what}[{i}]") for i, value in enumerate(values))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..checks import plain_value, shown
 from ..errors import InvalidInput
 from .space import HilbertSpace
 
@@ -29,7 +30,7 @@ def as_operator(operator: Any, what: str) -> sparse.csr_array:
     """
     try:
         matrix = sparse.csr_array(operator, dtype=np.complex128, copy=True)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInput(
             f"{what} must be a square matrix of numbers, but is {type(operator).__name__}"
         ) from error
@@ -79,12 +80,14 @@ class OpenSystem:
     space : HilbertSpace, optional
         What the basis states mean; needed for labels and for the truncation check.
     parameters : dict, optional
-        How the system was made, for the provenance of records.
+        How the system was made, for the provenance of records: what JSON can hold, and arrays, which become
+        lists.
 
     Raises
     ------
     InvalidInput
-        A non-Hermitian or non-finite H, no channel, a name used twice, dimensions that differ.
+        A non-Hermitian or non-finite H, no channel, a name used twice, dimensions that differ, or a parameter
+        that JSON cannot hold.
     """
 
     hamiltonian: sparse.csr_array
@@ -105,7 +108,9 @@ class OpenSystem:
             raise InvalidInput(
                 f"Hamiltonian has dimension {matrix.shape[0]} but the space has {self.space.dimension}; use one"
             )
-        object.__setattr__(self, "parameters", dict(self.parameters))
+        if not isinstance(self.parameters, Mapping):
+            raise InvalidInput(f"parameters={shown(self.parameters)} must be a dictionary")
+        object.__setattr__(self, "parameters", plain_value(self.parameters, "parameters"))
 
     @property
     def dimension(self) -> int:
@@ -182,6 +187,8 @@ class OpenSystem:
 
 
 def _checked_channels(channels: Sequence[Channel], dimension: int) -> tuple[Channel, ...]:
+    if not isinstance(channels, Iterable):
+        raise InvalidInput(f"channels must be a sequence of Channel objects, not {shown(channels)}")
     chosen = tuple(channels)
     if not chosen:
         raise InvalidInput("the system has no channel; without one nothing ever clicks, so add at least one")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import finite_array, finite_number, positions, shown
 from ..errors import InvalidInput
 from ..results import Expectation, read_only
 
@@ -83,13 +84,9 @@ class ClickRecord:
             Columns of unequal length, clicks out of order or outside their window, unknown trajectory or
             channel numbers, empty windows, NaN, or channel names that repeat.
         """
-        names = tuple(channel_names)
-        if not names or len(set(names)) != len(names) or not all(isinstance(n, str) and n for n in names):
-            raise InvalidInput(f"channel_names={names!r} must be distinct non-empty strings, at least one")
-        if len(names) > MAX_CHANNELS:
-            raise InvalidInput(f"{len(names)} channels are more than the {MAX_CHANNELS} a record can hold")
-        first = np.atleast_1d(_numbers(start, "start"))
-        last = np.atleast_1d(_numbers(stop, "stop"))
+        names = _checked_names(channel_names)
+        first = np.atleast_1d(finite_array(start, "start"))
+        last = np.atleast_1d(finite_array(stop, "stop"))
         if first.shape != last.shape or first.ndim != 1:
             raise InvalidInput(f"start has shape {first.shape} and stop {last.shape}; give one each a trajectory")
         if not (first < last).all():
@@ -97,9 +94,9 @@ class ClickRecord:
             raise InvalidInput(
                 f"window of trajectory {worst} is [{first[worst]:g}, {last[worst]:g}]; stop must exceed start"
             )
-        row = _integers(trajectory, "trajectory", len(first))
-        when = _numbers(time, "time")
-        which = _integers(channel, "channel", len(names))
+        row = positions(trajectory, "trajectory", len(first))
+        when = finite_array(time, "time")
+        which = positions(channel, "channel", len(names))
         if not row.shape == when.shape == which.shape or when.ndim != 1:
             raise InvalidInput(
                 f"trajectory, time and channel have shapes {row.shape}, {when.shape}, {which.shape}; must be equal"
@@ -166,11 +163,11 @@ class ClickRecord:
         InvalidInput
             No name, an unknown name, or a name given twice.
         """
+        chosen_channels = [self.channel_number(name) for name in names]
         if not names or len(set(names)) != len(names):
             raise InvalidInput(f"select{names!r} needs distinct channel names, at least one")
         numbers = np.full(len(self.channel_names), -1, dtype=np.int16)
-        for position, name in enumerate(names):
-            numbers[self.channel_number(name)] = position
+        numbers[chosen_channels] = np.arange(len(names))
         chosen = numbers[self.channel]
         kept = chosen >= 0
         return self._with_clicks(kept, channel=read_only(chosen[kept], np.int16), channel_names=tuple(names))
@@ -183,7 +180,7 @@ class ClickRecord:
         InvalidInput
             `time` is not finite, or would leave some trajectory no window.
         """
-        if not np.isfinite(time) or not (self.stop > time).all():
+        if not (self.stop > finite_number(time, "after: time")).all():
             raise InvalidInput(f"after({time!r}) leaves no window where stop={self.stop.min():g}; take it earlier")
         return self._with_clicks(self.time >= time, start=read_only(np.maximum(self.start, time)))
 
@@ -234,23 +231,14 @@ class ClickRecord:
         )
 
 
-def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{what} must be numbers") from error
-    if not np.isfinite(array).all():
-        raise InvalidInput(f"{what} contains {array[~np.isfinite(array)].flat[0]}; give finite numbers only")
-    return array
-
-
-def _integers(values: ArrayLike, what: str, limit: int) -> NDArray[np.int64]:
-    array = np.asarray(values)
-    if array.size == 0:
-        return np.zeros(array.shape, dtype=np.int64)
-    if array.dtype.kind not in "iu":
-        raise InvalidInput(f"{what} must be integers, but is {array.dtype}")
-    if array.min() < 0 or array.max() >= limit:
-        bad = array.min() if array.min() < 0 else array.max()
-        raise InvalidInput(f"{what} contains {bad}; must lie in 0 … {limit - 1}")
-    return array.astype(np.int64)
+def _checked_names(channel_names: Sequence[str]) -> tuple[str, ...]:
+    """Return channel names as a tuple; refuse any that cannot tell channels apart."""
+    names = tuple(channel_names) if isinstance(channel_names, Iterable) else ()
+    strings = not isinstance(channel_names, str) and all(isinstance(name, str) and name for name in names)
+    if not names or not strings or len(set(names)) != len(names):
+        raise InvalidInput(
+            f"channel_names={shown(channel_names)} must be distinct non-empty strings, at least one"
+        )
+    if len(names) > MAX_CHANNELS:
+        raise InvalidInput(f"{len(names)} channels are more than the {MAX_CHANNELS} a record can hold")
+    return names

@@ -2,9 +2,11 @@
 
     RUN/run.json          what was asked for, how it was computed, with which software
     RUN/system.npz        H, jump operators, initial ensemble and compiled arrays; no pickle
-    RUN/blocks/*.npz      finished blocks, each with a checksum bound to this run
+    RUN/blocks/*.npz      finished blocks
 
-Files are written under a temporary name, flushed and renamed, so a block is there whole or not at all.
+Files are written under a temporary name, flushed and renamed, so a block is there whole or not at all. run.json
+holds the checksum of system.npz and the run id, which is its own checksum, and every block is bound to the run
+id: no file can be damaged, edited or swapped without being noticed.
 """
 
 from __future__ import annotations
@@ -17,18 +19,23 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import plain_value, shown
 from ..errors import InvalidInput, RunFolderError
 from ..results import Expectation
 from .clicks import ClickRecord
 
 FORMAT = "bundle-trajectories run"
 VERSION = 1
+# Lies in a folder while it is being made: what else is there is ours and may be written again.
+UNFINISHED = ".unfinished"
 COLUMNS = ("trajectory", "time", "channel", "sampled")
+RESTORE = "restore it or start a new run"
 # What a damaged, truncated or foreign NPZ file raises when it is read.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -51,6 +58,27 @@ class Run:
         self.metadata = metadata
 
     @classmethod
+    def find(cls, folder: str | os.PathLike[str]) -> Run | None:
+        """Return the run in a folder, or None where one can be made; nothing is changed there.
+
+        Raises
+        ------
+        InvalidInput
+            Not a path.
+        RunFolderError
+            The run is damaged, or the place is taken by something else or cannot be written to.
+        """
+        path = _path_of(folder)
+        try:
+            if (path / "run.json").exists():
+                return cls.open(path)
+            _require_free(path)
+            _try_writing(path)
+        except (OSError, ValueError) as error:
+            raise RunFolderError(f"cannot make a run folder at {path}: {error}; choose another --out") from error
+        return None
+
+    @classmethod
     def create(
         cls,
         folder: str | os.PathLike[str],
@@ -63,80 +91,74 @@ class Run:
         Parameters
         ----------
         folder : path
-            A folder that does not exist yet, or is empty.
+            A folder that does not exist yet, is empty, or was left when its creation was cut short.
         configuration : mapping
-            What the clicks depend on: digest, seed, trajectories, duration, block_size, …
+            What identifies the run: digest, seed, trajectories, duration, block_size, observables,
+            sample_times, …
         description : mapping
-            Whatever else explains the run; needs ``channel_names``, ``observables`` and ``sample_times``.
+            Whatever else explains the run; needs ``channel_names``.
         arrays : mapping of str to ndarray
             The system and its compiled arrays.
 
         Raises
         ------
+        InvalidInput
+            A value that JSON cannot hold; nothing was written.
         RunFolderError
-            The folder holds something else.
+            The folder holds something else, or cannot be written to.
         """
-        path = Path(folder)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunFolderError(f"{path} exists and is no run folder; choose another --out, nothing was changed")
-        try:
-            (path / "blocks").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"cannot make {path}: {error.strerror}; choose another --out") from error
-        packed = _pack(arrays)
-        _write(path / "system.npz", packed)
-        metadata = {
+        path, packed = Path(folder), _pack(arrays)
+        content = {
             "format": FORMAT,
             "version": VERSION,
-            "configuration": dict(configuration),
-            **description,
+            "configuration": plain_value(configuration, "configuration"),
+            **plain_value(description, "description"),
             "system_sha256": hashlib.sha256(packed).hexdigest(),
         }
+        metadata = content | {"run_id": _checksum_of(content)}
+        try:
+            _require_free(path)
+            path.mkdir(parents=True, exist_ok=True)
+            (path / UNFINISHED).touch()
+            (path / "blocks").mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"cannot make {path}: {error.strerror}; choose another --out") from error
+        _write(path / "system.npz", packed)
         # run.json comes last: a folder that has it is complete enough to be continued.
         _write(path / "run.json", (json.dumps(metadata, indent=2, ensure_ascii=False) + "\n").encode())
+        (path / UNFINISHED).unlink(missing_ok=True)
         return cls(path, metadata)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Run:
-        """Open an existing run folder.
+        """Open an existing run folder, and check its description and its system.
 
         Raises
         ------
         RunFolderError
             No such folder, or no readable run in it.
         """
-        path = Path(folder)
-        if not (path / "run.json").is_file():
-            raise RunFolderError(f"{path} is no run folder: it has no run.json; check the path")
+        path = _path_of(folder)
         try:
+            if not (path / "run.json").is_file():
+                raise RunFolderError(f"{path} is no run folder: it has no run.json; check the path")
             metadata = json.loads((path / "run.json").read_text(encoding="utf-8"))
-            known = metadata["format"] == FORMAT and metadata["version"] <= VERSION
-            sizes = [metadata["configuration"][key] for key in ("trajectories", "block_size", "duration")]
-            names = [metadata[key] for key in ("channel_names", "observables", "sample_times")]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunFolderError(
-                f"{path / 'run.json'} is damaged ({error}); restore it or start a new run"
-            ) from error
-        if not known:
-            raise RunFolderError(
-                f"{path / 'run.json'} has format {metadata['format']!r} version {metadata['version']!r}, "
-                f"this version reads {FORMAT!r} up to {VERSION}; update the package"
-            )
-        if not all(isinstance(size, (int, float)) and size > 0 for size in sizes) or not all(
-            isinstance(n, list) for n in names
-        ):
-            raise RunFolderError(f"{path / 'run.json'} is damaged (sizes {sizes}); restore it or start a new run")
-        return cls(path, metadata)
+        except (OSError, ValueError) as error:
+            raise RunFolderError(f"{path / 'run.json'} cannot be read ({error}); {RESTORE}") from error
+        _check_metadata(path / "run.json", metadata)
+        run = cls(path, metadata)
+        run._check_system()
+        return run
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """What the clicks depend on."""
+        """What identifies the run: what the clicks and the averages depend on."""
         return dict(self.metadata["configuration"])
 
     @property
     def run_id(self) -> str:
-        """Hash of the configuration, to which every block is bound."""
-        return hashlib.sha256(json.dumps(self.configuration, sort_keys=True).encode()).hexdigest()
+        """Checksum of everything in ``run.json``, to which every block is bound."""
+        return str(self.metadata["run_id"])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the stored system and compiled arrays.
@@ -144,16 +166,23 @@ class Run:
         Raises
         ------
         RunFolderError
-            The file is missing or not the one that was written.
+            The file cannot be read.
         """
         path = self.folder / "system.npz"
         try:
-            packed = path.read_bytes()
+            return _unpack(path.read_bytes())
+        except UNREADABLE as error:
+            raise RunFolderError(f"cannot read {path} ({error}); {RESTORE}") from error
+
+    def _check_system(self) -> None:
+        path = self.folder / "system.npz"
+        try:
+            with path.open("rb") as stream:
+                checksum = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
-            raise RunFolderError(f"cannot read {path}: {error.strerror}; restore it or start a new run") from error
-        if hashlib.sha256(packed).hexdigest() != self.metadata.get("system_sha256"):
-            raise RunFolderError(f"{path} is damaged: its checksum differs; restore it or start a new run")
-        return _unpack(packed)
+            raise RunFolderError(f"cannot read {path}: {error.strerror}; {RESTORE}") from error
+        if checksum != self.metadata["system_sha256"]:
+            raise RunFolderError(f"{path} is damaged or belongs to another run; {RESTORE}")
 
     def block_bounds(self) -> list[tuple[int, int]]:
         """Return (first, last) of every block; see the function `block_bounds`."""
@@ -254,13 +283,14 @@ def assemble(
     parts : sequence of mapping
         Columns of each block; trajectories are numbered over the whole run.
     """
+    configuration = metadata["configuration"]
     # The rows of a record count only the trajectories that it holds.
     numbers = np.concatenate([np.arange(first, last) for first, last in bounds])
     rows = np.searchsorted(numbers, np.concatenate([part["trajectory"] for part in parts]))
     provenance = {key: value for key, value in metadata.items() if key not in ("format", "version")}
     provenance |= {
         "run_trajectories": numbers,
-        "complete": len(numbers) == metadata["configuration"]["trajectories"],
+        "complete": len(numbers) == configuration["trajectories"],
         "worst_error": max(float(part["worst_error"]) for part in parts),
     }
     sampled = np.concatenate([part["sampled"] for part in parts])
@@ -270,21 +300,21 @@ def assemble(
         np.concatenate([part["channel"] for part in parts]),
         channel_names=metadata["channel_names"],
         start=np.zeros(len(numbers)),
-        stop=np.full(len(numbers), float(metadata["configuration"]["duration"])),
+        stop=np.full(len(numbers), configuration["duration"]),
         provenance=provenance,
-        expectations=_ensemble_averages(metadata["observables"], np.array(metadata["sample_times"]), sampled),
+        expectations=_ensemble_averages(configuration["observables"], configuration["sample_times"], sampled),
     )
 
 
 def _ensemble_averages(
-    names: Sequence[str], times: NDArray[np.float64], sampled: NDArray[np.float64]
+    names: Sequence[str], times: Sequence[float], sampled: NDArray[np.float64]
 ) -> dict[str, Expectation]:
     """Average sampled values of shape (trajectories, times, operators) over the trajectories."""
     count = len(sampled)
     error = sampled.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.full(sampled.shape[1:], np.nan)
     mean = sampled.mean(axis=0)
     return {
-        name: Expectation(times, mean[:, k], error[:, k], count, "mean over trajectories")
+        name: Expectation(np.array(times), mean[:, k], error[:, k], count, "mean over trajectories")
         for k, name in enumerate(names)
     }
 
@@ -305,9 +335,50 @@ def load(path: str | os.PathLike[str]) -> ClickRecord:
     RunFolderError
         It is no run folder, or a file in it is damaged.
     """
-    if not Path(path).exists():
+    if not os.path.exists(_path_of(path)):
         raise InvalidInput(f"{path} does not exist; give a run folder")
     return Run.open(path).record()
+
+
+def _path_of(folder: str | os.PathLike[str]) -> Path:
+    if not isinstance(folder, str | os.PathLike):
+        raise InvalidInput(f"run folder {shown(folder)} must be a path")
+    return Path(folder)
+
+
+def _require_free(path: Path) -> None:
+    """Refuse a place that holds anything but a folder that is empty or whose creation was cut short."""
+    if path.exists() and not (path.is_dir() and ((path / UNFINISHED).exists() or not any(path.iterdir()))):
+        raise RunFolderError(f"{path} exists and is no run folder; choose another --out, nothing was changed")
+
+
+def _try_writing(path: Path) -> None:
+    """Make the folder and a file in it, as `Run.create` will, and take both away again."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path).close()
+    finally:
+        for folder in missing:
+            if folder.is_dir():
+                folder.rmdir()
+
+
+def _check_metadata(path: Path, metadata: Any) -> None:
+    """Refuse what is no run.json of a version that can be read, or was changed since it was written."""
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        raise RunFolderError(f"{path} does not describe a run; {RESTORE}")
+    if metadata.get("version") != VERSION:
+        raise RunFolderError(
+            f"{path} has version {shown(metadata.get('version'))}, but {VERSION} is read here; update the package"
+        )
+    content = {key: value for key, value in metadata.items() if key != "run_id"}
+    if metadata.get("run_id") != _checksum_of(content):
+        raise RunFolderError(f"{path} is damaged or was edited: its checksum differs; {RESTORE}")
+
+
+def _checksum_of(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:

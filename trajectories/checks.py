@@ -1,0 +1,126 @@
+"""Checks of arguments at public boundaries, one for each kind of value.
+
+Each returns the value in its plain type, or raises InvalidInput in one line: what, the value, what it must be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import InvalidInput
+
+# Characters of a refused value that a message shows.
+SHOWN = 80
+
+
+def finite_number(value: Any, what: str) -> float:
+    """Return a real number as a float; refuse NaN, infinity, booleans and whatever is no number."""
+    number = _real(value)
+    if not np.isfinite(number):
+        raise InvalidInput(f"{what}={shown(value)} must be a finite number")
+    return number
+
+
+def positive_number(value: Any, what: str) -> float:
+    """Return a finite number above zero as a float."""
+    number = _real(value)
+    if not 0.0 < number < np.inf:
+        raise InvalidInput(f"{what}={shown(value)} must be a positive finite number")
+    return number
+
+
+def nonnegative_number(value: Any, what: str) -> float:
+    """Return a finite number that is zero or more as a float."""
+    number = _real(value)
+    if not 0.0 <= number < np.inf:
+        raise InvalidInput(f"{what}={shown(value)} must be a finite number that is not negative")
+    return number
+
+
+def integer(value: Any, what: str, least: int) -> int:
+    """Return an integer of at least `least` as an int; refuse booleans, and floats even when they are whole."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or value < least:
+        raise InvalidInput(f"{what}={shown(value)} must be an integer of at least {least}")
+    return int(value)
+
+
+def one_of(value: Any, what: str, choices: Collection[str]) -> str:
+    """Return a string that is one of the choices."""
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidInput(f"{what}={shown(value)} must be one of {', '.join(choices)}")
+    return value
+
+
+def finite_array(values: ArrayLike, what: str, dtype: Any = np.float64) -> NDArray[Any]:
+    """Return finite numbers of any shape as an array of float64 or, if asked for, complex128."""
+    kinds = "iufcO" if np.dtype(dtype).kind == "c" else "iufO"
+    try:
+        given = np.asarray(values)
+        array = given.astype(dtype) if given.dtype.kind in kinds else None
+    except (TypeError, ValueError, OverflowError):
+        array = None
+    if array is None:
+        raise InvalidInput(f"{what} must be numbers in a regular array, not {shown(values)}")
+    if not np.isfinite(array).all():
+        bad = array[~np.isfinite(array)].flat[0]
+        raise InvalidInput(f"{what} contains {bad}; give finite numbers, neither NaN nor infinity")
+    return array
+
+
+def positions(values: ArrayLike, what: str, size: int) -> NDArray[np.int64]:
+    """Return integers from 0 to size − 1, of any shape."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InvalidInput(f"{what} must be integers in a regular array, not {shown(values)}") from error
+    if array.size == 0:
+        return np.zeros(array.shape, dtype=np.int64)
+    if array.dtype.kind not in "iu":
+        raise InvalidInput(f"{what} must be integers, but is {array.dtype}")
+    if array.min() < 0 or array.max() >= size:
+        bad = array.min() if array.min() < 0 else array.max()
+        raise InvalidInput(f"{what} contains {bad}; must lie in 0 … {size - 1}")
+    return array.astype(np.int64)
+
+
+def plain_value(value: Any, what: str) -> Any:
+    """Return a value as JSON holds it: NumPy numbers become Python's, arrays and tuples become lists."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return finite_number(value, what)
+    if isinstance(value, np.bool_ | np.ndarray):
+        return plain_value(value.tolist(), what)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: plain_value(item, f"{what}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_value(item, f"{what}[{i}]") for i, item in enumerate(value)]
+    raise InvalidInput(f"{what}={shown(value)} must be real numbers, strings, or lists or dictionaries of them")
+
+
+def shown(value: Any) -> str:
+    """Return a value as one short line, for messages."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # an integer of more digits than Python prints
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _real(value: Any) -> float:
+    """Return a real number as a float, and NaN for anything else."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        return np.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf
