@@ -94,9 +94,7 @@ def stationarity(record: ClickRecord, channel: str, n_parts: int = 10) -> TestRe
     return TestResult(statistic, p_value, len(time), method)
 
 
-def fano(
-    record: ClickRecord, windows: Sequence[float], channels: Sequence[str] | None = None
-) -> list[Estimate]:
+def fano(record: ClickRecord, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:
     """Estimate the Fano factor F(T) = Var N/⟨N⟩ of the detected clicks in a window of duration T.
 
     Every trajectory is cut into adjoining windows of duration T from its start on; a shorter rest is left out.
@@ -133,9 +131,7 @@ def mandel_q(
     record: ClickRecord, windows: Sequence[float], channels: Sequence[str] | None = None
 ) -> list[Estimate]:
     """Estimate the Mandel parameter Q(T) = F(T) − 1; parameters, result and errors are those of `fano`."""
-    return [
-        Estimate(e.value - 1.0, e.standard_error, e.n, e.method) for e in fano(record, windows, channels)
-    ]
+    return [Estimate(e.value - 1.0, e.standard_error, e.n, e.method) for e in fano(record, windows, channels)]
 
 
 def fano_pooled(
@@ -154,9 +150,7 @@ def fano_pooled(
     return Pooled(sums, _variance_over_mean, units), number.sum(axis=0).astype(np.int64)
 
 
-def count_distribution(
-    record: ClickRecord, window: float, channels: Sequence[str] | None = None
-) -> Histogram:
+def count_distribution(record: ClickRecord, window: float, channels: Sequence[str] | None = None) -> Histogram:
     """Estimate the distribution P(N) of the number of detected clicks in a window of duration T.
 
     Parameters
@@ -224,5 +218,3 @@ def _time_in_parts(units: Units, duration: NDArray[np.float64], parts: int) -> N
     block = np.arange(units.count) - np.repeat(units.columns.first, blocks)
     part = block * parts // np.repeat(blocks, blocks)
     return units.tally(np.arange(units.count), part, parts, np.repeat(units.columns.length, blocks))
-
-

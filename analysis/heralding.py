@@ -19,9 +19,7 @@ from .units import choose_units
 Convention = Literal["C/A", "(C-A)/A"]
 
 
-def heralding_efficiency(
-    record: ClickRecord, herald: str, signal: str, window: float | None = None
-) -> Estimate:
+def heralding_efficiency(record: ClickRecord, herald: str, signal: str, window: float | None = None) -> Estimate:
     """Estimate the heralding (Klyshko) efficiency P(a signal click within ±w | a herald click).
 
     The share of herald clicks with at least one signal click less than w before or after them. Heralds within

@@ -217,8 +217,13 @@ def populations(
         for x in inside:
             ax.axvline(x, color=colour, linewidth=0.9, alpha=0.7, zorder=0)
         ax.plot(
-            inside, np.full(len(inside), 1.04 + 0.05 * row), marker, color=colour, markersize=6,
-            transform=ax.get_xaxis_transform(), clip_on=False,
+            inside,
+            np.full(len(inside), 1.04 + 0.05 * row),
+            marker,
+            color=colour,
+            markersize=6,
+            transform=ax.get_xaxis_transform(),
+            clip_on=False,
         )
         handles.append(Line2D([], [], color=colour, marker=marker, linewidth=0.9, label=f"{name} click"))
     ax.set_xlim(t[0], t[-1])
@@ -262,8 +267,14 @@ def _band(ax: Axes, estimate: Histogram | Correlation, colour: str) -> None:
     band = f"{100 * LEVEL:g} % band"
     ax.stairs(value, estimate.edges, baseline=None, color=colour, linewidth=1.4, label="clicks")
     ax.stairs(
-        value + half, estimate.edges, baseline=value - half,
-        fill=True, color=colour, alpha=0.3, linewidth=0.0, label=band,
+        value + half,
+        estimate.edges,
+        baseline=value - half,
+        fill=True,
+        color=colour,
+        alpha=0.3,
+        linewidth=0.0,
+        label=band,
     )
 
 
@@ -277,8 +288,12 @@ def _shade_bundles(ax: Axes, bundles: Bundles, trajectory: int, low: float, high
     for k, name in names.items():
         missing = max(NARROWEST_BUNDLE * (high - low) - (bundles.stop[k] - bundles.start[k]), 0.0)
         ax.axvspan(
-            bundles.start[k] - 0.5 * missing, bundles.stop[k] + 0.5 * missing,
-            color=colours.get(name, GREY), alpha=0.55, linewidth=0.0, zorder=0,
+            bundles.start[k] - 0.5 * missing,
+            bundles.stop[k] + 0.5 * missing,
+            color=colours.get(name, GREY),
+            alpha=0.55,
+            linewidth=0.0,
+            zorder=0,
         )
     if set(names.values()) - set(common):
         colours["other bundles"] = GREY
@@ -287,8 +302,14 @@ def _shade_bundles(ax: Axes, bundles: Bundles, trajectory: int, low: float, high
             handles=[
                 Patch(color=colour, alpha=0.55, linewidth=0.0, label=label) for label, colour in colours.items()
             ],
-            frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2,
-            ncols=len(colours), handlelength=1.2, columnspacing=1.4, fontsize="small",
+            frameon=False,
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            borderaxespad=0.2,
+            ncols=len(colours),
+            handlelength=1.2,
+            columnspacing=1.4,
+            fontsize="small",
         )
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
-from trajectories.results import Estimate
 
 from . import plot
 from .bundle_rates import pair_purity
@@ -26,7 +25,12 @@ LAG_BINS = 40
 POPULATION_SAMPLES = 1200
 
 
-def summary(record: ClickRecord, pair: tuple[str, str] | None = None, window: float | None = None) -> str:
+def summary(
+    record: ClickRecord,
+    pair: tuple[str, str] | None = None,
+    window: float | None = None,
+    exact: Mapping[str, float] | None = None,
+) -> str:
     """Return the table that a run ends with.
 
     Each channel's click rate with its standard error beside the exact rate λ_k = Tr(c_kρc_k†) of the steady state,
@@ -40,6 +44,8 @@ def summary(record: ClickRecord, pair: tuple[str, str] | None = None, window: fl
         Channels whose two-click bundles are reported.
     window : float, optional
         Gap δ that separates bundles, in 1/ω_b; by default 3/κ of the record's parameters.
+    exact : mapping of str to float, optional
+        Exact ``"purity"`` and ``"order"`` (share with the pair's first channel first), laid beside the estimates.
 
     Raises
     ------
@@ -48,33 +54,40 @@ def summary(record: ClickRecord, pair: tuple[str, str] | None = None, window: fl
     """
     lines = [f"{record.n_trajectories} trajectories, {len(record)} clicks in {record.total_time:.4g}/ω_b"]
     steady = record.provenance.get("steady_state") or {}
-    exact = steady.get("rates", {})
+    exact_rates = steady.get("rates", {})
     counts = record.counts().sum(axis=0)
     lines += ["", f"{'channel':20} {'clicks':>8}  {'rate/ω_b':>24}  {'exact':>11}  {'deviation':>9}"]
     for (name, estimate), clicks in zip(rates(record).items(), counts, strict=True):
         row = f"{name:20} {clicks:8d}  {estimate.value:11.4e} ± {estimate.standard_error:10.1e}"
-        if name in exact:
-            row += f"  {exact[name]:11.4e}  {estimate.deviation(exact[name]):+7.1f} σ"
+        if name in exact_rates:
+            row += f"  {exact_rates[name]:11.4e}  {estimate.deviation(exact_rates[name]):+7.1f} σ"
         lines.append(row)
     if pair is not None:
-        lines += ["", *_pair_lines(record, pair, window)]
+        lines += ["", *_pair_lines(record, pair, window, exact or {})]
     return "\n".join(lines) + "\n"
 
 
-def _pair_lines(record: ClickRecord, pair: tuple[str, str], window: float | None) -> list[str]:
+def _pair_lines(
+    record: ClickRecord, pair: tuple[str, str], window: float | None, exact: Mapping[str, float]
+) -> list[str]:
     bundles = find_bundles(record, window)
     first, second = pair
-    chosen = _of_pair(bundles, pair)
     name = f"{first}–{second}"
-    shares: list[tuple[str, Estimate]] = [
-        (f"purity (share of quanta in {name} bundles)", pair_purity(record, first, second, window)),
-        (f"{first} first", order_fraction(record, first, second, window)),
-    ]
+    count = int(_of_pair(bundles, pair).sum())
     lines = [
         f"bundles: clicks of {', '.join(bundles.channels)} closer than δ = {bundles.window:g}/ω_b",
-        f"  {name + ' bundles':52} {int(chosen.sum())} of {len(bundles)}",
+        f"  {name + ' bundles':34} {count} of {len(bundles)}",
     ]
-    return lines + [f"  {label:52} {estimate}" for label, estimate in shares]
+    shares = {
+        "purity": ("purity: share of quanta in them", pair_purity(record, first, second, window)),
+        "order": (f"{first} first", order_fraction(record, first, second, window)),
+    }
+    for key, (label, estimate) in shares.items():
+        row = f"  {label:34} {estimate!s:18}"
+        if key in exact:
+            row += f"  exact {exact[key]:.4f}  {estimate.deviation(exact[key]):+.1f} σ"
+        lines.append(row.rstrip())
+    return lines
 
 
 def _of_pair(bundles: Bundles, pair: tuple[str, str]) -> NDArray[np.bool_]:

@@ -19,6 +19,9 @@ Times are in 1/ω_b and rates in ω_b, unless your own system uses another unit.
 CONFIG_HELP = """a TOML file (see examples/), or file.py:name where name is an OpenSystem, a SpinningResonator,
 or a function without arguments that returns one; a Python file is executed"""
 
+# Largest dimension at which the report of a run computes exact bundle rates: a few seconds.
+LARGEST_EXACT_REPORT = 250
+
 SIMULATE_DESCRIPTION = """Simulate the clicks of a configuration, write them to a run folder, and report.
 
 The record starts from the steady state and depends on the configuration and the seed only, not on the number of
@@ -32,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 success, 2 bad input or an unusable run folder, 130 interrupted.
     """
+    # Before NumPy is loaded: the threads are ours, and BLAS threads beside them only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         try:
             return _run(_parser().parse_args(arguments))
@@ -83,6 +88,39 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--window", type=_number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
     simulate.add_argument("--quiet", action="store_true", help="no progress bar")
 
+    exact = commands.add_parser(
+        "exact",
+        help="print the exact numbers of a configuration's steady state",
+        description="Solve the master equation for the steady state and print populations, click rates, the "
+        "paper's zero-delay correlations g1 and g2 for every pair of modes, bundle rates, purity and order, "
+        "entanglement, and the population at the edge of the truncation.",
+    )
+    exact.set_defaults(command=_exact)
+    exact.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
+    exact.add_argument("--levels", type=_levels, metavar="A,B,M", help="Fock levels of photon, phonon, magnon")
+    exact.add_argument("--window", type=_number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
+    exact.add_argument("--json", metavar="FILE", help="write the numbers as JSON too; - prints JSON alone")
+
+    converge = commands.add_parser(
+        "converge",
+        help="measure how the exact numbers move with the truncation",
+        description="Raise the Fock levels mode by mode, from --levels on, until no click rate and no zero-delay "
+        "correlation of the pair moves by more than the tolerance; print every truncation tried. The detuning "
+        "stays where the configuration puts it, unless --follow relocates the resonance at each truncation.",
+    )
+    converge.set_defaults(command=_converge)
+    converge.add_argument("config", metavar="CONFIG", help="a TOML file (see examples/)")
+    converge.add_argument(
+        "--levels", type=_levels, metavar="A,B,M", default=(3, 3, 3), help="first truncation (3,3,3)"
+    )
+    converge.add_argument(
+        "--tolerance", type=_number, metavar="X", default=1e-3, help="largest relative move (0.001)"
+    )
+    converge.add_argument(
+        "--max-dimension", type=_integer, metavar="N", default=600, help="largest dimension (600)"
+    )
+    converge.add_argument("--follow", action="store_true", help="relocate the pair's resonance at each truncation")
+
     info = commands.add_parser(
         "info",
         help="describe a run folder or a configuration",
@@ -128,13 +166,27 @@ def _report(job: Any, record: Any, folder: Path) -> None:
     """Print the table and draw the pictures of a finished run."""
     from analysis import report
 
-    print(report.summary(record, pair=job.pair, window=job.window))
+    print(report.summary(record, pair=job.pair, window=job.window, exact=_exact_bundles(job)))
     print(f"record    {folder}")
     for path in report.pictures(record, folder / "pictures", pair=job.pair, window=job.window):
         print(f"picture   {path}")
     picture = _draw_populations(job, record, folder)
     if picture is not None:
         print(f"picture   {picture}")
+
+
+def _exact_bundles(job: Any) -> dict[str, float]:
+    """Return what the density matrix says of the pair's bundles; nothing where that would take minutes."""
+    from .lindblad import order_rates, steady_state
+    from .lindblad.inputs import bundle_channels
+
+    if job.pair is None or job.system.dimension > LARGEST_EXACT_REPORT:
+        return {}
+    steady = steady_state(job.system)
+    ordered = order_rates(steady, window=job.window, max_size=2)
+    forward, backward = (ordered[f"{a}>{b}"].value for a, b in (job.pair, job.pair[::-1]))
+    detected = sum(steady.rate(name) for name in bundle_channels(job.system, None))
+    return {"purity": 2.0 * (forward + backward) / detected, "order": forward / (forward + backward)}
 
 
 def _draw_populations(job: Any, record: Any, folder: Path) -> Path | None:
@@ -175,6 +227,57 @@ def _how_far(options: argparse.Namespace) -> str:
         f": {len(run.finished())} of {len(run.block_bounds())} blocks are kept in {run.folder}; "
         "run the same command again to continue"
     )
+
+
+def _exact(options: argparse.Namespace) -> None:
+    import json
+
+    from .configuration import override, read_job
+    from .lindblad import steady_state
+    from .lindblad.summary import format_summary, summary
+
+    job = override(read_job(options.config, options.levels), window=options.window)
+    table = summary(steady_state(job.system), pair=job.pair, window=job.window)
+    document = json.dumps({"parameters": job.system.parameters, **table}, indent=2, ensure_ascii=False)
+    if options.json == "-":
+        print(document)
+        return
+    print(f"N={job.system.dimension}, {job.system.parameters.get('model', options.config)}\n")
+    print(format_summary(table))
+    if options.json is not None:
+        try:
+            with open(options.json, "x", encoding="utf-8") as stream:
+                stream.write(document + "\n")
+        except OSError as error:
+            raise InvalidInput(f"cannot write {options.json}: {error.strerror}; give a new file") from error
+        print(f"JSON      {options.json}")
+
+
+def _converge(options: argparse.Namespace) -> None:
+    from .configuration import read_job
+    from .lindblad import at_resonance, bundle_correlation, converge, cross_correlation
+
+    job = read_job(options.config, options.levels)
+    if job.resonator is None or job.pair is None:
+        raise InvalidInput(
+            f"{options.config} fixes its truncation or names no pair; call lindblad.converge from Python"
+        )
+    first, second = job.pair
+    observables: dict[str, Any] = {
+        f"rate of {name}": lambda steady, name=name: steady.rate(name) for name in job.system.channel_names
+    }
+    observables["g1(0)"] = lambda steady: float(cross_correlation(steady, first, second))
+    observables["g2(0)"] = lambda steady: float(bundle_correlation(steady, (first, second)))
+    factory: Any = at_resonance(job.resonator, "-".join(job.pair)) if options.follow else job.resonator.system
+    found = converge(
+        factory,
+        observables,
+        start=options.levels,
+        tolerance=options.tolerance,
+        max_dimension=options.max_dimension,
+        progress=sys.stderr.isatty(),
+    )
+    print(found.table())
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -27,5 +27,9 @@ class SteadyStateNotUnique(TrajectoriesError):
     """The Liouvillian has more than one steady state."""
 
 
+class AccuracyWarning(UserWarning):
+    """A record whose error of the no-click probability may exceed the tolerance that was asked for."""
+
+
 class TruncationWarning(UserWarning):
     """A mode whose top level holds too much population for its truncation to be trusted."""

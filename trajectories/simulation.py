@@ -26,7 +26,7 @@ from .engine.compiled import (
     stack_operators,
 )
 from .engine.propagator import check_tolerance
-from .errors import InvalidInput, RunFolderError, TruncationWarning
+from .errors import AccuracyWarning, InvalidInput, RunFolderError, TruncationWarning
 from .lindblad import steady_state
 from .lindblad.steady_state import MAX_DIMENSION
 from .model.system import HERMITICITY, OpenSystem, as_operator
@@ -141,7 +141,18 @@ def simulate(
                 kept[block.first, block.last] = _columns(block)
             else:
                 run.write_block((block.first, block.last), _columns(block))
-    return assemble(metadata, bounds, [kept[b] for b in bounds]) if run is None else run.record()
+    record = assemble(metadata, bounds, [kept[b] for b in bounds]) if run is None else run.record()
+    _warn_of_breach(record, request["tolerance"])
+    return record
+
+
+def _warn_of_breach(record: ClickRecord, tolerance: float) -> None:
+    """Say when the bound of |ΔS|/S, truncation and rounding together, came out above what was asked for."""
+    worst = record.provenance["worst_error"]
+    if worst > tolerance:
+        remedy = "give a looser tolerance, or propagator='modes'"
+        message = f"|ΔS|/S may have reached {worst:.2g}, above tolerance={tolerance:g}; {remedy}"
+        warnings.warn(message, AccuracyWarning, stacklevel=3)
 
 
 def follow(

@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.polynomial import chebyshev as polynomial
 from numpy.typing import NDArray
-from scipy import sparse, special
+from scipy import sparse
 
+from .bessel import bessel_orders
 from .motion_kernels import chebyshev_series
 from .packed import Generator, Vector
 
@@ -62,11 +63,9 @@ class Ellipse:
         f_k = (2 − δ_k0) e^{ct} J_k(Rt) for foci on the imaginary direction and (2 − δ_k0) e^{ct} I_k(Rt) for real
         ones; Φ_0 = 1, Φ_1 = x, Φ_{k+1} = 2xΦ_k ± Φ_{k−1} (+ for oscillating).
         """
-        k = np.arange(order)[:, None]
-        weight = np.where(k == 0, 1.0, 2.0)
-        if self.oscillating:
-            return weight * np.exp(self.center * times) * special.jv(k, self.focus * times)
-        return weight * np.exp((self.center + self.focus) * times) * special.ive(k, self.focus * times)
+        weight = np.where(np.arange(order) == 0, 1.0, 2.0)[:, None]
+        shift = self.center if self.oscillating else self.center + self.focus
+        return weight * np.exp(shift * times) * bessel_orders(order, self.focus * times, not self.oscillating)
 
 
 class Expansion:
@@ -102,25 +101,18 @@ class Expansion:
 
     def _choose(self, longest: float) -> tuple[float, int, float]:
         """Return the cheapest step, its order and its error bound."""
-        candidates = LONGEST_STEP * 0.8 ** np.arange(40) / self.ellipse.focus
-        candidates = np.unique(np.minimum(candidates, longest))[::-1]
-        series = [(float(step), *self._series(step)) for step in candidates]
-        stable = [found for found in series if found[3] <= MAX_AMPLIFICATION]
-        step, order, error, _ = min(stable, key=lambda found: found[1] / found[0])
-        return step, order, error
-
-    def _series(self, step: float) -> tuple[int, float, float]:
-        """Return how many terms a step needs, the error bound and the sum of the terms' bounds."""
-        reach = self.ellipse.focus * step
-        k = np.arange(int(1.5 * reach * np.exp(self.ellipse.eta) + 8.0 * reach ** (1 / 3)) + 60)
-        with np.errstate(over="ignore", invalid="ignore"):
-            bounds = np.abs(self.ellipse.terms(len(k), np.array([step]))[:, 0]) * np.cosh(k * self.ellipse.eta)
-        tail = (1.0 + np.sqrt(2.0)) * np.cumsum(bounds[::-1])[::-1]
-        small = np.flatnonzero(tail <= STEP_ERROR)
-        if not len(small):  # the terms overflow or stay large: far too long a step
-            return len(k), np.inf, np.inf
-        order = max(int(small[0]), 2)
-        return order, float(tail[order]), float(bounds[:order].sum())
+        reach = np.minimum(LONGEST_STEP * 0.8 ** np.arange(40), longest * self.ellipse.focus)
+        steps = np.unique(reach) / self.ellipse.focus
+        k = np.arange(int(1.5 * reach[0] * np.exp(self.ellipse.eta)) + 120)
+        with np.errstate(divide="ignore"):  # the logarithm keeps cosh kη from overflowing where f_k vanishes
+            bounds = np.log(np.abs(self.ellipse.terms(len(k), steps))) + (k * self.ellipse.eta)[:, None]
+        with np.errstate(over="ignore"):
+            bounds = np.exp(bounds)
+        tail = (1.0 + np.sqrt(2.0)) * np.cumsum(bounds[::-1], axis=0)[::-1]
+        orders = np.maximum(np.argmax(tail <= STEP_ERROR, axis=0), 2)
+        stable = (bounds.sum(axis=0) <= MAX_AMPLIFICATION) & (tail[-1] <= STEP_ERROR)
+        best = int(np.argmin(np.where(stable, orders / steps, np.inf)))
+        return float(steps[best]), int(orders[best]), float(tail[orders[best], best])
 
     def series(
         self, start: Vector, weights: NDArray[np.float64], functionals: sparse.csr_array | None = None

@@ -8,6 +8,7 @@ from itertools import combinations_with_replacement, permutations, product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import integer, nonnegative_number
 from ..detectors import Detector
 from ..errors import InvalidInput
 from ..results import Correlation, Estimate
@@ -17,7 +18,6 @@ from .inputs import (
     bundle_window,
     checked_durations,
     checked_edges,
-    checked_integer,
     checked_times,
     two_of,
 )
@@ -101,7 +101,7 @@ def order_rates(
     InvalidInput
         As in `composition_rates`.
     """
-    checked_integer(max_size, "max_size", 1)
+    integer(max_size, "max_size", 1)
     maps = _maps(steady, window, channels, detectors)
     sequences = [s for size in range(1, max_size + 1) for s in product(maps.names, repeat=size)]
     return {">".join(sequence): Estimate(maps.rate(sequence)) for sequence in sequences}
@@ -128,7 +128,7 @@ def cluster_rates(
     InvalidInput
         As in `composition_rates`.
     """
-    checked_integer(max_size, "max_size", 1)
+    integer(max_size, "max_size", 1)
     maps = _maps(steady, window, channels, detectors)
     return [Estimate(maps.rate((None,) * n)) for n in range(1, max_size + 1)]
 
@@ -155,7 +155,7 @@ def purity(
     InvalidInput
         As in `composition_rates`, or channels that never click.
     """
-    checked_integer(n, "n", 1)
+    integer(n, "n", 1)
     deltas = checked_durations(windows, "windows")
     shares = []
     for delta in deltas:
@@ -181,10 +181,8 @@ def accidental_purity(rate: float, n: int, windows: Sequence[float]) -> list[Est
     InvalidInput
         A rate that is negative or not finite, n below 1, or a window that is not positive.
     """
-    if not np.isfinite(rate) or rate < 0:
-        raise InvalidInput(f"rate={rate!r} must be finite and not negative")
-    checked_integer(n, "n", 1)
-    together = -np.expm1(-rate * checked_durations(windows, "windows"))
+    integer(n, "n", 1)
+    together = -np.expm1(-nonnegative_number(rate, "rate") * checked_durations(windows, "windows"))
     return [Estimate(float(n * (1.0 - p) ** 2 * p ** (n - 1)), method="exact (Poisson)") for p in together]
 
 
@@ -249,8 +247,8 @@ def cluster_g2(
     """Return the correlation of clusters, averaged over bins of the time between them.
 
     g₂(τ) = Tr[E(𝒥K)^{m−1}𝒥 E e^{L(τ−2δ)} E(𝒥K)^{n−1}𝒥 E ρ]/(R_n R_m) for τ ≥ 2δ, with E e^{L(τ−2δ)} E
-    replaced by e^{L0 τ} for δ ≤ τ < 2δ, and 0 below δ. τ runs from the last click of one cluster to the first click of
-    any later one.
+    replaced by e^{L0 τ} for δ ≤ τ < 2δ, and 0 below δ. τ runs from the last click of one cluster to the
+    first click of any later one.
 
     Parameters
     ----------
@@ -335,7 +333,7 @@ def _maps(steady: SteadyState, window: float | None, channels: Channels, detecto
 def _sequences(kind: int | str, names: tuple[str, ...]) -> list[tuple[str | None, ...]]:
     """Return the sequences of channels that make up a kind of cluster; None stands for any channel."""
     if not isinstance(kind, str):
-        return [(None,) * checked_integer(kind, "cluster size", 1)]
+        return [(None,) * integer(kind, "cluster size", 1)]
     members = kind.split("+")
     for name in members:
         if name not in names:

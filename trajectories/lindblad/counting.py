@@ -8,10 +8,11 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import integer
 from ..detectors import Detector
 from ..results import Estimate
 from .detected import DetectedSystem
-from .inputs import checked_durations, checked_integer
+from .inputs import checked_durations
 from .inverse import Inverse, choose_resolvent
 from .liouvillian import Liouvillian
 from .packed import Vector, pack, unpack
@@ -96,7 +97,7 @@ def cumulants(
     -----
     Flindt, Novotný, Braggio, Sassetti and Jauho, Phys. Rev. Lett. 100, 150601 (2008).
     """
-    checked_integer(order, "order", 1)
+    integer(order, "order", 1)
     detected = _counted(steady, channels, detectors)
     detected.total_rate(pack(steady.rho))
     inverse = Inverse(Liouvillian(steady.system), choose_resolvent(steady.system))

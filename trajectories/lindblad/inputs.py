@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import finite_array, positive_number, shown
 from ..detectors import Detector
 from ..errors import InvalidInput
 from ..model import OpenSystem
@@ -23,7 +23,7 @@ WINDOW_IN_LIFETIMES = 3.0
 
 def checked_edges(edges: ArrayLike, lowest: float = -np.inf) -> NDArray[np.float64]:
     """Return bin edges as a read-only array; refuse any that are not finite, ascending and ≥ `lowest`."""
-    array = _finite(edges, "edges")
+    array = finite_array(edges, "edges")
     if array.ndim != 1 or len(array) < 2:
         raise InvalidInput(f"edges has shape {array.shape}; give at least two bin edges in one dimension")
     backward = np.flatnonzero(np.diff(array) <= 0)
@@ -37,31 +37,17 @@ def checked_edges(edges: ArrayLike, lowest: float = -np.inf) -> NDArray[np.float
 
 def checked_times(times: ArrayLike, name: str, lowest: float = 0.0) -> NDArray[np.float64]:
     """Return times of any shape, in any order; refuse any that are not finite or are below `lowest`."""
-    array = _finite(times, name)
+    array = finite_array(times, name)
     if array.size and array.min() < lowest:
         raise InvalidInput(f"{name}={array.min():g} must not be below {lowest:g}")
     return array
 
 
-def checked_time(value: Any, name: str) -> float:
-    """Return one finite time that is not negative, in 1/ω_b."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not 0 <= float(value) < np.inf:
-        raise InvalidInput(f"{name}={value!r} must be a finite time in 1/ω_b, not negative")
-    return float(value)
-
-
-def checked_duration(value: Any, name: str) -> float:
-    """Return a positive finite duration in 1/ω_b."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not 0 < float(value) < np.inf:
-        raise InvalidInput(f"{name}={value!r} must be a positive finite duration in 1/ω_b")
-    return float(value)
-
-
 def checked_durations(values: Any, name: str) -> NDArray[np.float64]:
-    """Return a non-empty array of positive finite durations."""
+    """Return a non-empty array of positive finite durations in 1/ω_b."""
     if not isinstance(values, Iterable) or isinstance(values, str | bytes):
-        raise InvalidInput(f"{name}={values!r} must be a sequence of durations in 1/ω_b")
-    durations = [checked_duration(value, f"{name}[{i}]") for i, value in enumerate(values)]
+        raise InvalidInput(f"{name}={shown(values)} must be a sequence of durations in 1/ω_b")
+    durations = [positive_number(value, f"{name}[{i}]") for i, value in enumerate(values)]
     if not durations:
         raise InvalidInput(f"{name} is empty; give at least one duration in 1/ω_b")
     return np.array(durations)
@@ -70,18 +56,11 @@ def checked_durations(values: Any, name: str) -> NDArray[np.float64]:
 def bundle_window(system: OpenSystem, window: float | None) -> float:
     """Return the bundle window δ; None means 3/κ with the smallest κ among the system's parameters."""
     if window is not None:
-        return checked_duration(window, "window")
+        return positive_number(window, "window")
     kappa = system.parameters.get("kappa")
     if kappa is None or np.min(kappa) <= 0:
         raise InvalidInput(f"kappa={kappa!r} of the system gives no window 3/kappa; give window=")
     return WINDOW_IN_LIFETIMES / float(np.min(kappa))
-
-
-def checked_integer(value: Any, name: str, lowest: int) -> int:
-    """Return an integer that is at least `lowest`."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or value < lowest:
-        raise InvalidInput(f"{name}={value!r} must be an integer, at least {lowest}")
-    return int(value)
 
 
 def checked_channels(system: OpenSystem, channels: Sequence[str] | None) -> tuple[str, ...]:
@@ -90,7 +69,7 @@ def checked_channels(system: OpenSystem, channels: Sequence[str] | None) -> tupl
         return system.channel_names
     names = tuple(channels)
     if isinstance(channels, str) or not names or len(set(names)) != len(names):
-        raise InvalidInput(f"channels={channels!r} must be a sequence of distinct channel names, at least one")
+        raise InvalidInput(f"channels={shown(channels)} must be a sequence of distinct names, at least one")
     for name in names:
         system.channel(name)
     return names
@@ -168,12 +147,3 @@ def checked_state(system: OpenSystem, state: ArrayLike) -> NDArray[np.complex128
         raise InvalidInput(f"state has the eigenvalue {lowest:.3g}; a density matrix is not negative")
     return 0.5 * (array + array.conj().T).astype(np.complex128)
 
-
-def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{name}={values!r} must be numbers") from error
-    if not np.isfinite(array).all():
-        raise InvalidInput(f"{name} contains {array[~np.isfinite(array)][0]}; give finite numbers only")
-    return array

@@ -72,7 +72,8 @@ class Inverse:
         solution, found = self.attempt(source, 1e-13)
         if found.relative > SOLVED:
             raise ConvergenceError(
-                f"a linear equation was left with residual={found.relative:.2g} above {SOLVED:g}; rescale the rates"
+                f"a linear equation was left with residual={found.relative:.2g}, above {SOLVED:g}; "
+                "rates that differ less may help"
             )
         return solution + self.attempt(source - self.generator(solution), 1e-3)[0]
 

@@ -28,8 +28,7 @@ def unpack(vector: Vector) -> Matrix:
     """Return the Hermitian matrix of a packed vector."""
     size = round(len(vector) ** 0.5)
     matrix = vector.reshape(size, size)
-    result: Matrix = 0.5 * ((matrix + matrix.T) + 1j * (matrix - matrix.T))
-    return result
+    return np.asarray(0.5 * ((matrix + matrix.T) + 1j * (matrix - matrix.T)), dtype=np.complex128)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from .packed import Vector
 Array = NDArray[np.float64]
 
 # Default bound of the error that ending the Krylov space early may cause, relative to the start.
-TOLERANCE = 1e-10
+TOLERANCE = 1e-9
 # Krylov vectors kept at once: at most this many, and at most this many bytes.
 MAX_VECTORS = 400
 MAX_BYTES = 2**30
@@ -71,7 +71,8 @@ class Stepper:
     integrate : bool
         Whether the integrals over a step are kept.
     tolerance : float
-        Largest allowed error in trace norm relative to ‖x‖_F.
+        Largest allowed error in trace norm relative to ‖x‖_F; rounding errors and the expansion's own come on
+        top. An integral over a time t may be wrong by t times as much.
     """
 
     def __init__(
@@ -81,9 +82,9 @@ class Stepper:
         integrate: bool = False,
         tolerance: float = TOLERANCE,
     ) -> None:
-        self.expansion, self.functionals, self.integrate = expansion, functionals, integrate
-        self.tolerance = tolerance
+        self.expansion, self.functionals, self.tolerance = expansion, functionals, tolerance
         whole = np.array([expansion.step])
+        # First those of F = e^{Gh}, then those of its integral over the step.
         self._weights = np.vstack([expansion.weights(whole, order) for order in range(1 + integrate)])
 
     def stretches(self, start: Vector, steps: int) -> Iterator[Stretch]:
@@ -106,10 +107,12 @@ class Stepper:
         basis = np.empty((min(room, steps), len(start)))
         basis[0] = start / norm if norm > 0 else start
         matrix = np.zeros((len(basis) + 1, len(basis)))
-        integrals, moments = [], []
+        integrals: list[Vector] = []
+        moments: list[Array] = []
         for m in range(1, len(basis) + 1):
-            image, integral, moment = self._advance(basis[m - 1])
-            integrals.append(integral)
+            sums, moment = self.expansion.series(basis[m - 1], self._weights, self.functionals)
+            image = sums[0]
+            integrals.extend(sums[1:])
             moments.append(moment)
             for _ in range(2):  # orthogonalising twice is enough
                 overlap = basis[:m] @ image
@@ -124,13 +127,9 @@ class Stepper:
         else:
             covered = steps if m == steps else m - 1
         coordinates = _powers(matrix[:m, :m], covered + 1) * norm
-        kept = np.array(integrals if self.integrate else [])
-        return Stretch(first, coordinates[:-1], coordinates[-1], basis[:m], kept, np.array(moments))
-
-    def _advance(self, vector: Vector) -> tuple[Vector, Vector, Array]:
-        """Return F q, ∫ e^{Gs} q ds over the step, and the moments of q."""
-        sums, moments = self.expansion.series(vector, self._weights, self.functionals)
-        return sums[0], sums[-1], moments
+        return Stretch(
+            first, coordinates[:-1], coordinates[-1], basis[:m], np.array(integrals), np.array(moments)
+        )
 
     def _suffices(self, matrix: Array, steps: int, size: int) -> bool:
         """Say whether √N Σ_j r |(Hʲe₁)_m| over all steps stays within the tolerance."""

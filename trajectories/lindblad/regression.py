@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from ..checks import nonnegative_number
 from ..detectors import Detector
 from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..results import Correlation, Estimate
 from .chebyshev import Expansion
 from .detected import NOISE, DetectedSystem
-from .inputs import checked_edges, checked_operator, checked_state, checked_time, checked_times
+from .inputs import checked_edges, checked_operator, checked_state, checked_times
 from .packed import Vector, pack, packed_generator
 from .propagation import observe, propagate
 from .steady_state import SteadyState
@@ -143,14 +144,14 @@ def transient_g2(
     Returns
     -------
     ndarray
-        Of the shape of `tau`; NaN where λ_l(t + τ) is not positive.
+        Of the shape of `tau`; NaN where λ_l(t + τ) is zero but for rounding.
 
     Raises
     ------
     InvalidInput
         A bad state or time, unknown channels, or a first channel that cannot click at time t.
     """
-    start = checked_time(t, "t")
+    start = nonnegative_number(t, "t")
     delays = checked_times(tau, "tau")
     initial = checked_state(system, rho0)
     detected = DetectedSystem(system, None, None)
@@ -161,11 +162,12 @@ def transient_g2(
     now = propagate(expansion, pack(initial), np.array([start]))[0]
     rate = detected.rate(first, now)
     effect = detected.effect(second)[None]
+    noise = NOISE * float(np.linalg.norm(effect))
     flat = delays.reshape(-1)
     joint = observe(expansion, detected.jump(first, now), effect, flat)[0][:, 0]
     later = observe(expansion, now, effect, flat)[0][:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
-        result = np.where(later > 0.0, joint / (rate * later), np.nan)
+        result = np.where(later > noise, joint / (rate * later), np.nan)
     return result.reshape(delays.shape)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..checks import one_of
 from ..errors import ConvergenceError, InvalidInput, SteadyStateNotUnique
 from ..model import OpenSystem
 from ..model.system import as_operator
@@ -132,8 +133,7 @@ def steady_state(
     ConvergenceError
         The residual stayed above 1e-12.
     """
-    if method not in METHODS:
-        raise InvalidInput(f"method={method!r} must be one of {', '.join(METHODS)}")
+    one_of(method, "method", METHODS)
     if system.dimension > MAX_DIMENSION:
         raise InvalidInput(f"dimension {system.dimension} exceeds {MAX_DIMENSION}; lower the levels")
     rho = _start(guess, system.dimension)

@@ -36,6 +36,8 @@ SIGNED = (
 )
 # A resonance is located with dense matrices, which are diagonalised about seventy times.
 MAX_DENSE = 2500
+# Decimals of the detuning of a named regime.
+REGIME_DIGITS = 6
 # How far from the dressed-state formula the true resonance is searched; couplings shift it by about 0.02.
 SEARCH_HALF_WIDTH = 0.06
 
@@ -216,7 +218,9 @@ class SpinningResonator:
         one_of(direction, "direction", DIRECTIONS)
         tuned_for = direction if direction in emitting else next(iter(emitting))
         tuned = cls(direction=tuned_for, **parameters)
-        detuning = tuned.resonance(emitting[tuned_for], levels=levels)
+        # Rounded far below the width of a resonance, 1e-3: the last digits differ from machine to machine, and a
+        # run is recognised by its parameters.
+        detuning = round(tuned.resonance(emitting[tuned_for], levels=levels), REGIME_DIGITS)
         return replace(tuned, direction=direction, detuning=detuning)
 
     @property
