@@ -47,7 +47,7 @@ class ResonanceFluorescence:
 
 @dataclass(frozen=True)
 class DrivenCavity:
-    """An empty cavity driven by a laser: H = Δ a†a + ε(a + a†), loss κ; the state is coherent, the clicks Poissonian."""
+    """An empty cavity driven by a laser: H = Δ a†a + ε(a + a†), loss κ; coherent, with Poissonian clicks."""
 
     drive: float = 0.2
     kappa: float = 0.8
@@ -107,7 +107,8 @@ class DecayingFock:
 
     def populations(self, t: float) -> np.ndarray:
         p = np.exp(-self.kappa * t)
-        return np.array([comb(self.quanta, k) * p**k * (1 - p) ** (self.quanta - k) for k in range(self.quanta + 1)])
+        n = self.quanta
+        return np.array([comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)])
 
     def transient_g2(self) -> float:
         return 1 - 1 / self.quanta

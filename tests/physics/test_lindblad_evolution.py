@@ -18,9 +18,9 @@ from systems_with_answers import (
     random_lindbladian,
 )
 
-from trajectories import Channel, HilbertSpace, OpenSystem, lindblad
+from trajectories import Channel, HilbertSpace, OpenSystem, SpinningResonator, lindblad
 from trajectories.lindblad.chebyshev import Expansion
-from trajectories.lindblad.packed import PackedSystem
+from trajectories.lindblad.packed import Generator, pack, packed_generator, unpack
 from trajectories.lindblad.propagation import Stepper, observe, propagate
 
 SYSTEMS = {
@@ -36,48 +36,79 @@ SYSTEMS = {
 
 
 @pytest.fixture(params=SYSTEMS, scope="module")
-def packed(request):
-    return PackedSystem(SYSTEMS[request.param])
+def system(request):
+    return SYSTEMS[request.param]
 
 
-def test_packing_is_an_isometry(packed):
-    rng = np.random.default_rng(0)
-    size = packed.dimension
-    first, second = (rng.normal(size=(size, size)) + 1j * rng.normal(size=(size, size)) for _ in range(2))
-    first, second = first + first.conj().T, second + second.conj().T
-    np.testing.assert_allclose(packed.unpack(packed.pack(first)), first, atol=1e-15)
-    assert packed.pack(first) @ packed.pack(second) == pytest.approx(np.trace(first @ second).real, rel=1e-13)
+def dense(generator: Generator) -> np.ndarray:
+    """The generator as a matrix on packed vectors, column by column, by plain sparse products."""
+    size = generator.half.shape[0] ** 2
+    return np.array([generator.apply(column) for column in np.eye(size)]).T
 
 
-def test_packed_generator_is_the_liouvillian(packed):
-    dense = DenseLindblad.__new__(DenseLindblad)  # the oracle's L without its steady state, which may not be unique
-    try:
-        DenseLindblad.__init__(dense, packed.system)
-    except AssertionError:
-        assert packed.system is SYSTEMS["closed"]
-    rng = np.random.default_rng(1)
-    matrix = rng.normal(size=(packed.dimension,) * 2)
-    matrix = (matrix + matrix.T).astype(complex)
-    ours = packed.unpack(packed.generator().matrix @ packed.pack(matrix))
-    np.testing.assert_allclose(ours.reshape(-1), dense.L @ matrix.reshape(-1), atol=1e-13)
+def random_hermitian(seed: int, size: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(size=(size, size)) + 1j * rng.normal(size=(size, size))
+    return matrix + matrix.conj().T
 
 
-def test_numerical_range_lies_in_the_stated_rectangle(packed):
-    generator = packed.generator()
-    dense = generator.matrix.toarray()
-    real = linalg.eigvalsh(0.5 * (dense + dense.T))
-    imaginary = linalg.eigvalsh(-0.5j * (dense - dense.T))
+def test_packing_is_an_isometry():
+    first, second = random_hermitian(0, 5), random_hermitian(1, 5)
+    np.testing.assert_allclose(unpack(pack(first)), first, atol=1e-15)
+    assert pack(first) @ pack(second) == pytest.approx(np.trace(first @ second).real, rel=1e-13)
+
+
+@pytest.mark.parametrize("detected", [{}, {"c0": 1.0, "c1": 0.3}])
+def test_generator_is_the_liouvillian_without_what_is_detected(detected):
+    system = random_lindbladian(3)
+    oracle = DenseLindblad(system, tuple(detected) or None, detected, {"c0": 0.4} if detected else None)
+    generator = packed_generator(system, detected, 0.4 if detected else 0.0)
+    matrix = random_hermitian(2, 4)
+    expected = (oracle.L0 if detected else oracle.L) @ matrix.reshape(-1)
+    np.testing.assert_allclose(unpack(generator.apply(pack(matrix))).reshape(-1), expected, atol=1e-13)
+    observable = random_hermitian(3, 4)
+    forward = pack(observable) @ generator.apply(pack(matrix))
+    assert generator.adjoint().apply(pack(observable)) @ pack(matrix) == pytest.approx(forward, rel=1e-12)
+
+
+def test_kernel_does_what_the_sparse_products_do(system):
+    # One term of a series: Φ_1 x = (L − c)x/R, by the kernel and by its plain twin.
+    for generator in (packed_generator(system), packed_generator(system).adjoint()):
+        expansion = Expansion(generator, 1.0)
+        start = pack(random_hermitian(4, system.dimension))
+        weights = np.zeros((1, 2))
+        weights[0, 1] = expansion.ellipse.focus
+        sums, _ = expansion.series(start, weights)
+        expected = generator.apply(start) - expansion.ellipse.center * start
+        np.testing.assert_allclose(sums[0], expected, atol=1e-12 * np.abs(expected).max() + 1e-13)
+
+
+def test_kernel_with_modes_cut_off_by_the_total_excitation():
+    # Lowering operators then lie on many diagonals, which the kernel treats in another way.
+    system = SpinningResonator().system(levels=(3, 3, 3), max_quanta=3)
+    generator = packed_generator(system)
+    expansion = Expansion(generator, 1.0)
+    start = pack(random_hermitian(5, system.dimension))
+    sums, _ = expansion.series(start, np.array([[0.0, expansion.ellipse.focus]]))
+    np.testing.assert_allclose(sums[0], generator.apply(start) - expansion.ellipse.center * start, atol=1e-12)
+
+
+def test_numerical_range_lies_in_the_stated_rectangle(system):
+    generator = packed_generator(system)
+    matrix = dense(generator)
+    real = linalg.eigvalsh(0.5 * (matrix + matrix.T))
+    imaginary = linalg.eigvalsh(-0.5j * (matrix - matrix.T))
     lowest, highest = generator.real_range
     assert lowest - 1e-12 <= real[0]
     assert real[-1] <= highest + 1e-12
     assert np.abs(imaginary).max() <= generator.imaginary_bound + 1e-12
 
 
-def test_one_step_is_within_its_error_bound(packed):
-    expansion = Expansion(packed.generator(), 40.0)
+def test_one_step_is_within_its_error_bound(system):
+    expansion = Expansion(packed_generator(system), 40.0)
     assert expansion.error <= 1e-14
-    exact = linalg.expm(expansion.generator.matrix.toarray() * expansion.step)
-    start = np.random.default_rng(2).normal(size=packed.dimension**2)
+    exact = linalg.expm(dense(expansion.generator) * expansion.step)
+    start = np.random.default_rng(2).normal(size=system.dimension**2)
     start /= np.linalg.norm(start)
     step = propagate(expansion, start, np.array([expansion.step]))[0]
     # On top of the bound, rounding errors of at most 10⁴ cancelling terms.
@@ -89,10 +120,10 @@ def test_one_step_is_within_its_error_bound(packed):
     assert np.linalg.norm(short - exact @ start) > 1e-9
 
 
-def test_states_and_integrals_at_any_time(packed):
-    expansion = Expansion(packed.generator(), 1.0)
-    matrix = expansion.generator.matrix.toarray()
-    start = np.random.default_rng(3).normal(size=packed.dimension**2)
+def test_states_and_integrals_at_any_time(system):
+    expansion = Expansion(packed_generator(system), 1.0)
+    matrix = dense(expansion.generator)
+    start = np.random.default_rng(3).normal(size=system.dimension**2)
     times = np.array([3.3, 0.0, 0.2, 1.0, 17.0])
     size = len(start)
     block = np.zeros((2 * size, 2 * size))
@@ -114,17 +145,16 @@ def test_states_and_integrals_at_any_time(packed):
 
 
 def test_krylov_space_ends_early_within_its_error_bound():
-    packed = PackedSystem(paper_system())
-    expansion = Expansion(packed.generator())
-    start = packed.pack(np.diag(np.eye(16)[7]).astype(complex))
+    expansion = Expansion(packed_generator(paper_system()))
+    start = pack(np.diag(np.eye(16)[7]).astype(complex))
     steps = 600
     lengths, errors = [], []
-    power = np.linalg.matrix_power(linalg.expm(packed.generator().matrix.toarray() * expansion.step), steps)
-    exact = packed.unpack(power @ start)
+    power = np.linalg.matrix_power(linalg.expm(dense(expansion.generator) * expansion.step), steps)
+    exact = unpack(power @ start)
     for tolerance in (1e-10, 1e-4, 1e-2):
         (stretch,) = Stepper(expansion, tolerance=tolerance).stretches(start, steps)
         lengths.append(len(stretch.basis))
-        found = packed.unpack(stretch.end @ stretch.basis)
+        found = unpack(stretch.end @ stretch.basis)
         errors.append(np.abs(linalg.eigvalsh(found - exact)).sum())
         assert errors[-1] <= tolerance
     assert lengths[0] > lengths[1] > lengths[2]  # the looser ones really stop early
@@ -133,11 +163,10 @@ def test_krylov_space_ends_early_within_its_error_bound():
 
 
 def test_little_memory_means_more_stretches_and_the_same_answer(monkeypatch):
-    packed = PackedSystem(paper_system())
-    expansion = Expansion(packed.generator())
-    start = packed.pack(np.diag(np.eye(16)[3]).astype(complex))
+    expansion = Expansion(packed_generator(paper_system()))
+    start = pack(np.diag(np.eye(16)[3]).astype(complex))
     times = np.array([0.0, 100.0, 1500.0])
-    rows = np.array([packed.identity, packed.pack(np.diag(np.arange(16.0)).astype(complex))])
+    rows = np.array([pack(np.eye(16) + 0j), pack(np.diag(np.arange(16.0)).astype(complex))])
     whole = observe(expansion, start, rows, times, integrals=2), propagate(expansion, start, times, integral=True)
     monkeypatch.setattr("trajectories.lindblad.propagation.MAX_VECTORS", 12)
     assert len(list(Stepper(expansion).stretches(start, 60))) > 3
@@ -148,16 +177,15 @@ def test_little_memory_means_more_stretches_and_the_same_answer(monkeypatch):
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10**6), dimension=st.integers(2, 4), t=st.floats(0.05, 20.0))
 def test_evolution_is_completely_positive_and_trace_preserving(seed, dimension, t):
-    packed = PackedSystem(random_lindbladian(seed, dimension))
-    expansion = Expansion(packed.generator(), t)
+    expansion = Expansion(packed_generator(random_lindbladian(seed, dimension)), t)
     choi = np.zeros((dimension,) * 4, dtype=complex)
     for i in range(dimension):
         for j in range(dimension):
             unit = np.zeros((dimension, dimension), dtype=complex)
             unit[i, j] = 1.0
             for part, factor in ((0.5 * (unit + unit.T), 1.0), (-0.5j * (unit - unit.T), 1j)):
-                moved = propagate(expansion, packed.pack(part), np.array([t]))[0]
-                choi[i, :, j, :] += factor * packed.unpack(moved)
+                moved = propagate(expansion, pack(part), np.array([t]))[0]
+                choi[i, :, j, :] += factor * unpack(moved)
     np.testing.assert_allclose(np.einsum("iaja->ij", choi), np.eye(dimension), atol=1e-11)
     assert np.linalg.eigvalsh(choi.reshape(dimension**2, dimension**2))[0] > -1e-11
 

@@ -191,10 +191,9 @@ def test_correlations_agree_with_qutip_on_the_paper_system():
     options = {"method": "vern9", "atol": 1e-14, "rtol": 1e-11, "nsteps": 100000}
     for first, second in (("photon", "magnon"), ("atom", "photon")):
         before, after = jumps[first], jumps[second]
-        joint = qutip.correlation_3op_1t(
-            hamiltonian, qutip.Qobj(steady.rho), tau, list(jumps.values()), before.dag(), after.dag() * after, before,
-            options=options,
-        )  # fmt: skip
+        operators = before.dag(), after.dag() * after, before
+        state, collapse = qutip.Qobj(steady.rho), list(jumps.values())
+        joint = qutip.correlation_3op_1t(hamiltonian, state, tau, collapse, *operators, options=options)
         theirs = joint.real / (steady.rate(first) * steady.rate(second))
         np.testing.assert_allclose(lindblad.g2_at(steady, first, second, tau), theirs, rtol=1e-8, atol=1e-8)
 

@@ -238,7 +238,11 @@ def test_paper_blue_regime_reference_values():
 
 @pytest.mark.parametrize(
     ("direction", "mode", "levels", "value"),
-    [("left", "phonon", (4, 4, 4), 0.494), ("right", "magnon", (4, 4, 4), 0.291), ("left", "phonon", (6, 4, 4), 0.528)],
+    [
+        ("left", "phonon", (4, 4, 4), 0.494),
+        ("right", "magnon", (4, 4, 4), 0.291),
+        ("left", "phonon", (6, 4, 4), 0.528),
+    ],
 )
 def test_paper_feasibility_bundle_correlation(direction, mode, levels, value):
     resonator = SpinningResonator(direction=direction, detuning=1.3693, kappa=0.008)

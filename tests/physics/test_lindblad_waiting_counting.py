@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import qutip
@@ -27,9 +29,7 @@ def test_waiting_times_of_resonance_fluorescence(rabi, gamma):
     steady = lindblad.steady_state(atom.system())
     edges = np.array([0.0, 0.5, 1.0, 3.0, 10.0, 40.0])
     found = lindblad.waiting_times(steady, "fluorescence", "fluorescence", edges)
-    expected = [
-        integrate.quad(atom.waiting, a, b, epsabs=1e-13)[0] / (b - a) for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    expected = [integrate.quad(atom.waiting, a, b, epsabs=1e-13)[0] / (b - a) for a, b in pairwise(edges)]
     np.testing.assert_allclose(found.value, expected, rtol=1e-8, atol=1e-12)
 
 
@@ -62,7 +62,7 @@ def test_waiting_with_undetected_channels_and_detectors():
         found = lindblad.waiting_times(steady, "c0", second, edges, ("c0", "c2"), detectors)
         expected = [
             integrate.quad(lambda t, s=second: dense.waiting("c0", s, t), a, b)[0] / (b - a)
-            for a, b in zip(edges, edges[1:], strict=False)
+            for a, b in pairwise(edges)
         ]
         np.testing.assert_allclose(found.value, expected, rtol=1e-9)
     probabilities = lindblad.next_click_probabilities(steady, "c0", ("c0", "c2"), detectors)
@@ -129,7 +129,7 @@ def test_counts_against_the_dense_oracle(channels):
 @given(seed=st.integers(0, 10**6))
 def test_fano_factor_limits(seed):
     steady = lindblad.steady_state(random_lindbladian(seed, 3))
-    short, late, later = lindblad.fano(steady, None, [1e-7, 1e5, 2e5])
+    short, late, later = lindblad.fano(steady, None, [1e-7, 1e3, 2e3])
     assert short.value == pytest.approx(1.0, abs=1e-5)  # F(T→0) = 1
     cumulants = lindblad.cumulants(steady, None, 2)
     # F(T) approaches its limit as 1/T; extrapolated, it is the ratio of cumulants.

@@ -15,6 +15,9 @@ ATOM = ResonanceFluorescence()
 STEADY = lindblad.steady_state(random_lindbladian(1, 3))
 DARK = lindblad.steady_state(DecayingFock().system())
 KET = np.array([1.0, 0, 0])
+SKEW = np.diag([1, 1], 1)
+LIGHT = ("fluorescence", "fluorescence")
+BLIND = Detector(efficiency=0.0)
 
 REFUSED = {
     "method": (lambda: lindblad.steady_state(ATOM.system(), method="magic"), "magic"),
@@ -35,18 +38,15 @@ REFUSED = {
     "jitter": (lambda: lindblad.g2(STEADY, "c0", "c1", [0, 1], {"c0": Detector(jitter=0.1)}), "jitter=0.1"),
     "detector type": (lambda: lindblad.rates(STEADY, {"c0": 0.5}), "float"),
     "detector channel": (lambda: lindblad.rates(STEADY, {"x": Detector()}), "'x'"),
-    "blind detector": (lambda: lindblad.fano(STEADY, "c0", [1.0], {"c0": Detector(efficiency=0.0)}), "never click"),
+    "blind detector": (lambda: lindblad.fano(STEADY, "c0", [1.0], {"c0": BLIND}), "never click"),
     "bundle of one name": (lambda: lindblad.bundle_correlation(STEADY, "photon"), "sequence"),
     "bundle without space": (lambda: lindblad.bundle_correlation(STEADY, ("photon",)), "space"),
     "bundle of nothing": (lambda: lindblad.bundle_correlation(STEADY, ()), "no mode"),
     "bundle dimension": (lambda: lindblad.bundle_correlation(STEADY, np.eye(2)), "dimension 2"),
     "empty bundle": (lambda: lindblad.bundle_correlation(DARK, ("photon",)), "no such bundle"),
     "empty mode": (lambda: lindblad.cross_correlation(DARK, "photon", "photon"), "occupied"),
-    "transient time": (lambda: lindblad.transient_g2(ATOM.system(), [1, 0], "fluorescence", "fluorescence", -1, 0), "-1"),
-    "transient silent": (
-        lambda: lindblad.transient_g2(ATOM.system(), [1, 0], "fluorescence", "fluorescence", 0.0, 0),
-        "never clicks",
-    ),
+    "transient time": (lambda: lindblad.transient_g2(STEADY.system, KET, "c0", "c1", -1, 0), "-1"),
+    "transient silent": (lambda: lindblad.transient_g2(ATOM.system(), [1, 0], *LIGHT, 0.0, 0), "never clicks"),
     "state shape": (lambda: lindblad.density_matrix(STEADY.system, np.ones(4), 1.0), "shape"),
     "state norm": (lambda: lindblad.density_matrix(STEADY.system, 2 * KET, 1.0), "trace 4"),
     "state hermitian": (
@@ -58,7 +58,7 @@ REFUSED = {
     "time": (lambda: lindblad.density_matrix(STEADY.system, KET, [-1.0]), "-1"),
     "times dimension": (lambda: lindblad.evolve(STEADY.system, KET, [[1.0]], {"a": np.eye(3)}), "one dimension"),
     "no operators": (lambda: lindblad.evolve(STEADY.system, KET, [1.0], {}), "empty"),
-    "skew operator": (lambda: lindblad.evolve(STEADY.system, KET, [1.0], {"a": np.diag([1, 1], 1)}), "not Hermitian"),
+    "skew operator": (lambda: lindblad.evolve(STEADY.system, KET, [1.0], {"a": SKEW}), "not Hermitian"),
     "window": (lambda: lindblad.cluster_rates(STEADY, 0.0), "window=0.0"),
     "window unknown": (lambda: lindblad.cluster_rates(STEADY), "kappa"),
     "window nan": (lambda: lindblad.cluster_rates(STEADY, np.nan), "nan"),
