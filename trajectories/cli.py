@@ -236,6 +236,8 @@ def _exact(options: argparse.Namespace) -> None:
     from .lindblad import steady_state
     from .lindblad.summary import format_summary, summary
 
+    if options.json not in (None, "-") and Path(options.json).exists():
+        raise InvalidInput(f"{options.json} exists; give a new file for --json")
     job = override(read_job(options.config, options.levels), window=options.window)
     table = summary(steady_state(job.system), pair=job.pair, window=job.window)
     document = json.dumps({"parameters": job.system.parameters, **table}, indent=2, ensure_ascii=False)

@@ -1,0 +1,73 @@
+"""`trajectories exact` and `trajectories converge`: the numbers of the density matrix from the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from command_line import TINY
+
+from trajectories import SpinningResonator, lindblad
+from trajectories.cli import main
+
+PAIR = '[analysis]\npair = ["photon", "phonon"]\nwindow = 300.0\n'
+ORANGE = '[resonator]\ndirection = "left"\ndetuning = 1.3693\nkappa = 0.008\n'
+SMALL = ORANGE + "[truncation]\nlevels = [3, 3, 2]\n" + PAIR
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL, encoding="utf-8")
+    return path
+
+
+def test_the_table_and_the_json_say_what_the_solver_says(small, tmp_path, capsys):
+    target = tmp_path / "exact.json"
+    assert main(["exact", str(small), "--json", str(target)]) == 0
+    printed = capsys.readouterr().out
+    written = json.loads(target.read_text(encoding="utf-8"))
+    system = SpinningResonator(direction="left", detuning=1.3693, kappa=0.008).system(levels=(3, 3, 2))
+    steady = lindblad.steady_state(system)
+    assert written["rates"]["phonon"] == pytest.approx(steady.rate("phonon"), rel=1e-9)
+    expected = float(lindblad.bundle_correlation(steady, ("photon", "phonon")))
+    assert written["g2(0)"]["photon,phonon"] == pytest.approx(expected, rel=1e-9)
+    order = lindblad.order_rates(steady, window=300.0, max_size=2)
+    forward, backward = order["photon>phonon"].value, order["phonon>photon"].value
+    assert written["bundles"]["photon first"] == pytest.approx(forward / (forward + backward), rel=1e-8)
+    assert written["parameters"]["kappa"] == 0.008
+    for section in ("populations", "g1(0)", "bundles", "entanglement", "truncation"):
+        assert section in written
+        assert section in printed
+
+
+def test_json_alone_is_json(small, capsys):
+    assert main(["exact", str(small), "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["residual"]["relative"] < 1e-12
+
+
+def test_a_file_is_not_overwritten(small, tmp_path, capsys):
+    target = tmp_path / "kept.json"
+    target.write_text("mine", encoding="utf-8")
+    assert main(["exact", str(small), "--json", str(target)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert target.read_text(encoding="utf-8") == "mine"
+
+
+def test_converge_stops_where_nothing_moves(tmp_path, capsys):
+    """At three levels the photon rate is wrong by 40 %, which the table shows and mends."""
+    path = tmp_path / "orange.toml"
+    path.write_text(ORANGE + PAIR, encoding="utf-8")
+    assert main(["converge", str(path), "--levels", "3,3,2", "--tolerance", "0.05", "--max-dimension", "150"]) == 0
+    shown = capsys.readouterr().out
+    assert "converged" in shown
+    assert "3,3,2" in shown
+    assert "g2(0)" in shown
+
+
+@pytest.mark.parametrize("content", [TINY, "[truncation]\nlevels = [3, 3, 2]\n"])
+def test_converge_needs_a_pair(content, tmp_path, capsys):
+    path = tmp_path / "pairless.toml"
+    path.write_text(content, encoding="utf-8")
+    assert main(["converge", str(path), "--levels", "3,3,2"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
