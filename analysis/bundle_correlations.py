@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trajectories.checks import bin_edges
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Correlation, Histogram, read_only
 
@@ -15,7 +16,6 @@ from .bundle_correlations_kernels import count_bundle_pairs
 from .bundle_rates import bundle_rate_sums
 from .bundles import Bundles, find_bundles
 from .exposure import exposure_of
-from .inputs import checked_edges
 from .resampling import Pooled, Sums
 from .units import Units, choose_units
 from .waiting import incidence, wait_sums
@@ -61,7 +61,7 @@ def cluster_g2(
     Exact for τ ≥ 2δ: Tr[E(𝒥K)^{m−1}𝒥 E e^{L(τ−2δ)} E(𝒥K)^{n−1}𝒥 E ρ]/(R_n R_m), and with E e^{L(τ−2δ)} E
     replaced by e^{L0 τ} for δ ≤ τ < 2δ.
     """
-    bins = checked_edges(edges, lowest=0.0)
+    bins = bin_edges(edges, lowest=0.0)
     pooled, counts = cluster_g2_pooled(record, n, m, bins, window, channels)
     resampled = pooled.jackknife()
     errors = resampled.errors_where(counts)
@@ -77,7 +77,7 @@ def cluster_g2_pooled(
     channels: Sequence[str] | None = None,
 ) -> tuple[Pooled, NDArray[np.int64]]:
     """Return `cluster_g2` in a form that can be resampled, with its covariance over bins, and pair counts."""
-    bins = checked_edges(edges, lowest=0.0)
+    bins = bin_edges(edges, lowest=0.0)
     bundles = find_bundles(record, window, channels)
     # The sides that face each other need no margin of their own: the stretch between them was observed.
     earlier = bundles.of_kind(n) & bundles.seen_from_start
@@ -137,7 +137,7 @@ def bundle_waiting_times(
     Whether a bundle that starts near the end of observation would have been seen whole depends on its length.
     Every wait is therefore followed until the longest bundle of the record would no longer fit.
     """
-    bins = checked_edges(edges, lowest=0.0)
+    bins = bin_edges(edges, lowest=0.0)
     bundles = find_bundles(record, window, channels)
     units = choose_units(record, reach=max(float(bins[-1]), bundles.window))
     skipped = int(bins[0] > 0)

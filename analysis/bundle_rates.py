@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trajectories.checks import integer, nonnegative_number, positive_numbers
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate
 
 from .bundles import Bundles, every_composition, find_bundles, longest_order
 from .exposure import exposure_of
-from .inputs import bundle_channels, checked_durations, checked_integer, detected_numbers, two_of
+from .inputs import bundle_channels, detected_numbers, two_of
 from .resampling import Pooled, Sums, ratio
 from .units import Units, choose_units
 
@@ -63,7 +64,7 @@ def composition_rates(
     if max_size is None:
         table = _distinct_rows(rows)
     else:
-        _refuse_large_table(checked_integer(max_size, "max_size", 1), len(bundles.channels), ordered=False)
+        _refuse_large_table(integer(max_size, "max_size", 1), len(bundles.channels), ordered=False)
         table = every_composition(bundles.channels, max_size)
     kind = np.full(len(bundles), -1, dtype=np.int64)
     kind[bundles.complete] = _row_numbers(rows, table)
@@ -112,7 +113,7 @@ def order_rates_pooled(
     """Return `order_rates` in a form that can be resampled, in its order, and bundle counts."""
     bundles = find_bundles(record, window, channels)
     count = len(bundles.channels)
-    _refuse_large_table(checked_integer(max_size, "max_size", 1), count, ordered=True)
+    _refuse_large_table(integer(max_size, "max_size", 1), count, ordered=True)
     kept = bundles.complete & (bundles.size <= max_size)
     # Number of orders with fewer clicks than `size`: the sizes stand one after another in the table.
     before = np.cumsum([0] + [count**size for size in range(1, max_size + 1)])
@@ -157,9 +158,9 @@ def purity_pooled(
     record: ClickRecord, n: int, windows: Sequence[float], channels: Sequence[str] | None = None
 ) -> tuple[Pooled, NDArray[np.int64]]:
     """Return `purity` in a form that can be resampled, with its covariance over windows, and bundle counts."""
-    checked_integer(n, "n", 1)
+    integer(n, "n", 1)
     names = bundle_channels(record, channels)
-    deltas = checked_durations(windows, "windows")
+    deltas = positive_numbers(windows, "windows")
     units = choose_units(record, reach=max(deltas))
     weight, exposure, counts = [], [], []
     for delta in deltas:
@@ -194,10 +195,8 @@ def accidental_purity(rate: float, n: int, windows: Sequence[float]) -> list[Est
     InvalidInput
         A rate that is negative or not finite, n below 1, or a window that is not positive.
     """
-    if not np.isfinite(rate) or rate < 0:
-        raise InvalidInput(f"rate={rate!r} must be finite and not negative")
-    checked_integer(n, "n", 1)
-    together = -np.expm1(-rate * np.array(checked_durations(windows, "windows")))
+    integer(n, "n", 1)
+    together = -np.expm1(-nonnegative_number(rate, "rate") * positive_numbers(windows, "windows"))
     return [Estimate(float(n * (1.0 - p) ** 2 * p ** (n - 1)), method="exact (Poisson)") for p in together]
 
 

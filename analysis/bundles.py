@@ -10,12 +10,13 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
+from trajectories.checks import integer
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import read_only
 
 from .bundles_kernels import BundleColumns, count_bundles, fill_bundles
-from .inputs import bundle_channels, bundle_window, checked_integer, detected_numbers
+from .inputs import bundle_channels, bundle_window, detected_numbers
 
 # Orders are stored as digits of an int64.
 ORDER_BITS = 62
@@ -110,7 +111,7 @@ class Bundles:
             A size below 1, or a composition with a channel that is not detected.
         """
         if not isinstance(kind, str):
-            return self.size == checked_integer(kind, "bundle size", 1)
+            return self.size == integer(kind, "bundle size", 1)
         return (self.composition == composition_of(kind, self.channels)).all(axis=1)
 
     def __repr__(self) -> str:

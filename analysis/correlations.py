@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trajectories.checks import bin_edges
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Correlation
 
 from .bins import bin_guess
 from .correlations_kernels import PairSlots, split_stream, sweep_pair, sweep_pairs
-from .inputs import checked_edges
 from .resampling import Pooled, Sums
 from .units import Units, choose_units
 
@@ -150,7 +150,7 @@ def count_pairs(record: ClickRecord, pairs: Sequence[tuple[str, str]], edges: Ar
     InvalidInput
         An unknown channel, or edges that are not finite and ascending.
     """
-    bins = checked_edges(edges)
+    bins = bin_edges(edges)
     numbers = [(record.channel_number(first), record.channel_number(second)) for first, second in pairs]
     units = choose_units(record, reach=float(np.abs(bins).max()))
     alone = len(pairs) == 1

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from trajectories.checks import integer, positive_number, positive_numbers
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate, Histogram
 
 from .counting_kernels import window_counts
-from .inputs import checked_channels, checked_duration, checked_durations, checked_integer, detected_numbers
+from .inputs import checked_channels, detected_numbers
 from .resampling import Pooled, Sums, TestResult, ratio
 from .units import Units, choose_units
 
@@ -73,7 +74,7 @@ def stationarity(record: ClickRecord, channel: str, n_parts: int = 10) -> TestRe
         An unknown channel or n_parts below 2.
     """
     number = record.channel_number(channel)
-    parts = checked_integer(n_parts, "n_parts", 2)
+    parts = integer(n_parts, "n_parts", 2)
     units = choose_units(record, multiple=parts)
     chosen = record.channel == number
     trajectory, time = record.trajectory[chosen], record.time[chosen]
@@ -139,7 +140,7 @@ def fano_pooled(
 ) -> tuple[Pooled, NDArray[np.int64]]:
     """Return `fano` in a form that can be resampled, with its covariance over T, and window counts."""
     names = checked_channels(record, channels)
-    durations = checked_durations(windows, "windows")
+    durations = positive_numbers(windows, "windows")
     units = choose_units(record, reach=max(durations))
     moments = []
     for i, duration in enumerate(durations):
@@ -173,7 +174,7 @@ def count_distribution(record: ClickRecord, window: float, channels: Sequence[st
         A window that is not positive or fits into no trajectory, or unknown channels.
     """
     names = checked_channels(record, channels)
-    duration = checked_duration(window, "window")
+    duration = positive_number(window, "window")
     units = choose_units(record, reach=duration)
     per_unit, unit, count = _counted(record, names, duration, units, "window")
     largest = int(count.max(initial=0))

@@ -8,13 +8,13 @@ from dataclasses import asdict, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trajectories.checks import integer
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import read_only
 
 from .detection_kernels import alive
-from .inputs import checked_integer
 
 
 def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed: int) -> ClickRecord:
@@ -49,7 +49,7 @@ def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed
     for name, detector in detectors.items():
         if not isinstance(detector, Detector):
             raise InvalidInput(f"detectors[{name!r}]={detector!r} must be a Detector")
-    checked_integer(seed, "seed", 0)
+    integer(seed, "seed", 0)
     if seed >= 2**64:
         raise InvalidInput(f"seed={seed} must be below 2**64")
     untouched = ~np.isin(record.channel, list(chosen))

@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trajectories.checks import bin_edges, integer
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate, Histogram
 
 from .bundle_rates import order_rates_pooled
 from .bundles import find_bundles
 from .exposure import exposure_of
-from .inputs import bundle_channels, checked_edges, checked_integer, two_of
+from .inputs import bundle_channels, two_of
 from .resampling import Pooled, Sums, TestResult, ratio
 from .units import Units, choose_units
 
@@ -154,7 +155,7 @@ def asymmetry_by_lag(
     InvalidInput
         Bad edges or window, or channels that are unknown, equal or not detected.
     """
-    bins = checked_edges(edges, lowest=0.0)
+    bins = bin_edges(edges, lowest=0.0)
     pairs = pair_lags(record, first, second, window, channels)
     forward, backward = _by_order(pairs, bins)
     sums = {"numerator": forward - backward, "denominator": forward + backward}
@@ -196,7 +197,7 @@ def lag_histogram(
     InvalidInput
         Bad edges or window, or channels that are unknown, equal or not detected.
     """
-    bins = checked_edges(edges)
+    bins = bin_edges(edges)
     pooled, counts = lag_histogram_pooled(record, first, second, bins, window, channels)
     resampled = pooled.jackknife()
     method = f"probability density of the lag per pair bundle; {resampled.method}"
@@ -212,7 +213,7 @@ def lag_histogram_pooled(
     channels: Sequence[str] | None = None,
 ) -> tuple[Pooled, NDArray[np.int64]]:
     """Return `lag_histogram` in a form that can be resampled, with its covariance over bins, and pair counts."""
-    bins = checked_edges(edges)
+    bins = bin_edges(edges)
     pairs = pair_lags(record, first, second, window, channels)
     weights = _tally(pairs, pairs.lag, bins, pairs.weight)
     sums = {"numerator": weights, "denominator": pairs.units.total(pairs.unit, pairs.weight)}
@@ -245,7 +246,7 @@ def order_patterns(
         Bad window or channels, or a size below 1 or too large for a table.
     """
     names = bundle_channels(record, channels)
-    pooled, counts = order_rates_pooled(record, window, names, checked_integer(size, "size", 1))
+    pooled, counts = order_rates_pooled(record, window, names, integer(size, "size", 1))
     keys = [">".join(members) for members in product(names, repeat=size)]
     sums = {"weight": pooled.sums["numerator"][:, -len(keys) :]}
     shares = Pooled(sums, lambda s: s["weight"] / s["weight"].sum(axis=-1, keepdims=True), pooled.units)
@@ -291,8 +292,8 @@ def time_reversal_test(
     InvalidInput
         Bad edges or window, or channels that are unknown, equal or not detected.
     """
-    bins = checked_edges(edges, lowest=0.0)
-    checked_integer(resamples, "resamples", 1)
+    bins = bin_edges(edges, lowest=0.0)
+    integer(resamples, "resamples", 1)
     pairs = pair_lags(record, first, second, window, channels)
     forward, backward = _by_order(pairs, bins)
     total = (forward + backward).sum(axis=0)

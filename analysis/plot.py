@@ -15,12 +15,12 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
+from trajectories.checks import integer
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Correlation, Histogram
 
 from .bundles import Bundles
-from .inputs import checked_integer
 
 # Colours that colour-blind readers tell apart (Okabe and Ito, 2008).
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -70,7 +70,7 @@ def click_stream(
     InvalidInput
         A trajectory that the record lacks, an empty stretch, or bundles of another record.
     """
-    if checked_integer(trajectory, "trajectory", 0) >= record.n_trajectories:
+    if integer(trajectory, "trajectory", 0) >= record.n_trajectories:
         raise InvalidInput(f"trajectory={trajectory} must be below {record.n_trajectories}")
     low = float(record.start[trajectory] if start is None else start)
     high = float(record.stop[trajectory] if stop is None else stop)

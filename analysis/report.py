@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
+from trajectories.results import Histogram
 
 from . import plot
 from .bundle_rates import pair_purity
@@ -96,8 +97,17 @@ def _of_pair(bundles: Bundles, pair: tuple[str, str]) -> NDArray[np.bool_]:
     return chosen
 
 
+def lag_edges(window: float) -> NDArray[np.float64]:
+    """Return the bins in which `pictures` draws the lags of bundles closer than `window`, in 1/ω_b."""
+    return np.linspace(-window, window, LAG_BINS + 1)
+
+
 def pictures(
-    record: ClickRecord, folder: Path, pair: tuple[str, str] | None = None, window: float | None = None
+    record: ClickRecord,
+    folder: Path,
+    pair: tuple[str, str] | None = None,
+    window: float | None = None,
+    exact_lags: Histogram | None = None,
 ) -> list[Path]:
     """Draw a stretch of the click stream and the signed-lag histogram of the pair; return the files.
 
@@ -109,6 +119,8 @@ def pictures(
         Where the PNG files go; made if it is missing.
     pair, window
         As in `summary`; without a pair only the click stream is drawn.
+    exact_lags : Histogram, optional
+        The exact lag density of the pair, drawn over the estimate; see `trajectories.lindblad.lag_histogram`.
     """
     if len(record) == 0:
         return []
@@ -123,9 +135,8 @@ def pictures(
     start, stop = _stretch(record, row, bundles)
     files = [plot.save(plot.click_stream(record, row, start, stop, bundles=bundles), folder / "click_stream.png")]
     if pair is not None and bundles is not None:
-        edges = np.linspace(-bundles.window, bundles.window, LAG_BINS + 1)
-        histogram = lag_histogram(record, *pair, edges, window)
-        axes = plot.lag_histogram(histogram, first=pair[0], second=pair[1])
+        histogram = lag_histogram(record, *pair, lag_edges(bundles.window), window)
+        axes = plot.lag_histogram(histogram, exact_lags, first=pair[0], second=pair[1])
         files.append(plot.save(axes, folder / "lag_histogram.png"))
     return files
 

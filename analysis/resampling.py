@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trajectories.checks import integer
 from trajectories.results import Estimate, read_only
 
-from .inputs import checked_integer
 from .units import Units
 
 Sums = Mapping[str, NDArray[np.float64]]
@@ -139,7 +139,7 @@ class Pooled:
     def bootstrap(self, resamples: int = 1000, seed: int = 0) -> Resampled:
         """Draw units with replacement: C is the covariance of θ over `resamples` draws."""
         count = self.units.count
-        checked_integer(resamples, "resamples", 2)
+        integer(resamples, "resamples", 2)
         draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=resamples)
         drawn = draws.astype(np.float64)
         replicates = self._evaluate({name: np.tensordot(drawn, rows, 1) for name, rows in self.sums.items()})

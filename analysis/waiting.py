@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trajectories.checks import bin_edges
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate, Histogram, read_only
 
-from .inputs import checked_channels, checked_edges, detected_numbers
+from .inputs import checked_channels, detected_numbers
 from .resampling import Pooled, Sums
 from .units import Units, choose_units
 from .waiting_kernels import next_clicks, tally_waits
@@ -62,7 +63,7 @@ def waiting_times(
     trajectory. Every bin uses the waits that can be followed through the whole of it, so nothing is assumed
     about where in a bin clicks fall. Exact: Tr[J_second e^{L0 τ} J_first ρ]/λ_first.
     """
-    bins = checked_edges(edges, lowest=0.0)
+    bins = bin_edges(edges, lowest=0.0)
     pooled, counts = waiting_times_pooled(record, first, second, bins, channels)
     resampled = pooled.jackknife()
     method = f"density of the wait per click of {first}, exclusive, product-limit; {resampled.method}"
@@ -77,7 +78,7 @@ def waiting_times_pooled(
     channels: Sequence[str] | None = None,
 ) -> tuple[Pooled, NDArray[np.int64]]:
     """Return `waiting_times` in a form that can be resampled, with its covariance over bins, and event counts."""
-    bins = checked_edges(edges, lowest=0.0)
+    bins = bin_edges(edges, lowest=0.0)
     names = checked_channels(record, channels)
     number = _position(names, second)
     # What happens before the first edge decides who is still waiting there.

@@ -61,9 +61,7 @@ def pair_record(rng, rate, decay, forward, trajectories, duration):
     channel = np.repeat([0, 1], len(trajectory))
     provenance = {"parameters": {"kappa": decay}}
     times = np.concatenate([photon, magnon])
-    return record_of(
-        both, times, channel, ("photon", "magnon"), trajectories, duration, provenance=provenance
-    )
+    return record_of(both, times, channel, ("photon", "magnon"), trajectories, duration, provenance=provenance)
 
 
 def renewal_record(rng, shape, rate, trajectories, duration):

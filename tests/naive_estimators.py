@@ -165,9 +165,7 @@ def cluster_g2(record, n, m, edges, window, channels):
             if whole and b is not None and seen > 0:
                 total[b] += exposure(record, tau, window) / seen
     rates = [
-        sum(
-            weight(record, c, window) for c in found if len(c) == size and is_complete(record, c, window)
-        )
+        sum(weight(record, c, window) for c in found if len(c) == size and is_complete(record, c, window))
         for size in (n, m)
     ]
     with np.errstate(divide="ignore", invalid="ignore"):

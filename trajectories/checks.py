@@ -5,7 +5,7 @@ Each returns the value in its plain type, or raises InvalidInput in one line: wh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InvalidInput
+from .results import read_only
 
 # Characters of a refused value that a message shows.
 SHOWN = 80
+# The bundle window δ when none is given, in units of 1/κ.
+WINDOW_IN_LIFETIMES = 3.0
 
 
 def finite_number(value: Any, what: str) -> float:
@@ -105,6 +108,45 @@ def plain_value(value: Any, what: str) -> Any:
     if isinstance(value, list | tuple):
         return [plain_value(item, f"{what}[{i}]") for i, item in enumerate(value)]
     raise InvalidInput(f"{what}={shown(value)} must be real numbers, strings, or lists or dictionaries of them")
+
+
+def bin_edges(edges: ArrayLike, *, lowest: float = -np.inf) -> NDArray[np.float64]:
+    """Return bin edges as a read-only array; refuse any that are not finite, ascending and ≥ `lowest`."""
+    array = finite_array(edges, "edges")
+    if array.ndim != 1 or len(array) < 2:
+        raise InvalidInput(f"edges has shape {array.shape}; give at least two bin edges in one dimension")
+    backward = np.flatnonzero(np.diff(array) <= 0)
+    if len(backward):
+        i = int(backward[0])
+        raise InvalidInput(
+            f"edges[{i}]={array[i]:g} and edges[{i + 1}]={array[i + 1]:g} overlap; bin edges must ascend strictly"
+        )
+    if array[0] < lowest:
+        raise InvalidInput(f"edges start at {array[0]:g}; these bins must not start below {lowest:g}")
+    return read_only(array)
+
+
+def positive_numbers(values: Any, what: str) -> NDArray[np.float64]:
+    """Return a non-empty array of positive finite durations in 1/ω_b."""
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        raise InvalidInput(f"{what}={shown(values)} must be a sequence of durations in 1/ω_b")
+    durations = [positive_number(value, f"{what}[{i}]") for i, value in enumerate(values)]
+    if not durations:
+        raise InvalidInput(f"{what} is empty; give at least one duration in 1/ω_b")
+    return np.array(durations)
+
+
+def window_of(parameters: Mapping[str, Any], window: float | None, whose: str) -> float:
+    """Return the bundle window δ; None means 3/κ with the smallest κ among the parameters."""
+    if window is not None:
+        return positive_number(window, "window")
+    kappa = parameters.get("kappa")
+    if kappa is None:
+        raise InvalidInput(f"{whose} names no kappa to take window = 3/kappa from; give window=")
+    slowest = float(finite_array(kappa, "kappa").min(initial=np.inf))
+    if not 0.0 < slowest < np.inf:
+        raise InvalidInput(f"kappa={shown(kappa)} of {whose} gives no window 3/kappa; give window=")
+    return WINDOW_IN_LIFETIMES / slowest
 
 
 def shown(value: Any) -> str:

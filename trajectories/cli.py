@@ -166,27 +166,35 @@ def _report(job: Any, record: Any, folder: Path) -> None:
     """Print the table and draw the pictures of a finished run."""
     from analysis import report
 
-    print(report.summary(record, pair=job.pair, window=job.window, exact=_exact_bundles(job)))
+    exact, lags = _exact_bundles(job)
+    print(report.summary(record, pair=job.pair, window=job.window, exact=exact))
     print(f"record    {folder}")
-    for path in report.pictures(record, folder / "pictures", pair=job.pair, window=job.window):
+    drawn = report.pictures(record, folder / "pictures", pair=job.pair, window=job.window, exact_lags=lags)
+    for path in drawn:
         print(f"picture   {path}")
     picture = _draw_populations(job, record, folder)
     if picture is not None:
         print(f"picture   {picture}")
 
 
-def _exact_bundles(job: Any) -> dict[str, float]:
-    """Return what the density matrix says of the pair's bundles; nothing where that would take minutes."""
-    from .lindblad import order_rates, steady_state
-    from .lindblad.inputs import bundle_channels
+def _exact_bundles(job: Any) -> tuple[dict[str, float], Any]:
+    """Return purity and order, and the lag histogram, of the pair's bundles; nothing where that takes minutes."""
+    from analysis.report import lag_edges
+
+    from .lindblad import steady_state
+    from .lindblad.inputs import bundle_window
+    from .lindblad.pairs import bundles_and_lags
 
     if job.pair is None or job.system.dimension > LARGEST_EXACT_REPORT:
-        return {}
+        return {}, None
+    edges = lag_edges(bundle_window(job.system, job.window))
     steady = steady_state(job.system)
-    ordered = order_rates(steady, window=job.window, max_size=2)
-    forward, backward = (ordered[f"{a}>{b}"].value for a, b in (job.pair, job.pair[::-1]))
-    detected = sum(steady.rate(name) for name in bundle_channels(job.system, None))
-    return {"purity": 2.0 * (forward + backward) / detected, "order": forward / (forward + backward)}
+    first, second = job.pair
+    try:
+        bundles, lags = bundles_and_lags(steady, first, second, edges, job.window)
+    except InvalidInput:  # a pair that is never emitted has neither; what else is wrong, the estimates refuse too
+        return {}, None
+    return {"purity": bundles.purity.value, "order": bundles.order_fraction.value}, lags
 
 
 def _draw_populations(job: Any, record: Any, folder: Path) -> Path | None:

@@ -33,9 +33,12 @@ def poisson(clicks: int, channels: int, trajectories: int = TRAJECTORIES) -> Cli
     duration = float(times[-1]) / trajectories * (1 + 1e-9)
     row = (times / duration).astype(int)
     return ClickRecord.from_arrays(
-        row, np.clip(times - row * duration, 0.0, duration), rng.integers(0, channels, clicks),
+        row,
+        np.clip(times - row * duration, 0.0, duration),
+        rng.integers(0, channels, clicks),
         channel_names=[f"c{k}" for k in range(channels)],
-        start=np.zeros(trajectories), stop=np.full(trajectories, duration),
+        start=np.zeros(trajectories),
+        stop=np.full(trajectories, duration),
     )
 
 

@@ -110,8 +110,12 @@ def test_heralding_equals_the_definition(record, window, pair):
 def test_shifting_all_times_changes_nothing(record, window, ticks):
     shift = ticks * TICK
     shifted = ClickRecord.from_arrays(
-        record.trajectory, record.time + shift, record.channel, channel_names=record.channel_names,
-        start=record.start + shift, stop=record.stop + shift,
+        record.trajectory,
+        record.time + shift,
+        record.channel,
+        channel_names=record.channel_names,
+        start=record.start + shift,
+        stop=record.stop + shift,
     )
     before, after = (an.composition_rates(r, window) for r in (record, shifted))
     assert before.keys() == after.keys()
@@ -166,7 +170,12 @@ def test_the_default_window_is_three_lifetimes_of_the_slowest_mode():
     time, channel = [2.0, 4.5], [0, 1]
     for kappa, sizes in ((1.0, [2]), (2.0, [1, 1]), ([2.0, 1.0, 4.0], [2])):
         record = ClickRecord.from_arrays(
-            [0, 0], time, channel, channel_names=("photon", "magnon"), start=0, stop=10,
+            [0, 0],
+            time,
+            channel,
+            channel_names=("photon", "magnon"),
+            start=0,
+            stop=10,
             provenance={"parameters": {"kappa": kappa}},
         )
         assert an.find_bundles(record).size.tolist() == sizes

@@ -52,8 +52,12 @@ def test_one_pair_alone_equals_the_matrix(record, edges):
 def test_shifting_all_times_changes_nothing(record, edges, ticks):
     shift = ticks * TICK
     shifted = ClickRecord.from_arrays(
-        record.trajectory, record.time + shift, record.channel, channel_names=record.channel_names,
-        start=record.start + shift, stop=record.stop + shift,
+        record.trajectory,
+        record.time + shift,
+        record.channel,
+        channel_names=record.channel_names,
+        start=record.start + shift,
+        stop=record.stop + shift,
     )
     before, after = (an.g2(r, "photon", "magnon", edges) for r in (record, shifted))
     np.testing.assert_array_equal(before.counts, after.counts)
@@ -138,8 +142,12 @@ def test_a_hundred_thousand_clicks_in_one_bin():
     )
     assert an.g2(record, "a", "b", [-2.0, 2.0]).counts[0] == (n // 2) ** 2
     burst = ClickRecord.from_arrays(
-        np.zeros(100_000, int), np.full(100_000, 0.5), np.zeros(100_000, int),
-        channel_names=("a",), start=0, stop=1,
+        np.zeros(100_000, int),
+        np.full(100_000, 0.5),
+        np.zeros(100_000, int),
+        channel_names=("a",),
+        start=0,
+        stop=1,
     )
     # 5e9 pairs of lag 0, none of which bins above 0 need to visit
     assert an.g2(burst, "a", "a", [0.1, 0.2]).counts[0] == 0
@@ -171,8 +179,12 @@ def test_errors_are_those_of_leaving_out_one_trajectory_at_a_time():
         kept = record.trajectory != r
         trajectory = record.trajectory[kept] - (record.trajectory[kept] > r)
         rest = ClickRecord.from_arrays(
-            trajectory, record.time[kept], record.channel[kept], channel_names=("a", "b"),
-            start=np.zeros(20), stop=np.full(20, 6.0),
+            trajectory,
+            record.time[kept],
+            record.channel[kept],
+            channel_names=("a", "b"),
+            start=np.zeros(20),
+            stop=np.full(20, 6.0),
         )
         left_out.append(naive.g2(rest, "a", "b", edges))
     spread = np.array(left_out) - np.mean(left_out, axis=0)

@@ -81,16 +81,19 @@ def test_stationarity_p_values_are_uniform_and_a_drift_is_seen(trajectories):
     rng = np.random.default_rng(43)
     duration = 6000.0 / trajectories
     values = [
-        an.stationarity(poisson_record(rng, {"a": 1.0}, trajectories, duration), "a", 5).p_value
-        for _ in range(60)
+        an.stationarity(poisson_record(rng, {"a": 1.0}, trajectories, duration), "a", 5).p_value for _ in range(60)
     ]
     assert abs(np.mean(values) - 0.5) < 4 * 0.289 / np.sqrt(60)
     assert min(values) > 1e-4
     steady = poisson_record(rng, {"a": 1.0}, trajectories, duration)
     kept = rng.random(len(steady)) > 0.2 * steady.time / duration
     drifting = ClickRecord.from_arrays(
-        steady.trajectory[kept], steady.time[kept], steady.channel[kept],
-        channel_names=("a",), start=steady.start, stop=steady.stop,
+        steady.trajectory[kept],
+        steady.time[kept],
+        steady.channel[kept],
+        channel_names=("a",),
+        start=steady.start,
+        stop=steady.stop,
     )
     assert an.stationarity(drifting, "a", 5).p_value < 0.01
 

@@ -30,8 +30,12 @@ def test_the_result_is_a_valid_record_and_repeatable(record, seed):
     detectors = {"photon": Detector(0.5, 0.3, 0.2, 0.1), "magnon": Detector(0.9, 0.1)}
     seen = an.apply_detectors(record, detectors, seed)
     again = ClickRecord.from_arrays(
-        seen.trajectory, seen.time, seen.channel,
-        channel_names=seen.channel_names, start=seen.start, stop=seen.stop,
+        seen.trajectory,
+        seen.time,
+        seen.channel,
+        channel_names=seen.channel_names,
+        start=seen.start,
+        stop=seen.stop,
     )
     np.testing.assert_array_equal(again.time, an.apply_detectors(record, detectors, seed).time)
     only = an.apply_detectors(record, {"photon": detectors["photon"]}, seed)
@@ -83,8 +87,12 @@ def test_dead_time_lowers_the_rate_by_the_known_factor():
 def test_jitter_spreads_lags_by_its_variance_and_drops_what_leaves_the_window():
     time = np.linspace(1.0, 999.0, 20_000)
     record = ClickRecord.from_arrays(
-        np.zeros(40_000, int), np.repeat(time, 2), np.tile([0, 1], 20_000), channel_names=("a", "b"),
-        start=0, stop=1000,
+        np.zeros(40_000, int),
+        np.repeat(time, 2),
+        np.tile([0, 1], 20_000),
+        channel_names=("a", "b"),
+        start=0,
+        stop=1000,
     )
     seen = an.apply_detectors(record, {"a": Detector(jitter=0.01)}, 5)
     errors = seen.select("a").time - time

@@ -29,8 +29,12 @@ def telegraph_record(rng, switching, trajectories, duration):
         times.append(np.sort(time[on]))
     trajectory = np.repeat(np.arange(trajectories), [len(t) for t in times])
     return ClickRecord.from_arrays(
-        trajectory, np.concatenate(times), np.zeros(len(trajectory), int), channel_names=("a",),
-        start=np.zeros(trajectories), stop=np.full(trajectories, duration),
+        trajectory,
+        np.concatenate(times),
+        np.zeros(len(trajectory), int),
+        channel_names=("a",),
+        start=np.zeros(trajectories),
+        stop=np.full(trajectories, duration),
     )
 
 
@@ -82,9 +86,7 @@ def test_errors_of_a_correlated_stream_match_the_spread_of_repetitions(trajector
     Errors that take clicks for independent are 11 times too small in variance, and must fall outside.
     """
     rng = np.random.default_rng(53)
-    found = [
-        an.rates(telegraph_record(rng, 0.05, trajectories, 6000.0 / trajectories))["a"] for _ in range(100)
-    ]
+    found = [an.rates(telegraph_record(rng, 0.05, trajectories, 6000.0 / trajectories))["a"] for _ in range(100)]
     spread = np.var([e.value for e in found], ddof=1)
     claimed = np.mean([e.standard_error**2 for e in found])
     poisson = np.mean([e.value / 6000.0 for e in found])

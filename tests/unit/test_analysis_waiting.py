@@ -44,8 +44,11 @@ def test_waits_between_bundles_equal_the_definition(record, ticks, first_edge):
         r = record.trajectory[k[0]]
         if len(k) == 1 and record.time[k[0]] - record.start[r] >= window:
             stop = record.time[k[-1]]
-            later = [record.time[q[0]] - stop for q in clusters
-                     if record.trajectory[q[0]] == r and len(q) == 1 and record.time[q[0]] > stop]
+            later = [
+                record.time[q[0]] - stop
+                for q in clusters
+                if record.trajectory[q[0]] == r and len(q) == 1 and record.time[q[0]] > stop
+            ]
             waits.append((min(later, default=np.inf), "next", record.stop[r] - window - longest - stop))
     found = an.bundle_waiting_times(record, 1, 1, edges, window)
     np.testing.assert_allclose(found.value, naive.product_limit(waits, "next", edges), rtol=1e-11, atol=1e-14)

@@ -7,14 +7,13 @@ from .clusters import (
     cluster_g2_at,
     cluster_rates,
     composition_rates,
-    order_fraction,
     order_rates,
-    pair_purity,
     purity,
 )
 from .counting import cumulants, fano
 from .entanglement import Witness, entanglement_witness, negativity, reduced
 from .evolution import density_matrix, evolve
+from .pairs import PairBundles, lag_histogram, order_fraction, pair_bundles, pair_purity
 from .regression import bundle_correlation, cross_correlation, g2, g2_at, g2_matrix, rates, transient_g2
 from .spectra import Spectrum, excitation_spectrum, resonance
 from .steady_state import SteadyState, steady_state
@@ -23,6 +22,7 @@ from .waiting import next_click_probabilities, waiting_times
 
 __all__ = [
     "Convergence",
+    "PairBundles",
     "Spectrum",
     "SteadyState",
     "SuperRabi",
@@ -45,10 +45,12 @@ __all__ = [
     "g2",
     "g2_at",
     "g2_matrix",
+    "lag_histogram",
     "negativity",
     "next_click_probabilities",
     "order_fraction",
     "order_rates",
+    "pair_bundles",
     "pair_purity",
     "purity",
     "rates",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
+from ..checks import finite_array
 from ..errors import InvalidInput
 from ..model import SpinningResonator
 from ..results import read_only
@@ -104,9 +105,9 @@ def super_rabi(
     ----------
     Paper, Fig. 2(a)–(c).
     """
-    t = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    if t.ndim != 1 or t.size == 0 or not np.isfinite(t).all():
-        raise InvalidInput(f"times must be a non-empty list of finite numbers, but have shape {t.shape}")
+    t = np.atleast_1d(finite_array(times, "times"))
+    if t.ndim != 1 or t.size == 0:
+        raise InvalidInput(f"times has shape {t.shape}; give at least one time in one dimension")
     crossing = resonator.avoided_crossing(pair, levels)
     system = resonator.system(levels)
     assert system.space is not None

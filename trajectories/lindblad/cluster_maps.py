@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..detectors import Detector
 from .chebyshev import Expansion
 from .detected import DetectedSystem
+from .inputs import bundle_channels, bundle_window
 from .packed import Vector, pack
 from .propagation import propagate
 from .steady_state import SteadyState
@@ -18,8 +19,39 @@ from .steady_state import SteadyState
 Kinds = tuple[str | None, ...]
 
 
+def cluster_maps(
+    steady: SteadyState,
+    window: float | None,
+    channels: Sequence[str] | None,
+    detectors: Mapping[str, Detector] | None,
+) -> ClusterMaps:
+    """Return the maps of one window; None means 3/κ, and for the channels all that form bundles."""
+    deltas = np.array([bundle_window(steady.system, window)])
+    return maps_of_windows(steady, deltas, channels, detectors)[0]
+
+
+def maps_of_windows(
+    steady: SteadyState,
+    windows: NDArray[np.float64],
+    channels: Sequence[str] | None,
+    detectors: Mapping[str, Detector] | None,
+) -> list[ClusterMaps]:
+    """Return the maps of several windows: E ρ and E†1 of all of them lie on one path, followed once."""
+    detected = DetectedSystem(steady.system, bundle_channels(steady.system, channels), detectors)
+    rho, longest = pack(steady.rho), float(windows.max())
+    motion = detected.click_free(longest), detected.click_free(longest, adjoint=True)
+    states = propagate(motion[0], rho, windows)
+    survivals = propagate(motion[1], detected.identity, windows)
+    return [
+        ClusterMaps(detected, rho, float(delta), motion, free)
+        for delta, free in zip(windows, zip(states, survivals, strict=True), strict=True)
+    ]
+
+
 class ClusterMaps:
     """Rates of click sequences within a window δ of a stationary state.
+
+    Made by `cluster_maps` or `maps_of_windows`.
 
     R(k₁ > … > k_n) = Tr[E 𝒥_{k_n} K … K 𝒥_{k₁} E ρ]. Sequences share their beginnings and ends: states are moved
     forward from E ρ, observables backward from E†1, and both meet in the middle, so that all sequences
@@ -33,18 +65,26 @@ class ClusterMaps:
         Detected channels.
     rho : ndarray of shape (N²,)
         The stationary state, packed.
+    forward, backward : Expansion
+        e^{L0 t} and e^{L0† t}.
+    click_free_state : ndarray of shape (N²,)
+        E ρ, the state after a click-free window.
+    survival : ndarray of shape (N²,)
+        E†1: its expectation value is the probability of no click within the window.
     """
 
     def __init__(
         self,
-        steady: SteadyState,
+        detected: DetectedSystem,
+        rho: Vector,
         window: float,
-        channels: Sequence[str],
-        detectors: Mapping[str, Detector] | None,
+        motion: tuple[Expansion, Expansion],
+        free: tuple[Vector, Vector],
     ) -> None:
-        self.detected = DetectedSystem(steady.system, channels, detectors)
-        self.names, self.window = self.detected.names, window
-        self.rho = pack(steady.rho)
+        self.detected, self.names = detected, detected.names
+        self.rho, self.window = rho, window
+        self.forward, self.backward = motion
+        self.click_free_state, self.survival = free
         self._between: dict[Kinds, Vector] = {}
         self._between_adjoint: dict[Kinds, Vector] = {}
 
@@ -53,16 +93,6 @@ class ClusterMaps:
         """Σλ of the detected channels, dark counts included."""
         return self.detected.total_rate(self.rho)
 
-    @cached_property
-    def forward(self) -> Expansion:
-        """e^{L0 t}."""
-        return self.detected.click_free(self.window)
-
-    @cached_property
-    def backward(self) -> Expansion:
-        """e^{L0† t}."""
-        return self.detected.click_free(self.window, adjoint=True)
-
     def free(self, state: Vector) -> Vector:
         """Return E X."""
         return propagate(self.forward, state, np.array([self.window]))[0]
@@ -70,16 +100,6 @@ class ClusterMaps:
     def free_adjoint(self, observable: Vector) -> Vector:
         """Return E† O."""
         return propagate(self.backward, observable, np.array([self.window]))[0]
-
-    @cached_property
-    def click_free_state(self) -> Vector:
-        """E ρ: the state after a click-free window."""
-        return self.free(self.rho)
-
-    @cached_property
-    def survival(self) -> Vector:
-        """E†1: its expectation value is the probability of no click within the window."""
-        return self.free_adjoint(self.detected.identity)
 
     def after(self, sequence: Kinds) -> Vector:
         """Return 𝒥_{k_n} K … K 𝒥_{k₁} E ρ, the state right after a sequence that a free window preceded."""

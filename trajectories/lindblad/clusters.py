@@ -1,4 +1,4 @@
-"""Gap clusters: detected clicks closer than δ belong together; their rates, purity, order and correlation."""
+"""Gap clusters: detected clicks closer than δ belong together; their rates, purity and correlation."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ from itertools import combinations_with_replacement, permutations, product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import integer, nonnegative_number
+from ..checks import bin_edges, integer, nonnegative_number, positive_numbers
 from ..detectors import Detector
 from ..errors import InvalidInput
 from ..results import Correlation, Estimate
-from .cluster_maps import ClusterMaps
-from .inputs import (
-    bundle_channels,
-    bundle_window,
-    checked_durations,
-    checked_edges,
-    checked_times,
-    two_of,
-)
+from .cluster_maps import cluster_maps, maps_of_windows
+from .inputs import bundle_channels, checked_times
 from .propagation import observe
 from .steady_state import SteadyState
 
@@ -63,7 +56,11 @@ def composition_rates(
         Bad window, size or channels, or a detector with dead time or jitter.
     """
     ordered = order_rates(steady, window, channels, max_size, detectors)
-    names = bundle_channels(steady.system, channels)
+    return by_composition(ordered, bundle_channels(steady.system, channels), max_size)
+
+
+def by_composition(ordered: Mapping[str, Estimate], names: Sequence[str], max_size: int) -> dict[str, Estimate]:
+    """Return what `order_rates` of these channels gives, summed over the orders."""
     totals = {
         "+".join(members): 0.0
         for size in range(1, max_size + 1)
@@ -102,7 +99,7 @@ def order_rates(
         As in `composition_rates`.
     """
     integer(max_size, "max_size", 1)
-    maps = _maps(steady, window, channels, detectors)
+    maps = cluster_maps(steady, window, channels, detectors)
     sequences = [s for size in range(1, max_size + 1) for s in product(maps.names, repeat=size)]
     return {">".join(sequence): Estimate(maps.rate(sequence)) for sequence in sequences}
 
@@ -129,7 +126,7 @@ def cluster_rates(
         As in `composition_rates`.
     """
     integer(max_size, "max_size", 1)
-    maps = _maps(steady, window, channels, detectors)
+    maps = cluster_maps(steady, window, channels, detectors)
     return [Estimate(maps.rate((None,) * n)) for n in range(1, max_size + 1)]
 
 
@@ -156,12 +153,9 @@ def purity(
         As in `composition_rates`, or channels that never click.
     """
     integer(n, "n", 1)
-    deltas = checked_durations(windows, "windows")
-    shares = []
-    for delta in deltas:
-        maps = _maps(steady, float(delta), channels, detectors)
-        shares.append(Estimate(n * maps.rate((None,) * n) / maps.total_rate))
-    return shares
+    deltas = positive_numbers(windows, "windows")
+    scan = maps_of_windows(steady, deltas, channels, detectors)
+    return [Estimate(n * maps.rate((None,) * n) / maps.total_rate) for maps in scan]
 
 
 def accidental_purity(rate: float, n: int, windows: Sequence[float]) -> list[Estimate]:
@@ -182,65 +176,16 @@ def accidental_purity(rate: float, n: int, windows: Sequence[float]) -> list[Est
         A rate that is negative or not finite, n below 1, or a window that is not positive.
     """
     integer(n, "n", 1)
-    together = -np.expm1(-nonnegative_number(rate, "rate") * checked_durations(windows, "windows"))
+    together = -np.expm1(-nonnegative_number(rate, "rate") * positive_numbers(windows, "windows"))
     return [Estimate(float(n * (1.0 - p) ** 2 * p ** (n - 1)), method="exact (Poisson)") for p in together]
-
-
-def pair_purity(
-    steady: SteadyState,
-    window: float | None,
-    first: str,
-    second: str,
-    channels: Channels = None,
-    detectors: Detectors = None,
-) -> Estimate:
-    """Return the share of quanta in clusters of two clicks, exactly one of `first` and one of `second`.
-
-    2 (R(first > second) + R(second > first))/Σλ.
-
-    Parameters
-    ----------
-    steady, window, channels, detectors
-        As in `composition_rates`.
-    first, second : str
-        Two different detected channels.
-
-    Raises
-    ------
-    InvalidInput
-        As in `composition_rates`, or channels that are equal or not detected.
-    """
-    names = two_of(bundle_channels(steady.system, channels), first, second)
-    maps = _maps(steady, window, channels, detectors)
-    return Estimate(2.0 * (maps.rate(names) + maps.rate(names[::-1])) / maps.total_rate)
-
-
-def order_fraction(
-    steady: SteadyState,
-    window: float | None,
-    first: str,
-    second: str,
-    channels: Channels = None,
-    detectors: Detectors = None,
-) -> Estimate:
-    """Return the share of first-before-second among clusters of exactly one `first` and one `second`.
-
-    R(first > second)/(R(first > second) + R(second > first)); parameters and errors as in `pair_purity`.
-    """
-    names = two_of(bundle_channels(steady.system, channels), first, second)
-    maps = _maps(steady, window, channels, detectors)
-    forward, backward = maps.rate(names), maps.rate(names[::-1])
-    if forward + backward <= 0.0:
-        raise InvalidInput(f"no cluster of one {first!r} and one {second!r} is ever emitted; choose others")
-    return Estimate(forward / (forward + backward))
 
 
 def cluster_g2(
     steady: SteadyState,
-    window: float | None,
     n: int | str,
     m: int | str,
     edges: ArrayLike,
+    window: float | None = None,
     channels: Channels = None,
     detectors: Detectors = None,
 ) -> Correlation:
@@ -252,12 +197,14 @@ def cluster_g2(
 
     Parameters
     ----------
-    steady, window, channels, detectors
-        As in `composition_rates`.
+    steady : SteadyState
+        The stationary state.
     n, m : int or str
         Kind of the earlier and of the later cluster: a number of clicks, or a composition "photon+magnon".
     edges : array_like of shape (n_bins + 1,)
         Ascending edges of τ in 1/ω_b, from 0 up.
+    window, channels, detectors
+        As in `composition_rates`.
 
     Returns
     -------
@@ -269,8 +216,8 @@ def cluster_g2(
     InvalidInput
         As in `composition_rates`, or a kind that is malformed or never emitted.
     """
-    bins = checked_edges(edges, lowest=0.0)
-    primitive = _cluster_correlation(steady, window, (n, m), bins, channels, detectors)[1]
+    bins = bin_edges(edges, lowest=0.0)
+    primitive = _correlation(steady, (n, m), bins, window, channels, detectors)[1]
     nothing = np.zeros(len(bins) - 1)
     value = np.diff(primitive) / np.diff(bins)
     return Correlation(str(n), str(m), bins, value, nothing, nothing.astype(np.int64))
@@ -278,30 +225,31 @@ def cluster_g2(
 
 def cluster_g2_at(
     steady: SteadyState,
-    window: float | None,
     n: int | str,
     m: int | str,
     tau: ArrayLike,
+    window: float | None = None,
     channels: Channels = None,
     detectors: Detectors = None,
 ) -> NDArray[np.float64]:
     """Return `cluster_g2` at given times τ ≥ 0, of any shape and order."""
     times = checked_times(tau, "tau")
-    values = _cluster_correlation(steady, window, (n, m), times.reshape(-1), channels, detectors)[0]
+    values = _correlation(steady, (n, m), times.reshape(-1), window, channels, detectors)[0]
     return values.reshape(times.shape)
 
 
-def _cluster_correlation(
+def _correlation(
     steady: SteadyState,
-    window: float | None,
     kinds: tuple[int | str, int | str],
     times: NDArray[np.float64],
+    window: float | None,
     channels: Channels,
     detectors: Detectors,
 ) -> NDArray[np.float64]:
     """Return g₂ of two kinds of cluster and its integral from 0 at each time, shape (2, n_times)."""
-    maps = _maps(steady, window, channels, detectors)
-    earlier, later = (_sequences(kind, maps.names) for kind in kinds)
+    names = bundle_channels(steady.system, channels)
+    earlier, later = (_sequences(kind, names) for kind in kinds)
+    maps = cluster_maps(steady, window, channels, detectors)
     after = np.sum([maps.after(sequence) for sequence in earlier], axis=0)
     before = np.sum([maps.before(sequence) for sequence in later], axis=0)
     rates = [float(maps.survival @ after), float(before @ maps.click_free_state)]
@@ -323,11 +271,6 @@ def _cluster_correlation(
         result[0, late] = 1.0 + far[0]
         result[1, late] += times[late] - 2.0 * delta + far[1]
     return result
-
-
-def _maps(steady: SteadyState, window: float | None, channels: Channels, detectors: Detectors) -> ClusterMaps:
-    names = bundle_channels(steady.system, channels)
-    return ClusterMaps(steady, bundle_window(steady.system, window), names, detectors)
 
 
 def _sequences(kind: int | str, names: tuple[str, ...]) -> list[tuple[str | None, ...]]:

@@ -8,11 +8,10 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import integer
+from ..checks import integer, positive_numbers
 from ..detectors import Detector
 from ..results import Estimate
 from .detected import DetectedSystem
-from .inputs import checked_durations
 from .inverse import Inverse, choose_resolvent
 from .liouvillian import Liouvillian
 from .packed import Vector, pack, unpack
@@ -22,8 +21,8 @@ from .steady_state import SteadyState
 
 def fano(
     steady: SteadyState,
-    channels: str | Sequence[str] | None,
     windows: Sequence[float],
+    channels: str | Sequence[str] | None = None,
     detectors: Mapping[str, Detector] | None = None,
 ) -> list[Estimate]:
     """Return the Fano factor of the counts in a window, F(T) = Var N/⟨N⟩.
@@ -35,10 +34,10 @@ def fano(
     ----------
     steady : SteadyState
         The stationary state.
-    channels : str, or sequence of str, or None
-        Channels counted together; None means all.
     windows : sequence of float
         Values of T in 1/ω_b.
+    channels : str or sequence of str, optional
+        Channels counted together; all when not given.
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel.
 
@@ -53,7 +52,7 @@ def fano(
         Unknown channels, none that ever clicks, windows that are not positive, or a detector with dead time
         or jitter.
     """
-    durations = checked_durations(windows, "windows")
+    durations = positive_numbers(windows, "windows")
     detected = _counted(steady, channels, detectors)
     rho = pack(steady.rho)
     rate = detected.total_rate(rho)
@@ -66,7 +65,7 @@ def fano(
 
 def cumulants(
     steady: SteadyState,
-    channels: str | Sequence[str] | None,
+    channels: str | Sequence[str] | None = None,
     order: int = 3,
     detectors: Mapping[str, Detector] | None = None,
 ) -> NDArray[np.float64]:

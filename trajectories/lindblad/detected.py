@@ -114,4 +114,3 @@ class DetectedSystem:
         """Return e^{L0 t}, the motion while no detected channel clicks, or its adjoint."""
         generator = packed_generator(self.system, self.efficiencies, self.dark)
         return Expansion(generator.adjoint() if adjoint else generator, longest)
-

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, sparse
 
+from ..checks import finite_array, positive_number
 from ..errors import InvalidInput
 from ..model import HilbertSpace
 
@@ -173,8 +174,7 @@ def entanglement_witness(
     ----------
     Paper, Eq. (4); M. Gessner, L. Pezzè and A. Smerzi, Phys. Rev. A 94, 020101(R) (2016).
     """
-    if isinstance(variance_factor, bool) or not np.isfinite(variance_factor) or variance_factor <= 0:
-        raise InvalidInput(f"variance_factor={variance_factor} must be positive; the criterion has 4")
+    positive_number(variance_factor, "variance_factor")
     names = _subsystems(space, parts, at_least=2)
     matrix = reduced(state, space, names)
     families = [_local_operators(space, name) for name in names]
@@ -235,9 +235,7 @@ def _on_product(
     return operators
 
 
-def _quantum_fisher(
-    rho: NDArray[np.complex128], operators: Sequence[sparse.csr_array]
-) -> NDArray[np.float64]:
+def _quantum_fisher(rho: NDArray[np.complex128], operators: Sequence[sparse.csr_array]) -> NDArray[np.float64]:
     """Return Q_mn = 2 Σ_{k,k'} (p_k − p_k')²/(p_k + p_k') ⟨k|A_m|k'⟩⟨k'|A_n|k⟩, its real (symmetric) part."""
     p, states = linalg.eigh(rho)
     if p[0] < -DENSITY_MATRIX_TOLERANCE:
@@ -252,12 +250,10 @@ def _quantum_fisher(
 
 def _density_matrix(state: ArrayLike | Any, space: HilbertSpace) -> NDArray[np.complex128]:
     """Return the matrix of a state or of a steady state, checked to be Hermitian with trace 1."""
-    matrix = np.asarray(getattr(state, "rho", state), dtype=np.complex128)
+    matrix = finite_array(getattr(state, "rho", state), "the density matrix", np.complex128)
     expected = (space.dimension, space.dimension)
     if matrix.shape != expected:
         raise InvalidInput(f"the density matrix has shape {matrix.shape}, not {expected}, that of its space")
-    if not np.isfinite(matrix).all():
-        raise InvalidInput("the density matrix holds NaN or infinity; give finite numbers only")
     skew = float(np.abs(matrix - matrix.conj().T).max())
     if skew > DENSITY_MATRIX_TOLERANCE:
         raise InvalidInput(f"the density matrix is not Hermitian: max|ρ − ρ†| = {skew:.3g}; correct it")

@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import finite_array, positive_number, shown
+from ..checks import finite_array, shown, window_of
 from ..detectors import Detector
 from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..model.system import as_operator
-from ..results import read_only
 
 # How far a given state may be from unit trace, Hermitian and positive.
 STATE_TOLERANCE = 1e-8
-# The bundle window δ when none is given, in units of 1/κ.
-WINDOW_IN_LIFETIMES = 3.0
-
-
-def checked_edges(edges: ArrayLike, lowest: float = -np.inf) -> NDArray[np.float64]:
-    """Return bin edges as a read-only array; refuse any that are not finite, ascending and ≥ `lowest`."""
-    array = finite_array(edges, "edges")
-    if array.ndim != 1 or len(array) < 2:
-        raise InvalidInput(f"edges has shape {array.shape}; give at least two bin edges in one dimension")
-    backward = np.flatnonzero(np.diff(array) <= 0)
-    if len(backward):
-        i = int(backward[0])
-        raise InvalidInput(f"edges[{i}]={array[i]:g} and edges[{i + 1}]={array[i + 1]:g} must ascend strictly")
-    if array[0] < lowest:
-        raise InvalidInput(f"edges start at {array[0]:g}; these bins must not start below {lowest:g}")
-    return read_only(array)
 
 
 def checked_times(times: ArrayLike, name: str, lowest: float = 0.0) -> NDArray[np.float64]:
@@ -43,24 +26,9 @@ def checked_times(times: ArrayLike, name: str, lowest: float = 0.0) -> NDArray[n
     return array
 
 
-def checked_durations(values: Any, name: str) -> NDArray[np.float64]:
-    """Return a non-empty array of positive finite durations in 1/ω_b."""
-    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
-        raise InvalidInput(f"{name}={shown(values)} must be a sequence of durations in 1/ω_b")
-    durations = [positive_number(value, f"{name}[{i}]") for i, value in enumerate(values)]
-    if not durations:
-        raise InvalidInput(f"{name} is empty; give at least one duration in 1/ω_b")
-    return np.array(durations)
-
-
 def bundle_window(system: OpenSystem, window: float | None) -> float:
     """Return the bundle window δ; None means 3/κ with the smallest κ among the system's parameters."""
-    if window is not None:
-        return positive_number(window, "window")
-    kappa = system.parameters.get("kappa")
-    if kappa is None or np.min(kappa) <= 0:
-        raise InvalidInput(f"kappa={kappa!r} of the system gives no window 3/kappa; give window=")
-    return WINDOW_IN_LIFETIMES / float(np.min(kappa))
+    return window_of(system.parameters, window, "the system")
 
 
 def checked_channels(system: OpenSystem, channels: Sequence[str] | None) -> tuple[str, ...]:
@@ -129,15 +97,13 @@ def checked_operator(system: OpenSystem, operator: Any, what: str) -> Any:
 
 def checked_state(system: OpenSystem, state: ArrayLike) -> NDArray[np.complex128]:
     """Return the density matrix of a ket, or a density matrix, that is normalised and positive."""
-    array = np.asarray(state.toarray() if hasattr(state, "toarray") else state)
+    array = finite_array(state.toarray() if hasattr(state, "toarray") else state, "state", np.complex128)
     if array.shape == (system.dimension,):
         array = np.outer(array, array.conj())
     if array.shape != (system.dimension, system.dimension):
         raise InvalidInput(
             f"state has shape {array.shape}; give a ket of shape ({system.dimension},) or a density matrix"
         )
-    if not np.isfinite(array).all():
-        raise InvalidInput(f"state contains {array[~np.isfinite(array)][0]}; give finite numbers only")
     if abs(np.trace(array) - 1.0) > STATE_TOLERANCE:
         raise InvalidInput(f"state has trace {np.trace(array):.6g}; normalise it to 1")
     if np.abs(array - array.conj().T).max() > STATE_TOLERANCE:
@@ -145,5 +111,4 @@ def checked_state(system: OpenSystem, state: ArrayLike) -> NDArray[np.complex128
     lowest = float(np.linalg.eigvalsh(array)[0])
     if lowest < -STATE_TOLERANCE:
         raise InvalidInput(f"state has the eigenvalue {lowest:.3g}; a density matrix is not negative")
-    return 0.5 * (array + array.conj().T).astype(np.complex128)
-
+    return np.asarray(0.5 * (array + array.conj().T))

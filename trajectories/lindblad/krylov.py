@@ -62,9 +62,7 @@ def gmres(
     return KrylovSolution(solution, residual, relative, products)
 
 
-def _cycle(
-    action: Callable[[Matrix], Matrix], source: Matrix, target: float, length: int
-) -> tuple[Matrix, int]:
+def _cycle(action: Callable[[Matrix], Matrix], source: Matrix, target: float, length: int) -> tuple[Matrix, int]:
     """Return the GMRES correction after at most `length` Arnoldi steps, and how many were made."""
     beta = float(np.linalg.norm(source))
     basis = np.empty((length + 1, 2 * source.size))

@@ -164,9 +164,7 @@ def _advance(
 
 
 @kernel
-def _collect(
-    k: int, term: Array, weights: Array, sums: Array, functionals: Rows, moments: Array
-) -> None:
+def _collect(k: int, term: Array, weights: Array, sums: Array, functionals: Rows, moments: Array) -> None:
     """Add weights[:, k]·term to the sums and record the functionals of the term."""
     start, column, value = functionals
     flat = term.reshape(-1)

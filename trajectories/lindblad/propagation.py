@@ -127,9 +127,7 @@ class Stepper:
         else:
             covered = steps if m == steps else m - 1
         coordinates = _powers(matrix[:m, :m], covered + 1) * norm
-        return Stretch(
-            first, coordinates[:-1], coordinates[-1], basis[:m], np.array(integrals), np.array(moments)
-        )
+        return Stretch(first, coordinates[:-1], coordinates[-1], basis[:m], np.array(integrals), np.array(moments))
 
     def _suffices(self, matrix: Array, steps: int, size: int) -> bool:
         """Say whether √N Σ_j r |(Hʲe₁)_m| over all steps stays within the tolerance."""

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from ..checks import nonnegative_number
+from ..checks import bin_edges, nonnegative_number
 from ..detectors import Detector
 from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..results import Correlation, Estimate
 from .chebyshev import Expansion
 from .detected import NOISE, DetectedSystem
-from .inputs import checked_edges, checked_operator, checked_state, checked_times
+from .inputs import checked_operator, checked_state, checked_times
 from .packed import Vector, pack, packed_generator
 from .propagation import observe, propagate
 from .steady_state import SteadyState
@@ -38,9 +38,7 @@ def rates(steady: SteadyState, detectors: Detectors = None) -> dict[str, Estimat
     return {name: Estimate(float(detected.effect(name) @ rho)) for name in detected.names}
 
 
-def g2(
-    steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors: Detectors = None
-) -> Correlation:
+def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors: Detectors = None) -> Correlation:
     """Return the second-order correlation of two channels, averaged over lag bins.
 
     g²_kl(τ) = Tr[𝒥_l e^{Lτ} 𝒥_k ρ]/(λ_k λ_l) for τ > 0, where k clicks first, and g²_kl(−τ) = g²_lk(τ); the
@@ -68,7 +66,7 @@ def g2(
     InvalidInput
         Unknown channels, one that never clicks, bad edges, or a detector with dead time or jitter.
     """
-    bins = checked_edges(edges)
+    bins = bin_edges(edges)
     pair = _PairCorrelations(steady, (first, second), detectors, float(np.abs(bins).max()))
     return pair.binned(first, second, bins)
 
@@ -80,7 +78,7 @@ def g2_matrix(
 
     Channels that never click are left out.
     """
-    bins = checked_edges(edges)
+    bins = bin_edges(edges)
     clicking = _clicking(steady, detectors)
     pairs = _PairCorrelations(steady, clicking, detectors, float(np.abs(bins).max()))
     return {(k, j): pairs.binned(k, j, bins) for k, j in product(clicking, repeat=2)}
@@ -245,9 +243,7 @@ def bundle_correlation(steady: SteadyState, operator: Any, tau: ArrayLike = 0.0)
 class _PairCorrelations:
     """g² between some channels; the motion after a click in each is followed once for all second ones."""
 
-    def __init__(
-        self, steady: SteadyState, names: Sequence[str], detectors: Detectors, longest: float
-    ) -> None:
+    def __init__(self, steady: SteadyState, names: Sequence[str], detectors: Detectors, longest: float) -> None:
         for name in names:
             steady.system.channel(name)
         self.names = tuple(dict.fromkeys(names))

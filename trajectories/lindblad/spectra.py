@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from tqdm import tqdm
 
+from ..checks import finite_array, integer
 from ..errors import ConvergenceError, InvalidInput
 from ..model import AvoidedCrossing, SpinningResonator
 from ..results import read_only
@@ -70,9 +71,7 @@ class Spectrum:
     top_level: NDArray[np.float64]
 
 
-def resonance(
-    resonator: SpinningResonator, pair: str, levels: tuple[int, int, int] = (4, 4, 4)
-) -> float:
+def resonance(resonator: SpinningResonator, pair: str, levels: tuple[int, int, int] = (4, 4, 4)) -> float:
     """Return the Δ_ad that maximises the pair population ⟨o†o o'†o'⟩ of the steady state.
 
     The search starts at the avoided crossing of the closed system, `SpinningResonator.resonance`, from
@@ -145,11 +144,11 @@ def excitation_spectrum(
     ----------
     Paper, Fig. 1(c)–(d).
     """
-    asked = np.asarray(detunings, dtype=np.float64)
-    if asked.ndim != 1 or asked.size == 0 or not np.isfinite(asked).all():
-        raise InvalidInput(f"detunings must be a list of finite numbers, but have shape {asked.shape}")
-    if workers is not None and (isinstance(workers, bool) or int(workers) != workers or workers < 1):
-        raise InvalidInput(f"workers={workers} must be an integer of at least 1, or None")
+    asked = finite_array(detunings, "detunings")
+    if asked.ndim != 1 or asked.size == 0:
+        raise InvalidInput(f"detunings has shape {asked.shape}; give at least one detuning in one dimension")
+    if workers is not None:
+        integer(workers, "workers", 1)
     resonator.system(levels)  # refuses a bad truncation before any work
     asked = np.unique(asked)
     with one_blas_thread():

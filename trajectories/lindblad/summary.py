@@ -6,8 +6,12 @@ from itertools import combinations
 from typing import Any
 
 from ..model.space import HilbertSpace
-from .clusters import composition_rates, order_fraction, pair_purity
+from .clusters import by_composition, order_rates
+from .detected import DetectedSystem
 from .entanglement import entanglement_witness, negativity
+from .inputs import bundle_channels, two_of
+from .packed import pack
+from .pairs import PairBundles
 from .regression import bundle_correlation, cross_correlation, rates
 from .steady_state import SteadyState
 
@@ -66,12 +70,19 @@ def _bundle_g2(steady: SteadyState, first: str, second: str) -> float:
 
 
 def _bundles(steady: SteadyState, pair: tuple[str, str], window: float | None) -> dict[str, float]:
-    first, second = pair
-    compositions = composition_rates(steady, window=window, max_size=2)
+    names = bundle_channels(steady.system, None)
+    first, second = two_of(names, *pair)
+    total = DetectedSystem(steady.system, names).total_rate(pack(steady.rho))
+    # One table of orders for everything below, because it takes most of the time.
+    ordered = order_rates(steady, window=window, max_size=2)
+    forward, backward = ordered[f"{first}>{second}"].value, ordered[f"{second}>{first}"].value
+    bundles = PairBundles(forward, backward, total)
+    compositions = by_composition(ordered, names, max_size=2)
     quantities = {f"rate of {name}": estimate.value for name, estimate in compositions.items()}
-    purity = pair_purity(steady, first=first, second=second, window=window)
-    fraction = order_fraction(steady, first=first, second=second, window=window)
-    return quantities | {f"purity of {first}+{second}": purity.value, f"{first} first": fraction.value}
+    quantities[f"purity of {first}+{second}"] = bundles.purity.value
+    if bundles.rate.value > 0.0:
+        quantities[f"{first} first"] = bundles.order_fraction.value
+    return quantities
 
 
 def _entanglement(steady: SteadyState, space: HilbertSpace) -> dict[str, float]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from tqdm import tqdm
 
+from ..checks import integer, positive_number, shown
 from ..errors import InvalidInput
 from ..model import OpenSystem, SpinningResonator
 from .blas import one_blas_thread
@@ -295,19 +296,17 @@ def _checked(
         raise InvalidInput(f"system_factory must be callable, but is {type(system_factory).__name__}")
     if not isinstance(observables, Mapping) or not observables or not all(map(callable, observables.values())):
         raise InvalidInput("observables must map at least one name to a function of a SteadyState")
-    if isinstance(tolerance, bool) or not np.isfinite(tolerance) or tolerance <= 0:
-        raise InvalidInput(f"tolerance={tolerance} must be positive")
-    for name, levels in (("start", start), ("maximum", maximum)):
-        if levels is not None and (
-            not isinstance(levels, Sequence) or not levels or not all(_is_count(n) for n in levels)
-        ):
-            raise InvalidInput(f"{name}={levels!r} must be a sequence of positive integers")
-    if not _is_count(max_dimension):
-        raise InvalidInput(f"max_dimension={max_dimension!r} must be a positive integer")
-    if maximum is not None and (len(maximum) != len(start) or any(np.less(maximum, start))):
-        raise InvalidInput(f"maximum={tuple(maximum)} must be at least start={tuple(start)}, number by number")
-    return tuple(int(n) for n in start)
+    positive_number(tolerance, "tolerance")
+    first = _counts(start, "start")
+    integer(max_dimension, "max_dimension", 1)
+    if maximum is not None:
+        most = _counts(maximum, "maximum")
+        if len(most) != len(first) or any(np.less(most, first)):
+            raise InvalidInput(f"maximum={most} must be at least start={first}, number by number")
+    return first
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
+def _counts(levels: Any, name: str) -> Levels:
+    if not isinstance(levels, Sequence) or isinstance(levels, str) or not levels:
+        raise InvalidInput(f"{name}={shown(levels)} must be a sequence of positive integers")
+    return tuple(integer(n, f"{name}[{i}]", 1) for i, n in enumerate(levels))

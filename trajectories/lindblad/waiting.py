@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import bin_edges
 from ..detectors import Detector
 from ..results import Estimate, Histogram
 from .detected import DetectedSystem
-from .inputs import among, checked_edges
+from .inputs import among
 from .inverse import Inverse, choose_resolvent
 from .liouvillian import Liouvillian
 from .packed import pack, unpack
@@ -56,7 +57,7 @@ def waiting_times(
     InvalidInput
         Unknown or undetected channels, one that never clicks, bad edges, or a detector with dead time or jitter.
     """
-    bins = checked_edges(edges, lowest=0.0)
+    bins = bin_edges(edges, lowest=0.0)
     detected = DetectedSystem(steady.system, channels, detectors)
     among(first, detected.names), among(second, detected.names)
     rho = pack(steady.rho)
