@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
-from trajectories.results import Histogram
+from trajectories.results import Estimate, Histogram
 
 from . import plot
 from .bundle_rates import pair_purity
@@ -59,9 +59,10 @@ def summary(
     counts = record.counts().sum(axis=0)
     lines += ["", f"{'channel':20} {'clicks':>8}  {'rate/ω_b':>24}  {'exact':>11}  {'deviation':>9}"]
     for (name, estimate), clicks in zip(rates(record).items(), counts, strict=True):
-        row = f"{name:20} {clicks:8d}  {estimate.value:11.4e} ± {estimate.standard_error:10.1e}"
+        error = f"{estimate.standard_error:10.1e}" if np.isfinite(estimate.standard_error) else f"{'?':>10}"
+        row = f"{name:20} {clicks:8d}  {estimate.value:11.4e} ± {error}"
         if name in exact_rates:
-            row += f"  {exact_rates[name]:11.4e}  {estimate.deviation(exact_rates[name]):+7.1f} σ"
+            row += f"  {exact_rates[name]:11.4e}  {_deviation(estimate, exact_rates[name]):>9}"
         lines.append(row)
     if pair is not None:
         lines += ["", *_pair_lines(record, pair, window, exact or {})]
@@ -77,7 +78,7 @@ def _pair_lines(
     count = int(_of_pair(bundles, pair).sum())
     lines = [
         f"bundles: clicks of {', '.join(bundles.channels)} closer than δ = {bundles.window:g}/ω_b",
-        f"  {name + ' bundles':34} {count} of {len(bundles)}",
+        f"  {name + ' bundles':34} {count} of {len(bundles)} clusters, single clicks included",
     ]
     shares = {
         "purity": ("purity: share of quanta in them", pair_purity(record, first, second, window)),
@@ -86,9 +87,14 @@ def _pair_lines(
     for key, (label, estimate) in shares.items():
         row = f"  {label:34} {estimate!s:18}"
         if key in exact:
-            row += f"  exact {exact[key]:.4f}  {estimate.deviation(exact[key]):+.1f} σ"
+            row += f"  exact {exact[key]:.4f}  {_deviation(estimate, exact[key])}"
         lines.append(row.rstrip())
     return lines
+
+
+def _deviation(estimate: Estimate, exact: float) -> str:
+    """Return the deviation in standard errors as text; a dash where the clicks give no error."""
+    return f"{estimate.deviation(exact):+.1f} σ" if np.isfinite(estimate.standard_error) else "–"
 
 
 def _of_pair(bundles: Bundles, pair: tuple[str, str]) -> NDArray[np.bool_]:

@@ -102,8 +102,11 @@ class Resampled:
         return [Estimate(float(value), float(error), int(k), self.method) for value, error, k in columns]
 
     def errors_where(self, n: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the standard errors, NaN where no event was seen: resampling nothing gives a spread of 0."""
-        return np.where(np.asarray(n) > 0, self.standard_error, np.nan)
+        """Return the standard errors, NaN where the spread is 0.
+
+        No events, or a few that happen to agree, show no spread when they are resampled; that is not certainty.
+        """
+        return np.where((np.asarray(n) > 0) & (self.standard_error > 0), self.standard_error, np.nan)
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--duration", type=_number, metavar="T", help="time of each trajectory, in 1/ω_b")
     simulate.add_argument("--seed", type=_integer, metavar="S", help="key of the random numbers")
     simulate.add_argument("--workers", type=_integer, metavar="W", help="threads (default: all cores)")
-    simulate.add_argument("--levels", type=_levels, metavar="A,B,M", help="Fock levels of photon, phonon, magnon")
+    simulate.add_argument("--levels", type=_levels, metavar="A,B,M", help="Fock levels; relocates a named regime")
     simulate.add_argument("--propagator", metavar="NAME", help="auto (default), modes or sparse")
     simulate.add_argument("--window", type=_number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
     simulate.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -192,7 +192,8 @@ def _exact_bundles(job: Any) -> tuple[dict[str, float], Any]:
     first, second = job.pair
     try:
         bundles, lags = bundles_and_lags(steady, first, second, edges, job.window)
-    except InvalidInput:  # a pair that is never emitted has neither; what else is wrong, the estimates refuse too
+    except TrajectoriesError as error:  # a pair that is never emitted, or a window too long to follow
+        warnings.warn(f"no exact bundles beside the estimates: {error}", stacklevel=2)
         return {}, None
     return {"purity": bundles.purity.value, "order": bundles.order_fraction.value}, lags
 
@@ -267,7 +268,8 @@ def _converge(options: argparse.Namespace) -> None:
     from .configuration import read_job
     from .lindblad import at_resonance, bundle_correlation, converge, cross_correlation
 
-    job = read_job(options.config, options.levels)
+    # At the configuration's own truncation, which places a named regime; --levels is only where the search starts.
+    job = read_job(options.config)
     if job.resonator is None or job.pair is None:
         raise InvalidInput(
             f"{options.config} fixes its truncation or names no pair; call lindblad.converge from Python"
@@ -287,6 +289,8 @@ def _converge(options: argparse.Namespace) -> None:
         max_dimension=options.max_dimension,
         progress=sys.stderr.isatty(),
     )
+    where = "at its resonance for each truncation" if options.follow else f"at Δ_ad={job.resonator.detuning:g}"
+    print(f"{' and '.join(job.pair)}, driven from the {job.resonator.direction}, {where}\n")
     print(found.table())
 
 

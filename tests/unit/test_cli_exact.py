@@ -71,3 +71,17 @@ def test_converge_needs_a_pair(content, tmp_path, capsys):
     path.write_text(content, encoding="utf-8")
     assert main(["converge", str(path), "--levels", "3,3,2"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_converge_and_exact_speak_of_one_detuning(tmp_path, capsys):
+    """A named regime is placed at the configuration's truncation, not where the search for convergence starts."""
+    path = tmp_path / "orange.toml"
+    regime = '[resonator]\ndirection = "left"\nregime = "orange"\n[truncation]\nlevels = [4, 3, 2]\n' + PAIR
+    path.write_text(regime, encoding="utf-8")
+    assert main(["exact", str(path), "--json", "-"]) == 0
+    exact = json.loads(capsys.readouterr().out)
+    assert main(["converge", str(path), "--levels", "4,3,2", "--max-dimension", "60"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Δ_ad={exact['parameters']['detuning']:g}" in shown
+    first = next(line for line in shown.splitlines() if line.strip().startswith("4,3,2"))
+    assert f"{exact['rates']['photon']:.5e}"[:6] in first or f"{exact['rates']['photon']:g}" in first

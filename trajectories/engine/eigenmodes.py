@@ -32,8 +32,8 @@ NEGLIGIBLE = 1e-17
 class ModesPropagator(Propagator):
     """Waiting times in the eigenbasis of H_eff: time-independent H_eff, N up to a few thousand, well conditioned.
 
-    Memory: 16(3 + K)N² bytes of matrices and up to 14KN² of sorted forms for K channels, for all trajectories
-    together; six state vectors and half a megabyte for each trajectory in flight.
+    Memory: about (54K + 62)N² bytes for K channels, for all trajectories together, and 24N² bytes, of which few
+    are touched, for each trajectory in flight.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class ModesPropagator(Propagator):
             raise ConvergenceError(
                 f"N={system.dimension} exceeds {LARGEST_DIMENSION}, the most that is diagonalised"
             )
-        energy, decay, vectors, inverse = _eigenmodes(system.H_eff)
+        energy, decay, vectors, inverse = _eigenmodes(system.centred_H_eff)
         _require_accurate(system, energy - 1j * decay, vectors, inverse, tolerance)
         order = _by_importance(decay, [inverse @ (c.operator @ vectors) for c in system.channels])
         energy, decay, vectors, inverse = energy[order], decay[order], vectors[:, order], inverse[order]
@@ -199,7 +199,7 @@ def _require_accurate(
     """Refuse an eigenbasis that cannot keep the tolerance, as happens near an exceptional point."""
     inverse_norm = float(np.linalg.norm(inverse, 2))
     scale = float(np.abs(values).max())
-    residual = float(np.linalg.norm(system.H_eff @ vectors - vectors * values, 2)) / max(scale, 1e-300)
+    residual = float(np.linalg.norm(system.centred_H_eff @ vectors - vectors * values, 2)) / max(scale, 1e-300)
     identity = float(np.linalg.norm(vectors @ inverse - np.eye(len(values)), 2))
     error = residual * inverse_norm + identity
     if not error < 0.01 * max(tolerance, 1e-11):

@@ -300,7 +300,8 @@ def choose_channel(arrays, live, target, total, work):
                 decided = False
                 break
         if decided:
-            # The last channel has the rest of the total rate, which S′ gives; unless it never clicks at all.
+            # The last channel has the rest of the total rate, which S′ gives to far better than one click in 1e9
+            # can tell; unless it never clicks at all.
             return channels - 1 if arrays.diagonal[channels].max() > 0.0 else last
         if limit < 1e-13 * total:
             return last

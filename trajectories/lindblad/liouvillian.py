@@ -40,7 +40,7 @@ class Liouvillian:
 
     def __init__(self, system: OpenSystem) -> None:
         self.system = system
-        self._generator = sparse.csr_array(-1j * system.H_eff)
+        self._generator = sparse.csr_array(-1j * system.centred_H_eff)
         self._adjoint_generator = sparse.csr_array(self._generator.conj().T)
         self._jumps = {channel.name: channel.operator for channel in system.channels}
         self._adjoint_jumps = {name: sparse.csr_array(c.conj().T) for name, c in self._jumps.items()}

@@ -48,7 +48,7 @@ class Eigenmodes:
     name = "eigenmodes"
 
     def __init__(self, system: OpenSystem) -> None:
-        self.values, self.vectors = linalg.eig(system.H_eff.toarray())
+        self.values, self.vectors = linalg.eig(system.centred_H_eff.toarray())
         singular = linalg.svdvals(self.vectors)
         self.condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
         self.rates: Matrix = -1j * (self.values[:, None] - self.values.conj()[None, :])
@@ -80,7 +80,7 @@ class SchurModes:
     name = "schur"
 
     def __init__(self, system: OpenSystem) -> None:
-        self.triangle, self.vectors = linalg.schur(system.H_eff.toarray(), output="complex")
+        self.triangle, self.vectors = linalg.schur(system.centred_H_eff.toarray(), output="complex")
 
     def solve(self, source: Matrix, shift: float) -> Matrix:
         """Return U Y U†, with A Y + Y A† = U† R U."""

@@ -113,7 +113,7 @@ def packed_generator(
     """
     left = {c.name: 1.0 - (detected or {}).get(c.name, 0.0) for c in system.channels}
     jumps = [np.sqrt(left[c.name]) * c.operator for c in system.channels if left[c.name] > 0.0 and c.operator.nnz]
-    half = -1j * system.H_eff - 0.5 * dark * sparse.eye_array(system.dimension, format="csr")
+    half = -1j * system.centred_H_eff - 0.5 * dark * sparse.eye_array(system.dimension, format="csr")
     jumping = sum(_norm_bound(c) ** 2 for c in jumps)
     energy = linalg.eigvalsh(system.hamiltonian.toarray())
     decay = linalg.eigvalsh(system.decay.toarray())

@@ -93,7 +93,10 @@ class SteadyState:
         if not bad:
             return None
         modes = ", ".join(f"{name} {p:.2g}" for name, p in bad.items())
-        return f"top-level population above {TOP_LEVEL:g}: {modes}; raise these levels or run converge"
+        space = self.system.space
+        doubtful = any(space is not None and space.levels.get(name) == 2 for name in bad)
+        hint = " (a two-level system is known by a name that begins with 'atom')" if doubtful else ""
+        return f"top-level population above {TOP_LEVEL:g}: {modes}; raise these levels or run converge{hint}"
 
 
 def steady_state(

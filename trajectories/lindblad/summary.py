@@ -78,11 +78,15 @@ def _bundles(steady: SteadyState, pair: tuple[str, str], window: float | None) -
     forward, backward = ordered[f"{first}>{second}"].value, ordered[f"{second}>{first}"].value
     bundles = PairBundles(forward, backward, total)
     compositions = by_composition(ordered, names, max_size=2)
-    quantities = {f"rate of {name}": estimate.value for name, estimate in compositions.items()}
+    quantities = {_cluster_label(name): estimate.value for name, estimate in compositions.items()}
     quantities[f"purity of {first}+{second}"] = bundles.purity.value
     if bundles.rate.value > 0.0:
         quantities[f"{first} first"] = bundles.order_fraction.value
     return quantities
+
+
+def _cluster_label(composition: str) -> str:
+    return f"rate of {composition}" if "+" in composition else f"rate of {composition} alone"
 
 
 def _entanglement(steady: SteadyState, space: HilbertSpace) -> dict[str, float]:

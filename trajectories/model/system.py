@@ -141,6 +141,15 @@ class OpenSystem:
         return sparse.csr_array(self.hamiltonian - 0.5j * self.decay)
 
     @cached_property
+    def centred_H_eff(self) -> sparse.csr_array:
+        """H_eff less the constant Tr H/N, which no click and no expectation value can see.
+
+        What computes with absolute energies uses this one: a large constant would cost it digits.
+        """
+        constant = float(self.hamiltonian.diagonal().real.mean())
+        return sparse.csr_array(self.H_eff - constant * sparse.eye_array(self.dimension, format="csr"))
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of H, the channel names and their operators: the identity of the physics."""
         state = hashlib.sha256()

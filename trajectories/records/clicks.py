@@ -14,6 +14,8 @@ from ..checks import finite_array, finite_number, positions, shown
 from ..errors import InvalidInput
 from ..results import Expectation, read_only
 
+# Provenance that a record joined from several does not share.
+OF_ONE_RUN = ("configuration", "run_trajectories", "complete", "worst_error")
 MAX_CHANNELS = 32767  # channel numbers are stored as int16
 
 
@@ -196,8 +198,8 @@ class ClickRecord:
     def concatenate(records: Sequence[ClickRecord]) -> ClickRecord:
         """Join records of the same channels into one; trajectories are numbered on.
 
-        The provenance of the first record is kept; sampled expectation values are dropped, because their
-        averages belong to each record alone.
+        The provenance of the first record is kept, except what is true of that run alone; sampled expectation
+        values are dropped, because their averages belong to each record alone.
 
         Raises
         ------
@@ -221,7 +223,7 @@ class ClickRecord:
             channel_names=parts[0].channel_names,
             start=read_only(np.concatenate([part.start for part in parts])),
             stop=read_only(np.concatenate([part.stop for part in parts])),
-            provenance=dict(parts[0].provenance),
+            provenance={k: v for k, v in parts[0].provenance.items() if k not in OF_ONE_RUN},
         )
 
     def __repr__(self) -> str:
