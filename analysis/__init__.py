@@ -12,7 +12,7 @@ _HOMES = {
     "Pooled": ".resampling",
     "Resampled": ".resampling",
     "TestResult": ".resampling",
-    "accidental_purity": ".bundle_rates",
+    "accidental_purity": "trajectories.lindblad",
     "apply_detectors": ".detection",
     "asymmetry_by_lag": ".ordering",
     "bundle_waiting_times": ".bundle_correlations",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectories.checks import integer, nonnegative_number, positive_numbers
+from trajectories.checks import integer, positive_numbers
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate
@@ -171,33 +171,6 @@ def purity_pooled(
         counts.append(int(chosen.sum()))
     sums = {"weight": np.hstack(weight), "exposure": np.hstack(exposure), **_detected(record, names, units)}
     return Pooled(sums, _share_of_quanta, units), np.array(counts)
-
-
-def accidental_purity(rate: float, n: int, windows: Sequence[float]) -> list[Estimate]:
-    """Return the purity of clicks that know nothing of each other: π_n = n q² (1 − q)^{n−1}, q = e^{−λδ}.
-
-    Parameters
-    ----------
-    rate : float
-        Total rate λ of the detected clicks in ω_b.
-    n : int
-        Number of clicks in a bundle.
-    windows : sequence of float
-        Values of δ in 1/ω_b.
-
-    Returns
-    -------
-    list of Estimate
-        Exact for a Poisson stream; one value per window.
-
-    Raises
-    ------
-    InvalidInput
-        A rate that is negative or not finite, n below 1, or a window that is not positive.
-    """
-    integer(n, "n", 1)
-    together = -np.expm1(-nonnegative_number(rate, "rate") * positive_numbers(windows, "windows"))
-    return [Estimate(float(n * (1.0 - p) ** 2 * p ** (n - 1)), method="exact (Poisson)") for p in together]
 
 
 def pair_purity(

@@ -17,6 +17,12 @@ def read_only(values: ArrayLike, dtype: Any = None) -> NDArray[Any]:
     return array
 
 
+def _freeze(result: object, **dtypes: type) -> None:
+    """Replace columns of a frozen dataclass by private read-only copies."""
+    for name, dtype in dtypes.items():
+        object.__setattr__(result, name, read_only(getattr(result, name), dtype))
+
+
 @dataclass(frozen=True)
 class Estimate:
     """One number and its uncertainty.
@@ -91,13 +97,7 @@ class Correlation:
     method: str = "exact"
 
     def __post_init__(self) -> None:
-        for name, dtype in (
-            ("edges", np.float64),
-            ("value", np.float64),
-            ("standard_error", np.float64),
-            ("counts", np.int64),
-        ):
-            object.__setattr__(self, name, read_only(getattr(self, name), dtype))
+        _freeze(self, edges=np.float64, value=np.float64, standard_error=np.float64, counts=np.int64)
 
     @property
     def tau(self) -> NDArray[np.float64]:
@@ -128,13 +128,7 @@ class Histogram:
     method: str = "exact"
 
     def __post_init__(self) -> None:
-        for name, dtype in (
-            ("edges", np.float64),
-            ("value", np.float64),
-            ("standard_error", np.float64),
-            ("counts", np.int64),
-        ):
-            object.__setattr__(self, name, read_only(getattr(self, name), dtype))
+        _freeze(self, edges=np.float64, value=np.float64, standard_error=np.float64, counts=np.int64)
 
 
 @dataclass(frozen=True)
@@ -160,5 +154,4 @@ class Expectation:
     method: str = "exact"
 
     def __post_init__(self) -> None:
-        for name in ("times", "value", "standard_error"):
-            object.__setattr__(self, name, read_only(getattr(self, name), np.float64))
+        _freeze(self, times=np.float64, value=np.float64, standard_error=np.float64)
