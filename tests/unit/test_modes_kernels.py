@@ -9,9 +9,10 @@ from click_systems import random_system
 import trajectories as tj
 from trajectories.engine.compiled import compile_system
 from trajectories.engine.eigenmodes import ModesPropagator
-from trajectories.engine.forms_kernels import form_value, list_pairs, norm_and_slope
-from trajectories.engine.modes_kernels import choose_live, move_to, survival
+from trajectories.engine.forms_kernels import VECTORS_NORM, form_value, list_pairs, norm_and_slope
+from trajectories.engine.modes_kernels import choose_live, jump, move_to, survival
 from trajectories.engine.phase_kernels import LARGEST_ANGLE, exponentials
+from trajectories.engine.slots import ERROR, NORM_ERROR
 from trajectories.errors import ConvergenceError, InvalidInput
 
 PAPER = tj.SpinningResonator(detuning=1.3406).system(levels=(4, 3, 3))
@@ -148,3 +149,20 @@ def test_near_an_exceptional_point_both_give_the_same_record():
 def test_auto_takes_the_modes_and_says_so():
     assert compile_system(PAPER, np.eye(PAPER.dimension)[0]).propagator.name == "modes"
     assert "auto" in compile_system(PAPER, np.eye(PAPER.dimension)[0]).reason
+
+
+def test_the_stated_bound_counts_the_norm_of_the_jump():
+    """A jump divides by a rate that is known to a bound; that bound belongs to the error of the next gap."""
+    propagator = compiled(PAPER, tolerance=1e-6)
+    state = propagator.start(after_a_click(0) / np.linalg.norm(after_a_click(0)), 4)
+    work, reals = state.work, state.reals
+    live, _ = choose_live(propagator.arrays, 40.0, 1e-9, work)
+    move_to(live, 40.0, work)
+    total = sum(form_value(propagator.arrays, 1 + k, 0.0, live, work)[0] for k in range(4))
+    jump(propagator.arrays, 2, live, total, 0.5, reals, work)
+    assert 0.0 < reals[NORM_ERROR] <= 0.25e-6
+    amplitudes = work.start[0] + 1j * work.start[1]
+    norm = np.linalg.norm(propagator.arrays.vectors @ amplitudes) ** 2
+    assert (
+        abs(norm - 1.0) <= reals[NORM_ERROR] + 2.0 * reals[ERROR] * propagator.arrays.scalars[VECTORS_NORM] + 1e-12
+    )

@@ -138,7 +138,8 @@ def test_what_is_no_hamiltonian_is_refused(hamiltonian, message):
 def test_hermitian_to_rounding_is_hermitian():
     matrix = random_matrix(np.random.default_rng(3), 6)
     unitary = np.linalg.qr(matrix)[0]
-    tj.OpenSystem(unitary @ np.diag(np.arange(6.0)) @ unitary.conj().T, [tj.Channel("c", np.eye(6))])
+    system = tj.OpenSystem(unitary @ np.diag(np.arange(6.0)) @ unitary.conj().T, [tj.Channel("c", np.eye(6))])
+    np.testing.assert_allclose(np.linalg.eigvalsh(system.hamiltonian.toarray()), np.arange(6.0), atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from .slots import (
     NEXT_SAMPLE,
     NEXT_UNIFORM,
     NO_BRACKET,
+    NORM_ERROR,
     PAUSED,
     PRODUCTS,
     THRESHOLD,
@@ -265,7 +266,8 @@ def find_click(arrays, window, reals, integers, work):
                 guess += step
                 move_to(live, guess, work)
                 state_error = 2.0 * scalars[VECTORS_NORM] * (dropped + reals[ERROR]) / np.sqrt(threshold)
-                reals[WORST_ERROR] = max(reals[WORST_ERROR], 0.25 * scalars[TOLERANCE] + state_error + ROUNDING)
+                bound = 0.25 * scalars[TOLERANCE] + state_error + reals[NORM_ERROR] + ROUNDING
+                reals[WORST_ERROR] = max(reals[WORST_ERROR], bound)
                 return guess, live, -(s1 + step * s2)
             correction += offset
             low, high = 0.0, np.inf
@@ -323,7 +325,9 @@ def bisect_tails(tails, amplitude, budget):
 
 @kernel()
 def jump(arrays, channel, live, total, threshold, reals, work):
-    """Replace ``work.start`` by V⁻¹c_kV z/‖c_kψ‖ of the settled state; reals[ERROR] becomes its error.
+    """Replace ``work.start`` by V⁻¹c_kV z/‖c_kψ‖ of the settled state.
+
+    reals[ERROR] becomes the error of its direction, reals[NORM_ERROR] the relative error of its norm².
 
     Of each column only so much is added as can matter for a survival probability down to `threshold`: its first
     rows, or where those are many, its largest entries.
@@ -364,6 +368,7 @@ def jump(arrays, channel, live, total, threshold, reals, work):
                 real[i] += column_real[i] * x - column_imag[i] * y
                 imag[i] += column_real[i] * y + column_imag[i] * x
     reals[ERROR] = left_out
+    reals[NORM_ERROR] = error / rate
 
 
 @kernel()

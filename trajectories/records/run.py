@@ -231,7 +231,7 @@ class Run:
     def blocks(self) -> Iterator[ClickRecord]:
         """Yield the finished blocks one by one as records, for analysis in bounded memory."""
         for bounds in self.finished():
-            yield self._record([bounds], [self.read_block(bounds)])
+            yield assemble(self.metadata, [bounds], [self.read_block(bounds)])
 
     def record(self) -> ClickRecord:
         """Return the record of all finished trajectories.
@@ -246,10 +246,7 @@ class Run:
             raise RunFolderError(
                 f"{self.folder} has no finished block yet; run the same command again to continue"
             )
-        return self._record(bounds, [self.read_block(b) for b in bounds])
-
-    def _record(self, bounds: list[tuple[int, int]], parts: list[dict[str, NDArray[Any]]]) -> ClickRecord:
-        return assemble(self.metadata, bounds, parts)
+        return assemble(self.metadata, bounds, [self.read_block(b) for b in bounds])
 
     def _path(self, bounds: tuple[int, int]) -> Path:
         return self.folder / "blocks" / f"{bounds[0]:09d}-{bounds[1] - 1:09d}.npz"
