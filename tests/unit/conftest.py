@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from trajectories import cli
+from trajectories.cli import simulate
 
 
 @pytest.fixture
@@ -37,4 +38,4 @@ def run(capsys, here):
 
 @pytest.fixture
 def quick_report(monkeypatch):
-    monkeypatch.setattr(cli, "_report", lambda *_: None)
+    monkeypatch.setattr(simulate, "report_run", lambda *_: None)

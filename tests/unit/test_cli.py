@@ -14,7 +14,6 @@ from click_systems import driven_atom
 from command_line import ATOM, ROOT, TINY, command, environment, simulate
 
 import trajectories as tj
-from trajectories import cli
 from trajectories.configuration import read_job
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem
@@ -170,7 +169,7 @@ def test_ctrl_c_at_any_moment_is_status_130_and_one_line(run, here, monkeypatch,
     elif where == "simulate":
         monkeypatch.setattr("trajectories.simulation.run_blocks", press)
     else:
-        monkeypatch.setattr(cli, "_report", press)
+        monkeypatch.setattr("trajectories.cli.simulate.report_run", press)
     status, out, err = simulate(run, "good.toml")
     assert (status, out, len(err)) == (130, [], 1)
     assert "run the same command again" in err[0]

@@ -116,7 +116,7 @@ def test_the_exact_lag_density_is_drawn_over_the_estimate(run, here, monkeypatch
     drawn = {}
     save = analysis.plot.save
     monkeypatch.setattr(analysis.plot, "save", lambda ax, path: save(drawn.setdefault(path.stem, ax), path))
-    monkeypatch.setattr("trajectories.cli.LARGEST_EXACT_REPORT", largest)
+    monkeypatch.setattr("trajectories.cli.run_report.LARGEST_EXACT_REPORT", largest)
     (here / "good.toml").write_text(TINY.replace("10.0", "3000.0") + '[analysis]\npair = ["photon", "magnon"]\n')
     status, out, err = simulate(run, "good.toml")
     assert (status, err) == (0, [])

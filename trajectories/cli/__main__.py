@@ -1,0 +1,7 @@
+"""``python -m trajectories.cli``."""
+
+import sys
+
+from .entry import main
+
+sys.exit(main())

@@ -1,0 +1,37 @@
+"""What the commands of the command line share: their arguments."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, TypeAlias
+
+# What argparse gives for the commands; its own type is private.
+Commands: TypeAlias = Any
+
+CONFIG_HELP = """a TOML file (see examples/), or file.py:name where name is an OpenSystem, a SpinningResonator,
+or a function without arguments that returns one; a Python file is executed"""
+
+
+def integer(text: str) -> int:
+    """Read an integer."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from error
+
+
+def number(text: str) -> float:
+    """Read a number."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+
+
+def levels(text: str) -> tuple[int, int, int]:
+    """Read the Fock levels of photon, phonon and magnon."""
+    try:
+        photon, phonon, magnon = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not three integers such as 5,4,4") from error
+    return photon, phonon, magnon

@@ -1,0 +1,79 @@
+"""main(): what every command shares: warnings, errors and interruptions as one line, and the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import TrajectoriesError
+from . import converge, exact, info, simulate
+
+DESCRIPTION = """Monte Carlo wave-function click records of open quantum systems.
+
+Times are in 1/ω_b and rates in ω_b, unless your own system uses another unit."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    0 success, 2 bad input or an unusable run folder, 130 interrupted.
+    """
+    # Before NumPy is loaded: the threads are ours, and BLAS threads beside them only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        try:
+            return _run(_parser().parse_args(arguments))
+        finally:
+            print(end="", flush=True)  # so that a reader who left is noticed here
+    except BrokenPipeError:  # e.g. `| head`; Python would complain when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            options.command(options)
+            return 0
+        except TrajectoriesError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print(f"interrupted{_how_far(options)}", file=sys.stderr)
+            return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    from .. import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="trajectories", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"bundle-trajectories {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (simulate, exact, converge, info):
+        command.register(commands)
+    return parser
+
+
+def _how_far(options: argparse.Namespace) -> str:
+    """Say what an interrupted command leaves, and how to go on."""
+    from ..records import Run
+
+    try:
+        run = Run.open(options.out)
+    except (AttributeError, TrajectoriesError):  # not a simulation, or not begun
+        return "; run the same command again"
+    return (
+        f": {len(run.finished())} of {len(run.block_bounds())} blocks are kept in {run.folder}; "
+        "run the same command again to continue"
+    )
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)

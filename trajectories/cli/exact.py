@@ -1,0 +1,51 @@
+"""``trajectories exact``: the exact numbers of a configuration's steady state."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import InvalidInput
+from .arguments import CONFIG_HELP, Commands, levels, number
+
+
+def register(commands: Commands) -> None:
+    """Add ``trajectories exact``."""
+    exact = commands.add_parser(
+        "exact",
+        help="print the exact numbers of a configuration's steady state",
+        description="Solve the master equation for the steady state and print populations, click rates, the "
+        "paper's zero-delay correlations g1 and g2 for every pair of modes, bundle rates, purity and order, "
+        "entanglement, and the population at the edge of the truncation.",
+    )
+    exact.set_defaults(command=_run)
+    exact.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
+    exact.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels of photon, phonon, magnon")
+    exact.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
+    exact.add_argument("--json", metavar="FILE", help="write the numbers as JSON too; - prints JSON alone")
+
+
+def _run(options: argparse.Namespace) -> None:
+    import json
+
+    from ..configuration import override, read_job
+    from ..lindblad import steady_state
+    from ..lindblad.summary import format_summary, summary
+
+    if options.json not in (None, "-") and Path(options.json).exists():
+        raise InvalidInput(f"{options.json} exists; give a new file for --json")
+    job = override(read_job(options.config, options.levels), window=options.window)
+    table = summary(steady_state(job.system), pair=job.pair, window=job.window)
+    document = json.dumps({"parameters": job.system.parameters, **table}, indent=2, ensure_ascii=False)
+    if options.json == "-":
+        print(document)
+        return
+    print(f"N={job.system.dimension}, {job.system.parameters.get('model', options.config)}\n")
+    print(format_summary(table))
+    if options.json is not None:
+        try:
+            with open(options.json, "x", encoding="utf-8") as stream:
+                stream.write(document + "\n")
+        except OSError as error:
+            raise InvalidInput(f"cannot write {options.json}: {error.strerror}; give a new file") from error
+        print(f"JSON      {options.json}")

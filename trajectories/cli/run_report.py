@@ -1,0 +1,74 @@
+"""The report of a finished run: its table and its pictures, with the exact values beside them."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ..errors import TrajectoriesError
+
+# Largest dimension at which the report of a run computes exact bundle rates: a few seconds.
+LARGEST_EXACT_REPORT = 250
+
+
+def report_run(job: Any, record: Any, folder: Path) -> None:
+    """Print the table and draw the pictures of a finished run."""
+    from analysis import report
+
+    exact, lags = _exact_bundles(job)
+    print(report.summary(record, pair=job.pair, window=job.window, exact=exact))
+    print(f"record    {folder}")
+    drawn = report.pictures(record, folder / "pictures", pair=job.pair, window=job.window, exact_lags=lags)
+    for path in drawn:
+        print(f"picture   {path}")
+    picture = _draw_populations(job, record, folder)
+    if picture is not None:
+        print(f"picture   {picture}")
+
+
+def _exact_bundles(job: Any) -> tuple[dict[str, float], Any]:
+    """Return purity and order, and the lag histogram, of the pair's bundles; nothing where that takes minutes."""
+    from analysis.report import lag_edges
+
+    from ..lindblad import steady_state
+    from ..lindblad.inputs import bundle_window
+    from ..lindblad.pairs import bundles_and_lags
+
+    if job.pair is None or job.system.dimension > LARGEST_EXACT_REPORT:
+        return {}, None
+    edges = lag_edges(bundle_window(job.system, job.window))
+    steady = steady_state(job.system)
+    first, second = job.pair
+    try:
+        bundles, lags = bundles_and_lags(steady, first, second, edges, job.window)
+    except TrajectoriesError as error:  # a pair that is never emitted, or a window too long to follow
+        warnings.warn(f"no exact bundles beside the estimates: {error}", stacklevel=2)
+        return {}, None
+    return {"purity": bundles.purity.value, "order": bundles.order_fraction.value}, lags
+
+
+def _draw_populations(job: Any, record: Any, folder: Path) -> Path | None:
+    """Draw the dressed-state populations of a trajectory round one of its bundles (the paper's Fig. 2(d)–(g))."""
+    from analysis import report
+
+    from ..simulation import follow
+
+    if job.resonator is None or job.pair is None:
+        return None
+    bundle = report.typical_bundle(record, pair=job.pair, window=job.window)
+    if bundle is None:
+        return None
+    space = job.system.space
+    pair_state = {name: int(name in job.pair) for name in space.modes}
+    states = {
+        "000+": (0, 0, 0, "+"),
+        "".join(map(str, pair_state.values())) + "−": (*pair_state.values(), "-"),
+    }
+    for name in job.pair:
+        single = tuple(int(mode == name) for mode in space.modes)
+        states["".join(map(str, single)) + "−"] = (*single, "-")
+    kets = {f"|{label}⟩": job.resonator.dressed_ket(space, *state) for label, state in states.items()}
+    trajectory = int(record.provenance["run_trajectories"][bundle.row])
+    populations = follow(folder, trajectory, kets, bundle.times)
+    return report.population_picture(bundle, populations, folder / "pictures" / "populations.png")
