@@ -14,6 +14,7 @@ from scipy import sparse
 
 from ..checks import plain_value, shown
 from ..errors import InvalidInput
+from .qutip_objects import default_names, matrix_of, qobj
 from .space import HilbertSpace
 
 # H is taken for Hermitian when ‖H − H†‖_max is below this fraction of ‖H‖_max.
@@ -111,6 +112,49 @@ class OpenSystem:
         if not isinstance(self.parameters, Mapping):
             raise InvalidInput(f"parameters={shown(self.parameters)} must be a dictionary")
         object.__setattr__(self, "parameters", plain_value(self.parameters, "parameters"))
+
+    @classmethod
+    def from_qutip(
+        cls,
+        hamiltonian: Any,
+        collapse_operators: Sequence[Any],
+        names: Sequence[str] | None = None,
+        space: HilbertSpace | None = None,
+    ) -> OpenSystem:
+        """Build a system from what a script gives to QuTiP's `mcsolve`: H and c_ops.
+
+        Parameters
+        ----------
+        hamiltonian : qutip.Qobj or array
+            H, constant in time.
+        collapse_operators : sequence of qutip.Qobj or array
+            The c_ops, rates included.
+        names : sequence of str, optional
+            Channel names; by default ``"channel 0"``, ``"channel 1"``, …, in QuTiP's order of ``col_which``.
+        space : HilbertSpace, optional
+            What the basis states mean; QuTiP's tensor order is kept, so name the subsystems in that order.
+
+        Raises
+        ------
+        InvalidInput
+            A time-dependent operator, an object that is no operator, or whatever `OpenSystem` refuses.
+        """
+        if not isinstance(collapse_operators, Iterable) or hasattr(collapse_operators, "dims"):
+            raise InvalidInput("collapse_operators must be a list of operators, as for mcsolve")
+        operators = list(collapse_operators)
+        named = zip(default_names(len(operators), names), operators, strict=True)
+        channels = tuple(Channel(name, matrix_of(given, f"collapse operator {name!r}")) for name, given in named)
+        return cls(matrix_of(hamiltonian, "Hamiltonian"), channels, space)
+
+    def to_qutip(self) -> tuple[Any, list[Any]]:
+        """Return H and the collapse operators as QuTiP objects, in the order of the channels.
+
+        Raises
+        ------
+        InvalidInput
+            QuTiP is not installed.
+        """
+        return qobj(self.hamiltonian, self.space), [qobj(c.operator, self.space) for c in self.channels]
 
     @property
     def dimension(self) -> int:

@@ -1,0 +1,44 @@
+"""``trajectories export``: clicks as a file that other tools read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import InvalidInput
+from .arguments import Commands, number
+
+FORMATS = ("npz", "csv", "photon-hdf5", "ptu")
+
+
+def register(commands: Commands) -> None:
+    """Add ``trajectories export``."""
+    export = commands.add_parser(
+        "export",
+        help="write clicks as Photon-HDF5, PTU, CSV or NPZ",
+        description="Write the clicks of a run, or of a file of clicks, in a format that other tools read. NPZ "
+        "and CSV keep times to the last bit; Photon-HDF5 and PTU (T2 mode) count ticks and lay trajectories end "
+        "to end. Model, seed and versions travel along. An unfinished run gives its finished trajectories.",
+    )
+    export.set_defaults(command=_run)
+    export.add_argument("source", metavar="RUN|FILE", help="a run folder, or a .npz, .h5 or .hdf5 file of clicks")
+    export.add_argument("--format", choices=FORMATS, help="default: what the suffix of --out says")
+    export.add_argument(
+        "--out", metavar="FILE", help="file to make (default: RUN/clicks with the format's suffix)"
+    )
+    export.add_argument("--tick", type=number, metavar="T", help="length of a tick in 1/ω_b (1e-6 lifetimes)")
+    export.add_argument("--unit", type=number, metavar="S", help="1/ω_b in seconds (the paper's ω_b/2π = 2 GHz)")
+
+
+def _run(options: argparse.Namespace) -> None:
+    from ..records import Run
+    from ..records.formats import FORMATS as SUFFIXES
+    from ..records.formats import export, load
+
+    is_run = Path(options.source).is_dir()
+    if options.out is None and (options.format is None or not is_run):
+        raise InvalidInput("give --out FILE, or for a run --format alone")
+    place = options.out or Path(options.source) / f"clicks{SUFFIXES[options.format]}"
+    source = Run.open(options.source) if is_run else load(options.source)
+    written = export(source, place, options.format, tick=options.tick, unit=options.unit)
+    print(f"{options.format or written.suffix[1:]:13} {written} ({written.stat().st_size:,} bytes)")

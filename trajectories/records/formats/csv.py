@@ -1,0 +1,31 @@
+"""CSV: one click a line, for eyes and spreadsheets; comment lines hold what is no click."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ...checks import plain_value
+from .source import FORMAT, VERSION, Source
+
+
+def write_csv(source: Source, path: Path) -> None:
+    """Write ``trajectory,time,channel`` lines; times in full precision, in 1/ω_b.
+
+    Each trajectory is announced by a comment with its window, so that those without clicks are not lost.
+    """
+    heading = {"channel_names": source.channel_names, "provenance": source.provenance}
+    with path.open("x", encoding="utf-8", newline="\n") as stream:
+        stream.write(f"# {FORMAT}, version {VERSION}\n")
+        stream.write(f"# {json.dumps(plain_value(heading, 'heading'), ensure_ascii=False)}\n")
+        stream.write("trajectory,time,channel\n")
+        number = 0
+        for piece in source.pieces():
+            names = [f'"{name}"' if "," in name else name for name in piece.channel_names]
+            bounds = piece.offsets.tolist()
+            for row, window in enumerate(zip(piece.start.tolist(), piece.stop.tolist(), strict=True)):
+                stream.write(f"# trajectory {number} from {window[0]!r} to {window[1]!r}\n")
+                clicks = slice(bounds[row], bounds[row + 1])
+                columns = zip(piece.time[clicks].tolist(), piece.channel[clicks].tolist(), strict=True)
+                stream.writelines(f"{number},{time!r},{names[channel]}\n" for time, channel in columns)
+                number += 1

@@ -1,0 +1,150 @@
+"""PTU (T2 mode): clicks as a PicoQuant time tagger would have written them, four bytes each.
+
+Source: PicoQuant's published description of the unified TTTR format. Records are those of a HydraHarp 2 in T2
+mode: bit 31 marks a special record, bits 30–25 hold the channel, bits 24–0 the ticks since the last overflow.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...checks import plain_value
+from ...errors import InvalidInput
+from .source import FORMAT, VERSION, Source
+from .timeline import Clock, slots, ticks
+
+MAGIC = b"PQTTTR\0\x001.0.00\0\0"
+HYDRAHARP_2_T2 = 0x01010204
+T2 = 2
+# Types of header tags.
+EMPTY, BOOL, INT, FLOAT, DATE, TEXT = 0xFFFF0008, 0x00000008, 0x10000008, 0x20000008, 0x21000008, 0x4001FFFF
+# Layout of a record.
+SPECIAL = np.uint32(1 << 31)
+CHANNEL_SHIFT = np.uint32(25)
+WRAP = 1 << 25
+OVERFLOW_CHANNEL = np.uint32(63)
+# Wraps that one overflow record counts here. The format allows 2²⁵ − 1, but readers multiply them in 32 bits.
+MOST_WRAPS = 127
+MOST_CHANNELS = 63
+# The marker that stands where the window of a trajectory begins.
+START_MARKER = np.uint32(1)
+# Days from 1899-12-30, where these files count dates from, to 1970-01-01.
+EPOCH = 25569.0
+RECORDS_TAG = "TTResult_NumberOfRecords"
+
+
+def write_ptu(source: Source, path: Path, clock: Clock) -> None:
+    """Write detector events, with marker 1 where each trajectory's window begins.
+
+    Raises
+    ------
+    InvalidInput
+        More channels than the format has.
+    """
+    if len(source.channel_names) > MOST_CHANNELS:
+        raise InvalidInput(f"{len(source.channel_names)} channels are more than the {MOST_CHANNELS} of PTU")
+    with path.open("wb") as stream:
+        count_at = _write_header(stream, source, clock)
+        free = overflows = count = 0
+        for piece in source.pieces():
+            origins = slots(piece, clock, free)
+            free = int(origins[-1])
+            stamps, words = _events(piece.channel, ticks(piece, clock, origins), origins[:-1])
+            records, overflows = _with_overflows(stamps, words, overflows)
+            records.astype("<u4").tofile(stream)
+            count += len(records)
+        stream.seek(count_at)
+        stream.write(struct.pack("<q", count))
+
+
+def _events(
+    channel: NDArray[np.int16], stamps: NDArray[np.int64], markers: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """Return clicks and window markers in order of time, a marker before the clicks of its tick."""
+    words = np.concatenate(
+        [
+            np.full(len(markers), SPECIAL | START_MARKER << CHANNEL_SHIFT, dtype=np.uint32),
+            channel.astype(np.uint32) << CHANNEL_SHIFT,
+        ]
+    )
+    merged = np.concatenate([markers, stamps])
+    order = np.argsort(merged, kind="stable")
+    return merged[order], words[order]
+
+
+def _with_overflows(
+    stamps: NDArray[np.int64], words: NDArray[np.uint32], overflows: int
+) -> tuple[NDArray[np.uint32], int]:
+    """Return the records, with counted overflows inserted where the 25 bits of time wrap, and the wraps so far."""
+    wraps = stamps // WRAP
+    passed = np.diff(wraps, prepend=overflows)
+    repeats = -(-passed // MOST_WRAPS)  # overflow records before each event
+    places = np.cumsum(repeats + 1) - 1
+    records = np.full(int(places[-1]) + 1 if len(places) else 0, SPECIAL | OVERFLOW_CHANNEL << CHANNEL_SHIFT)
+    is_event = np.zeros(len(records), dtype=bool)
+    is_event[places] = True
+    records[is_event] = words | (stamps % WRAP).astype(np.uint32)
+    # All overflow records of an event are full but the last one, which takes what remains.
+    last = places[repeats > 0] - 1
+    counts = np.full(len(records), MOST_WRAPS, dtype=np.int64)
+    counts[last] = passed[repeats > 0] - (repeats[repeats > 0] - 1) * MOST_WRAPS
+    records[~is_event] |= counts[~is_event].astype(np.uint32)
+    return records, int(wraps[-1]) if len(wraps) else overflows
+
+
+def _write_header(stream: BinaryIO, source: Source, clock: Clock) -> int:
+    """Write the tagged header; return where the number of records belongs, which is known only in the end."""
+    now = datetime.now(UTC).timestamp() / 86400.0 + EPOCH
+    heading = {
+        "format": FORMAT,
+        "version": VERSION,
+        "channel_names": source.channel_names,
+        "tick": clock.tick,
+        "unit_seconds": clock.seconds,
+        "marker_1": "the window of the next trajectory begins",
+        "provenance": source.provenance,
+    }
+    comment = json.dumps(plain_value(heading, "heading"))  # ASCII, as the tag wants
+    stream.write(MAGIC)
+    count_at = 0
+    for name, kind, value in _tags(comment, now, clock):
+        if name == RECORDS_TAG:
+            count_at = stream.tell() + 40
+        stream.write(_packed(name, kind, value))
+    return count_at
+
+
+def _tags(comment: str, now: float, clock: Clock) -> Iterator[tuple[str, int, Any]]:
+    yield "File_GUID", TEXT, f"{{{str(uuid.uuid4()).upper()}}}"
+    yield "File_CreatingTime", DATE, now
+    yield "File_Comment", TEXT, comment
+    yield "CreatorSW_Name", TEXT, "bundle-trajectories"
+    yield "CreatorSW_Version", TEXT, str(VERSION)
+    yield "Measurement_Mode", INT, T2
+    yield "Measurement_SubMode", INT, 0
+    yield "MeasDesc_GlobalResolution", FLOAT, clock.tick_in_seconds
+    yield "MeasDesc_Resolution", FLOAT, clock.tick_in_seconds
+    yield "TTResultFormat_TTTRRecType", INT, HYDRAHARP_2_T2
+    yield "TTResultFormat_BitsPerRecord", INT, 32
+    yield "TTResult_SyncRate", INT, 0
+    yield RECORDS_TAG, INT, 0
+    yield "Header_End", EMPTY, 0
+
+
+def _packed(name: str, kind: int, value: Any) -> bytes:
+    """Return one header tag: its name, index −1, type, and value or the length of the text that follows."""
+    head = struct.pack("<32siI", name.encode("ascii"), -1, kind)
+    if kind == TEXT:
+        text = value.encode("ascii") + b"\0"
+        text += b"\0" * (-len(text) % 8)
+        return head + struct.pack("<q", len(text)) + text
+    return head + (struct.pack("<d", value) if kind in (FLOAT, DATE) else struct.pack("<q", value))

@@ -1,0 +1,63 @@
+"""What is exported: a record, or a run folder block by block, so that the writers need one block of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ...checks import shown
+from ...errors import InvalidInput
+from ..clicks import OF_ONE_RUN, ClickRecord
+from ..run import Run
+
+# What every file says of itself, and what is refused when it is read.
+FORMAT = "bundle-trajectories clicks"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Clicks to be written, in pieces.
+
+    Attributes
+    ----------
+    channel_names : tuple of str
+        Channels of every piece.
+    provenance : dict
+        Where the clicks come from, as plain values.
+    """
+
+    record: ClickRecord | Run
+    channel_names: tuple[str, ...]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def of(cls, given: ClickRecord | Run) -> Source:
+        """Look at a record or a run.
+
+        Raises
+        ------
+        InvalidInput
+            Neither a record nor a run.
+        RunFolderError
+            A run without any finished block.
+        """
+        if isinstance(given, ClickRecord):
+            return cls(given, given.channel_names, dict(given.provenance) | {"complete": True})
+        if not isinstance(given, Run):
+            raise InvalidInput(f"cannot export {shown(given)}; give a ClickRecord or a Run")
+        first = next(given.blocks(), None)
+        if first is None:
+            given.record()  # says what is wrong and how to go on
+            raise InvalidInput(f"{given.folder} has no finished block")
+        kept = {key: value for key, value in first.provenance.items() if key not in OF_ONE_RUN}
+        kept |= {"configuration": given.configuration, "complete": given.complete}
+        return cls(given, first.channel_names, kept)
+
+    def pieces(self) -> Iterator[ClickRecord]:
+        """Yield the clicks in order; trajectories of each piece are numbered from 0."""
+        if isinstance(self.record, ClickRecord):
+            yield self.record
+        else:
+            yield from self.record.blocks()

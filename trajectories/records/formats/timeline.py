@@ -1,0 +1,99 @@
+"""Ticks: trajectories laid end to end on the one integer time axis of a time tagger, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...checks import positive_number
+from ...errors import InvalidInput
+from ..clicks import ClickRecord
+
+# A tick is this fraction of the shortest lifetime unless another is asked for: no delay is blurred by more.
+TICK_IN_LIFETIMES = 1e-6
+# ω_b/2π of the paper's feasibility estimate (PRL 133, 043601), in Hz.
+PAPER_FREQUENCY = 2e9
+# Decay rates among the parameters of a record.
+RATES = ("kappa", "gamma")
+LARGEST_TICK = 2**62
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How time is counted in a file.
+
+    Attributes
+    ----------
+    tick : float
+        Length of one tick, in the record's unit of time (1/ω_b).
+    seconds : float
+        Length of that unit, in seconds.
+    """
+
+    tick: float
+    seconds: float
+
+    @property
+    def tick_in_seconds(self) -> float:
+        """Length of one tick in seconds."""
+        return self.tick * self.seconds
+
+
+def clock_of(provenance: dict[str, Any], tick: float | None, seconds: float | None) -> Clock:
+    """Return the clock asked for; without words, 1e-6 of the shortest lifetime, and the paper's ω_b/2π = 2 GHz.
+
+    Raises
+    ------
+    InvalidInput
+        A value that is not positive, or none given where the record's parameters do not tell.
+    """
+    parameters = provenance.get("parameters")
+    parameters = parameters if isinstance(parameters, dict) else {}
+    if tick is None:
+        fastest = max((float(np.max(parameters[name])) for name in RATES if name in parameters), default=0.0)
+        if not fastest > 0:
+            raise InvalidInput("the record names no decay rate to take a tick from; give tick= in 1/ω_b")
+        tick = TICK_IN_LIFETIMES / fastest
+    if seconds is None:
+        if parameters.get("model") != "SpinningResonator":
+            raise InvalidInput("the record does not tell how long its unit of time is; give unit= in seconds")
+        seconds = 1.0 / (2.0 * np.pi * PAPER_FREQUENCY)
+    return Clock(positive_number(tick, "tick"), positive_number(seconds, "unit"))
+
+
+def slots(record: ClickRecord, clock: Clock, first: int) -> NDArray[np.int64]:
+    """Return the tick at which each trajectory's window begins, and the first free one after them.
+
+    Windows follow each other without a gap. Each takes whole ticks and one more, so that a click at its very end
+    is still inside.
+
+    Raises
+    ------
+    InvalidInput
+        More ticks than 64 bits count.
+    """
+    lengths = np.floor((record.stop - record.start) / clock.tick) + 1.0
+    if not first + lengths.sum() < LARGEST_TICK:
+        raise InvalidInput(f"tick={clock.tick:g} is too short for windows of {record.total_time:g}; give a longer")
+    return first + np.concatenate([[0], np.cumsum(lengths.astype(np.int64))])
+
+
+def ticks(record: ClickRecord, clock: Clock, origins: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the tick in which each click falls; clicks of one time share one."""
+    elapsed = record.time - record.start[record.trajectory]
+    return origins[record.trajectory] + np.floor(elapsed / clock.tick).astype(np.int64)
+
+
+def times(
+    stamps: NDArray[np.int64],
+    origins: NDArray[np.int64],
+    start: NDArray[np.float64],
+    stop: NDArray[np.float64],
+    tick: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return trajectory and time of each stamp: `ticks` undone, to within one tick."""
+    rows = np.searchsorted(origins, stamps, side="right") - 1
+    return rows, np.minimum(start[rows] + (stamps - origins[rows]) * tick, stop[rows])
