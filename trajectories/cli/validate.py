@@ -1,0 +1,119 @@
+"""``trajectories validate``: can this record have come from this model?."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidInput
+from .arguments import CONFIG_HELP, Commands, levels, number
+from .json_file import refuse_existing, write_json
+
+DESCRIPTION = """Test whether the clicks of a run can have come from its model, or from another one.
+
+Estimates are laid beside their exact values (rates, correlations, waiting times, counts, bundles), and the record
+is replayed through the model, which must predict every gap and channel. Holm's correction joins all tests to one
+verdict. Exit status 0 if the record is accepted, 1 if it contradicts the model, 2 for bad input."""
+
+
+def register(commands: Commands) -> None:
+    """Add ``trajectories validate``."""
+    validate = commands.add_parser(
+        "validate",
+        help="test a record against its model, or another",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    validate.set_defaults(command=_run)
+    validate.add_argument("source", metavar="RUN|FILE", help="a run folder; or with --model a file of clicks")
+    validate.add_argument("--model", metavar="CONFIG", help="another model to test: " + CONFIG_HELP)
+    validate.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels of that model")
+    validate.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
+    validate.add_argument("--pair", metavar="A,B", help="channels whose bundles are tested (the commonest)")
+    validate.add_argument(
+        "--significance", type=number, metavar="P", help="probability of a false alarm, over all tests (0.01)"
+    )
+    validate.add_argument("--json", metavar="FILE", help="write the tests as JSON too; - prints JSON alone")
+
+
+def _run(options: argparse.Namespace) -> int:
+    import json
+
+    from analysis.validation import SIGNIFICANCE, validate
+
+    refuse_existing(options.json)
+    pair = None if options.pair is None else _two(options.pair)
+    record, subject = _subject(options)
+    found = validate(
+        record,
+        window=options.window,
+        pair=pair,
+        significance=SIGNIFICANCE if options.significance is None else options.significance,
+        **subject,
+    )
+    document = json.dumps({"source": options.source, **found.to_dict()}, indent=2, ensure_ascii=False)
+    if options.json == "-":
+        print(document)
+    else:
+        print(f"{record.n_trajectories} trajectories, {len(record)} clicks\n")
+        print(found)
+    if options.json not in (None, "-"):
+        write_json(options.json, document)
+        print(f"JSON      {options.json}")
+    return 0 if found.accepted else 1
+
+
+def _two(text: str) -> tuple[str, str]:
+    names = text.split(",")
+    if len(names) != 2:
+        raise InvalidInput(f"--pair {text!r} must be two channel names such as photon,magnon")
+    return names[0], names[1]
+
+
+def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """Return the record, and the system and start that it is tested against."""
+    from ..configuration import read_job
+    from ..records import Run
+    from ..records.formats import load
+
+    if options.model is None and options.levels is not None:
+        raise InvalidInput("--levels belongs to --model; the run's own model has the levels it was simulated with")
+    run = Run.open(options.source) if Path(options.source).is_dir() else None
+    if run is None and options.model is None:
+        raise InvalidInput(f"{options.source} is no run folder; give the model of its clicks as --model CONFIG")
+    record = load(options.source) if run is None else run.record()
+    if options.model is None:
+        return record, _own_model(run)
+    system = read_job(options.model, options.levels).system
+    start = None if run is None else _start(run, run.arrays())
+    if start is not None and start.shape[0] != system.dimension:
+        raise InvalidInput(
+            f"the run started from a state of dimension {start.shape[0]}, but --model has {system.dimension}; "
+            "give a model of the same truncation"
+        )
+    return record, {"system": system, "initial": start}
+
+
+def _own_model(run: Any) -> dict[str, Any]:
+    """Return the system that a run keeps, compiled, so that nothing is diagonalised again."""
+    from ..engine.compiled import CompiledSystem
+    from ..model import OpenSystem
+
+    arrays = run.arrays()
+    system = OpenSystem.from_arrays(arrays, parameters=run.metadata["parameters"])
+    return {
+        "system": system,
+        "initial": _start(run, arrays),
+        "compiled": CompiledSystem.from_arrays(arrays),
+    }
+
+
+def _start(run: Any, arrays: Any) -> Any:
+    """Return the state that the trajectories of a run started from; None for the steady state."""
+    import numpy as np
+
+    if run.configuration["initial"] == "steady":
+        return None
+    kets, cumulative = arrays["kets"], arrays["cumulative"]
+    return (kets.T * np.diff(cumulative, prepend=0.0)) @ kets.conj()
