@@ -1,0 +1,160 @@
+"""The maximum of a likelihood: damped Newton steps on finite differences, curvature and profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from trajectories.errors import ConvergenceError
+from trajectories.results import read_only
+
+# Steps of the derivatives: at first as a fraction of the parameter, later as one of its error, far enough that
+# rounding of ln L does not matter and near enough for a parabola.
+FIRST_STEP = 1e-4
+STEP = 0.25
+# The search ends when one more step would gain less than this in ln L, a hundredth of a standard error.
+GAIN = 5e-5
+# A step that gains less than this part of what was predicted is shortened.
+FAIR = 0.1
+MOST_STEPS = 40
+DAMPING = 1e-2
+# The same along a profile, and how closely its ends are located, in standard errors: either moves one by 0.01.
+PROFILE_GAIN = 5e-3
+PROFILE_STEP = 1e-2
+# How many standard errors from the maximum a profile is searched for its end.
+FARTHEST = 12.0
+
+Vector = NDArray[np.float64]
+# ln L of each independent part of the data, as a function of the parameters; −∞ where there is no model.
+Likelihood = Callable[[Vector], Vector]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where the search is: the parameters, ln L there, and the widths that scale its steps."""
+
+    at: Vector
+    total: float
+    widths: Vector
+
+
+def climb(likelihood: Likelihood, first: Vector) -> tuple[Point, Vector]:
+    """Climb to the maximum over all parameters; return it and the information there."""
+    everything = np.ones(len(first), dtype=bool)
+    start = Point(first, float(likelihood(first).sum()), _first_widths(likelihood, first))
+    return climb_from(likelihood, start, everything, GAIN)
+
+
+def _first_widths(likelihood: Likelihood, at: Vector) -> Vector:
+    """Return a first idea of the errors: (Σ_r (∂ln L_r/∂θ_i)²)^−½, r over trajectories."""
+    widths = np.empty(len(at))
+    for i, shift in enumerate(np.diag(FIRST_STEP * np.maximum(np.abs(at), FIRST_STEP))):
+        scores = (likelihood(at + shift) - likelihood(at - shift)) / (2.0 * shift[i])
+        square = float(np.square(scores).sum())
+        if not 0.0 < square < np.inf:
+            raise ConvergenceError(
+                f"the likelihood does not depend smoothly on parameter {i}; fit fewer, or start elsewhere"
+            )
+        widths[i] = 1.0 / np.sqrt(square)
+    return widths
+
+
+def climb_from(
+    likelihood: Likelihood, point: Point, chosen: NDArray[np.bool_], gain: float
+) -> tuple[Point, Vector]:
+    """Climb over the chosen parameters by damped Newton steps, until one more would gain less than `gain`."""
+    damping = 0.0
+    for _ in range(MOST_STEPS if chosen.any() else 0):
+        slope, information = _expansion(likelihood, point, chosen)
+        scale = np.diag(1.0 / np.square(point.widths[chosen]))
+        hill = information
+        if np.linalg.eigvalsh(information).min() <= 0:  # no hill here: go up in steps of the widths
+            hill, damping = scale, 1.0
+        else:
+            point = Point(point.at, point.total, _with(point.widths, chosen, np.diag(information) ** -0.5))
+        while True:
+            step = np.linalg.solve(hill + damping * scale, slope)
+            predicted = float(slope @ step)
+            if predicted < gain:
+                return point, information
+            trial = _with(point.at, chosen, point.at[chosen] + step)
+            total = float(likelihood(trial).sum())
+            if total - point.total > FAIR * predicted:
+                point, damping = Point(trial, total, point.widths), 0.1 * damping
+                break
+            damping = max(4.0 * damping, DAMPING)
+    if not chosen.any():
+        return point, np.zeros((0, 0))
+    raise ConvergenceError(f"no maximum of the likelihood after {MOST_STEPS} steps; start nearer, or fit fewer")
+
+
+def _expansion(likelihood: Likelihood, point: Point, chosen: NDArray[np.bool_]) -> tuple[Vector, Vector]:
+    """Return the slope of ln L and minus its second derivatives along the chosen parameters."""
+    steps = np.diag(STEP * point.widths)[chosen]
+    sizes = steps[:, chosen].diagonal()
+
+    def total(shift: Vector) -> float:
+        return float(likelihood(point.at + shift).sum())
+
+    above, below = np.array([[total(step), total(-step)] for step in steps]).T
+    information = np.diag((2.0 * point.total - above - below) / sizes**2)
+    for i in range(len(steps)):
+        for j in range(i):
+            same = total(steps[i] + steps[j]) + total(-steps[i] - steps[j])
+            twist = same - total(steps[i] - steps[j]) - total(steps[j] - steps[i])
+            information[i, j] = information[j, i] = -twist / (4.0 * sizes[i] * sizes[j])
+    slope = (above - below) / (2.0 * sizes)
+    if not (np.isfinite(slope).all() and np.isfinite(information).all()):
+        raise ConvergenceError("the model has no likelihood beside this point; start elsewhere, or fit fewer")
+    return slope, information
+
+
+def profile_ends(likelihood: Likelihood, peak: Point, covariance: Vector, confidence: float) -> Vector:
+    """Return where the profile of each parameter has fallen by half the quantile of χ²₁."""
+    farthest = np.sqrt(float(stats.chi2.ppf(confidence, 1)))
+    errors = np.sqrt(np.diag(covariance))
+    ends = np.full((len(errors), 2), np.nan)
+    for i, error in enumerate(errors):
+        along = error * covariance[:, i] / covariance[i, i]  # how the others follow while this one is moved
+        free = np.arange(len(errors)) != i
+
+        def fallen(distance: float, along: Vector = along, free: NDArray[np.bool_] = free) -> float:
+            """How far the profile has fallen at so many errors; its square root is nearly straight."""
+            moved = peak.at + distance * along
+            there = Point(moved, float(likelihood(moved).sum()), peak.widths)
+            best = climb_from(likelihood, there, free, PROFILE_GAIN)[0].total
+            return float(np.sqrt(2.0 * max(peak.total - best, 0.0))) - farthest
+
+        for side, sign in enumerate((-1.0, 1.0)):
+            ends[i, side] = peak.at[i] + error * _root(fallen, sign * farthest)
+    return read_only(ends)
+
+
+def _root(function: Callable[[float], float], guess: float) -> float:
+    """Return where a function, negative at 0, passes through zero near the guess; NaN if not within `FARTHEST`."""
+    near, far = 0.0, 1.05 * guess
+    try:
+        while function(far) < 0:
+            near, far = far, 1.3 * far
+            if abs(far) > FARTHEST:
+                return np.nan
+        return float(optimize.brentq(function, near, far, xtol=PROFILE_STEP))
+    except (ConvergenceError, ValueError):  # the model has no system there, or no climb succeeded
+        return np.nan
+
+
+def inverse(information: Vector) -> Vector:
+    """Return the covariance; refuse a maximum without curvature."""
+    if np.linalg.eigvalsh(information).min() <= 0:
+        raise ConvergenceError("the likelihood has no curvature where it is largest: the clicks do not fix these")
+    return read_only(np.linalg.inv(information))
+
+
+def _with(values: Vector, chosen: NDArray[np.bool_], new: Vector) -> Vector:
+    changed = values.copy()
+    changed[chosen] = new
+    return changed
