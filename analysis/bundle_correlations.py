@@ -8,21 +8,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import bin_edges
-from trajectories.records.clicks import ClickRecord
-from trajectories.results import Correlation, Histogram, read_only
+from trajectories.results import Correlation, Histogram
 
 from .bins import bin_guess
 from .bundle_correlations_kernels import count_bundle_pairs
-from .bundle_rates import bundle_rate_sums
+from .bundle_rates import add_bundle_weights
 from .bundles import Bundles, find_bundles
 from .exposure import exposure_of
+from .inputs import bundle_channels, bundle_window
 from .resampling import Pooled, Sums
+from .streaming import Clicks, stream
 from .units import Units, choose_units
-from .waiting import incidence, wait_sums
+from .waiting import WaitTally, incidence
 
 
 def cluster_g2(
-    record: ClickRecord,
+    record: Clicks,
     n: int | str,
     m: int | str,
     edges: ArrayLike,
@@ -37,7 +38,7 @@ def cluster_g2(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     n, m : int or str
         Kind of the earlier and of the later bundle: a number of clicks, or a composition "photon+magnon".
@@ -69,7 +70,7 @@ def cluster_g2(
 
 
 def cluster_g2_pooled(
-    record: ClickRecord,
+    record: Clicks,
     n: int | str,
     m: int | str,
     edges: ArrayLike,
@@ -78,28 +79,34 @@ def cluster_g2_pooled(
 ) -> tuple[Pooled, NDArray[np.int64]]:
     """Return `cluster_g2` in a form that can be resampled, with its covariance over bins, and pair counts."""
     bins = bin_edges(edges, lowest=0.0)
-    bundles = find_bundles(record, window, channels)
-    # The sides that face each other need no margin of their own: the stretch between them was observed.
-    earlier = bundles.of_kind(n) & bundles.seen_from_start
-    later = bundles.of_kind(m) & bundles.seen_to_end
-    units = choose_units(record, reach=max(float(bins[-1]), bundles.window))
+    names = bundle_channels(record := stream(record), channels)
+    delta = bundle_window(record, window)
+    units, exposure = choose_units(record, reach=max(float(bins[-1]), delta)), exposure_of(record, delta)
     counts = np.zeros((units.count, len(bins) - 1), dtype=np.int64)
     weights = np.zeros(counts.shape)
-    columns = (bundles.trajectory, bundles.start, bundles.stop, units.at(bundles.trajectory, bundles.stop))
-    exposure = exposure_of(record, bundles.window)
-    count_bundle_pairs(*columns, earlier, later, exposure, bins, *bin_guess(bins), counts, weights)
+    rates = {"first": np.zeros((units.count, 1)), "second": np.zeros((units.count, 1))}
+    guess = bin_guess(bins)
+    for part, here in record.parts(units):
+        bundles = find_bundles(part, delta, names)
+        # The sides that face each other need no margin of their own: the stretch between them was observed.
+        earlier = bundles.of_kind(n) & bundles.seen_from_start
+        later = bundles.of_kind(m) & bundles.seen_to_end
+        columns = (bundles.trajectory, bundles.start, bundles.stop, here.at(bundles.trajectory, bundles.stop))
+        count_bundle_pairs(*columns, earlier, later, exposure, bins, *guess, counts, weights)
+        for table, kind in zip(rates.values(), (n, m), strict=True):
+            chosen = bundles.complete & bundles.of_kind(kind)
+            add_bundle_weights(table, bundles, np.where(chosen, 0, -1), here, exposure)
     sums = {
         "pairs": weights,
-        "overlap": units.overlap(bins, margin=bundles.window),
-        "exposure": units.time(bundles.window),
-        "first": bundle_rate_sums(bundles, n, units)["numerator"],
-        "second": bundle_rate_sums(bundles, m, units)["numerator"],
+        "overlap": units.overlap(bins, margin=delta),
+        "exposure": units.time(delta),
+        **rates,
     }
     return Pooled(sums, _normalised, units), counts.sum(axis=0)
 
 
 def bundle_waiting_times(
-    record: ClickRecord,
+    record: Clicks,
     n: int | str,
     m: int | str,
     edges: ArrayLike,
@@ -113,7 +120,7 @@ def bundle_waiting_times(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     n, m : int or str
         Kind of the earlier and of the next bundle: a number of clicks, or a composition "photon+magnon".
@@ -138,11 +145,15 @@ def bundle_waiting_times(
     Every wait is therefore followed until the longest bundle of the record would no longer fit.
     """
     bins = bin_edges(edges, lowest=0.0)
-    bundles = find_bundles(record, window, channels)
-    units = choose_units(record, reach=max(float(bins[-1]), bundles.window))
+    names = bundle_channels(record := stream(record), channels)
+    delta = bundle_window(record, window)
+    longest = max(find_bundles(part, delta, names).length.max(initial=0.0) for part in record.blocks())
+    units = choose_units(record, reach=max(float(bins[-1]), delta))
     skipped = int(bins[0] > 0)
-    grid = np.concatenate([[0.0], bins]) if skipped else bins
-    sums = wait_sums(_waits(bundles, n, m, units), units, read_only(grid), 1)
+    tally = WaitTally(units, np.concatenate([[0.0], bins]) if skipped else bins, 1)
+    for part, here in record.parts(units):
+        tally.add(_waits(find_bundles(part, delta, names), n, m, delta + longest, here))
+    sums = tally.sums()
     width = np.diff(bins)
 
     def density(s: Sums) -> NDArray[np.float64]:
@@ -155,9 +166,12 @@ def bundle_waiting_times(
 
 
 def _waits(
-    bundles: Bundles, n: int | str, m: int | str, units: Units
+    bundles: Bundles, n: int | str, m: int | str, margin: float, units: Units
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return wait, cause (0, or −1 for none), how long it can be followed, and unit of every bundle n."""
+    """Return wait, cause (0, or −1 for none), how long it can be followed, and unit of every bundle n.
+
+    A wait is followed until `margin` before the end of observation.
+    """
     begins = np.flatnonzero(bundles.of_kind(n) & bundles.seen_from_start)
     ends = np.append(np.flatnonzero(bundles.of_kind(m)), len(bundles))
     following = ends[np.searchsorted(ends, begins, side="right")]
@@ -165,7 +179,6 @@ def _waits(
     trajectory = np.append(bundles.trajectory, -1)
     found = trajectory[following] == bundles.trajectory[begins]
     wait = np.where(found, np.append(bundles.start, np.inf)[following] - bundles.stop[begins], np.inf)
-    margin = bundles.window + bundles.length.max(initial=0.0)
     horizon = bundles.record.stop[bundles.trajectory[begins]] - margin - bundles.stop[begins]
     cause = np.where(found & (wait < horizon), 0, -1)
     return (

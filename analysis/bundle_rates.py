@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from trajectories.checks import integer, positive_numbers
 from trajectories.errors import InvalidInput
-from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate
 
 from .bundles import Bundles, every_composition, find_bundles, longest_order
-from .exposure import exposure_of
-from .inputs import bundle_channels, detected_numbers, two_of
+from .exposure import Exposure, exposure_of
+from .inputs import bundle_channels, bundle_window, detected_numbers, two_of
 from .resampling import Pooled, Sums, ratio
-from .units import Units, choose_units
+from .streaming import Clicks, ClickStream, stream
+from .units import Units, add_up, choose_units, widened
 
 # A table of more kinds of bundle than this is refused.
 MAX_KINDS = 20_000
 
 
 def composition_rates(
-    record: ClickRecord,
+    record: Clicks,
     window: float | None = None,
     channels: Sequence[str] | None = None,
     max_size: int | None = None,
@@ -37,7 +37,7 @@ def composition_rates(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     window, channels
         Bundle window δ and detected channels, as in `find_bundles`.
@@ -59,22 +59,31 @@ def composition_rates(
     -----
     Exact: the sum over orders of Tr[E J K J … K J E ρ], E = e^{L0 δ}, K = ∫₀^δ e^{L0 t} dt.
     """
-    bundles = find_bundles(record, window, channels)
-    rows = bundles.composition[bundles.complete]
+    names = bundle_channels(record := stream(record), channels)
     if max_size is None:
-        table = _distinct_rows(rows)
+        table = np.zeros((0, len(names)), dtype=np.int32)
     else:
-        _refuse_large_table(integer(max_size, "max_size", 1), len(bundles.channels), ordered=False)
-        table = every_composition(bundles.channels, max_size)
-    kind = np.full(len(bundles), -1, dtype=np.int64)
-    kind[bundles.complete] = _row_numbers(rows, table)
-    pooled, counts = _rates(bundles, kind, len(table))
-    names = ["+".join(np.repeat(bundles.channels, row)) for row in table]
-    return dict(zip(names, pooled.jackknife().estimates(counts), strict=True))
+        _refuse_large_table(integer(max_size, "max_size", 1), len(names), ordered=False)
+        table = every_composition(names, max_size)
+
+    def kinds(bundles: Bundles) -> NDArray[np.int64]:
+        nonlocal table
+        rows = bundles.composition[bundles.complete]
+        if max_size is None:
+            table = _with_rows(table, rows)
+        kind = np.full(len(bundles), -1, dtype=np.int64)
+        kind[bundles.complete] = _row_numbers(rows, table)
+        return kind
+
+    pooled, counts = _rates(record, window, names, kinds, len(table))
+    estimates = pooled.jackknife().estimates(counts)
+    # Small bundles first, then in channel order, whichever was seen first.
+    order = np.lexsort([*(-table.T[::-1]), table.sum(axis=1)]) if max_size is None else np.arange(len(table))
+    return {"+".join(np.repeat(names, table[k])): estimates[k] for k in order}
 
 
 def order_rates(
-    record: ClickRecord,
+    record: Clicks,
     window: float | None = None,
     channels: Sequence[str] | None = None,
     max_size: int = 3,
@@ -83,7 +92,7 @@ def order_rates(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     window, channels
         Bundle window δ and detected channels, as in `find_bundles`.
@@ -101,28 +110,31 @@ def order_rates(
     InvalidInput
         Bad window or channels, max_size below 1, or a table of more than 20,000 orders.
     """
-    pooled, counts = order_rates_pooled(record, window, channels, max_size)
-    names = bundle_channels(record, channels)
+    names = bundle_channels(record := stream(record), channels)
+    pooled, counts = order_rates_pooled(record, window, names, max_size)
     orders = [">".join(order) for size in range(1, max_size + 1) for order in product(names, repeat=size)]
     return dict(zip(orders, pooled.jackknife().estimates(counts), strict=True))
 
 
 def order_rates_pooled(
-    record: ClickRecord, window: float | None, channels: Sequence[str] | None, max_size: int
+    record: Clicks, window: float | None, channels: Sequence[str] | None, max_size: int
 ) -> tuple[Pooled, NDArray[np.int64]]:
     """Return `order_rates` in a form that can be resampled, in its order, and bundle counts."""
-    bundles = find_bundles(record, window, channels)
-    count = len(bundles.channels)
+    names = bundle_channels(record := stream(record), channels)
+    count = len(names)
     _refuse_large_table(integer(max_size, "max_size", 1), count, ordered=True)
-    kept = bundles.complete & (bundles.size <= max_size)
     # Number of orders with fewer clicks than `size`: the sizes stand one after another in the table.
     before = np.cumsum([0] + [count**size for size in range(1, max_size + 1)])
-    kind = np.where(kept, before[np.where(kept, bundles.size, 1) - 1] + bundles.order, -1)
-    return _rates(bundles, kind, int(before[-1]))
+
+    def kinds(bundles: Bundles) -> NDArray[np.int64]:
+        kept = bundles.complete & (bundles.size <= max_size)
+        return np.where(kept, before[np.where(kept, bundles.size, 1) - 1] + bundles.order, -1)
+
+    return _rates(record, window, names, kinds, int(before[-1]))
 
 
 def purity(
-    record: ClickRecord, n: int, windows: Sequence[float], channels: Sequence[str] | None = None
+    record: Clicks, n: int, windows: Sequence[float], channels: Sequence[str] | None = None
 ) -> list[Estimate]:
     """Estimate the n-quanta purity against the bundle window: π_n(δ) = n R_n(δ)/Σ_k λ_k.
 
@@ -131,7 +143,7 @@ def purity(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     n : int
         Number of clicks in a bundle.
@@ -155,26 +167,27 @@ def purity(
 
 
 def purity_pooled(
-    record: ClickRecord, n: int, windows: Sequence[float], channels: Sequence[str] | None = None
+    record: Clicks, n: int, windows: Sequence[float], channels: Sequence[str] | None = None
 ) -> tuple[Pooled, NDArray[np.int64]]:
     """Return `purity` in a form that can be resampled, with its covariance over windows, and bundle counts."""
     integer(n, "n", 1)
-    names = bundle_channels(record, channels)
+    names = bundle_channels(record := stream(record), channels)
     deltas = positive_numbers(windows, "windows")
     units = choose_units(record, reach=max(deltas))
-    weight, exposure, counts = [], [], []
-    for delta in deltas:
-        bundles = find_bundles(record, delta, names)
-        chosen = bundles.complete & (bundles.size == n)
-        weight.append(n * _weights(bundles, chosen, units))
-        exposure.append(units.time(delta))
-        counts.append(int(chosen.sum()))
-    sums = {"weight": np.hstack(weight), "exposure": np.hstack(exposure), **_detected(record, names, units)}
-    return Pooled(sums, _share_of_quanta, units), np.array(counts)
+    weight, counts = np.zeros((units.count, len(deltas))), np.zeros(len(deltas), dtype=np.int64)
+    exposures = [exposure_of(record, delta) for delta in deltas]
+    for part, here in record.parts(units):
+        for i, delta in enumerate(deltas):
+            bundles = find_bundles(part, delta, names)
+            chosen = bundles.complete & (bundles.size == n)
+            counts += add_bundle_weights(weight, bundles, np.where(chosen, i, -1), here, exposures[i])
+    exposure = np.hstack([units.time(delta) for delta in deltas])
+    sums = {"weight": n * weight, "exposure": exposure, **_detected(record, names, units)}
+    return Pooled(sums, _share_of_quanta, units), counts
 
 
 def pair_purity(
-    record: ClickRecord,
+    record: Clicks,
     first: str,
     second: str,
     window: float | None = None,
@@ -187,7 +200,7 @@ def pair_purity(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     first, second : str
         Two different detected channels.
@@ -204,44 +217,63 @@ def pair_purity(
     InvalidInput
         Bad window, or channels that are unknown, equal or not detected.
     """
-    two_of(bundle_channels(record, channels), first, second)
-    bundles = find_bundles(record, window, channels)
-    chosen = bundles.complete & bundles.of_kind(f"{first}+{second}")
-    units = choose_units(record, reach=bundles.window)
+    names = bundle_channels(record := stream(record), channels)
+    two_of(names, first, second)
+    delta = bundle_window(record, window)
+
+    def is_pair(bundles: Bundles) -> NDArray[np.int64]:
+        return (bundles.complete & bundles.of_kind(f"{first}+{second}")).astype(np.int64) - 1
+
+    pooled, counts = _rates(record, delta, names, is_pair, 1)
     sums = {
-        "weight": 2.0 * _weights(bundles, chosen, units),
-        "exposure": units.time(bundles.window),
-        **_detected(record, bundles.channels, units),
+        "weight": 2.0 * pooled.sums["numerator"],
+        "exposure": pooled.sums["denominator"],
+        **_detected(record, names, pooled.units),
     }
-    return Pooled(sums, _share_of_quanta, units).jackknife().estimates([int(chosen.sum())])[0]
+    return Pooled(sums, _share_of_quanta, pooled.units).jackknife().estimates(counts)[0]
 
 
-def bundle_rate_sums(bundles: Bundles, kind: int | str, units: Units) -> dict[str, NDArray[np.float64]]:
-    """Return the sums whose `ratio` is the rate of complete bundles of a size or composition."""
-    chosen = bundles.complete & bundles.of_kind(kind)
-    return {"numerator": _weights(bundles, chosen, units), "denominator": units.time(bundles.window)}
+def add_bundle_weights(
+    table: NDArray[np.float64],
+    bundles: Bundles,
+    kind: NDArray[np.int64],
+    units: Units,
+    exposure: Exposure,
+) -> NDArray[np.int64]:
+    """Add 1/X(ℓ) of every bundle, in units of 1/X(0), to table[unit, kind]; return the number of every kind.
 
-
-def _weights(bundles: Bundles, chosen: NDArray[np.bool_], units: Units) -> NDArray[np.float64]:
-    exposure = exposure_of(bundles.record, bundles.window)
-    unit = units.at(bundles.trajectory[chosen], bundles.start[chosen])
-    return units.total(unit, exposure.weights(bundles.length[chosen]))
-
-
-def _rates(bundles: Bundles, kind: NDArray[np.int64], kinds: int) -> tuple[Pooled, NDArray[np.int64]]:
-    """Return the rate of every kind of bundle, and how many there are; kind −1 is left out."""
+    A column divided by the time that leaves the window on both sides is the rate of a kind. Kind −1 is left out.
+    """
     chosen = kind >= 0
-    units = choose_units(bundles.record, reach=bundles.window)
     unit = units.at(bundles.trajectory[chosen], bundles.start[chosen])
-    weights = exposure_of(bundles.record, bundles.window).weights(bundles.length[chosen])
-    sums = {
-        "numerator": units.tally(unit, kind[chosen], kinds, weights),
-        "denominator": units.time(bundles.window),
-    }
-    return Pooled(sums, ratio, units), np.bincount(kind[chosen], minlength=kinds)
+    add_up(table, unit, kind[chosen], exposure.weights(bundles.length[chosen]))
+    return np.bincount(kind[chosen], minlength=table.shape[1])
 
 
-def _detected(record: ClickRecord, channels: tuple[str, ...], units: Units) -> dict[str, NDArray[np.float64]]:
+def _rates(
+    record: ClickStream,
+    window: float | None,
+    channels: tuple[str, ...],
+    kinds: Callable[[Bundles], NDArray[np.int64]],
+    count: int,
+) -> tuple[Pooled, NDArray[np.int64]]:
+    """Return the rate of every kind of bundle, and how many there are.
+
+    `kinds` gives the kind of every bundle, −1 for those left out; there may come to be more than `count`.
+    """
+    delta = bundle_window(record, window)
+    units, exposure = choose_units(record, reach=delta), exposure_of(record, delta)
+    table, counts = np.zeros((units.count, count)), np.zeros(count, dtype=np.int64)
+    for part, here in record.parts(units):
+        bundles = find_bundles(part, delta, channels)
+        kind = kinds(bundles)
+        table = widened(table, int(kind.max(initial=-1)) + 1)
+        found = add_bundle_weights(table, bundles, kind, here, exposure)
+        counts = np.pad(counts, (0, len(found) - len(counts))) + found
+    return Pooled({"numerator": table, "denominator": units.time(delta)}, ratio, units), counts
+
+
+def _detected(record: ClickStream, channels: tuple[str, ...], units: Units) -> dict[str, NDArray[np.float64]]:
     """Return the detected clicks and the time of every unit."""
     detected = detected_numbers(record, channels) >= 0
     return {"clicks": units.clicks(record)[:, detected].sum(axis=1, keepdims=True), "time": units.time()}
@@ -251,12 +283,12 @@ def _share_of_quanta(sums: Sums) -> NDArray[np.float64]:
     return sums["weight"] / sums["exposure"] / (sums["clicks"] / sums["time"])
 
 
-def _distinct_rows(rows: NDArray[Any]) -> NDArray[Any]:
-    """Return the distinct compositions, small ones first, then in channel order."""
+def _with_rows(table: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """Return a table of distinct rows with the rows appended that are not in it yet."""
     rank = _row_ranks(rows)
-    table = np.empty((int(rank.max(initial=-1)) + 1, rows.shape[1]), dtype=rows.dtype)
-    table[rank] = rows
-    return table[np.lexsort([*(-table.T[::-1]), table.sum(axis=1)])]
+    distinct = np.empty((int(rank.max(initial=-1)) + 1, rows.shape[1]), dtype=rows.dtype)
+    distinct[rank] = rows
+    return np.concatenate([table, distinct[_row_numbers(distinct, table) < 0]])
 
 
 def _row_numbers(rows: NDArray[Any], table: NDArray[Any]) -> NDArray[np.int64]:

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import bin_edges
-from trajectories.records.clicks import ClickRecord
 from trajectories.results import Correlation
 
 from .bins import bin_guess
 from .correlations_kernels import PairSlots, split_stream, sweep_pair, sweep_pairs
 from .resampling import Pooled, Sums
+from .streaming import Clicks, ClickStream, stream
 from .units import Units, choose_units
 
 
 @dataclass(frozen=True, eq=False)
 class PairCounts:
-    """Click pairs per resampling unit: additive, so that blocks of a long run simply append units.
+    """Click pairs per resampling unit: additive, so that blocks of a long run add up.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class PairCounts:
         return Correlation(first, second, self.edges, resampled.value, errors, counts, resampled.method)
 
 
-def g2(record: ClickRecord, first: str, second: str, edges: ArrayLike) -> Correlation:
+def g2(record: Clicks, first: str, second: str, edges: ArrayLike) -> Correlation:
     """Estimate the second-order correlation of two channels.
 
     ĝ²(B) = Σ_r #{pairs with t_second − t_first in B} / [λ̂_first λ̂_second Σ_r ∫_B (T_r − |τ|)₊ dτ],
@@ -75,7 +75,7 @@ def g2(record: ClickRecord, first: str, second: str, edges: ArrayLike) -> Correl
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     first, second : str
         Channel names; a positive lag means that `second` clicked after `first`.
@@ -103,12 +103,12 @@ def g2(record: ClickRecord, first: str, second: str, edges: ArrayLike) -> Correl
     return count_pairs(record, [(first, second)], edges).correlation(first, second)
 
 
-def g2_matrix(record: ClickRecord, edges: ArrayLike) -> dict[tuple[str, str], Correlation]:
+def g2_matrix(record: Clicks, edges: ArrayLike) -> dict[tuple[str, str], Correlation]:
     """Estimate the second-order correlations of all channel pairs in one pass over the clicks.
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     edges : array_like of shape (n_bins + 1,)
         Lag bin edges as in `g2`.
@@ -123,17 +123,18 @@ def g2_matrix(record: ClickRecord, edges: ArrayLike) -> dict[tuple[str, str], Co
     InvalidInput
         Edges that are not finite and ascending.
     """
+    record = stream(record)
     names = record.channel_names
     counted = count_pairs(record, [(k, m) for k in names for m in names], edges)
     return {pair: counted.correlation(*pair) for pair in counted.pairs}
 
 
-def count_pairs(record: ClickRecord, pairs: Sequence[tuple[str, str]], edges: ArrayLike) -> PairCounts:
+def count_pairs(record: Clicks, pairs: Sequence[tuple[str, str]], edges: ArrayLike) -> PairCounts:
     """Count the click pairs of several channel pairs in one pass, per resampling unit.
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     pairs : sequence of (str, str)
         Channel pairs (first, second), each at most once.
@@ -151,6 +152,7 @@ def count_pairs(record: ClickRecord, pairs: Sequence[tuple[str, str]], edges: Ar
         An unknown channel, or edges that are not finite and ascending.
     """
     bins = bin_edges(edges)
+    record = stream(record)
     numbers = [(record.channel_number(first), record.channel_number(second)) for first, second in pairs]
     units = choose_units(record, reach=float(np.abs(bins).max()))
     alone = len(pairs) == 1
@@ -168,7 +170,7 @@ def count_pairs(record: ClickRecord, pairs: Sequence[tuple[str, str]], edges: Ar
 
 
 def _count(
-    record: ClickRecord, numbers: list[tuple[int, int]], edges: NDArray[np.float64], units: Units
+    record: ClickStream, numbers: list[tuple[int, int]], edges: NDArray[np.float64], units: Units
 ) -> NDArray[np.int64]:
     """Count all pairs in one pass over the merged stream."""
     channels, spare = len(record.channel_names), len(numbers)
@@ -180,24 +182,28 @@ def _count(
     nearest, farthest = max(0.0, edges[0], -edges[-1]), float(np.abs(edges).max())
     slots = PairSlots(ahead, behind, bool(edges[-1] > 0), bool(edges[0] <= 0), float(nearest), farthest)
     counts = np.zeros((units.count, spare + 1, len(edges) - 1), dtype=np.int64)
-    stream = (record.time, record.channel, record.offsets)
-    sweep_pairs(*stream, units.columns, slots, edges, *bin_guess(edges), counts)
+    guess = bin_guess(edges)
+    for part, here in record.parts(units):
+        sweep_pairs(part.time, part.channel, part.offsets, here.columns, slots, edges, *guess, counts)
     return counts[:, :spare]
 
 
 def _count_pair(
-    record: ClickRecord, first: int, second: int, edges: NDArray[np.float64], units: Units
+    record: ClickStream, first: int, second: int, edges: NDArray[np.float64], units: Units
 ) -> NDArray[np.int64]:
     """Count one pair by two pointers on the two channels' own streams."""
     numbers = np.zeros(len(record.channel_names), dtype=np.int64)
     numbers[first] += 1
     numbers[second] += 2
-    room = [int((record.channel == number).sum()) + 1 for number in (first, second)]
-    columns = (np.empty(room[0]), np.empty(room[1]), np.empty(room[0], dtype=np.int64))
-    bounds = np.zeros((2, record.n_trajectories + 1), dtype=np.int64)
-    split_stream(record.time, record.channel, record.offsets, numbers, *columns, bounds)
     counts = np.zeros((units.count, len(edges)), dtype=np.int64)
-    sweep_pair(*columns, bounds, first == second, units.columns, edges, *bin_guess(edges), counts)
+    guess = bin_guess(edges)
+    for part, here in record.parts(units):
+        # Room for all clicks costs nothing: what is not written to takes no memory.
+        room = len(part) + 1
+        columns = (np.empty(room), np.empty(room), np.empty(room, dtype=np.int64))
+        bounds = np.zeros((2, part.n_trajectories + 1), dtype=np.int64)
+        split_stream(part.time, part.channel, part.offsets, numbers, *columns, bounds)
+        sweep_pair(*columns, bounds, first == second, here.columns, edges, *guess, counts)
     return counts[:, None, :-1]
 
 

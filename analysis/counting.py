@@ -16,15 +16,16 @@ from trajectories.results import Estimate, Histogram
 from .counting_kernels import window_counts
 from .inputs import checked_channels, detected_numbers
 from .resampling import Pooled, Sums, TestResult, ratio
-from .units import Units, choose_units
+from .streaming import Clicks, ClickStream, stream
+from .units import MIN_UNITS, Units, add_up, choose_units, widened
 
 
-def rates(record: ClickRecord) -> dict[str, Estimate]:
+def rates(record: Clicks) -> dict[str, Estimate]:
     """Estimate the click rate of every channel: λ̂_k = Σ_r N_k,r/Σ_r T_r.
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
 
     Returns
@@ -36,18 +37,57 @@ def rates(record: ClickRecord) -> dict[str, Estimate]:
     -----
     Exact: λ_k = Tr[c_k† c_k ρ].
     """
+    record = stream(record)
     pooled = rates_pooled(record)
     clicks = pooled.sums["numerator"].sum(axis=0).astype(np.int64)
     return dict(zip(record.channel_names, pooled.jackknife().estimates(clicks), strict=True))
 
 
-def rates_pooled(record: ClickRecord) -> Pooled:
+def rates_pooled(record: Clicks) -> Pooled:
     """Return `rates` in a form that can be resampled, with its covariance over channels."""
+    record = stream(record)
     units = choose_units(record)
     return Pooled({"numerator": units.clicks(record), "denominator": units.time()}, ratio, units)
 
 
-def stationarity(record: ClickRecord, channel: str, n_parts: int = 10) -> TestResult:
+def rate_history(record: Clicks) -> tuple[NDArray[np.float64], dict[str, list[Estimate]]]:
+    """Estimate the click rates again and again as more is observed: λ̂_k(j) = Σ_{u≤j} N_k,u/Σ_{u≤j} T_u.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+
+    Returns
+    -------
+    time : ndarray of shape (n_units,)
+        Time observed up to each resampling unit (trajectories, groups of them, or blocks), in 1/ω_b.
+    rates : dict of str to list of Estimate
+        The rates that this much gives, by channel, the last one that of `rates`; no errors below ten units.
+    """
+    pooled = rates_pooled(record := stream(record))
+    clicks, time = pooled.sums["numerator"], pooled.sums["denominator"]
+    number, total = clicks.cumsum(axis=0), time.cumsum(axis=0)
+    value = number / total
+    units = np.arange(1, len(total) + 1)[:, None]
+    # Σ (n − λt)² of the first units, for the value that these have.
+    squares = (clicks**2).cumsum(axis=0) - 2.0 * value * (clicks * time).cumsum(axis=0)
+    squares += value**2 * (time**2).cumsum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.sqrt(np.maximum(squares, 0.0) * units / (units - 1.0)) / total
+    error[(error == 0.0) | (units < MIN_UNITS) | (not pooled.units.reliable)] = np.nan
+    method = f"pooled so far; spread over {pooled.units.label}"
+    history = {
+        name: [
+            Estimate(float(v), float(e), int(n), method)
+            for v, e, n in zip(value[:, k], error[:, k], number[:, k], strict=True)
+        ]
+        for k, name in enumerate(record.channel_names)
+    }
+    return total[:, 0], history
+
+
+def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
     """Test whether the click rate of a channel is the same all along the observation windows.
 
     Every window is cut into `n_parts` equal parts. Their rates, pooled over trajectories, are compared by
@@ -55,7 +95,7 @@ def stationarity(record: ClickRecord, channel: str, n_parts: int = 10) -> TestRe
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     channel : str
         Channel name.
@@ -73,29 +113,29 @@ def stationarity(record: ClickRecord, channel: str, n_parts: int = 10) -> TestRe
     InvalidInput
         An unknown channel or n_parts below 2.
     """
+    record = stream(record)
     number = record.channel_number(channel)
-    parts = integer(n_parts, "n_parts", 2)
-    units = choose_units(record, multiple=parts)
-    chosen = record.channel == number
-    trajectory, time = record.trajectory[chosen], record.time[chosen]
-    duration = record.stop - record.start
-    position = (time - record.start[trajectory]) / duration[trajectory]
-    part = np.minimum((position * parts).astype(np.int64), parts - 1)
-    sums = {
-        "numerator": units.tally(units.at(trajectory, time), part, parts),
-        "denominator": _time_in_parts(units, duration, parts),
-    }
+    count = integer(n_parts, "n_parts", 2)
+    units = choose_units(record, multiple=count)
+    clicks = np.zeros((units.count, count))
+    for block, here in record.parts(units):
+        chosen = block.channel == number
+        trajectory, time = block.trajectory[chosen], block.time[chosen]
+        position = (time - block.start[trajectory]) / (block.stop - block.start)[trajectory]
+        part = np.minimum((position * count).astype(np.int64), count - 1)
+        add_up(clicks, here.at(trajectory, time), part)
+    sums = {"numerator": clicks, "denominator": _time_in_parts(units, record.stop - record.start, count)}
     resampled = Pooled(sums, lambda s: _deviations(ratio(s)), units).jackknife()
     statistic, rank = resampled.chi_squared()
     free = units.count - rank
-    method = f"equal rates of {channel} in {parts} parts; Hotelling T², {resampled.method}"
+    method = f"equal rates of {channel} in {count} parts; Hotelling T², {resampled.method}"
     p_value = float("nan")
     if rank > 0 and free > 0:
         p_value = float(stats.f.sf(statistic * free / (rank * (units.count - 1)), rank, free))
-    return TestResult(statistic, p_value, len(time), method)
+    return TestResult(statistic, p_value, int(clicks.sum()), method)
 
 
-def fano(record: ClickRecord, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:
+def fano(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:
     """Estimate the Fano factor F(T) = Var N/⟨N⟩ of the detected clicks in a window of duration T.
 
     Every trajectory is cut into adjoining windows of duration T from its start on; a shorter rest is left out.
@@ -103,7 +143,7 @@ def fano(record: ClickRecord, windows: Sequence[float], channels: Sequence[str] 
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     windows : sequence of float
         Values of T in 1/ω_b.
@@ -128,35 +168,36 @@ def fano(record: ClickRecord, windows: Sequence[float], channels: Sequence[str] 
     return pooled.jackknife().estimates(counts)
 
 
-def mandel_q(
-    record: ClickRecord, windows: Sequence[float], channels: Sequence[str] | None = None
-) -> list[Estimate]:
+def mandel_q(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:
     """Estimate the Mandel parameter Q(T) = F(T) − 1; parameters, result and errors are those of `fano`."""
     return [Estimate(e.value - 1.0, e.standard_error, e.n, e.method) for e in fano(record, windows, channels)]
 
 
 def fano_pooled(
-    record: ClickRecord, windows: Sequence[float], channels: Sequence[str] | None = None
+    record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None
 ) -> tuple[Pooled, NDArray[np.int64]]:
     """Return `fano` in a form that can be resampled, with its covariance over T, and window counts."""
+    record = stream(record)
     names = checked_channels(record, channels)
     durations = positive_numbers(windows, "windows")
     units = choose_units(record, reach=max(durations))
-    moments = []
-    for i, duration in enumerate(durations):
-        per_unit, unit, count = _counted(record, names, duration, units, f"windows[{i}]")
-        moments.append([per_unit, units.total(unit, count), units.total(unit, count.astype(np.float64) ** 2)])
-    number, first, second = (np.hstack(columns) for columns in zip(*moments, strict=True))
+    number = np.hstack([_windows(record, units, d, f"windows[{i}]") for i, d in enumerate(durations)])
+    first, second = np.zeros_like(number), np.zeros_like(number)
+    for part, here in record.parts(units):
+        for i, duration in enumerate(durations):
+            unit, count = _counted(part, here, names, duration)
+            add_up(first, unit, i, count)
+            add_up(second, unit, i, count.astype(np.float64) ** 2)
     sums = {"windows": number, "first": first, "second": second}
     return Pooled(sums, _variance_over_mean, units), number.sum(axis=0).astype(np.int64)
 
 
-def count_distribution(record: ClickRecord, window: float, channels: Sequence[str] | None = None) -> Histogram:
+def count_distribution(record: Clicks, window: float, channels: Sequence[str] | None = None) -> Histogram:
     """Estimate the distribution P(N) of the number of detected clicks in a window of duration T.
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     window : float
         T in 1/ω_b; trajectories are cut as in `fano`.
@@ -173,33 +214,42 @@ def count_distribution(record: ClickRecord, window: float, channels: Sequence[st
     InvalidInput
         A window that is not positive or fits into no trajectory, or unknown channels.
     """
+    record = stream(record)
     names = checked_channels(record, channels)
     duration = positive_number(window, "window")
     units = choose_units(record, reach=duration)
-    per_unit, unit, count = _counted(record, names, duration, units, "window")
-    largest = int(count.max(initial=0))
-    seen = units.tally(unit, count, largest + 1)
+    per_unit = _windows(record, units, duration, "window")
+    seen = np.zeros((units.count, 1))
+    for part, here in record.parts(units):
+        unit, count = _counted(part, here, names, duration)
+        seen = widened(seen, int(count.max(initial=0)) + 1)
+        add_up(seen, unit, count)
     seen[:, :1] = per_unit - seen.sum(axis=1, keepdims=True)
     resampled = Pooled({"numerator": seen, "denominator": per_unit}, ratio, units).jackknife()
     counts = seen.sum(axis=0).astype(np.int64)
-    edges = np.arange(-0.5, largest + 1.0)
+    edges = np.arange(-0.5, len(counts))
     method = f"probability of N clicks in a window of {duration:g}; {resampled.method}"
     return Histogram(edges, resampled.value, resampled.errors_where(counts), counts, method)
 
 
-def _counted(
-    record: ClickRecord, names: tuple[str, ...], duration: float, units: Units, what: str
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the windows of every unit, and unit and clicks of every window that is not empty."""
-    lengths = record.stop - record.start
+def _windows(record: ClickStream, units: Units, duration: float, what: str) -> NDArray[np.float64]:
+    """Return the windows of every unit, shape (units, 1); refuse a duration that fits into no trajectory."""
     windows = units.windows_of(duration)
     if not windows.any():
-        raise InvalidInput(f"{what}={duration:g} is longer than every trajectory ({lengths.max():g}); shorten it")
+        longest = (record.stop - record.start).max()
+        raise InvalidInput(f"{what}={duration:g} is longer than every trajectory ({longest:g}); shorten it")
+    return units.windows_per_unit(duration, windows)
+
+
+def _counted(
+    record: ClickRecord, units: Units, names: tuple[str, ...], duration: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return unit and clicks of every window that is not empty."""
     unit = np.empty(len(record), dtype=np.int64)
     count = np.empty(len(record), dtype=np.int64)
-    stream = (record.time, record.channel, record.offsets, detected_numbers(record, names))
-    filled = window_counts(*stream, windows, duration, units.columns, unit, count)
-    return units.windows_per_unit(duration, windows), unit[:filled], count[:filled]
+    clicks = (record.time, record.channel, record.offsets, detected_numbers(record, names))
+    filled = window_counts(*clicks, units.windows_of(duration), duration, units.columns, unit, count)
+    return unit[:filled], count[:filled]
 
 
 def _variance_over_mean(sums: Sums) -> NDArray[np.float64]:
@@ -218,4 +268,6 @@ def _time_in_parts(units: Units, duration: NDArray[np.float64], parts: int) -> N
         return np.repeat(units.total(units.columns.first, duration / parts), parts, axis=1)
     block = np.arange(units.count) - np.repeat(units.columns.first, blocks)
     part = block * parts // np.repeat(blocks, blocks)
-    return units.tally(np.arange(units.count), part, parts, np.repeat(units.columns.length, blocks))
+    time = np.zeros((units.count, parts))
+    add_up(time, np.arange(units.count), part, np.repeat(units.columns.length, blocks))
+    return time

@@ -15,6 +15,8 @@ from trajectories.records.clicks import ClickRecord
 from trajectories.results import read_only
 
 from .detection_kernels import alive
+from .inputs import Watched
+from .streaming import Clicks, ClickStream, stream
 
 
 def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed: int) -> ClickRecord:
@@ -45,18 +47,38 @@ def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed
     InvalidInput
         A channel that the record lacks, something that is no Detector, or a negative seed.
     """
-    chosen = {record.channel_number(name): detector for name, detector in detectors.items()}
+    _check(record, detectors, seed)
+    return _applied(record, detectors, seed, 0)
+
+
+def detected_stream(record: Clicks, detectors: Mapping[str, Detector], seed: int) -> ClickStream:
+    """Return `apply_detectors` of clicks that are read block by block; parameters and errors are the same.
+
+    Every pass over the stream sees the same clicks again, those of the record in memory.
+    """
+    whole = stream(record)
+    _check(whole, detectors, seed)
+    return whole.through(lambda block, first: _applied(block, detectors, seed, first))
+
+
+def _check(record: Watched, detectors: Mapping[str, Detector], seed: int) -> None:
     for name, detector in detectors.items():
+        record.channel_number(name)
         if not isinstance(detector, Detector):
             raise InvalidInput(f"detectors[{name!r}]={detector!r} must be a Detector")
     integer(seed, "seed", 0)
     if seed >= 2**64:
         raise InvalidInput(f"seed={seed} must be below 2**64")
+
+
+def _applied(record: ClickRecord, detectors: Mapping[str, Detector], seed: int, first: int) -> ClickRecord:
+    """Apply checked detectors to a record whose trajectories are numbered from `first` on."""
+    chosen = {record.channel_number(name): detector for name, detector in detectors.items()}
     untouched = ~np.isin(record.channel, list(chosen))
     position = np.flatnonzero(untouched)
     parts = [(position, record.trajectory[position], record.time[position], record.channel[position])]
     for number, detector in chosen.items():
-        parts += _channel_events(record, number, detector, seed)
+        parts += _channel_events(record, number, detector, (seed, first))
     index, trajectory, time, channel = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     # Ties keep the order they had; dark counts come after clicks.
     order = np.lexsort((index, time, trajectory))
@@ -73,18 +95,24 @@ def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int16]]
 
 
-def _channel_events(record: ClickRecord, number: int, detector: Detector, seed: int) -> list[Columns]:
-    """Return (position of the click or n_clicks, trajectory, time, channel) of one channel's events."""
+def _channel_events(record: ClickRecord, number: int, detector: Detector, key: tuple[int, int]) -> list[Columns]:
+    """Return (position of the click or n_clicks, trajectory, time, channel) of one channel's events.
+
+    `key` is the seed and the number of the record's first trajectory, with which its random numbers are drawn.
+    """
+    seed, first = key
     clicks = np.flatnonzero(record.channel == number)
     bounds = np.searchsorted(record.trajectory[clicks], np.arange(record.n_trajectories + 1))
     parts = []
     for r in range(record.n_trajectories):
         start, stop = record.start[r], record.stop[r]
-        key, counter = np.array([seed, r], dtype=np.uint64), np.array([0, 0, 0, number], dtype=np.uint64)
-        stream = np.random.Generator(np.random.Philox(key=key, counter=counter))
+        philox = np.random.Philox(
+            key=np.array([seed, first + r], dtype=np.uint64), counter=np.array([0, 0, 0, number], dtype=np.uint64)
+        )
+        random = np.random.Generator(philox)
         mine = clicks[bounds[r] : bounds[r + 1]]
-        mine = mine[stream.random(len(mine)) < detector.efficiency]
-        dark = stream.uniform(start, stop, stream.poisson(detector.dark_rate * (stop - start)))
+        mine = mine[random.random(len(mine)) < detector.efficiency]
+        dark = random.uniform(start, stop, random.poisson(detector.dark_rate * (stop - start)))
         time = np.concatenate([record.time[mine], dark])
         index = np.concatenate([mine, np.full(len(dark), len(record))])
         order = np.argsort(time, kind="stable")
@@ -92,7 +120,7 @@ def _channel_events(record: ClickRecord, number: int, detector: Detector, seed: 
         kept = np.ones(len(time), dtype=np.bool_)
         if detector.dead_time > 0:
             alive(time, detector.dead_time, kept)
-        time = time + detector.jitter * stream.standard_normal(len(time))
+        time = time + detector.jitter * random.standard_normal(len(time))
         kept &= (time >= start) & (time <= stop)
         count = int(kept.sum())
         parts.append((index[kept], np.full(count, r), time[kept], np.full(count, number, dtype=np.int16)))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectories.records.clicks import ClickRecord
+from .inputs import Watched
 
 
 class Exposure(NamedTuple):
@@ -29,7 +29,7 @@ class Exposure(NamedTuple):
         return np.divide(self.at(np.zeros(1)), seen, out=np.zeros_like(seen), where=seen > 0)
 
 
-def exposure_of(record: ClickRecord, margin: float) -> Exposure:
+def exposure_of(record: Watched, margin: float) -> Exposure:
     """Return the exposure of bundles that need `margin` of observed time on both sides."""
     durations, count = np.unique(record.stop - record.start - 2.0 * margin, return_counts=True)
     longer = np.append(np.cumsum(count[::-1])[::-1], 0).astype(np.float64)

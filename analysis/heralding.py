@@ -7,19 +7,19 @@ from typing import Literal, get_args
 import numpy as np
 
 from trajectories.errors import InvalidInput
-from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate
 
 from .correlations import count_pairs
 from .heralding_kernels import count_heralds
 from .inputs import bundle_window
 from .resampling import Pooled, ratio
+from .streaming import Clicks, stream
 from .units import choose_units
 
 Convention = Literal["C/A", "(C-A)/A"]
 
 
-def heralding_efficiency(record: ClickRecord, herald: str, signal: str, window: float | None = None) -> Estimate:
+def heralding_efficiency(record: Clicks, herald: str, signal: str, window: float | None = None) -> Estimate:
     """Estimate the heralding (Klyshko) efficiency P(a signal click within ±w | a herald click).
 
     The share of herald clicks with at least one signal click less than w before or after them. Heralds within
@@ -27,7 +27,7 @@ def heralding_efficiency(record: ClickRecord, herald: str, signal: str, window: 
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     herald, signal : str
         Channel names; when they are equal another click of the channel is meant.
@@ -49,18 +49,20 @@ def heralding_efficiency(record: ClickRecord, herald: str, signal: str, window: 
     Exact: 1 − Tr[E J_herald E ρ]/λ_herald, E = e^{(L − J_signal) w}. D. N. Klyshko, Sov. J. Quantum Electron.
     10, 1112 (1980).
     """
+    record = stream(record)
     numbers = (record.channel_number(herald), record.channel_number(signal))
     width = bundle_window(record, window)
     units = choose_units(record, reach=width)
     counts = np.zeros((units.count, 2), dtype=np.int64)
-    stream = (record.time, record.channel, record.offsets, record.stop)
-    count_heralds(*stream, *numbers, width, units.columns, counts)
+    for part, here in record.parts(units):
+        clicks = (part.time, part.channel, part.offsets, part.stop)
+        count_heralds(*clicks, *numbers, width, here.columns, counts)
     sums = {"numerator": counts[:, 1:].astype(np.float64), "denominator": counts[:, :1].astype(np.float64)}
     return Pooled(sums, ratio, units).jackknife().estimates([int(counts[:, 0].sum())])[0]
 
 
 def coincidence_to_accidental(
-    record: ClickRecord,
+    record: Clicks,
     first: str,
     second: str,
     window: float | None = None,
@@ -74,7 +76,7 @@ def coincidence_to_accidental(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     first, second : str
         Channel names.
@@ -95,6 +97,7 @@ def coincidence_to_accidental(
     """
     if convention not in get_args(Convention):
         raise InvalidInput(f"convention={convention!r} must be one of {get_args(Convention)}")
+    record = stream(record)
     width = bundle_window(record, window)
     counted = count_pairs(record, [(first, second)], [-width, width])
     resampled = counted.pooled(first, second).jackknife()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,13 @@ from trajectories.checks import shown, window_of
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 
+from .streaming import ClickStream
 
-def checked_channels(record: ClickRecord, channels: Sequence[str] | None) -> tuple[str, ...]:
+# Whatever knows its channels, windows and provenance.
+Watched: TypeAlias = ClickRecord | ClickStream
+
+
+def checked_channels(record: Watched, channels: Sequence[str] | None) -> tuple[str, ...]:
     """Return the detected channels in the order given; None means every channel of the record."""
     if channels is None:
         return record.channel_names
@@ -24,7 +30,7 @@ def checked_channels(record: ClickRecord, channels: Sequence[str] | None) -> tup
     return names
 
 
-def bundle_channels(record: ClickRecord, channels: Sequence[str] | None) -> tuple[str, ...]:
+def bundle_channels(record: Watched, channels: Sequence[str] | None) -> tuple[str, ...]:
     """Return the channels that form bundles; None means all whose name does not start with "atom"."""
     if channels is not None:
         return checked_channels(record, channels)
@@ -46,7 +52,7 @@ def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[int, int
     return channels.index(first), channels.index(second)
 
 
-def detected_numbers(record: ClickRecord, channels: tuple[str, ...]) -> NDArray[np.int16]:
+def detected_numbers(record: Watched, channels: tuple[str, ...]) -> NDArray[np.int16]:
     """Return each record channel's position in `channels`, −1 where it is not detected."""
     numbers = np.full(len(record.channel_names), -1, dtype=np.int16)
     for position, name in enumerate(channels):
@@ -54,7 +60,7 @@ def detected_numbers(record: ClickRecord, channels: tuple[str, ...]) -> NDArray[
     return numbers
 
 
-def bundle_window(record: ClickRecord, window: float | None) -> float:
+def bundle_window(record: Watched, window: float | None) -> float:
     """Return the bundle window δ; None means 3/κ with the smallest κ in the record's provenance."""
     parameters = record.provenance.get("parameters")
     return window_of(parameters if isinstance(parameters, dict) else {}, window, "provenance of the record")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from numba import njit
+from trajectories.kernel_cache import cached_kernel
 
 # nogil lets records be analysed on threads; fastmath stays off because ties, NaN and bin edges must be exact.
-kernel = functools.partial(njit, cache=True, nogil=True, fastmath=False, error_model="numpy")
+kernel = functools.partial(cached_kernel, nogil=True, fastmath=False, error_model="numpy")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import bin_edges, integer
-from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate, Histogram
 
 from .bundle_rates import order_rates_pooled
 from .bundles import find_bundles
 from .exposure import exposure_of
-from .inputs import bundle_channels, two_of
+from .inputs import bundle_channels, bundle_window, two_of
 from .resampling import Pooled, Sums, TestResult, ratio
-from .units import Units, choose_units
+from .streaming import Clicks, stream
+from .units import add_up, choose_units
 
 
 class PairLags(NamedTuple):
@@ -27,57 +27,75 @@ class PairLags(NamedTuple):
     lag: NDArray[np.float64]  # t_second − t_first
     weight: NDArray[np.float64]  # X(0)/X(|lag|): longer pairs fit into the window more rarely
     unit: NDArray[np.int64]
-    units: Units
 
 
-def pair_lags(
-    record: ClickRecord,
-    first: str,
-    second: str,
-    window: float | None = None,
-    channels: Sequence[str] | None = None,
-) -> PairLags:
-    """Return the lag t_second − t_first of every complete bundle of exactly one click in each channel.
+class PairStream:
+    """The pair bundles of two channels, read block by block.
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     first, second : str
         Two different detected channels.
     window, channels
         Bundle window δ and detected channels, as in `find_bundles`.
 
-    Returns
-    -------
-    PairLags
-        Lags in 1/ω_b, with |lag| < δ, with exposure weights and resampling units.
-
     Raises
     ------
     InvalidInput
         Bad window, or channels that are unknown, equal or not detected.
     """
-    names = bundle_channels(record, channels)
-    one, other = two_of(names, first, second)
-    bundles = find_bundles(record, window, names)
-    # An order's digits are its channels, first click first.
-    leads = bundles.order == one * len(names) + other
-    follows = bundles.order == other * len(names) + one
-    chosen = np.flatnonzero((bundles.size == 2) & (leads | follows))
-    chosen = chosen[bundles.complete[chosen]]
-    length = bundles.stop[chosen] - bundles.start[chosen]
-    units = choose_units(record, reach=bundles.window)
-    return PairLags(
-        lag=np.where(leads[chosen], length, -length),
-        weight=exposure_of(record, bundles.window).weights(length),
-        unit=units.at(bundles.trajectory[chosen], bundles.start[chosen]),
-        units=units,
-    )
+
+    def __init__(
+        self, record: Clicks, first: str, second: str, window: float | None, channels: Sequence[str] | None
+    ) -> None:
+        self._record = stream(record)
+        self._names = bundle_channels(self._record, channels)
+        self._pair = two_of(self._names, first, second)
+        self._window = bundle_window(self._record, window)
+        self.units = choose_units(self._record, reach=self._window)
+
+    def lags(self) -> Iterator[PairLags]:
+        """Yield the lags |t_second − t_first| < δ of every block, with exposure weights and resampling units."""
+        one, other = self._pair
+        exposure = exposure_of(self._record, self._window)
+        for part, here in self._record.parts(self.units):
+            bundles = find_bundles(part, self._window, self._names)
+            # An order's digits are its channels, first click first.
+            leads = bundles.order == one * len(self._names) + other
+            follows = bundles.order == other * len(self._names) + one
+            chosen = np.flatnonzero((bundles.size == 2) & (leads | follows))
+            chosen = chosen[bundles.complete[chosen]]
+            length = bundles.stop[chosen] - bundles.start[chosen]
+            yield PairLags(
+                lag=np.where(leads[chosen], length, -length),
+                weight=exposure.weights(length),
+                unit=here.at(bundles.trajectory[chosen], bundles.start[chosen]),
+            )
+
+    def by_order(self, bins: NDArray[np.float64]) -> ByOrder:
+        """Return H₊ and H₋ per unit and bin of |lag|; a lag of 0 counts half for each."""
+        shape = (self.units.count, len(bins) - 1)
+        found = ByOrder(np.zeros(shape), np.zeros(shape), np.zeros(len(bins) - 1, dtype=np.int64))
+        for pairs in self.lags():
+            share = np.where(pairs.lag == 0, 0.5, 1.0) * pairs.weight
+            _add_binned(found.forward, pairs.unit, pairs.lag, bins, np.where(pairs.lag >= 0, share, 0.0))
+            _add_binned(found.backward, pairs.unit, -pairs.lag, bins, np.where(pairs.lag <= 0, share, 0.0))
+            found.counts[:] += _counted(np.abs(pairs.lag), bins)
+        return found
+
+
+class ByOrder(NamedTuple):
+    """Pair bundles by |lag|: which of the two channels clicked first."""
+
+    forward: NDArray[np.float64]  # (units, n_bins), Σ weight of pairs whose first channel clicked first
+    backward: NDArray[np.float64]
+    counts: NDArray[np.int64]  # (n_bins,) of both
 
 
 def order_fraction(
-    record: ClickRecord,
+    record: Clicks,
     first: str,
     second: str,
     window: float | None = None,
@@ -87,7 +105,7 @@ def order_fraction(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     first, second : str
         Two different detected channels.
@@ -105,12 +123,11 @@ def order_fraction(
     InvalidInput
         Bad window, or channels that are unknown, equal or not detected.
     """
-    pairs = pair_lags(record, first, second, window, channels)
-    return _order(pairs, ratio)
+    return _order(PairStream(record, first, second, window, channels), ratio)
 
 
 def order_asymmetry(
-    record: ClickRecord,
+    record: Clicks,
     first: str,
     second: str,
     window: float | None = None,
@@ -120,12 +137,12 @@ def order_asymmetry(
 
     Parameters, result and errors are those of `order_fraction`, of which this is 2f − 1.
     """
-    pairs = pair_lags(record, first, second, window, channels)
+    pairs = PairStream(record, first, second, window, channels)
     return _order(pairs, lambda sums: 2.0 * ratio(sums) - 1.0)
 
 
 def asymmetry_by_lag(
-    record: ClickRecord,
+    record: Clicks,
     first: str,
     second: str,
     edges: ArrayLike,
@@ -136,7 +153,7 @@ def asymmetry_by_lag(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     first, second : str
         Two different detected channels; H₊ counts pairs in which `first` clicks first.
@@ -156,17 +173,16 @@ def asymmetry_by_lag(
         Bad edges or window, or channels that are unknown, equal or not detected.
     """
     bins = bin_edges(edges, lowest=0.0)
-    pairs = pair_lags(record, first, second, window, channels)
-    forward, backward = _by_order(pairs, bins)
+    pairs = PairStream(record, first, second, window, channels)
+    forward, backward, counts = pairs.by_order(bins)
     sums = {"numerator": forward - backward, "denominator": forward + backward}
     resampled = Pooled(sums, ratio, pairs.units).jackknife()
-    counts = _counts(pairs, np.abs(pairs.lag), bins)
     method = f"order asymmetry of pair bundles by |lag|; {resampled.method}"
     return Histogram(bins, resampled.value, resampled.errors_where(counts), counts, method)
 
 
 def lag_histogram(
-    record: ClickRecord,
+    record: Clicks,
     first: str,
     second: str,
     edges: ArrayLike,
@@ -177,7 +193,7 @@ def lag_histogram(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     first, second : str
         Two different detected channels; positive lags mean that `first` clicked first.
@@ -205,7 +221,7 @@ def lag_histogram(
 
 
 def lag_histogram_pooled(
-    record: ClickRecord,
+    record: Clicks,
     first: str,
     second: str,
     edges: ArrayLike,
@@ -214,21 +230,25 @@ def lag_histogram_pooled(
 ) -> tuple[Pooled, NDArray[np.int64]]:
     """Return `lag_histogram` in a form that can be resampled, with its covariance over bins, and pair counts."""
     bins = bin_edges(edges)
-    pairs = pair_lags(record, first, second, window, channels)
-    weights = _tally(pairs, pairs.lag, bins, pairs.weight)
-    sums = {"numerator": weights, "denominator": pairs.units.total(pairs.unit, pairs.weight)}
+    bundles = PairStream(record, first, second, window, channels)
+    weights, total = np.zeros((bundles.units.count, len(bins) - 1)), np.zeros((bundles.units.count, 1))
+    counts = np.zeros(len(bins) - 1, dtype=np.int64)
+    for pairs in bundles.lags():
+        _add_binned(weights, pairs.unit, pairs.lag, bins, pairs.weight)
+        add_up(total, pairs.unit, weights=pairs.weight)
+        counts += _counted(pairs.lag, bins)
     width = np.diff(bins)
-    return Pooled(sums, lambda s: ratio(s) / width, pairs.units), _counts(pairs, pairs.lag, bins)
+    return Pooled({"numerator": weights, "denominator": total}, lambda s: ratio(s) / width, bundles.units), counts
 
 
 def order_patterns(
-    record: ClickRecord, size: int, window: float | None = None, channels: Sequence[str] | None = None
+    record: Clicks, size: int, window: float | None = None, channels: Sequence[str] | None = None
 ) -> dict[str, Estimate]:
     """Estimate the share of each sequence of channels among the bundles of `size` clicks.
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     size : int
         Number of clicks in a bundle.
@@ -245,7 +265,7 @@ def order_patterns(
     InvalidInput
         Bad window or channels, or a size below 1 or too large for a table.
     """
-    names = bundle_channels(record, channels)
+    names = bundle_channels(record := stream(record), channels)
     pooled, counts = order_rates_pooled(record, window, names, integer(size, "size", 1))
     keys = [">".join(members) for members in product(names, repeat=size)]
     sums = {"weight": pooled.sums["numerator"][:, -len(keys) :]}
@@ -254,7 +274,7 @@ def order_patterns(
 
 
 def time_reversal_test(
-    record: ClickRecord,
+    record: Clicks,
     first: str,
     second: str,
     edges: ArrayLike,
@@ -271,7 +291,7 @@ def time_reversal_test(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     first, second : str
         Two different detected channels.
@@ -290,17 +310,18 @@ def time_reversal_test(
     Raises
     ------
     InvalidInput
-        Bad edges or window, or channels that are unknown, equal or not detected.
+        Bad edges or window, channels that are unknown, equal or not detected, no resamples or a negative seed.
     """
     bins = bin_edges(edges, lowest=0.0)
     integer(resamples, "resamples", 1)
-    pairs = pair_lags(record, first, second, window, channels)
-    forward, backward = _by_order(pairs, bins)
+    integer(seed, "seed", 0)
+    pairs = PairStream(record, first, second, window, channels)
+    forward, backward, counts = pairs.by_order(bins)
     total = (forward + backward).sum(axis=0)
     seen = total > 0
     excess = (forward - backward)[:, seen]
     method = f"time reversal of pair bundles; {resamples} sign changes of {pairs.units.label}"
-    n = int(_counts(pairs, np.abs(pairs.lag), bins).sum())
+    n = int(counts.sum())
     if not seen.any() or not pairs.units.reliable:
         return TestResult(float("nan"), float("nan"), n, method)
     statistic = float((excess.sum(axis=0) ** 2 / total[seen]).sum())
@@ -311,32 +332,31 @@ def time_reversal_test(
     return TestResult(statistic, (1.0 + larger) / (1.0 + resamples), n, method)
 
 
-def _order(pairs: PairLags, function: Callable[[Sums], NDArray[np.float64]]) -> Estimate:
-    leads = np.where(pairs.lag > 0, 1.0, np.where(pairs.lag < 0, 0.0, 0.5))
-    sums = {
-        "numerator": pairs.units.total(pairs.unit, leads * pairs.weight),
-        "denominator": pairs.units.total(pairs.unit, pairs.weight),
-    }
-    return Pooled(sums, function, pairs.units).jackknife().estimates([len(pairs.lag)])[0]
+def _order(bundles: PairStream, function: Callable[[Sums], NDArray[np.float64]]) -> Estimate:
+    shape, count = (bundles.units.count, 1), 0
+    sums = {"numerator": np.zeros(shape), "denominator": np.zeros(shape)}
+    for pairs in bundles.lags():
+        leads = np.where(pairs.lag > 0, 1.0, np.where(pairs.lag < 0, 0.0, 0.5))
+        add_up(sums["numerator"], pairs.unit, weights=leads * pairs.weight)
+        add_up(sums["denominator"], pairs.unit, weights=pairs.weight)
+        count += len(pairs.lag)
+    return Pooled(sums, function, bundles.units).jackknife().estimates([count])[0]
 
 
-def _by_order(pairs: PairLags, bins: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return H₊ and H₋ per unit and bin of |lag|; a lag of 0 counts half for each."""
-    share = np.where(pairs.lag == 0, 0.5, 1.0) * pairs.weight
-    forward = _tally(pairs, pairs.lag, bins, np.where(pairs.lag >= 0, share, 0.0))
-    backward = _tally(pairs, -pairs.lag, bins, np.where(pairs.lag <= 0, share, 0.0))
-    return forward, backward
-
-
-def _tally(
-    pairs: PairLags, lag: NDArray[np.float64], bins: NDArray[np.float64], weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return Σ weight of every unit and bin, shape (units, n_bins)."""
+def _add_binned(
+    table: NDArray[np.float64],
+    unit: NDArray[np.int64],
+    lag: NDArray[np.float64],
+    bins: NDArray[np.float64],
+    weight: NDArray[np.float64],
+) -> None:
+    """Add every weight to table[unit, bin]; lags outside the bins are left out."""
     number = np.searchsorted(bins, lag, side="right") - 1
     inside = (number >= 0) & (number < len(bins) - 1)
-    return pairs.units.tally(pairs.unit[inside], number[inside], len(bins) - 1, weight[inside])
+    add_up(table, unit[inside], number[inside], weight[inside])
 
 
-def _counts(pairs: PairLags, lag: NDArray[np.float64], bins: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the number of pairs in every bin."""
-    return _tally(pairs, lag, bins, np.ones(len(lag))).sum(axis=0).astype(np.int64)
+def _counted(lag: NDArray[np.float64], bins: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the number of lags in every half-open bin."""
+    number = np.searchsorted(bins, lag, side="right")
+    return np.bincount(number, minlength=len(bins) + 1)[1:-1]

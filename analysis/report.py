@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from trajectories.errors import InvalidInput
@@ -17,17 +18,21 @@ from . import plot
 from .bundle_rates import pair_purity
 from .bundles import Bundles, find_bundles
 from .counting import rates
+from .inputs import bundle_channels, bundle_window
 from .ordering import lag_histogram, order_fraction
+from .streaming import Clicks, ClickStream, stream
 
 # Bundles that the stretch of the click stream shows, and bins of the lag histogram.
 SHOWN_BUNDLES = 12
 LAG_BINS = 40
 # Samples of the populations round a bundle.
 POPULATION_SAMPLES = 1200
+# Early bundles are cheap to follow again; among the first fifty one is typical enough.
+EARLY_BUNDLES = 50
 
 
 def summary(
-    record: ClickRecord,
+    record: Clicks,
     pair: tuple[str, str] | None = None,
     window: float | None = None,
     exact: Mapping[str, float] | None = None,
@@ -39,7 +44,7 @@ def summary(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     pair : tuple of two str, optional
         Channels whose two-click bundles are reported.
@@ -53,14 +58,14 @@ def summary(
     InvalidInput
         An unknown channel, or no window and no κ to take it from.
     """
+    record = stream(record)
     lines = [f"{record.n_trajectories} trajectories, {len(record)} clicks in {record.total_time:.4g}/ω_b"]
     steady = record.provenance.get("steady_state") or {}
     exact_rates = steady.get("rates", {})
-    counts = record.counts().sum(axis=0)
     lines += ["", f"{'channel':20} {'clicks':>8}  {'rate/ω_b':>24}  {'exact':>11}  {'deviation':>9}"]
-    for (name, estimate), clicks in zip(rates(record).items(), counts, strict=True):
+    for name, estimate in rates(record).items():
         error = f"{estimate.standard_error:10.1e}" if np.isfinite(estimate.standard_error) else f"{'?':>10}"
-        row = f"{name:20} {clicks:8d}  {estimate.value:11.4e} ± {error}"
+        row = f"{name:20} {estimate.n:8d}  {estimate.value:11.4e} ± {error}"
         if name in exact_rates:
             row += f"  {exact_rates[name]:11.4e}  {_deviation(estimate, exact_rates[name]):>9}"
         lines.append(row)
@@ -70,18 +75,19 @@ def summary(
 
 
 def _pair_lines(
-    record: ClickRecord, pair: tuple[str, str], window: float | None, exact: Mapping[str, float]
+    record: ClickStream, pair: tuple[str, str], window: float | None, exact: Mapping[str, float]
 ) -> list[str]:
-    bundles = find_bundles(record, window)
     first, second = pair
     name = f"{first}–{second}"
-    count = int(_of_pair(bundles, pair).sum())
+    purity = pair_purity(record, first, second, window)
+    clusters = sum(len(find_bundles(part, window)) for part in record.blocks())
     lines = [
-        f"bundles: clicks of {', '.join(bundles.channels)} closer than δ = {bundles.window:g}/ω_b",
-        f"  {name + ' bundles':34} {count} of {len(bundles)} clusters, single clicks included",
+        f"bundles: clicks of {', '.join(bundle_channels(record, None))} closer than "
+        f"δ = {bundle_window(record, window):g}/ω_b",
+        f"  {name + ' bundles':34} {purity.n} of {clusters} clusters, single clicks included",
     ]
     shares = {
-        "purity": ("purity: share of quanta in them", pair_purity(record, first, second, window)),
+        "purity": ("purity: share of quanta in them", purity),
         "order": (f"{first} first", order_fraction(record, first, second, window)),
     }
     for key, (label, estimate) in shares.items():
@@ -109,7 +115,7 @@ def lag_edges(window: float) -> NDArray[np.float64]:
 
 
 def pictures(
-    record: ClickRecord,
+    record: Clicks,
     folder: Path,
     pair: tuple[str, str] | None = None,
     window: float | None = None,
@@ -119,7 +125,7 @@ def pictures(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     folder : pathlib.Path
         Where the PNG files go; made if it is missing.
@@ -128,23 +134,40 @@ def pictures(
     exact_lags : Histogram, optional
         The exact lag density of the pair, drawn over the estimate; see `trajectories.lindblad.lag_histogram`.
     """
+    record = stream(record)
     if len(record) == 0:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        bundles = find_bundles(record, window)
-    except InvalidInput:
-        if pair is not None:
-            raise
-        bundles = None
-    row = int(np.argmax(np.diff(record.offsets)))
-    start, stop = _stretch(record, row, bundles)
-    files = [plot.save(plot.click_stream(record, row, start, stop, bundles=bundles), folder / "click_stream.png")]
-    if pair is not None and bundles is not None:
-        histogram = lag_histogram(record, *pair, lag_edges(bundles.window), window)
+    files = [plot.save(click_picture(record, window), folder / "click_stream.png")]
+    if pair is not None:
+        histogram = lag_histogram(record, *pair, lag_edges(bundle_window(record, window)), window)
         axes = plot.lag_histogram(histogram, exact_lags, first=pair[0], second=pair[1])
         files.append(plot.save(axes, folder / "lag_histogram.png"))
     return files
+
+
+def click_picture(record: Clicks, window: float | None = None) -> Axes:
+    """Draw a stretch of the trajectory with the most clicks, about a dozen bundles long.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks; at least one.
+    window : float, optional
+        As in `summary`; bundles are not shaded where there is no window and no κ to take it from.
+    """
+    most, chosen, row = -1, None, 0
+    for part in stream(record).blocks():
+        clicks = np.diff(part.offsets)
+        if clicks.max() > most:
+            most, chosen, row = int(clicks.max()), part, int(np.argmax(clicks))
+    assert chosen is not None  # a stream has a block
+    try:
+        bundles = find_bundles(chosen, window)
+    except InvalidInput:
+        bundles = None
+    start, stop = _stretch(chosen, row, bundles)
+    return plot.click_stream(chosen, row, start, stop, bundles=bundles)
 
 
 def _stretch(record: ClickRecord, row: int, bundles: Bundles | None) -> tuple[float, float]:
@@ -164,7 +187,9 @@ class TypicalBundle:
     Attributes
     ----------
     row : int
-        Row of the record that holds it.
+        Trajectory of the record that holds it.
+    trajectory : int
+        Number of that trajectory in its run; the row itself where the record does not say.
     times : ndarray
         Sample times round it, ascending.
     clicks : dict of str to ndarray
@@ -172,42 +197,60 @@ class TypicalBundle:
     """
 
     row: int
+    trajectory: int
     times: NDArray[np.float64]
     clicks: dict[str, NDArray[np.float64]]
 
 
-def typical_bundle(
-    record: ClickRecord, pair: tuple[str, str], window: float | None = None
-) -> TypicalBundle | None:
-    """Choose an undisturbed pair bundle of about the median length, with sample times round it, or None.
+def typical_bundle(record: Clicks, pair: tuple[str, str], window: float | None = None) -> TypicalBundle | None:
+    """Choose an undisturbed early bundle of a pair, of about the median length, with sample times, or None.
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     pair, window
         As in `summary`.
     """
-    bundles = find_bundles(record, window)
-    # Nothing between the two clicks, not even of a channel that belongs to no bundle.
-    candidates = np.flatnonzero(_of_pair(bundles, pair) & (bundles.last_click == bundles.first_click + 1))
-    if len(candidates) == 0:
+    record = stream(record)
+    early = np.zeros((0, 3))  # start, length and row of the earliest ones
+    first = 0
+    for part in record.blocks():
+        bundles = find_bundles(part, window)
+        # Nothing between the two clicks, not even of a channel that belongs to no bundle.
+        chosen = _of_pair(bundles, pair) & (bundles.last_click == bundles.first_click + 1)
+        rows = first + bundles.trajectory[chosen]
+        early = np.concatenate([early, np.column_stack([bundles.start[chosen], bundles.length[chosen], rows])])
+        early = early[np.argsort(early[:, 0], kind="stable")[:EARLY_BUNDLES]]
+        first += part.n_trajectories
+    if len(early) == 0:
         return None
-    length = bundles.length[candidates]
-    # Early ones are cheap to follow again; among the first fifty one is typical enough.
-    early = np.argsort(bundles.start[candidates], kind="stable")[:50]
-    chosen = int(candidates[early[np.argmin(np.abs(length[early] - np.median(length)))]])
-    row = int(bundles.trajectory[chosen])
-    margin = max(float(bundles.window), 2.0 * float(bundles.length[chosen]))
-    start = max(float(record.start[row]), float(bundles.start[chosen]) - 2.0 * margin)
-    stop = min(float(record.stop[row]), float(bundles.stop[chosen]) + 2.0 * margin)
-    inside = (record.trajectory == row) & (record.time >= start) & (record.time <= stop)
-    times, channels = record.time[inside], record.channel[inside]
+    start, length, row = early[np.argmin(np.abs(early[:, 1] - np.median(early[:, 1])))]
+    return _surroundings(record, int(row), float(start), float(length), bundle_window(record, window))
+
+
+def _surroundings(record: ClickStream, row: int, start: float, length: float, window: float) -> TypicalBundle:
+    """Return the clicks and the sample times round a bundle."""
+    margin = 2.0 * max(window, 2.0 * length)
+    begin, end = (
+        max(float(record.start[row]), start - margin),
+        min(float(record.stop[row]), start + length + margin),
+    )
+    first = 0
+    for part in record.blocks():
+        if row < first + part.n_trajectories:
+            break
+        first += part.n_trajectories
+    mine = slice(*part.offsets[[row - first, row - first + 1]])
+    times, channels = part.time[mine], part.channel[mine]
+    inside = (times >= begin) & (times <= end)
+    times, channels = times[inside], channels[inside]
     # Samples just before and after every click, so that the jumps are drawn upright.
-    samples = np.concatenate([np.linspace(start, stop, POPULATION_SAMPLES), times - 1e-6, times + 1e-6])
-    samples = np.sort(samples[(samples >= start) & (samples <= stop)])
+    samples = np.concatenate([np.linspace(begin, end, POPULATION_SAMPLES), times - 1e-6, times + 1e-6])
+    samples = np.sort(samples[(samples >= begin) & (samples <= end)])
     clicks = {name: times[channels == k] for k, name in enumerate(record.channel_names) if (channels == k).any()}
-    return TypicalBundle(row, samples, clicks)
+    numbers = part.provenance.get("run_trajectories")
+    return TypicalBundle(row, row if numbers is None else int(numbers[row - first]), samples, clicks)
 
 
 def population_picture(bundle: TypicalBundle, populations: Mapping[str, NDArray[np.float64]], path: Path) -> Path:

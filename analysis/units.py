@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectories.records.clicks import ClickRecord
 from trajectories.results import read_only
 
+from .streaming import Clicks, ClickStream, stream
 from .units_kernels import UnitColumns, cell_counts, overlap_integrals
 
 # From this many trajectories on, the trajectories themselves are resampled.
@@ -33,8 +33,9 @@ class Units:
     """How a record is divided into units that are resampled as wholes.
 
     Every sum that an estimator needs is additive over units: clicks, pairs and bundles belong to the unit of
-    their (earlier) click, observed time to the unit in which it passes. Records that are streamed block by
-    block only append units.
+    their (earlier) click, observed time to the unit in which it passes. There are a few hundred of them at the
+    most, chosen from the windows (and, where trajectories are few, from the clicks) of the whole record, so that
+    sums over a record that is streamed block by block stay small and are those of the record in memory.
 
     Attributes
     ----------
@@ -62,22 +63,25 @@ class Units:
         block = ((time - columns.start[trajectory]) / columns.length[trajectory]).astype(np.int64)
         return columns.first[trajectory] + np.minimum(block, columns.blocks[trajectory] - 1)
 
-    def clicks(self, record: ClickRecord) -> NDArray[np.float64]:
+    def rows(self, first: int, last: int) -> Units:
+        """Return the units as the trajectories from `first` up to `last` know them, numbered from 0."""
+        if (first, last) == (0, len(self.stop)):
+            return self
+        columns, mine = self.columns, slice(first, last)
+        here = UnitColumns(columns.start[mine], columns.length[mine], columns.first[mine], columns.blocks[mine])
+        return replace(self, columns=here, stop=self.stop[mine])
+
+    def clicks(self, record: Clicks) -> NDArray[np.float64]:
         """Return the clicks of every unit and channel of the record, shape (count, n_channels)."""
+        record = stream(record)
         counts = np.zeros((self.count, len(record.channel_names)), dtype=np.int64)
-        cell_counts(record.time, record.channel, record.offsets, self.columns, counts)
+        for part, here in record.parts(self):
+            cell_counts(part.time, part.channel, part.offsets, here.columns, counts)
         return counts.astype(np.float64)
 
-    def total(self, unit: NDArray[np.int64], weights: NDArray[Any] | None = None) -> NDArray[np.float64]:
+    def total(self, unit: NDArray[np.int64], weights: NDArray[Any]) -> NDArray[np.float64]:
         """Return Σ weights over the events of every unit, shape (count, 1)."""
         return np.bincount(unit, weights, minlength=self.count).astype(np.float64)[:, None]
-
-    def tally(
-        self, unit: NDArray[np.int64], kind: NDArray[np.int64], kinds: int, weights: NDArray[Any] | None = None
-    ) -> NDArray[np.float64]:
-        """Return Σ weights over the events of every unit and kind, shape (count, kinds)."""
-        flat = np.bincount(unit * kinds + kind, weights, minlength=self.count * kinds)
-        return flat.reshape(self.count, kinds).astype(np.float64)
 
     def time(self, margin: float = 0.0) -> NDArray[np.float64]:
         """Return the time in every unit at least `margin` from both ends of observation, shape (count, 1)."""
@@ -126,7 +130,25 @@ class Units:
         return columns.first[row] + block, np.maximum(stop - begin, 0.0), np.maximum(stop - end, 0.0)
 
 
-def choose_units(record: ClickRecord, reach: float = 0.0, multiple: int = 1) -> Units:
+def add_up(
+    table: NDArray[np.float64],
+    unit: NDArray[np.int64],
+    kind: NDArray[np.int64] | int = 0,
+    weights: NDArray[Any] | float = 1.0,
+) -> None:
+    """Add the weight of every event to table[unit, kind].
+
+    One after another, so that how a record is divided into blocks does not show even in the last digit.
+    """
+    np.add.at(table.reshape(-1), unit * table.shape[1] + kind, weights)
+
+
+def widened(table: NDArray[np.float64], kinds: int) -> NDArray[np.float64]:
+    """Return a table with room for at least that many kinds, the new ones empty."""
+    return np.pad(table, ((0, 0), (0, max(kinds - table.shape[1], 0))))
+
+
+def choose_units(record: Clicks, reach: float = 0.0, multiple: int = 1) -> Units:
     """Choose what is resampled: trajectories, or time blocks whose length the data decide.
 
     With at least 20 trajectories these are the units (consecutive ones are grouped beyond 256). With fewer,
@@ -137,8 +159,8 @@ def choose_units(record: ClickRecord, reach: float = 0.0, multiple: int = 1) -> 
 
     Parameters
     ----------
-    record : ClickRecord
-        The clicks.
+    record : ClickRecord, Run or ClickStream
+        The clicks; they are read only where trajectories are few.
     reach : float
         Longest lag or window that the estimator looks at, in 1/ω_b.
     multiple : int
@@ -148,6 +170,7 @@ def choose_units(record: ClickRecord, reach: float = 0.0, multiple: int = 1) -> 
     -------
     Units
     """
+    record = stream(record)
     duration = record.stop - record.start
     if record.n_trajectories >= MIN_TRAJECTORIES:
         return _groups(record, duration)
@@ -162,8 +185,9 @@ def choose_units(record: ClickRecord, reach: float = 0.0, multiple: int = 1) -> 
     return _cut(record, duration, -(-whole // multiple) * multiple)
 
 
-def correlated_length(record: ClickRecord) -> float:
+def correlated_length(record: Clicks) -> float:
     """Return the block length L* beyond which the Fano factor of no channel changes any more, in 1/ω_b."""
+    record = stream(record)
     duration = record.stop - record.start
     cell = float(duration.sum()) / CELLS
     cells = np.maximum((duration / cell).astype(np.int64), 1)
@@ -189,7 +213,7 @@ def correlated_length(record: ClickRecord) -> float:
     return cell * 2.0**level
 
 
-def _groups(record: ClickRecord, duration: NDArray[np.float64]) -> Units:
+def _groups(record: ClickStream, duration: NDArray[np.float64]) -> Units:
     count = record.n_trajectories
     group = np.arange(count, dtype=np.int64)
     label = f"{count} trajectories"
@@ -203,7 +227,7 @@ def _groups(record: ClickRecord, duration: NDArray[np.float64]) -> Units:
     return Units(columns, record.stop, units, units >= MIN_UNITS, label)
 
 
-def _cut(record: ClickRecord, duration: NDArray[np.float64], blocks: NDArray[np.int64]) -> Units:
+def _cut(record: ClickStream, duration: NDArray[np.float64], blocks: NDArray[np.int64]) -> Units:
     length = duration / blocks
     first = np.cumsum(blocks) - blocks
     columns = UnitColumns(record.start, read_only(length), read_only(first), read_only(blocks))

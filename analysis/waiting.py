@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import bin_edges
 from trajectories.errors import InvalidInput
-from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate, Histogram, read_only
 
 from .inputs import checked_channels, detected_numbers
 from .resampling import Pooled, Sums
+from .streaming import Clicks, ClickStream, stream
 from .units import Units, choose_units
 from .waiting_kernels import next_clicks, tally_waits
 
@@ -22,7 +23,7 @@ STEPS_PER_OCTAVE, OCTAVES = 4, 40
 
 
 def waiting_times(
-    record: ClickRecord,
+    record: Clicks,
     first: str,
     second: str,
     edges: ArrayLike,
@@ -36,7 +37,7 @@ def waiting_times(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     first, second : str
         Detected channels, equal ones allowed.
@@ -71,7 +72,7 @@ def waiting_times(
 
 
 def waiting_times_pooled(
-    record: ClickRecord,
+    record: Clicks,
     first: str,
     second: str,
     edges: ArrayLike,
@@ -79,7 +80,7 @@ def waiting_times_pooled(
 ) -> tuple[Pooled, NDArray[np.int64]]:
     """Return `waiting_times` in a form that can be resampled, with its covariance over bins, and event counts."""
     bins = bin_edges(edges, lowest=0.0)
-    names = checked_channels(record, channels)
+    names = checked_channels(record := stream(record), channels)
     number = _position(names, second)
     # What happens before the first edge decides who is still waiting there.
     skipped = int(bins[0] > 0)
@@ -95,13 +96,13 @@ def waiting_times_pooled(
 
 
 def next_click_probabilities(
-    record: ClickRecord, first: str, channels: Sequence[str] | None = None
+    record: Clicks, first: str, channels: Sequence[str] | None = None
 ) -> dict[str, Estimate]:
     """Estimate in which channel the next detected click after one of `first` falls: P(l | first) = ∫₀^∞ W dτ.
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord or Run
         The clicks.
     first : str
         Detected channel.
@@ -119,7 +120,7 @@ def next_click_probabilities(
     InvalidInput
         Channels that are unknown or not detected.
     """
-    names = checked_channels(record, channels)
+    names = checked_channels(record := stream(record), channels)
     longest = float((record.stop - record.start).max())
     grid = np.append(0.0, longest * 2.0 ** (np.arange(-STEPS_PER_OCTAVE * OCTAVES, 1) / STEPS_PER_OCTAVE))
     sums, units = _next_click_sums(record, names, first, grid, reach=0.0)
@@ -150,33 +151,54 @@ def incidence(sums: Sums) -> NDArray[np.float64]:
     return np.where(ended[..., None], 0.0, before[..., None] * hazard)
 
 
-def wait_sums(
-    waits: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]],
-    units: Units,
-    grid: NDArray[np.float64],
-    causes: int,
-) -> dict[str, NDArray[np.float64]]:
-    """Return what `incidence` needs, per unit, from the columns (wait, cause, horizon, unit)."""
-    at_risk = np.zeros((units.count, len(grid) - 1), dtype=np.int64)
-    events = np.zeros((units.count, len(grid) - 1, causes), dtype=np.int64)
-    tally_waits(*waits, read_only(grid), at_risk, events)
-    return {"at_risk": at_risk.astype(np.float64), "events": events.astype(np.float64)}
+Waits: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
+
+
+class WaitTally:
+    """What `incidence` needs, per unit, added up from waits.
+
+    Parameters
+    ----------
+    units : Units
+        What is resampled.
+    grid : ndarray of shape (n_bins + 1,)
+        Bin edges from 0 up.
+    causes : int
+        Number of ways in which a wait can end.
+    """
+
+    def __init__(self, units: Units, grid: NDArray[np.float64], causes: int) -> None:
+        self._grid = read_only(grid)
+        self._last = np.zeros((units.count, len(grid) - 1), dtype=np.int64)
+        self._events = np.zeros((units.count, len(grid) - 1, causes), dtype=np.int64)
+
+    def add(self, waits: Waits) -> None:
+        """Add waits by the columns (wait, cause, horizon, unit)."""
+        tally_waits(*waits, self._grid, self._last, self._events)
+
+    def sums(self) -> dict[str, NDArray[np.float64]]:
+        """Return at_risk of shape (units, n_bins) and events of shape (units, n_bins, causes)."""
+        # Who was at risk in a bin was so in all bins before it.
+        at_risk = self._last[:, ::-1].cumsum(axis=1)[:, ::-1]
+        return {"at_risk": at_risk.astype(np.float64), "events": self._events.astype(np.float64)}
 
 
 def _next_click_sums(
-    record: ClickRecord, names: tuple[str, ...], first: str, grid: NDArray[np.float64], reach: float
+    record: ClickStream, names: tuple[str, ...], first: str, grid: NDArray[np.float64], reach: float
 ) -> tuple[dict[str, NDArray[np.float64]], Units]:
     number = _position(names, first)
     units = choose_units(record, reach=reach)
-    capacity = int((record.channel == record.channel_number(first)).sum())
-    start = np.empty(capacity, dtype=np.int64)
-    wait = np.empty(capacity)
-    cause = np.empty(capacity, dtype=np.int64)
-    stream = (record.time, record.channel, record.offsets, detected_numbers(record, names))
-    next_clicks(*stream, number, start, wait, cause)
-    trajectory, time = record.trajectory[start], record.time[start]
-    waits = (wait, cause, record.stop[trajectory] - time, units.at(trajectory, time))
-    return wait_sums(waits, units, grid, len(names)), units
+    tally = WaitTally(units, grid, len(names))
+    for part, here in record.parts(units):
+        capacity = int((part.channel == part.channel_number(first)).sum())
+        start = np.empty(capacity, dtype=np.int64)
+        wait = np.empty(capacity)
+        cause = np.empty(capacity, dtype=np.int64)
+        clicks = (part.time, part.channel, part.offsets, detected_numbers(part, names))
+        next_clicks(*clicks, number, start, wait, cause)
+        trajectory, time = part.trajectory[start], part.time[start]
+        tally.add((wait, cause, part.stop[trajectory] - time, here.at(trajectory, time)))
+    return tally.sums(), units
 
 
 def _position(names: tuple[str, ...], channel: str) -> int:

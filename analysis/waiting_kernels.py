@@ -49,12 +49,13 @@ def tally_waits(
     horizon: NDArray[np.float64],
     unit: NDArray[np.int64],
     edges: NDArray[np.float64],
-    at_risk: NDArray[np.int64],
+    last_at_risk: NDArray[np.int64],
     events: NDArray[np.int64],
 ) -> None:
-    """Add up at_risk[unit, bin] and events[unit, bin, cause] of waits that can be followed up to `horizon`.
+    """Add up last_at_risk[unit, bin] and events[unit, bin, cause] of waits that can be followed up to `horizon`.
 
-    A wait enters a bin if it has lasted to the bin's lower edge and could be followed to its upper one.
+    A wait is at risk in a bin if it has lasted to the bin's lower edge and could be followed to its upper one; it
+    is counted in the last such bin only.
     """
     bins = len(edges) - 1
     for i in range(len(wait)):
@@ -64,9 +65,6 @@ def tally_waits(
             followed = np.searchsorted(edges, horizon[i], side="right") - 1
         last = min(reached, followed - 1, bins - 1)
         if last >= 0:
-            at_risk[unit[i], last] += 1  # in this bin and in all before it
+            last_at_risk[unit[i], last] += 1
         if cause[i] >= 0 and 0 <= reached < min(followed, bins):
             events[unit[i], reached, cause[i]] += 1
-    for u in range(at_risk.shape[0]):
-        for b in range(bins - 1, 0, -1):
-            at_risk[u, b - 1] += at_risk[u, b]

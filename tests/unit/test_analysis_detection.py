@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from click_streams import click_records, pair_record, poisson_record
@@ -123,3 +125,25 @@ def test_bad_input_is_refused():
         an.apply_detectors(record, {"a": Detector()}, -1)
     with pytest.raises(InvalidInput, match=r"efficiency=1\.5"):
         Detector(1.5)
+
+
+def test_detectors_on_a_stream_are_those_on_the_record():
+    """Block by block, and at every pass, the same clicks: random numbers belong to trajectories of the whole."""
+    record = poisson_record(np.random.default_rng(77), {"a": 2.0, "b": 1.0}, 12, 20.0)
+    detectors = {"a": Detector(0.6, 0.3, 0.1, 0.05)}
+    whole = an.apply_detectors(record, detectors, 5)
+    cuts = [0, 1, 7, 12]
+    blocks = []
+    for first, last in pairwise(cuts):
+        clicks = slice(*record.offsets[[first, last]])
+        columns = (record.trajectory[clicks] - first, record.time[clicks], record.channel[clicks])
+        windows = {"start": record.start[first:last], "stop": record.stop[first:last]}
+        blocks.append(ClickRecord.from_arrays(*columns, channel_names=("a", "b"), **windows))
+    streamed = an.detected_stream(blocks, detectors, 5)
+    for _ in range(2):
+        joined = ClickRecord.concatenate(list(streamed.blocks()))
+        for name in ("trajectory", "time", "channel"):
+            np.testing.assert_array_equal(getattr(joined, name), getattr(whole, name))
+    assert streamed.provenance["detectors"] == whole.provenance["detectors"]
+    with pytest.raises(InvalidInput, match="no channel named 'c'"):
+        an.detected_stream(blocks, {"c": Detector(0.5)}, 5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,10 +30,18 @@ def drawn(ax):
     return len(buffer.getvalue())
 
 
+def inside(axis, tick):
+    """Whether a tick label is drawn: beyond the limits of its axis it is not."""
+    low, high = sorted(axis.get_view_interval())
+    at = tick.get_position()[0 if axis.axis_name == "x" else 1]
+    return low <= at <= high
+
+
 def texts_overlap(ax):
     """Whether any two visible labels of the axes overlap."""
     ax.figure.canvas.draw()
-    labels = [*ax.get_xticklabels(), *ax.get_yticklabels(), *ax.texts, ax.xaxis.label, ax.yaxis.label, ax.title]
+    ticks = [tick for axis in (ax.xaxis, ax.yaxis) for tick in axis.get_ticklabels() if inside(axis, tick)]
+    labels = [*ticks, *ax.texts, ax.xaxis.label, ax.yaxis.label, ax.title]
     legend = ax.get_legend()
     if legend is not None:
         labels += legend.get_texts()
@@ -159,3 +168,150 @@ def test_bad_input_is_refused(record):
         an.plot.populations([0.0], {"P": [1.0]})
     empty = ClickRecord.from_arrays([], [], [], channel_names=("a",), start=0, stop=1)
     assert drawn(an.plot.click_stream(empty)) > 1000
+
+
+def exact_like(found, value):
+    """An exact curve in the bins of an estimate."""
+    nothing = np.zeros(len(found.counts))
+    values = np.broadcast_to(np.asarray(value, dtype=float), nothing.shape)
+    if isinstance(found, Correlation):
+        return Correlation(found.first, found.second, found.edges, values, nothing, nothing)
+    return Histogram(found.edges, values, nothing, nothing)
+
+
+def figure_overlaps(axes):
+    """Whether labels of one panel overlap, or those of any two panels."""
+    shown = [ax for ax in np.ravel(axes) if ax.axison]
+    shown[0].figure.canvas.draw()
+    boxes = [ax.get_tightbbox() for ax in shown]
+    return any(map(texts_overlap, shown)) or any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_the_matrix_shows_every_pair_once(record):
+    matrix = an.g2_matrix(record, np.linspace(-2.0, 2.0, 21))
+    exact = {("photon", "magnon"): exact_like(matrix["photon", "magnon"], 1.0)}
+    axes = an.plot.g2_matrix(matrix, exact, critical={("photon", "magnon"): 3.0})
+    assert axes.shape == (2, 2)
+    assert [[ax.axison for ax in row] for row in axes] == [[True, True], [False, True]]
+    assert [ax.get_title() for ax in axes.ravel() if ax.axison] == [
+        "photon, photon",
+        "photon, magnon",
+        "magnon, magnon",
+    ]
+    value, band, curve = axes[0, 1].patches
+    found = matrix["photon", "magnon"]
+    np.testing.assert_array_equal(value.get_data().values, np.where(found.counts > 0, found.value, np.nan))
+    half = (band.get_data().values - band.get_data().baseline) / 2
+    np.testing.assert_allclose(half, 3.0 * found.standard_error, rtol=1e-9)
+    np.testing.assert_array_equal(curve.get_data().values, np.ones(20))
+    assert len(axes[0, 0].patches) == 2
+    assert drawn(axes[0, 0]) > 10_000
+    assert not figure_overlaps(axes)
+    given = Figure(figsize=(8, 6)).subplots(2, 2)
+    assert an.plot.g2_matrix(matrix, axes=given) is given
+    with pytest.raises(InvalidInput, match="give 2 × 2"):
+        an.plot.g2_matrix(matrix, axes=given[:1])
+    with pytest.raises(InvalidInput, match="empty"):
+        an.plot.g2_matrix({})
+
+
+def test_purity_is_shown_with_its_accidental_level(record):
+    windows = np.geomspace(0.1, 10.0, 7)
+    purities = {n: an.purity(record, n, windows) for n in (1, 2)}
+    accidental = {n: [e.value for e in an.accidental_purity(0.04, n, windows)] for n in (1, 2)}
+    sparse = np.where(np.arange(7) % 2 == 0, 0.5, np.nan)
+    ax = an.plot.purity(windows, purities, {2: sparse}, accidental, critical={2: 2.5})
+    lines = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_allclose(lines["clicks, $n = 2$"].get_ydata(), [e.value for e in purities[2]])
+    np.testing.assert_allclose(lines["accidental, $n = 1$"].get_ydata(), accidental[1])
+    # Exact values that are few are not joined: a straight line between them would not be exact.
+    (marks,) = [line for line in ax.lines if line.get_marker() == "x"]
+    assert marks.get_linestyle() == "None"
+    assert len(marks.get_xdata()) == 4
+    assert ax.get_xscale() == "log"
+    assert drawn(ax) > 5000
+    assert not texts_overlap(ax)
+    with pytest.raises(InvalidInput, match="windows has 7 values"):
+        an.plot.purity(windows, {2: purities[2][:3]})
+
+
+def test_waiting_times_are_drawn_on_logarithmic_axes(record):
+    edges = np.geomspace(0.01, 100.0, 21)
+    waits = {second: an.waiting_times(record, "photon", second, edges) for second in ("photon", "magnon")}
+    exact = {name: exact_like(found, 0.01) for name, found in waits.items()}
+    ax = an.plot.waiting_times(waits, exact, first="photon", critical={"magnon": 3.0})
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["then photon", "then magnon", "exact"]
+    baselines = [patch.get_data().baseline for patch in ax.patches if patch.get_fill()]
+    assert all(np.nanmin(baseline) > 0 for baseline in baselines)
+    assert drawn(ax) > 5000
+    assert not texts_overlap(ax)
+
+
+def test_counting_statistics_show_the_poisson_level(record):
+    windows = np.geomspace(1.0, 50.0, 5)
+    found = an.fano(record, windows)
+    ax = an.plot.fano(windows, found, np.full(5, 1.5), critical=2.7)
+    reference, clicks, exact = ax.lines
+    assert set(reference.get_ydata()) == {1.0}
+    np.testing.assert_allclose(clicks.get_ydata(), [e.value for e in found])
+    assert exact.get_linestyle() == "--"
+    assert drawn(ax) > 5000
+    assert not texts_overlap(ax)
+
+
+def test_rates_settle_on_the_exact_one(record):
+    time, history = an.rate_history(record)
+    ax = an.plot.rate_convergence(time, history["photon"], 0.02, name="photon")
+    clicks, exact = ax.lines
+    assert clicks.get_ydata()[-1] == pytest.approx(an.rates(record)["photon"].value)
+    assert exact.get_ydata()[0] == 0.02
+    assert ax.get_ylabel() == r"photon  ($\omega_b$)"
+    assert ax.get_xlabel() == r"observed time  ($10^{4}$$/\omega_b$)"
+    assert drawn(ax) > 5000
+    assert not texts_overlap(ax)
+    rare = [replace(e, value=1e-4 * e.value, standard_error=1e-4 * e.standard_error) for e in history["photon"]]
+    ax = an.plot.rate_convergence(time, rare, 2e-6, name="photon")
+    assert ax.lines[1].get_ydata()[0] == pytest.approx(2.0)
+    assert ax.get_ylabel() == r"photon  ($10^{-6}$ $\omega_b$)"
+
+
+def test_order_asymmetry_says_who_is_first(record):
+    found = an.asymmetry_by_lag(record, "photon", "magnon", np.linspace(0.0, 0.75, 6))
+    ax = an.plot.order_asymmetry(found, exact_like(found, 0.4), first="photon", second="magnon", critical=2.6)
+    assert {text.get_text() for text in ax.texts} == {"photon first ↑", "magnon first ↓"}
+    low, high = ax.get_ylim()
+    assert low == -high
+    assert high >= np.nanmax(np.abs(found.value))
+    assert drawn(ax) > 5000
+    assert not texts_overlap(ax)
+
+
+def test_new_pictures_draw_on_given_axes(record):
+    axes = iter(Figure(figsize=(9, 9)).subplots(3, 2).ravel())
+    windows = [1.0, 2.0]
+    time, history = an.rate_history(record)
+    calls = (
+        lambda ax: an.plot.purity(windows, {2: an.purity(record, 2, windows)}, ax=ax),
+        lambda ax: an.plot.fano(windows, an.fano(record, windows), ax=ax),
+        lambda ax: an.plot.waiting_times(
+            {"photon": an.waiting_times(record, "photon", "photon", [0.1, 1])}, ax=ax
+        ),
+        lambda ax: an.plot.order_asymmetry(an.asymmetry_by_lag(record, "photon", "magnon", [0, 0.5]), ax=ax),
+        lambda ax: an.plot.rate_convergence(time, history["photon"], ax=ax),
+    )
+    for call in calls:
+        ax = next(axes)
+        assert call(ax) is ax
+
+
+def test_pictures_of_hardly_a_click_are_drawn():
+    one = ClickRecord.from_arrays([0], [0.5], [0], channel_names=("photon", "magnon"), start=0, stop=1)
+    time, history = an.rate_history(one)
+    assert drawn(an.plot.rate_convergence(time, history["magnon"])) > 1000
+    assert drawn(an.plot.fano([0.1, 0.2], an.fano(one, [0.1, 0.2]))) > 1000
+    assert drawn(an.plot.waiting_times({"photon": an.waiting_times(one, "photon", "photon", [0.1, 0.2])})) > 1000
+    assert drawn(an.plot.purity([0.1], {2: an.purity(one, 2, [0.1], ("photon",))})) > 1000
+    assert drawn(an.plot.g2_matrix(an.g2_matrix(one, [-1.0, 0.0, 1.0]))[0, 0]) > 1000
+    lags = an.asymmetry_by_lag(one, "photon", "magnon", [0.0, 0.2], 0.2)
+    assert drawn(an.plot.order_asymmetry(lags)) > 1000

@@ -35,3 +35,11 @@ def levels(text: str) -> tuple[int, int, int]:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not three integers such as 5,4,4") from error
     return photon, phonon, magnon
+
+
+def two_names(text: str) -> tuple[str, str]:
+    """Read two channel names."""
+    names = text.split(",")
+    if len(names) != 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not two channel names such as photon,magnon")
+    return names[0], names[1]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import TrajectoriesError
-from . import converge, exact, info, simulate
+from . import analyse, converge, exact, export, info, simulate, validate
 
 DESCRIPTION = """Monte Carlo wave-function click records of open quantum systems.
 
@@ -20,7 +20,7 @@ Times are in 1/ω_b and rates in ω_b, unless your own system uses another unit.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0 success, 2 bad input or an unusable run folder, 130 interrupted.
+    0 success, 1 a record that contradicts its model, 2 bad input or an unusable run folder, 130 interrupted.
     """
     # Before NumPy is loaded: the threads are ours, and BLAS threads beside them only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -38,8 +38,7 @@ def _run(options: argparse.Namespace) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            options.command(options)
-            return 0
+            return int(options.command(options) or 0)
         except TrajectoriesError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
@@ -56,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"bundle-trajectories {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (simulate, exact, converge, info):
+    for command in (simulate, analyse, exact, converge, info, export, validate):
         command.register(commands)
     return parser
 

@@ -54,9 +54,9 @@ def _describe_run(folder: Path) -> None:
     print(f"system        N={run.metadata['dimension']}, digest {configuration['digest'][:16]}")
     for name, value in run.metadata["parameters"].items():
         print(f"  {name:22} {value}")
-    if done:
-        record = run.record()
-        for name, count in zip(record.channel_names, record.counts().sum(axis=0), strict=True):
+    if run.leading():
+        counts = sum(block.counts().sum(axis=0) for block in run.blocks())
+        for name, count in zip(run.metadata["channel_names"], counts, strict=True):
             print(f"clicks        {name:12} {count}")
 
 

@@ -13,9 +13,10 @@ LARGEST_EXACT_REPORT = 250
 
 
 def report_run(job: Any, record: Any, folder: Path) -> None:
-    """Print the table and draw the pictures of a finished run."""
-    from analysis import report
+    """Print the table and draw the pictures of a finished run, given as its record or, streamed, as a Run."""
+    from analysis import report, stream
 
+    record = stream(record)
     exact, lags = _exact_bundles(job)
     print(report.summary(record, pair=job.pair, window=job.window, exact=exact))
     print(f"record    {folder}")
@@ -69,6 +70,5 @@ def _draw_populations(job: Any, record: Any, folder: Path) -> Path | None:
         single = tuple(int(mode == name) for mode in space.modes)
         states["".join(map(str, single)) + "−"] = (*single, "-")
     kets = {f"|{label}⟩": job.resonator.dressed_ket(space, *state) for label, state in states.items()}
-    trajectory = int(record.provenance["run_trajectories"][bundle.row])
-    populations = follow(folder, trajectory, kets, bundle.times)
+    populations = follow(folder, bundle.trajectory, kets, bundle.times)
     return report.population_picture(bundle, populations, folder / "pictures" / "populations.png")

@@ -13,6 +13,7 @@ from .clusters import (
 from .counting import cumulants, fano
 from .entanglement import Witness, entanglement_witness, negativity, reduced
 from .evolution import density_matrix, evolve
+from .heralding import coincidence_to_accidental, heralding_efficiency
 from .pairs import PairBundles, lag_histogram, order_fraction, pair_bundles, pair_purity
 from .regression import bundle_correlation, cross_correlation, g2, g2_at, g2_matrix, rates, transient_g2
 from .spectra import Spectrum, excitation_spectrum, resonance
@@ -33,6 +34,7 @@ __all__ = [
     "cluster_g2",
     "cluster_g2_at",
     "cluster_rates",
+    "coincidence_to_accidental",
     "composition_rates",
     "converge",
     "cross_correlation",
@@ -45,6 +47,7 @@ __all__ = [
     "g2",
     "g2_at",
     "g2_matrix",
+    "heralding_efficiency",
     "lag_histogram",
     "negativity",
     "next_click_probabilities",

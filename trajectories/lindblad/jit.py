@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
-from numba import njit
+from ..kernel_cache import cached_kernel
 
 # fastmath stays off: the recurrences cancel, and the error bound counts the roundings of the sums as written.
-kernel: Any = functools.partial(njit, cache=True, nogil=True, fastmath=False, error_model="numpy")
+kernel = functools.partial(cached_kernel, nogil=True, fastmath=False, error_model="numpy")

@@ -186,7 +186,7 @@ def cross_correlation(steady: SteadyState, first_mode: str, second_mode: str) ->
     InvalidInput
         No space, an unknown name, or a mode that is empty.
     """
-    lower = [_bundle_operator(steady.system, (name,)) for name in (first_mode, second_mode)]
+    lower = [bundle_operator(steady.system, (name,)) for name in (first_mode, second_mode)]
     both = lower[1] @ lower[0]
     joint = _norm(steady, both)
     occupations = [_norm(steady, operator) for operator in lower]
@@ -224,7 +224,7 @@ def bundle_correlation(steady: SteadyState, operator: Any, tau: ArrayLike = 0.0)
     -----
     Sánchez Muñoz et al., Nat. Photon. 8, 550 (2014), for B = aⁿ.
     """
-    bundle = _bundle_operator(steady.system, operator)
+    bundle = bundle_operator(steady.system, operator)
     delays = np.abs(checked_times(tau, "tau", lowest=-np.inf))
     rate = _norm(steady, bundle)
     if rate <= NOISE * float(sparse.linalg.norm(bundle)) ** 2:
@@ -283,7 +283,7 @@ class _PairCorrelations:
         return Correlation(first, second, edges, value, nothing, nothing.astype(np.int64))
 
 
-def _bundle_operator(system: OpenSystem, operator: Any) -> sparse.csr_array:
+def bundle_operator(system: OpenSystem, operator: Any) -> sparse.csr_array:
     """Return a product of lowering operators, or the matrix given."""
     if isinstance(operator, str):
         raise InvalidInput(f"operator={operator!r} must be a sequence of mode names, such as ({operator!r},)")

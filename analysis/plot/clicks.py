@@ -1,40 +1,41 @@
-"""Pictures of click streams, correlations, lags and populations; every function takes `ax` and returns it."""
+"""Pictures of what happened: stretches of the click stream, and populations along a trajectory."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from itertools import cycle
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
 
 from trajectories.checks import integer
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
-from trajectories.results import Correlation, Histogram
 
-from .bundles import Bundles
+from ..bundles import Bundles
+from .style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LINE_STYLES,
+    ORANGE,
+    PURPLE,
+    SKY,
+    TIME,
+    VERMILION,
+    YELLOW,
+    channel_colour,
+    new_axes,
+)
 
-# Colours that colour-blind readers tell apart (Okabe and Ito, 2008).
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-GREY = "#999999"
-CHANNEL_COLOURS = {"photon": BLUE, "phonon": GREEN, "magnon": VERMILION, "atom": GREY}
-OTHER_COLOURS = (PURPLE, ORANGE, SKY, BLACK)
 BUNDLE_COLOURS = (SKY, YELLOW, PURPLE)  # of the three most common compositions; grey for the rest
-LINE_STYLES = ("-", "--", "-.", ":")
-TIME = r"time  $t$  ($1/\omega_b$)"
 # A bundle is drawn at least this wide, as a share of the stretch shown, because most are far shorter.
 NARROWEST_BUNDLE = 0.006
-# The interval that bands and error bars show.
-LEVEL = 0.95
 
 
 def click_stream(
@@ -79,7 +80,7 @@ def click_stream(
     if bundles is not None and bundles.record is not record:
         raise InvalidInput("bundles belong to another record; give those that find_bundles found in this one")
     names = record.channel_names
-    ax = _axes(ax, (8.0, 0.55 * len(names) + 1.4))
+    ax = new_axes(ax, (8.0, 0.55 * len(names) + 1.4))
     if bundles is not None:
         _shade_bundles(ax, bundles, trajectory, low, high)
     mine = slice(*record.offsets[trajectory : trajectory + 2])
@@ -93,81 +94,6 @@ def click_stream(
     ax.set_xlabel(TIME)
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
-    return ax
-
-
-def lag_histogram(
-    histogram: Histogram,
-    exact: Histogram | None = None,
-    ax: Axes | None = None,
-    *,
-    first: str = "k",
-    second: str = "l",
-) -> Axes:
-    """Draw the density of the signed lag inside bundles with its 95 % band, and the exact one over it.
-
-    Bins without a pair are left out.
-
-    Parameters
-    ----------
-    histogram : Histogram
-        From `lag_histogram`.
-    exact : Histogram, optional
-        The exact density, in any bins.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure when not given.
-    first, second : str
-        The channels, for the labels.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
-    ax = _axes(ax, (6.0, 4.0))
-    _band(ax, histogram, BLUE)
-    if exact is not None:
-        ax.stairs(exact.value, exact.edges, color=BLACK, linestyle="--", label="exact")
-    ax.axvline(0.0, color=GREY, linewidth=0.8)
-    ax.set_ylim(bottom=0.0)
-    ax.set_xlim(histogram.edges[0], histogram.edges[-1])
-    ax.set_xlabel(rf"lag  $t$({second}) − $t$({first})  ($1/\omega_b$)")
-    ax.set_ylabel(r"probability density  ($\omega_b$)")
-    for x, side, words in ((0.02, "left", f"← {second} first"), (0.98, "right", f"{first} first →")):
-        ax.text(x, 1.02, words, transform=ax.transAxes, ha=side, va="bottom")
-    ax.legend(frameon=False)
-    return ax
-
-
-def correlation(correlation: Correlation, exact: Correlation | None = None, ax: Axes | None = None) -> Axes:
-    """Draw g²(τ) with its pointwise 95 % band, and the exact one over it; bins without a pair are left out.
-
-    Parameters
-    ----------
-    correlation : Correlation
-        From `g2`, `g2_matrix` or `cluster_g2`. Geometric bins get a logarithmic axis.
-    exact : Correlation, optional
-        The exact correlation, in any bins.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure when not given.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
-    ax = _axes(ax, (6.0, 4.0))
-    edges = correlation.edges
-    ax.axhline(1.0, color=GREY, linewidth=0.8)
-    _band(ax, correlation, BLUE)
-    if exact is not None:
-        ax.stairs(exact.value, exact.edges, color=BLACK, linestyle="--", label="exact")
-    widths = np.diff(edges)
-    if edges[0] > 0 and edges[-1] > 20 * edges[0] and widths[-1] > 2 * widths[0]:
-        ax.set_xscale("log")
-    ax.set_xlim(edges[0], edges[-1])
-    ax.set_ylim(bottom=0.0)
-    ax.set_xlabel(rf"lag  $\tau$  ($1/\omega_b$); {correlation.second} after {correlation.first}")
-    ax.set_ylabel(rf"$g^{{(2)}}(\tau)$  {correlation.first}, {correlation.second}")
-    ax.legend(frameon=False)
     return ax
 
 
@@ -206,7 +132,7 @@ def populations(
     for label, value in values.items():
         if value.shape != t.shape:
             raise InvalidInput(f"population {label!r} has shape {value.shape}, times {t.shape}; must be equal")
-    ax = _axes(ax, (8.0, 3.8))
+    ax = new_axes(ax, (8.0, 3.8))
     styles = zip(cycle((BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)), cycle(LINE_STYLES), strict=False)
     handles = []
     for (label, value), (colour, style) in zip(values.items(), styles, strict=False):
@@ -232,50 +158,6 @@ def populations(
     ax.set_ylabel("population")
     ax.legend(handles=handles, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return ax
-
-
-def save(ax: Axes, path: Path) -> Path:
-    """Write the figure of `ax` to a file, sized to what is drawn, and return its path.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        Axes of the figure.
-    path : pathlib.Path
-        The file; its ending names the format.
-    """
-    figure = ax.get_figure(root=True)
-    if figure is not None:  # as it is for axes that were removed
-        figure.savefig(path, dpi=150, bbox_inches="tight")
-    return path
-
-
-def channel_colour(name: str, position: int) -> str:
-    """Return the colour of a channel: always the same for the paper's four."""
-    return CHANNEL_COLOURS.get(name.split()[0], OTHER_COLOURS[position % len(OTHER_COLOURS)])
-
-
-def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    # A Figure of its own, not pyplot's: nothing global, no window, and freed with its last reference.
-    return Figure(figsize=size, dpi=150, layout="constrained").add_subplot() if ax is None else ax
-
-
-def _band(ax: Axes, estimate: Histogram | Correlation, colour: str) -> None:
-    half = float(ndtri(0.5 + 0.5 * LEVEL)) * estimate.standard_error
-    # Bins without an event have no error; they are left out rather than drawn as certain.
-    value = np.where((estimate.counts > 0) | np.isfinite(half), estimate.value, np.nan)
-    band = f"{100 * LEVEL:g} % band"
-    ax.stairs(value, estimate.edges, baseline=None, color=colour, linewidth=1.4, label="clicks")
-    ax.stairs(
-        value + half,
-        estimate.edges,
-        baseline=value - half,
-        fill=True,
-        color=colour,
-        alpha=0.3,
-        linewidth=0.0,
-        label=band,
-    )
 
 
 def _shade_bundles(ax: Axes, bundles: Bundles, trajectory: int, low: float, high: float) -> None:

@@ -1,0 +1,44 @@
+"""Pictures of clicks and of what they estimate; every function takes `ax` and returns it."""
+
+from .clicks import click_stream, populations
+from .curves import correlation, g2_matrix, lag_histogram, order_asymmetry, waiting_times
+from .scans import fano, purity, rate_convergence
+from .style import (
+    BLACK,
+    BLUE,
+    CHANNEL_COLOURS,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    YELLOW,
+    channel_colour,
+    save,
+)
+
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "CHANNEL_COLOURS",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "PURPLE",
+    "SKY",
+    "VERMILION",
+    "YELLOW",
+    "channel_colour",
+    "click_stream",
+    "correlation",
+    "fano",
+    "g2_matrix",
+    "lag_histogram",
+    "order_asymmetry",
+    "populations",
+    "purity",
+    "rate_convergence",
+    "save",
+    "waiting_times",
+]

@@ -1,0 +1,276 @@
+"""Pictures of densities and correlations over lags and waits, each with its band and the exact curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from trajectories.errors import InvalidInput
+from trajectories.results import Correlation, Histogram
+
+from .style import (
+    BLACK,
+    BLUE,
+    GREY,
+    LINE_STYLES,
+    POINTWISE,
+    channel_colour,
+    draw_bins,
+    draw_exact_bins,
+    new_axes,
+    reference_line,
+)
+
+# Size of one panel of the matrix of correlations, in inches.
+PANEL = (2.5, 2.0)
+Pair = tuple[str, str]
+
+
+def lag_histogram(
+    histogram: Histogram,
+    exact: Histogram | None = None,
+    ax: Axes | None = None,
+    *,
+    first: str = "k",
+    second: str = "l",
+    critical: float | None = None,
+) -> Axes:
+    """Draw the density of the signed lag inside bundles with its 95 % band, and the exact one over it.
+
+    Bins without a pair are left out.
+
+    Parameters
+    ----------
+    histogram : Histogram
+        From `lag_histogram`.
+    exact : Histogram, optional
+        The exact density, in any bins.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when not given.
+    first, second : str
+        The channels, for the labels.
+    critical : float, optional
+        As in `correlation`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(ax, (6.0, 4.0))
+    draw_bins(ax, histogram, BLUE, critical=critical)
+    if exact is not None:
+        draw_exact_bins(ax, exact)
+    ax.axvline(0.0, color=GREY, linewidth=0.8)
+    ax.set_ylim(bottom=0.0)
+    ax.set_xlim(histogram.edges[0], histogram.edges[-1])
+    ax.set_xlabel(rf"lag  $t$({second}) − $t$({first})  ($1/\omega_b$)")
+    ax.set_ylabel(r"probability density  ($\omega_b$)")
+    for x, side, words in ((0.02, "left", f"← {second} first"), (0.98, "right", f"{first} first →")):
+        ax.text(x, 1.02, words, transform=ax.transAxes, ha=side, va="bottom")
+    ax.legend(frameon=False)
+    return ax
+
+
+def correlation(
+    correlation: Correlation,
+    exact: Correlation | None = None,
+    ax: Axes | None = None,
+    *,
+    critical: float | None = None,
+) -> Axes:
+    """Draw g²(τ) with its 95 % band, and the exact one over it; bins without a pair are left out.
+
+    Parameters
+    ----------
+    correlation : Correlation
+        From `g2`, `g2_matrix` or `cluster_g2`. Geometric bins get a logarithmic axis.
+    exact : Correlation, optional
+        The exact correlation, in any bins.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when not given.
+    critical : float, optional
+        Half width of the band in standard errors, as `Resampled.critical_value` gives it for a band that holds
+        for all bins at once; that of each bin on its own when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(ax, (6.0, 4.0))
+    edges = correlation.edges
+    reference_line(ax, 1.0)
+    draw_bins(ax, correlation, BLUE, critical=critical)
+    if exact is not None:
+        draw_exact_bins(ax, exact)
+    widths = np.diff(edges)
+    if edges[0] > 0 and edges[-1] > 20 * edges[0] and widths[-1] > 2 * widths[0]:
+        ax.set_xscale("log")
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_ylim(bottom=0.0)
+    ax.set_xlabel(rf"lag  $\tau$  ($1/\omega_b$); {correlation.second} after {correlation.first}")
+    ax.set_ylabel(rf"$g^{{(2)}}(\tau)$  {correlation.first}, {correlation.second}")
+    ax.legend(frameon=False)
+    return ax
+
+
+def g2_matrix(
+    matrix: Mapping[Pair, Correlation],
+    exact: Mapping[Pair, Correlation] | None = None,
+    axes: NDArray[Any] | None = None,
+    *,
+    critical: Mapping[Pair, float] | None = None,
+) -> NDArray[Any]:
+    """Draw g²(τ) of all channel pairs in the upper triangle of a matrix of panels.
+
+    The other half would repeat it: g²_lk(τ) = g²_kl(−τ).
+
+    Parameters
+    ----------
+    matrix : mapping of (str, str) to Correlation
+        From `g2_matrix`, or some of it.
+    exact : mapping of (str, str) to Correlation, optional
+        Exact correlations, of some pairs or all.
+    axes : ndarray of matplotlib.axes.Axes, shape (n_channels, n_channels), optional
+        Where to draw; a new figure when not given.
+    critical : mapping of (str, str) to float, optional
+        Half widths of the bands, as in `correlation`.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes, shape (n_channels, n_channels)
+
+    Raises
+    ------
+    InvalidInput
+        An empty matrix, or axes of another shape.
+    """
+    names = list(dict.fromkeys(name for pair in matrix for name in pair))
+    if not names:
+        raise InvalidInput("matrix is empty; give at least one correlation")
+    count = len(names)
+    if axes is None:
+        size = (PANEL[0] * count + 1.0, PANEL[1] * count + 0.6)
+        axes = Figure(figsize=size, dpi=150, layout="constrained").subplots(count, count, squeeze=False)
+    if np.shape(axes) != (count, count):
+        raise InvalidInput(
+            f"axes has shape {np.shape(axes)}, but there are {count} channels; give {count} × {count}"
+        )
+    for i, j in np.ndindex(count, count):
+        pair = (names[i], names[j])
+        ax: Any = axes[i, j]
+        if j < i or pair not in matrix:
+            ax.set_axis_off()
+            continue
+        correlation(matrix[pair], (exact or {}).get(pair), ax, critical=(critical or {}).get(pair))
+        ax.get_legend().remove()
+        ax.set_title(f"{pair[0]}, {pair[1]}", fontsize="medium")
+        ax.set_ylabel(r"$g^{(2)}(\tau)$" if i == j else "")
+        ax.set_xlabel(r"lag  $\tau$  ($1/\omega_b$)" if i == j else "")
+        ax.locator_params(axis="x", nbins=4)
+        ax.locator_params(axis="y", nbins=4)
+    # The corner below the diagonal is free, unless there is but one panel.
+    handles, labels = max((ax.get_legend_handles_labels() for ax in axes.ravel()), key=lambda found: len(found[1]))
+    if count > 1:
+        axes[-1, 0].legend(handles, labels, frameon=False, loc="center")
+    else:
+        axes[0, 0].legend(frameon=False)
+    return axes
+
+
+def waiting_times(
+    waits: Mapping[str, Histogram],
+    exact: Mapping[str, Histogram] | None = None,
+    ax: Axes | None = None,
+    *,
+    first: str = "k",
+    critical: Mapping[str, float] | None = None,
+) -> Axes:
+    """Draw exclusive waiting-time densities W(τ, l | k) on logarithmic axes, one for each next channel l.
+
+    Parameters
+    ----------
+    waits : mapping of str to Histogram
+        By the channel of the next click, from `waiting_times`, in bins above 0.
+    exact : mapping of str to Histogram, optional
+        Exact densities, of some channels or all.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when not given.
+    first : str
+        The channel after whose clicks is waited, for the labels.
+    critical : mapping of str to float, optional
+        Half widths of the bands, as in `correlation`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(ax, (6.0, 4.0))
+    positive = [h.value[h.counts > 0] for h in waits.values()]
+    smallest = min((float(v.min()) for v in positive if len(v)), default=1.0)
+    for number, (name, histogram) in enumerate(waits.items()):
+        colour, half = channel_colour(name, number), (critical or {}).get(name)
+        draw_bins(ax, histogram, colour, critical=half, label=f"then {name}", lowest=0.2 * smallest)
+        ax.patches[-2].set(linestyle=LINE_STYLES[number % len(LINE_STYLES)])
+        ax.patches[-1].set_label("")
+    for number, histogram in enumerate((exact or {}).values()):
+        draw_exact_bins(ax, histogram)
+        ax.patches[-1].set(linestyle=(0, (4, 2)), linewidth=0.9, label="" if number else "exact")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_ylim(bottom=0.5 * smallest)
+    edges = [h.edges for h in waits.values()]
+    ax.set_xlim(min(e[0] for e in edges), max(e[-1] for e in edges))
+    ax.set_xlabel(rf"wait  $\tau$  after {first}  ($1/\omega_b$)")
+    ax.set_ylabel(r"density  $W(\tau)$  ($\omega_b$)")
+    ax.legend(frameon=False)
+    return ax
+
+
+def order_asymmetry(
+    asymmetry: Histogram,
+    exact: Histogram | None = None,
+    ax: Axes | None = None,
+    *,
+    first: str = "k",
+    second: str = "l",
+    critical: float | None = None,
+) -> Axes:
+    """Draw the order asymmetry of pair bundles against |lag|: +1 where `first` always clicks first.
+
+    Parameters
+    ----------
+    asymmetry : Histogram
+        From `asymmetry_by_lag`.
+    exact : Histogram, optional
+        The exact asymmetry, in any bins.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when not given.
+    first, second : str
+        The channels, for the labels.
+    critical : float, optional
+        As in `correlation`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(ax, (6.0, 4.0))
+    reference_line(ax, 0.0)
+    draw_bins(ax, asymmetry, BLUE, critical=critical)
+    if exact is not None:
+        draw_exact_bins(ax, exact)
+    ax.set_xlim(asymmetry.edges[0], asymmetry.edges[-1])
+    seen = np.abs(asymmetry.value) + 2.0 * POINTWISE * np.nan_to_num(asymmetry.standard_error)
+    top = min(1.05, max(0.1, 1.1 * float(np.nanmax(seen, initial=0.0))))
+    ax.set_ylim(-top, top)
+    ax.set_xlabel(rf"|lag|  between {first} and {second}  ($1/\omega_b$)")
+    ax.set_ylabel("order asymmetry")
+    for y, side, words in ((0.97, "top", f"{first} first ↑"), (0.03, "bottom", f"{second} first ↓")):
+        ax.text(0.02, y, words, transform=ax.transAxes, ha="left", va=side, color=BLACK)
+    ax.legend(frameon=False, loc="upper right")
+    return ax

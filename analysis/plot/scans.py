@@ -1,0 +1,174 @@
+"""Pictures of numbers against a window or the amount of data, each with its band and the exact values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from trajectories.results import Estimate
+
+from .style import (
+    BLACK,
+    SERIES_COLOURS,
+    checked_points,
+    draw_exact_points,
+    draw_points,
+    new_axes,
+    power_of_ten,
+    reference_line,
+)
+
+
+def purity(
+    windows: ArrayLike,
+    purities: Mapping[int, Sequence[Estimate]],
+    exact: Mapping[int, ArrayLike] | None = None,
+    accidental: Mapping[int, ArrayLike] | None = None,
+    ax: Axes | None = None,
+    *,
+    critical: Mapping[int, float] | None = None,
+) -> Axes:
+    """Draw purities π_n(δ) against the bundle window, with the accidental level of unrelated clicks.
+
+    Parameters
+    ----------
+    windows : array_like of shape (n_windows,)
+        Values of δ in 1/ω_b.
+    purities : mapping of int to sequence of Estimate
+        By number of clicks n, from `purity`.
+    exact : mapping of int to array_like of shape (n_windows,), optional
+        Exact values; NaN where there is none.
+    accidental : mapping of int to array_like of shape (n_windows,), optional
+        From `accidental_purity`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when not given.
+    critical : mapping of int to float, optional
+        Half widths of the bands, as in `correlation`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InvalidInput
+        Series whose length is not that of `windows`.
+    """
+    ax = new_axes(ax, (6.0, 4.0))
+    for number, (n, estimates) in enumerate(purities.items()):
+        known, level = (exact or {}).get(n), (accidental or {}).get(n)
+        x = checked_points(windows, "windows", estimates, known, level)
+        label = rf"clicks, $n = {n}$"
+        draw_points(ax, x, estimates, number, critical=(critical or {}).get(n), label=label)
+        if known is not None:
+            draw_exact_points(ax, x, known, label=None if number else "exact")
+        if level is not None:
+            colour = SERIES_COLOURS[number % len(SERIES_COLOURS)]
+            ax.plot(x, level, color=colour, linestyle=":", linewidth=1.4, label=rf"accidental, $n = {n}$")
+    ax.set_xscale("log")
+    ax.set_ylim(0.0, 1.0)
+    ax.set_xlabel(r"bundle window  $\delta$  ($1/\omega_b$)")
+    ax.set_ylabel(r"purity  $\pi_n(\delta)$")
+    _legend_above(ax, 3)
+    return ax
+
+
+def fano(
+    windows: ArrayLike,
+    estimates: Sequence[Estimate],
+    exact: ArrayLike | None = None,
+    ax: Axes | None = None,
+    *,
+    critical: float | None = None,
+) -> Axes:
+    """Draw the Fano factor F(T) = Var N/⟨N⟩ against the counting window; a Poisson stream has 1.
+
+    Parameters
+    ----------
+    windows : array_like of shape (n_windows,)
+        Values of T in 1/ω_b.
+    estimates : sequence of Estimate
+        From `fano`.
+    exact : array_like of shape (n_windows,), optional
+        Exact values; NaN where there is none.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when not given.
+    critical : float, optional
+        Half width of the band, as in `correlation`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InvalidInput
+        Series whose length is not that of `windows`.
+    """
+    ax = new_axes(ax, (6.0, 4.0))
+    x = checked_points(windows, "windows", estimates, exact)
+    reference_line(ax, 1.0)
+    draw_points(ax, x, estimates, critical=critical)
+    if exact is not None:
+        draw_exact_points(ax, x, exact)
+    ax.set_xscale("log")
+    ax.set_xlabel(r"counting window  $T$  ($1/\omega_b$)")
+    ax.set_ylabel(r"Fano factor  $F(T)$")
+    ax.legend(frameon=False)
+    return ax
+
+
+def rate_convergence(
+    time: ArrayLike,
+    estimates: Sequence[Estimate],
+    exact: float | None = None,
+    ax: Axes | None = None,
+    *,
+    name: str = "k",
+) -> Axes:
+    """Draw how the estimate of a click rate settles while more is observed.
+
+    Parameters
+    ----------
+    time : array_like of shape (n,)
+        Time observed so far, over all trajectories, in 1/ω_b.
+    estimates : sequence of Estimate
+        The rate that it gives, from `rate_history`.
+    exact : float, optional
+        The exact rate.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when not given.
+    name : str
+        The channel, for the labels.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        In units of powers of ten that the labels name.
+
+    Raises
+    ------
+    InvalidInput
+        Series of unequal lengths.
+    """
+    ax = new_axes(ax, (6.0, 2.4))
+    x = checked_points(time, "time", estimates)
+    rate, power = power_of_ten([estimate.value for estimate in estimates])
+    span, spelled = power_of_ten(x)
+    scaled = [replace(e, value=e.value / rate, standard_error=e.standard_error / rate) for e in estimates]
+    draw_points(ax, x / span, scaled)
+    ax.lines[-1].set_marker("")
+    if exact is not None:
+        ax.axhline(exact / rate, color=BLACK, linestyle="--", linewidth=1, label="exact")
+    ax.set_xlim(0.0, x[-1] / span)
+    ax.set_xlabel(rf"observed time  ({spelled.strip() or 1}$/\omega_b$)")
+    ax.set_ylabel(rf"{name}  ({power}$\omega_b$)")
+    _legend_above(ax, 3)
+    return ax
+
+
+def _legend_above(ax: Axes, columns: int) -> None:
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, fontsize="small")

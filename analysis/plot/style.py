@@ -1,0 +1,142 @@
+"""What all pictures share: colours that everybody tells apart, axes without global state, error bands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from trajectories.errors import InvalidInput
+from trajectories.results import Correlation, Estimate, Histogram
+
+# Colours that colour-blind readers tell apart (Okabe and Ito, 2008).
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY = "#999999"
+CHANNEL_COLOURS = {"photon": BLUE, "phonon": GREEN, "magnon": VERMILION, "atom": GREY}
+OTHER_COLOURS = (PURPLE, ORANGE, SKY, BLACK)
+SERIES_COLOURS = (BLUE, VERMILION, GREEN, PURPLE)
+LINE_STYLES = ("-", "--", "-.", ":")
+MARKERS = "osD^v"
+TIME = r"time  $t$  ($1/\omega_b$)"
+# The interval that bands show, and its half width in standard errors where each value is on its own.
+LEVEL = 0.95
+POINTWISE = float(ndtri(0.5 + 0.5 * LEVEL))
+
+
+def save(ax: Axes, path: Path) -> Path:
+    """Write the figure of `ax` to a file, sized to what is drawn, and return its path.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes of the figure.
+    path : pathlib.Path
+        The file; its ending names the format.
+    """
+    figure = ax.get_figure(root=True)
+    if figure is not None:  # as it is for axes that were removed
+        figure.savefig(path, dpi=150, bbox_inches="tight")
+    return path
+
+
+def channel_colour(name: str, position: int) -> str:
+    """Return the colour of a channel: always the same for the paper's four."""
+    return CHANNEL_COLOURS.get(name.split()[0], OTHER_COLOURS[position % len(OTHER_COLOURS)])
+
+
+def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    """Return the axes given, or those of a new figure."""
+    # A Figure of its own, not pyplot's: nothing global, no window, and freed with its last reference.
+    return Figure(figsize=size, dpi=150, layout="constrained").add_subplot() if ax is None else ax
+
+
+def reference_line(ax: Axes, level: float) -> None:
+    """Draw a thin horizontal line behind everything else."""
+    ax.axhline(level, color=GREY, linewidth=0.8, zorder=0.5)
+
+
+def power_of_ten(values: ArrayLike) -> tuple[float, str]:
+    """Return a power of ten to divide values by, and the words for it, e.g. 1e-4 and "$10^{-4}$ "."""
+    largest = float(np.nanmax(np.abs(np.asarray(values, dtype=np.float64)), initial=0.0))
+    exponent = int(np.floor(np.log10(largest))) if 0.0 < largest < np.inf else 0
+    return (1.0, "") if -2 <= exponent <= 3 else (10.0**exponent, f"$10^{{{exponent}}}$ ")
+
+
+def band_label(critical: float | None) -> str:
+    """Return what a band of `critical` standard errors is called; None is the pointwise one."""
+    return f"{100 * LEVEL:g} % band" + ("" if critical is None else ", all at once")
+
+
+def draw_bins(
+    ax: Axes,
+    estimate: Histogram | Correlation,
+    colour: str,
+    *,
+    critical: float | None = None,
+    label: str = "clicks",
+    lowest: float = -np.inf,
+) -> None:
+    """Draw a binned estimate as steps with its band, cut off at `lowest` (for logarithmic axes)."""
+    half = (POINTWISE if critical is None else critical) * estimate.standard_error
+    # Bins without an event have no error; they are left out rather than drawn as certain.
+    value = np.where((estimate.counts > 0) | np.isfinite(half), estimate.value, np.nan)
+    ax.stairs(value, estimate.edges, baseline=None, color=colour, linewidth=1.4, label=label)
+    ax.stairs(
+        value + half,
+        estimate.edges,
+        baseline=np.maximum(value - half, lowest),
+        fill=True,
+        color=colour,
+        alpha=0.3,
+        linewidth=0.0,
+        label=band_label(critical),
+    )
+
+
+def draw_exact_bins(ax: Axes, exact: Histogram | Correlation) -> None:
+    """Draw exact values over bins."""
+    ax.stairs(exact.value, exact.edges, baseline=None, color=BLACK, linestyle="--", label="exact")
+
+
+def draw_points(
+    ax: Axes,
+    x: NDArray[np.float64],
+    estimates: Sequence[Estimate],
+    number: int = 0,
+    *,
+    critical: float | None = None,
+    label: str = "clicks",
+) -> None:
+    """Draw estimates at points as markers on a line with its band; `number` chooses colour and marker."""
+    colour = SERIES_COLOURS[number % len(SERIES_COLOURS)]
+    value = np.array([estimate.value for estimate in estimates])
+    error = np.array([estimate.standard_error for estimate in estimates])
+    half = (POINTWISE if critical is None else critical) * error
+    marker = MARKERS[number % len(MARKERS)]
+    ax.plot(x, value, color=colour, marker=marker, markersize=4, linewidth=1.2, label=label)
+    band = band_label(critical) if number == 0 else None
+    ax.fill_between(x, value - half, value + half, color=colour, alpha=0.3, linewidth=0.0, label=band)
+
+
+def draw_exact_points(ax: Axes, x: NDArray[np.float64], exact: ArrayLike, label: str | None = "exact") -> None:
+    """Draw exact values at points; joined by a line only where none is NaN, which is left out."""
+    value = np.asarray(exact, dtype=np.float64)
+    known = np.isfinite(value)
+    look: dict[str, Any] = {"color": BLACK, "linestyle": "--" if known.all() else "none", "linewidth": 1}
+    ax.plot(x[known], value[known], marker="x", markersize=6, label=label, **look)
+
+
+def checked_points(x: ArrayLike, what: str, *series: Sequence[Estimate] | ArrayLike | None) -> NDArray[np.float64]:
+    """Return points as an array; refuse series of another length."""
+    points = np.asarray(x, dtype=np.float64)
+    for values in series:
+        if values is not None and len(np.atleast_1d(np.asarray(values, dtype=object))) != len(points):
+            raise InvalidInput(f"{what} has {len(points)} values, but a series to be drawn another number")
+    return points

@@ -1,0 +1,123 @@
+"""``trajectories analyse``: every estimate of a run beside its exact value, as a table, JSON and a page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidInput
+from .arguments import CONFIG_HELP, Commands, integer, levels, number, two_names
+from .detector_file import read_detectors
+
+DESCRIPTION = """Estimate everything that a run, or a file of clicks, tells, with the exact values beside it.
+
+Click rates and whether they are stationary, correlations of all channels, bundles, purity, heralding, emission
+order, waiting times and counting statistics. The table is printed; DIR/analysis.json holds all numbers and curves,
+DIR/report.html the tables and pictures in one page that needs nothing else, and DIR/exact.json the exact values,
+which are not computed again. These three are replaced if an earlier analysis wrote them, and nothing else ever is.
+Runs larger than memory are read block by block."""
+EXACT_HELP = """leave out the exact values, which take from seconds to minutes; they are left out in any case for
+dimensions above 250"""
+# Largest dimension at which exact values are computed: minutes.
+LARGEST_EXACT = 250
+
+
+def register(commands: Commands) -> None:
+    """Add ``trajectories analyse``."""
+    analyse = commands.add_parser(
+        "analyse",
+        help="estimate everything from a run, and write a report",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    analyse.set_defaults(command=_run)
+    analyse.add_argument("source", metavar="RUN|FILE", help="a run folder, or a file of clicks")
+    analyse.add_argument("--pair", type=two_names, metavar="A,B", help="channels of the bundles (the commonest)")
+    analyse.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
+    analyse.add_argument(
+        "--detectors",
+        metavar="FILE",
+        help="TOML with a table of efficiency, dark_rate, dead_time "
+        "and jitter for each imperfect detector: what they would have made of the clicks",
+    )
+    analyse.add_argument(
+        "--seed", type=integer, default=0, metavar="S", help="random numbers of the detectors (0)"
+    )
+    analyse.add_argument("--model", metavar="CONFIG", help="model of the exact values (the run's): " + CONFIG_HELP)
+    analyse.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels of that model")
+    analyse.add_argument("--out", metavar="DIR", help="where to write (RUN/analysis or FILE-analysis)")
+    analyse.add_argument("--json", action="store_true", help="print the JSON instead of the table")
+    analyse.add_argument("--no-exact", action="store_true", help=EXACT_HELP)
+
+
+def _run(options: argparse.Namespace) -> None:
+    import json
+
+    from analysis import analyse, stream
+    from analysis.detection import detected_stream
+    from analysis.exact_side import ExactSide
+    from analysis.output import AnalysisFolder
+
+    source = Path(options.source)
+    folder = AnalysisFolder(Path(options.out) if options.out else _beside(source))
+    detectors = None if options.detectors is None else read_detectors(options.detectors)
+    clicks, run = _opened(source)
+    record = stream(clicks)
+    if detectors is not None:
+        record = detected_stream(record, detectors, options.seed)
+    system, reason = (None, "") if options.no_exact else _model(options, run)
+    exact_side = ExactSide(system, detectors, folder.known(), _announce)
+    findings = analyse(record, options.pair, options.window, exact_side)
+    if reason:
+        findings.notes.append(f"no exact values: {reason}")
+    files = folder.write(findings, record, exact_side.answers, f"Clicks of {source.resolve().name}")
+    if options.json:
+        print(json.dumps(findings.to_dict(), indent=2, ensure_ascii=False))
+        return
+    print(f"{findings.table()}\n")
+    for name, path in files.items():
+        print(f"{name:9} {path}")
+
+
+def _beside(source: Path) -> Path:
+    """Return where the analysis of a source goes by default."""
+    return source / "analysis" if source.is_dir() else source.with_name(f"{source.stem}-analysis")
+
+
+def _opened(source: Path) -> tuple[Any, Any]:
+    """Return the clicks, a run as such so that it is streamed, and the run if it is one."""
+    from ..records import Run
+    from ..records.formats import load
+
+    if not source.is_dir():
+        return load(source), None
+    run = Run.open(source)
+    return run, run
+
+
+def _model(options: argparse.Namespace, run: Any) -> tuple[Any, str]:
+    """Return the system of the exact values, or None and why there is none."""
+    from ..configuration import read_job
+    from ..model import OpenSystem
+
+    if options.model is not None:
+        system = read_job(options.model, options.levels).system
+    elif options.levels is not None:
+        raise InvalidInput("--levels belongs to --model; the run's own model has the levels it was simulated with")
+    elif run is None:
+        return None, "a file of clicks has no model; give it as --model CONFIG"
+    elif run.configuration["initial"] != "steady":
+        return None, "the run did not start from the steady state; give --model CONFIG if it has settled"
+    else:
+        system = OpenSystem.from_arrays(run.arrays(), parameters=run.metadata["parameters"])
+    if system.dimension > LARGEST_EXACT:
+        return None, f"dimension {system.dimension} exceeds {LARGEST_EXACT}; see trajectories.lindblad"
+    return system, ""
+
+
+def _announce(what: str) -> None:
+    """Tell whoever waits at a terminal what is computed now."""
+    if sys.stderr.isatty():
+        print(f"exact     {what}", file=sys.stderr)

@@ -1,0 +1,41 @@
+"""Detectors from a TOML file: one table for each channel with an imperfect one."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+from ..checks import finite_number, shown
+from ..detectors import Detector
+from ..errors import InvalidInput
+
+KEYS = tuple(field.name for field in fields(Detector))
+
+
+def read_detectors(path: str) -> dict[str, Detector]:
+    """Return the detectors of a TOML file by channel.
+
+    Raises
+    ------
+    InvalidInput
+        No such file, not TOML, no tables, an unknown key, or a value that cannot be right.
+    """
+    try:
+        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"detectors {path} cannot be read: {error.strerror}; give a TOML file") from error
+    except ValueError as error:
+        raise InvalidInput(f"{path} is not valid TOML: {error}") from error
+    if not tables:
+        raise InvalidInput(f"{path} describes no detector; add a table such as [photon] with efficiency = 0.6")
+    return {name: _detector(path, name, table) for name, table in tables.items()}
+
+
+def _detector(path: str, name: str, table: object) -> Detector:
+    if not isinstance(table, dict):
+        raise InvalidInput(f"{path}: {name} = {shown(table)} must be a table with {', '.join(KEYS)}")
+    for key in table:
+        if key not in KEYS:
+            raise InvalidInput(f"{path} has the unknown key {key!r} in [{name}]; known are {', '.join(KEYS)}")
+    return Detector(**{key: finite_number(value, f"{name}.{key}") for key, value in table.items()})
