@@ -1,23 +1,15 @@
-"""Do nominal 95 % intervals cover the exact value in 95 % of records?."""
+"""Do nominal 95 % intervals cover the exact value in 95 % of records?"""
 
 from __future__ import annotations
 
 import numpy as np
 from click_streams import pair_record, poisson_record
-from scipy import stats
+from coverage_checks import RECORDS, check, covers, limits
 
 import analysis as an
 
-RECORDS = 400
 RATE, DECAY, FORWARD, WINDOW = 0.02, 4.0, 0.7, 3.0  # of the pair stream
 PAIR = ("photon", "magnon")
-
-
-def limits(quantities):
-    """Two-sided binomial limits on the share of covered records, family-wise 1 % (Bonferroni)."""
-    tail = 0.01 / quantities / 2
-    low, high = stats.binom.ppf([tail, 1 - tail], RECORDS, 0.95)
-    return low / RECORDS, high / RECORDS
 
 
 def pair_quantities(record):
@@ -65,31 +57,17 @@ def curve(found, exact):
     return list(zip(found.value, found.standard_error, exact, strict=True))
 
 
-def check(covered):
-    """Each quantity within the family-wise limits; the mean within 94–96 %."""
-    low, high = limits(covered.shape[1])
-    share = covered.mean(axis=0)
-    assert low <= share.min(), share
-    assert share.max() <= high, share
-    assert abs(share.mean() - 0.95) < 0.01, share
-
-
-def covers(quantities):
-    value, error, exact = quantities.T
-    return np.abs(value - exact) < 1.959964 * error
-
-
 def test_intervals_of_a_pair_stream_cover_their_exact_values():
     """100 trajectories and 2e4 clicks a record; bins expect more than 100 pairs."""
     rng = np.random.default_rng(91)
     records = (pair_record(rng, RATE, DECAY, FORWARD, 100, 5000.0) for _ in range(RECORDS))
-    check(np.array([covers(pair_quantities(record)) for record in records]))
+    check(np.mean([covers(*pair_quantities(record).T) for record in records], axis=0))
 
 
 def test_intervals_of_a_poisson_stream_cover_their_exact_values():
     rng = np.random.default_rng(92)
     records = (poisson_record(rng, {"a": 1.0}, 100, 200.0) for _ in range(RECORDS))
-    check(np.array([covers(poisson_quantities(record)) for record in records]))
+    check(np.mean([covers(*poisson_quantities(record).T) for record in records], axis=0))
 
 
 def test_errors_that_forget_correlations_fail_the_same_check():

@@ -1,0 +1,127 @@
+"""Two-time averages from wave functions: states along a trajectory, changed by an operator and followed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from .blocks import BlockTask, Sampling, run_block
+from .compiled import CompiledSystem, stack_operators
+from .jump_kernels import Jumps
+
+# Spawn keys, below a trajectory's own, of the random numbers that are not its clicks.
+SAMPLE_TIMES, BRANCHES = 0, 1
+
+
+@dataclass(frozen=True)
+class TimeSampling:
+    """Random sample times along trajectories, one in each of `samples` equal parts of [0, duration]."""
+
+    seed: int
+    duration: float
+    samples: int
+
+    def times(self, index: int) -> NDArray[np.float64]:
+        """Return the ascending sample times of trajectory `index`; each moment is as likely as any other."""
+        stream = np.random.Generator(np.random.Philox(self._key(index, SAMPLE_TIMES)))
+        return (np.arange(self.samples) + stream.random(self.samples)) * (self.duration / self.samples)
+
+    def branch_seed(self, index: int) -> int:
+        """Return the seed of the branches of trajectory `index`, apart from every trajectory's own."""
+        return int.from_bytes(self._key(index, BRANCHES).generate_state(4).tobytes(), "little")
+
+    def _key(self, index: int, purpose: int) -> np.random.SeedSequence:
+        return np.random.SeedSequence(self.seed, spawn_key=(index, purpose))
+
+
+def occupations(
+    compiled: CompiledSystem, sampling: TimeSampling, index: int, operators: list[sparse.csr_array]
+) -> NDArray[np.float64]:
+    """Return the average of ‖O_kψ(t)‖² over sample times along a trajectory, shape (n_operators,)."""
+    numbers = [sparse.csr_array(operator.conj().T @ operator) for operator in operators]
+    stacked = stack_operators(numbers, compiled.dimension)
+    return _sampled(compiled, sampling, index, Sampling(len(numbers), stacked, sampling.times(index))).mean(axis=0)
+
+
+def kets_along(compiled: CompiledSystem, sampling: TimeSampling, index: int) -> NDArray[np.complex128]:
+    """Return the normalised states of a trajectory at its sample times, shape (samples, N), up to phases."""
+    wanted = Sampling(2 * compiled.dimension, _ket_operators(compiled.dimension), sampling.times(index))
+    values = _sampled(compiled, sampling, index, wanted)
+    kets = values[:, : compiled.dimension] + 1j * values[:, compiled.dimension :]
+    return kets / np.linalg.norm(kets, axis=1, keepdims=True)
+
+
+def two_time_average(
+    compiled: CompiledSystem,
+    sampling: TimeSampling,
+    index: int,
+    operator: sparse.csr_array,
+    delays: NDArray[np.float64],
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the averages ⟨B†B⟩ and ⟨B†(0)B†(τ)B(τ)B(0)⟩ over sample times along one trajectory.
+
+    Tr[B†B e^{Lτ} Bψψ†B†] is ‖Bψ‖² times the mean of ‖Bψ′(τ)‖² over trajectories that start in Bψ/‖Bψ‖. As many
+    such branches are followed as there are sample times, each from the state of a sample time drawn with the
+    weight ‖Bψ‖².
+
+    Parameters
+    ----------
+    compiled : CompiledSystem
+        The system.
+    sampling : TimeSampling
+        Where along the trajectory.
+    index : int
+        Number of the trajectory.
+    operator : csr_array of shape (N, N)
+        B.
+    delays : ndarray of shape (n_delays,)
+        Ascending τ ≥ 0; the last is above zero.
+
+    Returns
+    -------
+    single : float
+        ⟨B†B⟩.
+    joint : ndarray of shape (n_delays,)
+        The two-time average.
+    """
+    after = kets_along(compiled, sampling, index) @ operator.T
+    weights = np.sum(after.real**2 + after.imag**2, axis=1)
+    single = float(weights.mean())
+    if single == 0.0:
+        return 0.0, np.zeros(len(delays))
+    possible = weights > 0.0
+    cumulative = np.cumsum(weights[possible])
+    starts = np.ascontiguousarray(after[possible] / np.sqrt(weights[possible])[:, None])
+    branching = replace(compiled, kets=starts, cumulative=cumulative / cumulative[-1])
+    number = stack_operators([sparse.csr_array(operator.conj().T @ operator)], compiled.dimension)
+    followed = BlockTask(
+        0, sampling.samples, sampling.branch_seed(index), float(delays[-1]), Sampling(1, number, delays)
+    )
+    return single, single * run_block(branching, followed).sampled[:, :, 0].mean(axis=0)
+
+
+def _sampled(
+    compiled: CompiledSystem, sampling: TimeSampling, index: int, wanted: Sampling
+) -> NDArray[np.float64]:
+    """Return ⟨O_k⟩ along one trajectory, shape (n_times, n_operators)."""
+    task = BlockTask(index, index + 1, sampling.seed, sampling.duration, wanted)
+    return run_block(compiled, task).sampled[0]
+
+
+def _ket_operators(dimension: int) -> Jumps:
+    """Return operators whose averages are the real, then the imaginary parts of ⟨ψ|r⟩⟨j|ψ⟩ for every j.
+
+    Kernels give averages only. Those of |r⟩⟨j| are the ket itself but for the factor ⟨ψ|r⟩, which for a random
+    direction r is practically never so small that digits are lost.
+    """
+    parts = np.random.default_rng(0).normal(size=(2, dimension))
+    direction = (parts[0] + 1j * parts[1]) / np.sqrt(2.0 * dimension)
+    column = np.repeat(np.arange(dimension), dimension)
+    return Jumps(
+        indptr=np.arange(2 * dimension**2 + 1),
+        indices=np.concatenate([column, column]),
+        data=np.concatenate([np.tile(direction, dimension), np.tile(-1j * direction, dimension)]),
+    )
