@@ -11,10 +11,15 @@ _HOMES = {
     "Channel": ".model",
     "ClickRecord": ".records",
     "HilbertSpace": ".model",
+    "Moments": ".two_time",
     "OpenSystem": ".model",
     "SpinningResonator": ".model",
+    "bundle_correlation": ".two_time",
+    "cross_correlation": ".two_time",
     "fizeau_shift": ".model",
-    "load": ".records",
+    "export": ".records.formats",
+    "load": ".records.formats",
+    "moments": ".two_time",
     "simulate": ".simulation",
 }
 

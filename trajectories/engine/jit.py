@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from numba import njit
+from ..kernel_cache import cached_kernel
 
 # nogil lets blocks of trajectories run on threads; fastmath stays off because records are promised bit for bit.
-kernel = functools.partial(njit, cache=True, nogil=True, fastmath=False, error_model="numpy")
+kernel = functools.partial(cached_kernel, nogil=True, fastmath=False, error_model="numpy")

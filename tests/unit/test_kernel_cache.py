@@ -1,0 +1,185 @@
+"""Compiled kernels on disk: never stale, never in the way."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import itertools
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from command_line import ROOT
+from numba.core import config
+
+from trajectories import kernel_cache
+from trajectories.engine import modes_kernels
+from trajectories.kernel_cache import KernelCache, source_digest
+
+KERNEL_FILES = sorted(
+    path
+    for package in ("trajectories", "analysis")
+    for path in (ROOT / package).rglob("*.py")
+    if "import kernel\n" in path.read_text(encoding="utf-8")
+)
+INNER = "from trajectories.kernel_cache import cached_kernel\n\n@cached_kernel\ndef inner(x):\n    return x + {}\n"
+OUTER = (
+    "from trajectories.kernel_cache import cached_kernel\nfrom .inner import inner\n\n"
+    "@cached_kernel(nogil=True)\ndef outer(x):\n    return inner(x)\n"
+)
+
+
+@pytest.fixture
+def upgraded(tmp_path, monkeypatch):
+    """Return a function that writes a package of two kernels, loads it afresh and returns the outer one."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(config, "CACHE_DIR", "")
+    folder = tmp_path / "kernels_of_a_test"
+    folder.mkdir()
+    names = [folder.name, f"{folder.name}.inner", f"{folder.name}.outer"]
+
+    def load(number: int):
+        (folder / "__init__.py").touch()
+        (folder / "inner.py").write_text(INNER.format(number))
+        (folder / "outer.py").write_text(OUTER)
+        for name in names:
+            sys.modules.pop(name, None)
+        for compiled in folder.rglob("*.pyc"):
+            compiled.unlink()
+        importlib.invalidate_caches()
+        source_digest.cache_clear()  # as in a new process
+        return importlib.import_module(names[2]).outer
+
+    yield load
+    for name in names:
+        sys.modules.pop(name, None)
+    source_digest.cache_clear()
+
+
+def hits(dispatcher) -> int:
+    return sum(dispatcher.stats.cache_hits.values())
+
+
+def test_a_kernel_is_compiled_once(upgraded):
+    first = upgraded(1)
+    assert (first(1), hits(first)) == (2, 0)
+    second = upgraded(1)
+    assert (second(1), hits(second)) == (2, 1)
+
+
+def test_a_kernel_is_compiled_again_when_one_that_it_calls_has_changed(upgraded):
+    assert upgraded(1)(1) == 2
+    assert upgraded(2)(1) == 3
+
+
+def test_without_the_digest_the_old_kernel_would_run(upgraded, monkeypatch):
+    """The planted fault that the test above must catch: a digest that sees the kernel's own file only."""
+    own = kernel_cache.hashlib.sha256
+    monkeypatch.setattr(kernel_cache, "source_digest", lambda path: own(path.read_bytes()).hexdigest()[:16])
+    assert upgraded(1)(1) == 2
+    assert upgraded(2)(1) == 2
+
+
+def test_former_kernels_are_taken_away(upgraded, tmp_path):
+    upgraded(1)(1)
+    before = {path.name for path in tmp_path.rglob("*.nb[ci]")}
+    upgraded(2)(1)
+    after = {path.name for path in tmp_path.rglob("*.nb[ci]")}
+    assert len(after) == len(before) == 4
+    assert not after & before
+
+
+@pytest.mark.parametrize("damaged", ["*.nbc", "*.nbi"])
+@pytest.mark.parametrize("content", [b"", b"rubbish"])
+def test_a_damaged_file_costs_a_compilation(upgraded, tmp_path, damaged, content):
+    upgraded(1)(1)
+    for path in tmp_path.rglob(damaged):
+        path.write_bytes(content)
+    again = upgraded(1)
+    assert (again(1), hits(again)) == (2, 0)
+    mended = upgraded(1)
+    assert (mended(1), hits(mended)) == (2, 1)
+
+
+def taken(place: Path) -> Path:
+    """Put a file where a folder is wanted: not even root can write below it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.touch()
+    return place
+
+
+def test_a_read_only_package_is_cached_in_the_home_folder(upgraded, tmp_path, monkeypatch):
+    taken(tmp_path / "kernels_of_a_test" / "__pycache__")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    assert upgraded(1)(1) == 2
+    again = upgraded(1)
+    assert (again(1), hits(again)) == (2, 1)
+    assert len(list((tmp_path / "home").rglob("*.nbc"))) == 2
+    assert upgraded(2)(1) == 3
+
+
+def test_where_nothing_can_be_written_kernels_run_and_one_warning_says_so(upgraded, tmp_path, monkeypatch):
+    taken(tmp_path / "kernels_of_a_test" / "__pycache__")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(taken(tmp_path / "home")))
+    kernel_cache._warn_of_no_cache.cache_clear()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert upgraded(1)(1) == 2
+    assert [str(warning.message).partition(",")[0] for warning in said] == [
+        "compiled kernels cannot be kept on disk"
+    ]
+    assert "NUMBA_CACHE_DIR" in str(said[0].message)
+
+
+def test_the_folder_that_is_asked_for_comes_first(upgraded, tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "asked for"))
+    assert upgraded(1)(1) == 2
+    assert len(list((tmp_path / "asked for").rglob("*.nbc"))) == 2
+
+
+def test_a_full_disk_costs_the_cache_not_the_run(upgraded, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile._save_data", full)
+    kernel_cache._warn_of_no_cache.cache_clear()
+    with pytest.warns(RuntimeWarning, match="cannot be kept"):
+        assert upgraded(1)(1) == 2
+
+
+def test_the_kernels_of_the_package_are_cached_so():
+    assert isinstance(modes_kernels.advance._cache, KernelCache)
+    assert len(KERNEL_FILES) >= 10
+
+
+def imports(path: Path) -> list[ast.Import | ast.ImportFrom]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+@pytest.mark.parametrize("path", KERNEL_FILES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_every_import_of_a_kernel_file_is_one_that_the_digest_sees(path):
+    """Relative and at the start of a line, or of a library, whose versions the digest holds."""
+    text = path.read_text(encoding="utf-8")
+    ours = 0
+    for node in imports(path):
+        if isinstance(node, ast.Import):
+            assert all(name.name in ("numpy", "math") for name in node.names), ast.unparse(node)
+        elif node.level == 0:
+            assert node.module in ("__future__", "typing", "numpy.typing", "math", "numba"), ast.unparse(node)
+        else:
+            assert node.module is not None
+            ours += 1
+    assert len(kernel_cache.RELATIVE_IMPORT.findall(text)) == ours
+
+
+def test_the_digest_follows_imports_however_deep(tmp_path):
+    chain = ["first", "second", "third"]
+    for name, following in itertools.pairwise([*chain, None]):
+        (tmp_path / f"{name}.py").write_text(f"from .{following} import x\n" if following else "x = 1\n")
+    before = source_digest(tmp_path / "first.py")
+    (tmp_path / "third.py").write_text("x = 2\n")
+    source_digest.cache_clear()
+    assert source_digest(tmp_path / "first.py") != before

@@ -1,0 +1,155 @@
+"""Compiled kernels on disk: never stale, never in the way.
+
+Numba knows a cached kernel by its own source file alone, but compiles into it whatever it calls from other files.
+Here the name of the cached file holds a digest of them all, so that an upgraded or edited package never runs old
+code; and where nothing can be written, or a cached file is damaged, the kernel is compiled anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba import njit
+from numba.core import caching, config
+from numba.misc.appdirs import AppDirs
+
+# How modules of ours import each other; a test holds the files of kernels to it.
+RELATIVE_IMPORT = re.compile(r"^from (\.+)([\w.]*) import", re.MULTILINE)
+
+
+def cached_kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile a function with the given options of `numba.njit`, and keep it on disk; a decorator.
+
+    The place is ``NUMBA_CACHE_DIR`` if that is set, else the package's ``__pycache__``, else Numba's folder in the
+    user's cache, whichever comes first that can be written to. If none can, one warning says so.
+    """
+    if function is None:
+        return functools.partial(cached_kernel, **options)
+    dispatcher = njit(**options)(function)
+    if hasattr(dispatcher, "enable_caching"):  # not with NUMBA_DISABLE_JIT
+        try:
+            dispatcher._cache = KernelCache(function)
+        except (RuntimeError, OSError):
+            _warn_of_no_cache()
+    return dispatcher
+
+
+@functools.cache
+def source_digest(path: Path) -> str:
+    """Return a digest of a module, of every module of ours that it imports, and of the compiler's version."""
+    known: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        module = waiting.pop()
+        if module in known or not module.is_file():
+            continue
+        known.add(module)
+        for dots, name in RELATIVE_IMPORT.findall(module.read_text(encoding="utf-8")):
+            found = module.parents[len(dots) - 1].joinpath(*name.split("."))
+            waiting += [found.with_suffix(".py"), found / "__init__.py"]
+    state = hashlib.sha256(f"numba {numba.__version__} numpy {np.__version__}".encode())
+    for module in sorted(known):
+        state.update(hashlib.sha256(module.read_bytes()).digest())
+    return state.hexdigest()[:16]
+
+
+class Locator:
+    """Where a kernel is kept, and under which name; what Numba asks of a cache locator."""
+
+    def __init__(self, function: Callable[..., Any], folder: Path, digest: str) -> None:
+        self._line = function.__code__.co_firstlineno
+        self._folder = folder
+        self._digest = digest
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> Locator | None:
+        """Return the first place that can be written to, or None."""
+        path = Path(file).resolve()
+        digest = source_digest(path)
+        of_this_package = f"{path.parent.name}_{hashlib.sha256(str(path.parent).encode()).hexdigest()[:16]}"
+        folders = [path.parent / "__pycache__", Path(AppDirs("numba", False).user_cache_dir) / of_this_package]
+        asked_for = getattr(config, "CACHE_DIR", "")
+        if asked_for:
+            folders.insert(0, Path(asked_for) / of_this_package)
+        for folder in folders:
+            locator = cls(function, folder, digest)
+            try:
+                locator.ensure_cache_path()
+            except OSError:
+                continue
+            return locator
+        return None
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder, and raise OSError where it cannot be written to."""
+        os.makedirs(self._folder, exist_ok=True)
+        tempfile.TemporaryFile(dir=self._folder).close()
+
+    def get_cache_path(self) -> str:
+        """Return the folder."""
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        """Return what must not have changed."""
+        return self._digest
+
+    def get_disambiguator(self) -> str:
+        """Return the part of the file name that tells this kernel from others, and from its former self."""
+        return f"{self._line}.{self._digest}"
+
+
+class KernelCacheImpl(caching.CompileResultCacheImpl):
+    """Numba's way of storing a compiled function, at our place."""
+
+    _locator_classes = (Locator,)  # type: ignore[assignment]
+
+
+class KernelCache(caching.FunctionCache):
+    """A cache whose failures cost a compilation, not the run."""
+
+    _impl_class = KernelCacheImpl
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled kernel, or None where there is none or it cannot be read."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # a damaged file can raise anything when it is unpickled
+            with contextlib.suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a compiled kernel, and take away those of its former sources."""
+        try:
+            super().save_overload(sig, data)
+            self._remove_former()
+        except OSError:  # a full disk, for one
+            _warn_of_no_cache()
+
+    def _remove_former(self) -> None:
+        locator = self._impl.locator
+        name = self._impl.filename_base.rpartition("-")[0]
+        for file in Path(locator.get_cache_path()).glob(f"{name}-*.nb[ci]"):
+            if not file.name.startswith(f"{name}-{locator.get_disambiguator()}."):
+                file.unlink(missing_ok=True)
+
+
+@functools.cache
+def _warn_of_no_cache() -> None:
+    """Say once that compiled kernels cannot be kept."""
+    message = (
+        "compiled kernels cannot be kept on disk, so every start compiles them again, for half a minute or so; "
+        "set NUMBA_CACHE_DIR to a folder that can be written to"
+    )
+    warnings.warn(message, RuntimeWarning, stacklevel=1)
