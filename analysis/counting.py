@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from trajectories.checks import integer, positive_number, positive_numbers
 from trajectories.errors import InvalidInput
@@ -17,6 +17,7 @@ from .counting_kernels import window_counts
 from .inputs import checked_channels, detected_numbers
 from .resampling import Pooled, Sums, TestResult, ratio
 from .streaming import Clicks, ClickStream, stream
+from .tests_of_fit import hotelling
 from .units import MIN_UNITS, Units, add_up, choose_units, widened
 
 
@@ -125,14 +126,9 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
         part = np.minimum((position * count).astype(np.int64), count - 1)
         add_up(clicks, here.at(trajectory, time), part)
     sums = {"numerator": clicks, "denominator": _time_in_parts(units, record.stop - record.start, count)}
-    resampled = Pooled(sums, lambda s: _deviations(ratio(s)), units).jackknife()
-    statistic, rank = resampled.chi_squared()
-    free = units.count - rank
-    method = f"equal rates of {channel} in {count} parts; Hotelling T², {resampled.method}"
-    p_value = float("nan")
-    if rank > 0 and free > 0:
-        p_value = float(stats.f.sf(statistic * free / (rank * (units.count - 1)), rank, free))
-    return TestResult(statistic, p_value, int(clicks.sum()), method)
+    parts = Pooled(sums, lambda s: _deviations(ratio(s)), units)
+    found = hotelling(parts, np.zeros(count), int(clicks.sum()))
+    return replace(found, method=f"equal rates of {channel} in {count} parts; {found.method}")
 
 
 def fano(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:

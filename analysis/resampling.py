@@ -77,6 +77,8 @@ class Resampled:
         The maximum of |z| over all values is drawn from the normal distribution with the resampled
         correlations (multiplier bootstrap). Values without an error are left out.
         """
+        integer(draws, "draws", 1)
+        integer(seed, "seed", 0)
         usable = np.isfinite(self.standard_error) & (self.standard_error > 0)
         if not usable.any():
             return float("nan")
@@ -143,6 +145,7 @@ class Pooled:
         """Draw units with replacement: C is the covariance of θ over `resamples` draws."""
         count = self.units.count
         integer(resamples, "resamples", 2)
+        integer(seed, "seed", 0)
         draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=resamples)
         drawn = draws.astype(np.float64)
         replicates = self._evaluate({name: np.tensordot(drawn, rows, 1) for name, rows in self.sums.items()})

@@ -57,7 +57,6 @@ def test_refusals(run, finished):
     for arguments, message in [
         (("nowhere",), "nowhere"),
         (("out", "--levels", "4,4,4"), "--levels belongs to --model"),
-        (("out", "--pair", "photon"), "two channel names"),
         (("out", "--significance", "2"), "significance=2"),
         (("out", "--window", "-1"), "window"),
         (("out", "--json", "atom.py"), "atom.py exists"),
@@ -65,6 +64,12 @@ def test_refusals(run, finished):
         status, out, err = run("validate", *arguments)
         assert (status, out, len(err)) == (2, [], 1)
         assert message in err[0]
+
+
+def test_a_pair_of_one_is_refused_by_the_parser(run):
+    status, _, err = run("validate", "out", "--pair", "photon")
+    assert status == 2
+    assert "two channel names" in err[-1]
 
 
 def test_help_names_the_exit_status(run):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from ..errors import InvalidInput
 from .arguments import CONFIG_HELP, Commands, levels, number
+from .json_file import refuse_existing, write_json
 
 
 def register(commands: Commands) -> None:
@@ -32,8 +31,7 @@ def _run(options: argparse.Namespace) -> None:
     from ..lindblad import steady_state
     from ..lindblad.summary import format_summary, summary
 
-    if options.json not in (None, "-") and Path(options.json).exists():
-        raise InvalidInput(f"{options.json} exists; give a new file for --json")
+    refuse_existing(options.json)
     job = override(read_job(options.config, options.levels), window=options.window)
     table = summary(steady_state(job.system), pair=job.pair, window=job.window)
     document = json.dumps({"parameters": job.system.parameters, **table}, indent=2, ensure_ascii=False)
@@ -43,9 +41,5 @@ def _run(options: argparse.Namespace) -> None:
     print(f"N={job.system.dimension}, {job.system.parameters.get('model', options.config)}\n")
     print(format_summary(table))
     if options.json is not None:
-        try:
-            with open(options.json, "x", encoding="utf-8") as stream:
-                stream.write(document + "\n")
-        except OSError as error:
-            raise InvalidInput(f"cannot write {options.json}: {error.strerror}; give a new file") from error
+        write_json(options.json, document)
         print(f"JSON      {options.json}")

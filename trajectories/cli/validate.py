@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
-from .arguments import CONFIG_HELP, Commands, levels, number
+from .arguments import CONFIG_HELP, Commands, levels, number, two_names
 from .json_file import refuse_existing, write_json
 
 DESCRIPTION = """Test whether the clicks of a run can have come from its model, or from another one.
@@ -30,7 +30,9 @@ def register(commands: Commands) -> None:
     validate.add_argument("--model", metavar="CONFIG", help="another model to test: " + CONFIG_HELP)
     validate.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels of that model")
     validate.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
-    validate.add_argument("--pair", metavar="A,B", help="channels whose bundles are tested (the commonest)")
+    validate.add_argument(
+        "--pair", type=two_names, metavar="A,B", help="channels whose bundles are tested (the commonest)"
+    )
     validate.add_argument(
         "--significance", type=number, metavar="P", help="probability of a false alarm, over all tests (0.01)"
     )
@@ -43,12 +45,11 @@ def _run(options: argparse.Namespace) -> int:
     from analysis.validation import SIGNIFICANCE, validate
 
     refuse_existing(options.json)
-    pair = None if options.pair is None else _two(options.pair)
     record, subject = _subject(options)
     found = validate(
         record,
         window=options.window,
-        pair=pair,
+        pair=options.pair,
         significance=SIGNIFICANCE if options.significance is None else options.significance,
         **subject,
     )
@@ -62,13 +63,6 @@ def _run(options: argparse.Namespace) -> int:
         write_json(options.json, document)
         print(f"JSON      {options.json}")
     return 0 if found.accepted else 1
-
-
-def _two(text: str) -> tuple[str, str]:
-    names = text.split(",")
-    if len(names) != 2:
-        raise InvalidInput(f"--pair {text!r} must be two channel names such as photon,magnon")
-    return names[0], names[1]
 
 
 def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
