@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import pytest
 from click_systems import driven_atom, leaky_cavity
+from run_folders import same
 
 import trajectories as tj
 from trajectories.engine.blocks import BlockTask, run_blocks
@@ -23,11 +24,6 @@ GROUND = np.array([1.0, 0.0])
 
 def atom(**options) -> tj.ClickRecord:
     return tj.simulate(ATOM, 23, 40.0, seed=2, workers=1, progress=False, **options)
-
-
-def same(first: tj.ClickRecord, second: tj.ClickRecord) -> bool:
-    names = ("trajectory", "time", "channel", "start", "stop")
-    return all(getattr(first, n).tobytes() == getattr(second, n).tobytes() for n in names)
 
 
 def _fail() -> None:
@@ -64,7 +60,9 @@ def test_ctrl_c_while_waiting_finishes_the_blocks_in_flight(tmp_path):
     threading.Thread(target=interrupt).start()
     with Impatient(1) as pool, pytest.raises(KeyboardInterrupt):
         atom(executor=pool, out=tmp_path / "run")
-    assert 1 <= len(Run.open(tmp_path / "run").finished()) <= 2
+    run = Run.open(tmp_path / "run")
+    assert 1 <= len(run.finished()) <= 2
+    assert run.leading() == run.finished()
     assert same(atom(out=tmp_path / "run"), atom())
 
 

@@ -50,7 +50,7 @@ def test_the_record_does_not_depend_on_the_workers(workers, propagator):
 @pytest.mark.parametrize("size", [1, 4, 7, 1000])
 def test_the_record_does_not_depend_on_the_blocks(size, monkeypatch):
     reference = atom()
-    monkeypatch.setattr(simulation, "_block_size", lambda *_: size)
+    monkeypatch.setattr(simulation, "block_size", lambda *_: size)
     assert same(atom(), reference)
     assert same(atom(workers=3), reference)
 
@@ -173,7 +173,7 @@ def test_what_is_no_run_cannot_be_followed(tmp_path):
 def test_averages_need_no_order_of_blocks(monkeypatch):
     options = {"observables": {"e": np.diag([0.0, 1.0])}, "sample_times": [0.0, 3.0, 40.0]}
     reference = atom(**options)
-    monkeypatch.setattr(simulation, "_block_size", lambda *_: 5)
+    monkeypatch.setattr(simulation, "block_size", lambda *_: 5)
     again = atom(workers=3, **options)
     for name in ("value", "standard_error"):
         assert (
@@ -304,7 +304,7 @@ BAD = [
 
 @pytest.mark.parametrize(("changes", "message"), BAD, ids=[str(changes)[:60] for changes, _ in BAD])
 def test_arguments_that_cannot_be_right_are_refused_before_any_work(tmp_path, monkeypatch, changes, message):
-    for name in ("compile_system", "steady_state", "run_blocks"):
+    for name in ("prepare", "run_blocks"):
         monkeypatch.setattr(simulation, name, lambda *_, **__: pytest.fail("work was done"))
     given = {"trajectories": 3, "duration": 40.0} | changes
     with pytest.raises(InvalidInput, match=message) as refusal:

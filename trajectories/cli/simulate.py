@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
 from .arguments import CONFIG_HELP, Commands, integer, levels, number
 from .run_report import report_run
+
+if TYPE_CHECKING:
+    from ..configuration import Job
 
 DESCRIPTION = """Simulate the clicks of a configuration, write them to a run folder, and report.
 
 The record starts from the steady state and depends on the configuration and the seed only, not on the number of
 workers. Ctrl-C finishes the blocks in flight and keeps them; the same command then continues the run. The report
 compares each click rate with the density matrix, counts the bundles of the chosen pair, and draws pictures into
-RUN/pictures."""
+RUN/pictures. With --dry-run nothing is written: clicks, time, disk and memory are estimated."""
+
+UNTIL_HELP = """stop when reached, as in 'g2(photon,magnon) error < 1%%' (also rate, purity, order, bundles) or
+'bundles(photon,magnon) >= 10000' (also clicks); asked from 64 trajectories on, up to --trajectories"""
 
 
 def register(commands: Commands) -> None:
@@ -27,21 +37,56 @@ def register(commands: Commands) -> None:
     )
     simulate.set_defaults(command=_run)
     simulate.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
-    simulate.add_argument("--out", metavar="RUN", required=True, help="run folder to make or to continue")
-    simulate.add_argument("--trajectories", type=integer, metavar="N", help="independent trajectories")
+    simulate.add_argument("--out", metavar="RUN", help="run folder to make or to continue")
+    simulate.add_argument(
+        "--trajectories", type=integer, metavar="N", help="independent trajectories; more than a run has extend it"
+    )
     simulate.add_argument("--duration", type=number, metavar="T", help="time of each trajectory, in 1/ω_b")
     simulate.add_argument("--seed", type=integer, metavar="S", help="key of the random numbers")
     simulate.add_argument("--workers", type=integer, metavar="W", help="threads (default: all cores)")
+    places = simulate.add_mutually_exclusive_group()
+    places.add_argument(
+        "--dask", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:port or scheduler file"
+    )
+    places.add_argument(
+        "--mpi", action="store_true", help="run on the ranks of mpiexec -n N trajectories simulate …"
+    )
     simulate.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels; relocates a named regime")
     simulate.add_argument("--propagator", metavar="NAME", help="auto (default), modes or sparse")
     simulate.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
+    simulate.add_argument("--until", metavar="TARGET", help=UNTIL_HELP)
+    simulate.add_argument("--time", type=number, metavar="S", help="begin no block after so many seconds")
+    simulate.add_argument("--repair", action="store_true", help="set damaged blocks aside and compute them again")
+    simulate.add_argument("--dry-run", action="store_true", help="only estimate clicks, time, disk and memory")
     simulate.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ..configuration import override, read_job
-    from ..simulation import simulate
+    with _crew(options) as crew:
+        if crew is not None:  # else a rank whose work is done
+            _simulate_or_estimate(options, *crew)
 
+
+@contextmanager
+def _crew(options: argparse.Namespace) -> Iterator[tuple[Executor | None, int | None] | None]:
+    """Yield who simulates and how many at once: threads, a Dask cluster, or MPI ranks."""
+    from ..executors import dask_executor, mpi_executor
+
+    if options.mpi:
+        with mpi_executor() as ranks:
+            yield ranks
+    elif options.dask is not None and not options.dry_run:
+        with dask_executor(options.dask) as cluster:
+            yield cluster
+    else:
+        yield None, options.workers
+
+
+def _simulate_or_estimate(options: argparse.Namespace, executor: Executor | None, workers: int | None) -> None:
+    from ..configuration import override, read_job
+
+    if options.out is None and not options.dry_run:
+        raise InvalidInput("--out is missing; give the run folder to make or to continue, or --dry-run")
     job = override(
         read_job(options.config, options.levels),
         trajectories=options.trajectories,
@@ -50,18 +95,66 @@ def _run(options: argparse.Namespace) -> None:
         propagator=options.propagator,
         window=options.window,
     )
-    for name in ("trajectories", "duration", "seed"):
+    for name in ("trajectories", "duration") if options.dry_run else ("trajectories", "duration", "seed"):
         if getattr(job, name) is None:
             raise InvalidInput(f"{options.config} does not say {name}; give --{name}")
-    record = simulate(
+    if options.dry_run:
+        _estimate(job, options)
+    else:
+        _simulate(job, options, executor, workers)
+
+
+def _estimate(job: Job, options: argparse.Namespace) -> None:
+    """Print what the run will cost; write nothing."""
+    from ..estimate import estimate_run
+    from ..records import Run
+
+    expected = estimate_run(
+        job.system,
+        job.trajectories,  # type: ignore[arg-type]
+        job.duration,  # type: ignore[arg-type]
+        propagator=job.propagator,
+        tolerance=job.tolerance,
+        workers=options.workers,
+    )
+    print(expected.table())
+    if options.out is not None and (Path(options.out) / "run.json").exists():
+        run = Run.open(options.out)
+        print(f"there       {len(run.finished())} of {len(run.block_bounds())} blocks of the run in {run.folder}")
+
+
+def _simulate(job: Job, options: argparse.Namespace, executor: Executor | None, workers: int | None) -> None:
+    """Simulate into the run folder and report."""
+    from ..records import repair
+    from ..request import checked_request
+    from ..simulation import simulate_run
+    from .targets import read_target
+
+    request = checked_request(
         job.system,
         job.trajectories,  # type: ignore[arg-type]
         job.duration,  # type: ignore[arg-type]
         seed=job.seed,  # type: ignore[arg-type]
         propagator=job.propagator,
         tolerance=job.tolerance,
-        workers=options.workers,
-        out=options.out,
-        progress=not options.quiet,
     )
-    report_run(job, record, Path(options.out))
+    target = None if options.until is None else read_target(options.until, job.system, job.window)
+    if options.repair:
+        for place in repair(options.out):
+            print(f"set aside {place}")
+    run = simulate_run(
+        request,
+        options.out,
+        workers=workers,
+        executor=executor,
+        progress=not options.quiet,
+        until=target,
+        seconds=options.time,
+    )
+    if not run.complete:
+        done, blocks = len(run.finished()), len(run.block_bounds())
+        print(f"time is up: {done} of {blocks} blocks are kept; run the same command again to continue")
+    if run.leading():
+        if target is not None:
+            print(target.report(run))
+        report_run(job, run, run.folder)

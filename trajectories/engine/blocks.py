@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConvergenceError
+from ..errors import ConvergenceError, TrajectoriesError
 from .compiled import CompiledSystem
 from .interruption import Interruption
 from .jump_kernels import Jumps
@@ -25,6 +27,7 @@ from .slots import (
     PRODUCTS,
     WORST_ERROR,
 )
+from .stored import StoredSystem
 from .streams import trajectory_stream
 
 # Sizes of the buffers between Python and the kernel; the record does not depend on them.
@@ -76,18 +79,37 @@ class BlockTask:
 class Block:
     """Clicks of consecutive trajectories, sorted by trajectory, then time.
 
-    `trajectory` counts from 0 over the whole run. `sampled` holds ⟨O⟩ of shape (trajectories, times, operators).
+    `counts` holds the clicks of each trajectory, `sampled` ⟨O⟩ of shape (trajectories, times, operators).
     `worst_error` is the largest bound of |ΔS|/S over the clicks, `products` the products with H_eff spent.
     """
 
     first: int
     last: int
-    trajectory: NDArray[np.int64]
+    counts: NDArray[np.int64]
     time: NDArray[np.float64]
     channel: NDArray[np.int16]
     sampled: NDArray[np.float64]
     worst_error: float
     products: int
+
+    @property
+    def trajectory(self) -> NDArray[np.int64]:
+        """Trajectory of each click, counted from 0 over the whole run."""
+        return np.repeat(np.arange(self.first, self.last), self.counts)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return what a run folder keeps of the block."""
+        return {
+            "counts": self.counts,
+            "time": self.time,
+            "channel": self.channel,
+            "sampled": self.sampled,
+            "worst_error": np.array(self.worst_error),
+        }
+
+
+class WorkerLost(TrajectoriesError):
+    """A worker process died, and the executor cannot go on."""
 
 
 class Aborted(Exception):
@@ -95,7 +117,7 @@ class Aborted(Exception):
 
 
 def run_block(
-    compiled: CompiledSystem,
+    compiled: CompiledSystem | StoredSystem,
     task: BlockTask,
     report: Report | None = None,
     abort: threading.Event | None = None,
@@ -109,16 +131,19 @@ def run_block(
     Aborted
         `abort` was set.
     """
+    if isinstance(compiled, StoredSystem):
+        compiled = compiled.load()
     size = task.last - task.first
     sampled = np.full((size, len(task.sampling.times), task.sampling.count), np.nan)
-    pieces: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int16]]] = []
+    pieces: list[tuple[NDArray[np.float64], NDArray[np.int16]]] = []
     worst, products = 0.0, 0
     for row, index in enumerate(range(task.first, task.last)):
         times, channels, error, spent = _follow(compiled, task, index, sampled[row], report, abort)
-        pieces.append((np.full(len(times), index, dtype=np.int64), times, channels))
+        pieces.append((times, channels))
         worst, products = max(worst, error), products + spent
-    trajectory, time, channel = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return Block(task.first, task.last, trajectory, time, channel, sampled, worst, products)
+    counts = np.array([len(times) for times, _ in pieces], dtype=np.int64)
+    time, channel = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return Block(task.first, task.last, counts, time, channel, sampled, worst, products)
 
 
 def _follow(
@@ -172,22 +197,25 @@ def _follow(
 
 
 def run_blocks(
-    compiled: CompiledSystem,
+    compiled: CompiledSystem | StoredSystem,
     tasks: Sequence[BlockTask],
     executor: Executor,
     *,
     report: Report | None = None,
     poll: Callable[[], None] | None = None,
+    expired: Callable[[], bool] | None = None,
+    ahead: int | None = None,
 ) -> Generator[Block, None, None]:
     """Run blocks on an executor and yield them as they finish, in any order.
 
-    On Ctrl-C, also while the caller handles a block, no further block starts; those in flight are finished and
-    yielded, then KeyboardInterrupt is raised. A second Ctrl-C gives up the blocks in flight.
+    Blocks are begun in the order of the tasks. On Ctrl-C, also while the caller handles a block, no further block
+    starts; those in flight are finished and yielded, then KeyboardInterrupt is raised. A second Ctrl-C gives up
+    the blocks in flight.
 
     Parameters
     ----------
-    compiled : CompiledSystem
-        The system.
+    compiled : CompiledSystem or StoredSystem
+        The system; a stored one for executors that do not share memory.
     tasks : sequence of BlockTask
         What to do.
     executor : concurrent.futures.Executor
@@ -197,19 +225,38 @@ def run_blocks(
     poll : callable, optional
         Called now and then from this thread, e.g. to redraw a progress bar; its KeyboardInterrupt counts as
         Ctrl-C.
+    expired : callable, optional
+        Asked now and then whether time is up. From then on nothing is submitted, and whatever was is finished:
+        how many blocks there are in the end depends on those before them, never on what the last ones contain.
+    ahead : int, optional
+        Number of blocks submitted and not finished at the most; all of them by default.
+
+    Raises
+    ------
+    WorkerLost
+        A worker process died and the executor cannot go on; the blocks that it finished were yielded.
     """
     abort = threading.Event() if report is not None else None
-    waiting: set[Future[Block]] = set()
+    upcoming = deque(tasks)
+    # In the order of submission.
+    waiting: dict[Future[Block], None] = {}
     with Interruption() as interruption:
         try:
-            waiting = {executor.submit(run_block, compiled, task, report, abort) for task in tasks}
-            while waiting:
+            while upcoming or waiting:
                 if interruption.asked:
-                    waiting = {future for future in waiting if not future.cancel()}
-                done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
+                    upcoming.clear()
+                    # From the last on, so that a worker that becomes free meanwhile takes none beyond a gap.
+                    waiting = dict.fromkeys([f for f in reversed(waiting) if not f.cancel()][::-1])
+                elif expired is not None and expired():
+                    upcoming.clear()
+                while upcoming and (ahead is None or len(waiting) < ahead):
+                    waiting[_submit(executor, compiled, upcoming.popleft(), report, abort)] = None
+                done, _ = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
+                for future in done:
+                    del waiting[future]
                 # A block that failed comes last, so that those finished beside it are kept.
-                for future in sorted(done, key=lambda future: future.exception() is not None):
-                    yield future.result()
+                for future in sorted(done, key=_failed):
+                    yield _result(future)
                 try:
                     if poll is not None:
                         poll()
@@ -219,7 +266,42 @@ def run_blocks(
             # Also reached when the consumer stops early or a block failed: nothing is left running behind it.
             if abort is not None:
                 abort.set()
-            for future in waiting:
+            for future in reversed(waiting):
                 future.cancel()
     if interruption.asked:
         raise KeyboardInterrupt
+
+
+def _submit(
+    executor: Executor,
+    compiled: CompiledSystem | StoredSystem,
+    task: BlockTask,
+    report: Report | None,
+    abort: threading.Event | None,
+) -> Future[Block]:
+    try:
+        return executor.submit(run_block, compiled, task, report, abort)
+    except BrokenExecutor as error:
+        raise _lost(error) from error
+
+
+def _failed(future: Future[Block]) -> bool:
+    return future.cancelled() or future.exception() is not None
+
+
+def _result(future: Future[Block]) -> Block:
+    try:
+        return future.result()
+    except (BrokenExecutor, CancelledError) as error:
+        raise _lost(error) from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] == "distributed":  # which share no base with the others
+            raise _lost(error) from error
+        raise
+
+
+def _lost(error: BaseException) -> WorkerLost:
+    return WorkerLost(
+        f"workers were lost ({type(error).__name__}: {error}); finished blocks are kept; "
+        "run the same command again"
+    )

@@ -1,6 +1,7 @@
 """What the detectors saw: click records and the run folders that hold them."""
 
 from .clicks import ClickRecord
+from .damage import repair
 from .run import Run, load
 
-__all__ = ["ClickRecord", "Run", "load"]
+__all__ = ["ClickRecord", "Run", "load", "repair"]

@@ -3,54 +3,60 @@
     RUN/run.json          what was asked for, how it was computed, with which software
     RUN/system.npz        H, jump operators, initial ensemble and compiled arrays; no pickle
     RUN/blocks/*.npz      finished blocks
+    RUN/damaged/*.npz     blocks that `repair` has set aside
+    RUN/.lock             who works on it now
 
 Files are written under a temporary name, flushed and renamed, so a block is there whole or not at all. run.json
-holds the checksum of system.npz and the run id, which is its own checksum, and every block is bound to the run
-id: no file can be damaged, edited or swapped without being noticed.
+holds the checksum of system.npz, its own checksum, and the run id: the checksum of everything in it but the number
+of trajectories and their division into blocks. Every block is bound to the run id and to its trajectories: no file
+can be damaged, edited or swapped without being noticed, and a run can be extended without touching its blocks.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import plain_value, shown
+from ..checks import plain_value
 from ..errors import InvalidInput, RunFolderError
-from ..results import Expectation
+from .assembly import assemble, block_bounds
 from .clicks import ClickRecord
+from .description import FORMAT, RESTORE, VERSION, check_metadata, identity_of
+from .files import (
+    UNFINISHED,
+    UNREADABLE,
+    checksum_of_file,
+    checksum_of_json,
+    pack,
+    path_of,
+    sync_folder,
+    unpack,
+    write_whole,
+)
+from .lock import LOCK
 
-FORMAT = "bundle-trajectories run"
-VERSION = 1
-# Lies in a folder while it is being made: what else is there is ours and may be written again.
-UNFINISHED = ".unfinished"
-COLUMNS = ("trajectory", "time", "channel", "sampled")
-RESTORE = "restore it or start a new run"
-# What a damaged, truncated or foreign NPZ file raises when it is read.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+COLUMNS = ("counts", "time", "channel", "sampled", "worst_error")
+RECOMPUTE = "give --repair (from Python: trajectories.records.repair) to set it aside, and it is computed again"
 
 
 class Run:
     """A run folder.
 
-    Use `Run.create` for a new one and `Run.open` for one that exists.
+    Use `Run.create` for a new one and `Run.open` for one that exists. Whoever writes holds its `RunLock`.
 
     Attributes
     ----------
     folder : pathlib.Path
         Where it lies.
     metadata : dict
-        Content of ``run.json``; its ``"configuration"`` is what identifies the run.
+        Content of ``run.json``; its ``"configuration"`` is what the clicks and the averages depend on.
     """
 
     def __init__(self, folder: Path, metadata: dict[str, Any]) -> None:
@@ -59,21 +65,20 @@ class Run:
 
     @classmethod
     def find(cls, folder: str | os.PathLike[str]) -> Run | None:
-        """Return the run in a folder, or None where one can be made; nothing is changed there.
+        """Return the run in a folder, or None where there is none and the place is free; nothing is changed.
 
         Raises
         ------
         InvalidInput
             Not a path.
         RunFolderError
-            The run is damaged, or the place is taken by something else or cannot be written to.
+            The run is damaged, or the place is taken by something else.
         """
-        path = _path_of(folder)
+        path = path_of(folder)
         try:
             if (path / "run.json").exists():
                 return cls.open(path)
             _require_free(path)
-            _try_writing(path)
         except (OSError, ValueError) as error:
             raise RunFolderError(f"cannot make a run folder at {path}: {error}; choose another --out") from error
         return None
@@ -85,6 +90,7 @@ class Run:
         configuration: Mapping[str, Any],
         description: Mapping[str, Any],
         arrays: Mapping[str, NDArray[Any]],
+        block_size: int,
     ) -> Run:
         """Make a new run folder.
 
@@ -93,12 +99,13 @@ class Run:
         folder : path
             A folder that does not exist yet, is empty, or was left when its creation was cut short.
         configuration : mapping
-            What identifies the run: digest, seed, trajectories, duration, block_size, observables,
-            sample_times, …
+            What the clicks depend on: digest, seed, trajectories, duration, observables, sample_times, …
         description : mapping
             Whatever else explains the run; needs ``channel_names``.
         arrays : mapping of str to ndarray
             The system and its compiled arrays.
+        block_size : int
+            Trajectories in a block.
 
         Raises
         ------
@@ -107,26 +114,35 @@ class Run:
         RunFolderError
             The folder holds something else, or cannot be written to.
         """
-        path, packed = Path(folder), _pack(arrays)
+        path, packed = Path(folder), pack(arrays)
+        plain = plain_value(configuration, "configuration")
         content = {
             "format": FORMAT,
             "version": VERSION,
-            "configuration": plain_value(configuration, "configuration"),
+            "configuration": plain,
             **plain_value(description, "description"),
             "system_sha256": hashlib.sha256(packed).hexdigest(),
+            "layout": [[plain["trajectories"], block_size]],
         }
-        metadata = content | {"run_id": _checksum_of(content)}
         try:
             _require_free(path)
             path.mkdir(parents=True, exist_ok=True)
             (path / UNFINISHED).touch()
             (path / "blocks").mkdir(exist_ok=True)
+            sync_folder(path.parent)
         except OSError as error:
             raise RunFolderError(f"cannot make {path}: {error.strerror}; choose another --out") from error
-        _write(path / "system.npz", packed)
+        write_whole(path / "system.npz", packed)
         # run.json comes last: a folder that has it is complete enough to be continued.
-        _write(path / "run.json", (json.dumps(metadata, indent=2, ensure_ascii=False) + "\n").encode())
+        run = cls._described(path, content | {"run_id": identity_of(content)})
         (path / UNFINISHED).unlink(missing_ok=True)
+        return run
+
+    @classmethod
+    def _described(cls, path: Path, content: Mapping[str, Any]) -> Run:
+        """Write run.json, in place of the one that is there."""
+        metadata = {**content, "checksum": checksum_of_json(content)}
+        write_whole(path / "run.json", (json.dumps(metadata, indent=2, ensure_ascii=False) + "\n").encode())
         return cls(path, metadata)
 
     @classmethod
@@ -138,26 +154,60 @@ class Run:
         RunFolderError
             No such folder, or no readable run in it.
         """
-        path = _path_of(folder)
+        path = path_of(folder)
         try:
             if not (path / "run.json").is_file():
                 raise RunFolderError(f"{path} is no run folder: it has no run.json; check the path")
             metadata = json.loads((path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunFolderError(f"{path / 'run.json'} cannot be read ({error}); {RESTORE}") from error
-        _check_metadata(path / "run.json", metadata)
+        check_metadata(path / "run.json", metadata)
         run = cls(path, metadata)
         run._check_system()
         return run
 
+    def extend(self, trajectories: int, block_size: int) -> Run:
+        """Return the run asked for more trajectories; its blocks stay, and new ones follow them.
+
+        Parameters
+        ----------
+        trajectories : int
+            Number of trajectories in all.
+        block_size : int
+            Trajectories in a new block.
+
+        Raises
+        ------
+        InvalidInput
+            Fewer trajectories than the run has: nothing is ever taken away.
+        RunFolderError
+            ``run.json`` cannot be written; the old one is still there.
+        """
+        if trajectories < self.trajectories:
+            raise InvalidInput(
+                f"{self.folder} has {self.trajectories} trajectories, more than trajectories={trajectories}; "
+                f"give {self.trajectories} or more, or choose another --out"
+            )
+        if trajectories == self.trajectories:
+            return self
+        content = {key: value for key, value in self.metadata.items() if key != "checksum"}
+        content["configuration"] = self.configuration | {"trajectories": trajectories}
+        content["layout"] = [*content["layout"], [trajectories, block_size]]
+        return self._described(self.folder, content)
+
     @property
     def configuration(self) -> dict[str, Any]:
-        """What identifies the run: what the clicks and the averages depend on."""
+        """What the clicks and the averages depend on."""
         return dict(self.metadata["configuration"])
 
     @property
+    def trajectories(self) -> int:
+        """Number of trajectories asked for."""
+        return int(self.metadata["configuration"]["trajectories"])
+
+    @property
     def run_id(self) -> str:
-        """Checksum of everything in ``run.json``, to which every block is bound."""
+        """Checksum of what identifies the run, to which every block is bound."""
         return str(self.metadata["run_id"])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -170,15 +220,14 @@ class Run:
         """
         path = self.folder / "system.npz"
         try:
-            return _unpack(path.read_bytes())
+            return unpack(path.read_bytes())
         except UNREADABLE as error:
             raise RunFolderError(f"cannot read {path} ({error}); {RESTORE}") from error
 
     def _check_system(self) -> None:
         path = self.folder / "system.npz"
         try:
-            with path.open("rb") as stream:
-                checksum = hashlib.file_digest(stream, "sha256").hexdigest()
+            checksum = checksum_of_file(path)
         except OSError as error:
             raise RunFolderError(f"cannot read {path}: {error.strerror}; {RESTORE}") from error
         if checksum != self.metadata["system_sha256"]:
@@ -186,7 +235,10 @@ class Run:
 
     def block_bounds(self) -> list[tuple[int, int]]:
         """Return (first, last) of every block; see the function `block_bounds`."""
-        return block_bounds(self.configuration["trajectories"], self.configuration["block_size"])
+        bounds: list[tuple[int, int]] = []
+        for last, size in self.metadata["layout"]:
+            bounds += block_bounds(last, size, bounds[-1][1] if bounds else 0)
+        return bounds
 
     def finished(self) -> list[tuple[int, int]]:
         """Return the blocks that are there."""
@@ -196,17 +248,34 @@ class Run:
         """Return the blocks that are still to be computed."""
         return [bounds for bounds in self.block_bounds() if not self._path(bounds).is_file()]
 
+    def leading(self) -> list[tuple[int, int]]:
+        """Return the blocks before the first that is missing.
+
+        Blocks of few clicks finish early, so that all finished blocks of an unfinished run are a biased sample;
+        a run's leading trajectories are not chosen by what they contain.
+        """
+        bounds = self.block_bounds()
+        missing = (k for k, block in enumerate(bounds) if not self._path(block).is_file())
+        return bounds[: next(missing, len(bounds))]
+
     @property
     def complete(self) -> bool:
         """Whether every block is there."""
         return not self.missing()
 
     def write_block(self, bounds: tuple[int, int], columns: Mapping[str, NDArray[Any]]) -> None:
-        """Write one finished block, whole or not at all."""
-        arrays = {name: np.ascontiguousarray(columns[name]) for name in COLUMNS}
-        arrays["worst_error"] = np.asarray(columns["worst_error"])
-        checksum = self._checksum(bounds, arrays)
-        _write(self._path(bounds), _pack(arrays | {"checksum": np.array(checksum)}))
+        """Write one finished block, whole or not at all.
+
+        Parameters
+        ----------
+        bounds : (int, int)
+            One of `block_bounds`.
+        columns : mapping of str to ndarray
+            ``counts`` (clicks of each trajectory), ``time``, ``channel``, ``sampled`` and ``worst_error``.
+        """
+        arrays = stored_columns(columns, len(self.metadata["channel_names"]))
+        checksum = np.array(self._checksum(bounds, arrays))
+        write_whole(self._path(bounds), pack(arrays | {"checksum": checksum}))
 
     def read_block(self, bounds: tuple[int, int]) -> dict[str, NDArray[Any]]:
         """Read one block and check it.
@@ -217,103 +286,88 @@ class Run:
             The block is unreadable, damaged, or belongs to another run.
         """
         path = self._path(bounds)
-        remedy = "delete that file and run the same command again to recompute it"
         try:
-            arrays = _unpack(path.read_bytes())
+            arrays = unpack(path.read_bytes())
             stored = str(arrays.pop("checksum"))
             computed = self._checksum(bounds, arrays)
         except UNREADABLE as error:
-            raise RunFolderError(f"block {path} cannot be read ({error}); {remedy}") from error
+            raise RunFolderError(f"block {path} cannot be read ({error}); {RECOMPUTE}") from error
         if stored != computed:
-            raise RunFolderError(f"block {path} is damaged or belongs to another run; {remedy}")
+            raise RunFolderError(f"block {path} is damaged or belongs to another run; {RECOMPUTE}")
         return arrays
 
-    def blocks(self) -> Iterator[ClickRecord]:
-        """Yield the finished blocks one by one as records, for analysis in bounded memory."""
+    def damaged(self) -> dict[Path, RunFolderError]:
+        """Return the files among the blocks that are no sound block of this run, and what is wrong with each."""
+        wrong = {path: _stray(path) for path in self._strays()}
         for bounds in self.finished():
-            yield assemble(self.metadata, [bounds], [self.read_block(bounds)])
+            try:
+                self.read_block(bounds)
+            except RunFolderError as error:
+                wrong[self._path(bounds)] = error
+        return wrong
 
-    def record(self) -> ClickRecord:
-        """Return the record of all finished trajectories.
+    def blocks(self) -> Iterator[ClickRecord]:
+        """Yield the leading blocks one by one as records, for analysis in bounded memory.
 
         Raises
         ------
         RunFolderError
-            Nothing is finished yet, or a block is damaged.
+            A block is damaged, or a file among them is none of the run's.
         """
-        bounds = self.finished()
+        self._refuse_strays()
+        for bounds in self.leading():
+            yield assemble(self.metadata, [bounds], [self.read_block(bounds)])
+
+    def record(self) -> ClickRecord:
+        """Return the record of the leading trajectories: of all, when the run is complete.
+
+        Raises
+        ------
+        RunFolderError
+            The first block is not finished yet, a block is damaged, or a file among them is none of the run's.
+        """
+        self._refuse_strays()
+        bounds = self.leading()
         if not bounds:
             raise RunFolderError(
                 f"{self.folder} has no finished block yet; run the same command again to continue"
             )
         return assemble(self.metadata, bounds, [self.read_block(b) for b in bounds])
 
+    def worst_error(self) -> float:
+        """Return the largest bound of |ΔS|/S over the leading blocks, without reading their clicks."""
+        worst = 0.0
+        for path in map(self._path, self.leading()):
+            try:
+                with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+                    worst = max(worst, float(archive["worst_error"]))
+            except UNREADABLE as error:
+                raise RunFolderError(f"block {path} cannot be read ({error}); {RECOMPUTE}") from error
+        return worst
+
+    def _strays(self) -> list[Path]:
+        known = {self._path(bounds) for bounds in self.block_bounds()}
+        return sorted(path for path in (self.folder / "blocks").glob("[!.]*") if path not in known)
+
+    def _refuse_strays(self) -> None:
+        for path in self._strays():
+            raise _stray(path)
+
     def _path(self, bounds: tuple[int, int]) -> Path:
         return self.folder / "blocks" / f"{bounds[0]:09d}-{bounds[1] - 1:09d}.npz"
 
     def _checksum(self, bounds: tuple[int, int], arrays: Mapping[str, NDArray[Any]]) -> str:
         state = hashlib.sha256(f"{self.run_id} {bounds}".encode())
-        for name in (*COLUMNS, "worst_error"):
+        for name in COLUMNS:
             state.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
             state.update(arrays[name].tobytes())
         return state.hexdigest()
 
 
-def block_bounds(trajectories: int, block_size: int) -> list[tuple[int, int]]:
-    """Return (first, last) of every block of a run: trajectories first … last − 1."""
-    return [(first, min(first + block_size, trajectories)) for first in range(0, trajectories, block_size)]
-
-
-def assemble(
-    metadata: Mapping[str, Any],
-    bounds: Sequence[tuple[int, int]],
-    parts: Sequence[Mapping[str, NDArray[Any]]],
-) -> ClickRecord:
-    """Join blocks, ascending, into one record.
-
-    Parameters
-    ----------
-    metadata : mapping
-        What ``run.json`` holds.
-    bounds : sequence of (int, int)
-        First trajectory of each block, and one past its last.
-    parts : sequence of mapping
-        Columns of each block; trajectories are numbered over the whole run.
-    """
-    configuration = metadata["configuration"]
-    # The rows of a record count only the trajectories that it holds.
-    numbers = np.concatenate([np.arange(first, last) for first, last in bounds])
-    rows = np.searchsorted(numbers, np.concatenate([part["trajectory"] for part in parts]))
-    provenance = {key: value for key, value in metadata.items() if key not in ("format", "version")}
-    provenance |= {
-        "run_trajectories": numbers,
-        "complete": len(numbers) == configuration["trajectories"],
-        "worst_error": max(float(part["worst_error"]) for part in parts),
-    }
-    sampled = np.concatenate([part["sampled"] for part in parts])
-    return ClickRecord.from_arrays(
-        rows,
-        np.concatenate([part["time"] for part in parts]),
-        np.concatenate([part["channel"] for part in parts]),
-        channel_names=metadata["channel_names"],
-        start=np.zeros(len(numbers)),
-        stop=np.full(len(numbers), configuration["duration"]),
-        provenance=provenance,
-        expectations=_ensemble_averages(configuration["observables"], configuration["sample_times"], sampled),
-    )
-
-
-def _ensemble_averages(
-    names: Sequence[str], times: Sequence[float], sampled: NDArray[np.float64]
-) -> dict[str, Expectation]:
-    """Average sampled values of shape (trajectories, times, operators) over the trajectories."""
-    count = len(sampled)
-    error = sampled.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.full(sampled.shape[1:], np.nan)
-    mean = sampled.mean(axis=0)
-    return {
-        name: Expectation(np.array(times), mean[:, k], error[:, k], count, "mean over trajectories")
-        for k, name in enumerate(names)
-    }
+def stored_columns(columns: Mapping[str, NDArray[Any]], n_channels: int) -> dict[str, NDArray[Any]]:
+    """Return the columns of a block as a file holds them: nine bytes a click for up to 256 channels."""
+    arrays = {name: np.asarray(columns[name], order="C") for name in COLUMNS}
+    return arrays | {"channel": arrays["channel"].astype(np.min_scalar_type(n_channels - 1))}
 
 
 def load(path: str | os.PathLike[str]) -> ClickRecord:
@@ -322,8 +376,8 @@ def load(path: str | os.PathLike[str]) -> ClickRecord:
     Parameters
     ----------
     path : path
-        A run folder, finished or not. Of an unfinished run the finished trajectories are returned, and
-        ``provenance["complete"]`` is False.
+        A run folder, finished or not. Of an unfinished run the trajectories before the first unfinished block are
+        returned, and ``provenance["complete"]`` is False.
 
     Raises
     ------
@@ -332,80 +386,18 @@ def load(path: str | os.PathLike[str]) -> ClickRecord:
     RunFolderError
         It is no run folder, or a file in it is damaged.
     """
-    if not os.path.exists(_path_of(path)):
+    if not os.path.exists(path_of(path)):
         raise InvalidInput(f"{path} does not exist; give a run folder")
     return Run.open(path).record()
 
 
-def _path_of(folder: str | os.PathLike[str]) -> Path:
-    if not isinstance(folder, str | os.PathLike):
-        raise InvalidInput(f"run folder {shown(folder)} must be a path")
-    return Path(folder)
+def _stray(path: Path) -> RunFolderError:
+    return RunFolderError(f"{path} is no block of this run; give --repair to set it aside, or move it away")
 
 
 def _require_free(path: Path) -> None:
     """Refuse a place that holds anything but a folder that is empty or whose creation was cut short."""
-    if path.exists() and not (path.is_dir() and ((path / UNFINISHED).exists() or not any(path.iterdir()))):
+    if not path.exists() or (path / UNFINISHED).exists():
+        return
+    if not path.is_dir() or any(entry.name != LOCK for entry in path.iterdir()):
         raise RunFolderError(f"{path} exists and is no run folder; choose another --out, nothing was changed")
-
-
-def _try_writing(path: Path) -> None:
-    """Make the folder and a file in it, as `Run.create` will, and take both away again."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=path).close()
-    finally:
-        for folder in missing:
-            if folder.is_dir():
-                folder.rmdir()
-
-
-def _check_metadata(path: Path, metadata: Any) -> None:
-    """Refuse what is no run.json of a version that can be read, or was changed since it was written."""
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-        raise RunFolderError(f"{path} does not describe a run; {RESTORE}")
-    if metadata.get("version") != VERSION:
-        raise RunFolderError(
-            f"{path} has version {shown(metadata.get('version'))}, but {VERSION} is read here; update the package"
-        )
-    content = {key: value for key, value in metadata.items() if key != "run_id"}
-    if metadata.get("run_id") != _checksum_of(content):
-        raise RunFolderError(f"{path} is damaged or was edited: its checksum differs; {RESTORE}")
-
-
-def _checksum_of(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, **{name: np.asarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
-def _unpack(packed: bytes) -> dict[str, NDArray[Any]]:
-    with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, even after a power loss."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunFolderError(
-            f"cannot write {path}: {error.strerror}; free space, then run the same command again to continue"
-        ) from error
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

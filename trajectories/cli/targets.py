@@ -1,0 +1,169 @@
+"""Targets: what ``--until`` asks of a run, such as "g2(photon,magnon) error < 1%"."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..checks import positive_number, shown
+from ..errors import InvalidInput
+from ..lindblad.inputs import bundle_channels, bundle_window, two_of
+
+if TYPE_CHECKING:
+    from ..model import OpenSystem
+    from ..records import Run
+    from ..results import Estimate
+
+EXAMPLE = "write 'g2(photon,magnon) error < 1%' or 'bundles(photon,magnon) >= 10000'"
+FORM = re.compile(r"(?P<what>\w+)\((?P<names>[^()]*)\)(?P<bound>error<|>=)(?P<limit>[^%]+)(?P<percent>%?)")
+# Events below which an error is too uncertain itself to decide anything.
+LEAST_EVENTS = 100
+# What is answered then: many more trajectories.
+UNKNOWN = math.inf
+
+# From a run, channels and the bundle window to what is bounded.
+Measure = Callable[["Run", Sequence[str], float | None], "Estimate"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on what a run has measured; made by `read_target`, called with a `Run`.
+
+    Attributes
+    ----------
+    text : str
+        As it was written.
+    measure : callable
+        From a run to the estimate that is meant.
+    limit : float
+        The bound: of the standard error from above, or of the number of events from below.
+    of : {"value", "relative", "events"}
+        What is bounded: the error of the value, the error in units of the value, or the number of events.
+    """
+
+    text: str
+    measure: Callable[[Run], Estimate]
+    limit: float
+    of: str
+
+    def __call__(self, run: Run) -> float:
+        """Return how many times as many trajectories it takes; 1 or less when the run suffices."""
+        return self._growth(self.measure(run))
+
+    def report(self, run: Run) -> str:
+        """Say how far the run is."""
+        found = self.measure(run)
+        reached = f"{found.n} events" if self.of == "events" else f"{found} from {found.n} events"
+        return f"{self.text}: {'reached' if self._growth(found) <= 1.0 else 'not reached'}, with {reached}"
+
+    def _growth(self, found: Estimate) -> float:
+        if self.of == "events":
+            return self.limit / found.n if found.n else UNKNOWN
+        error = found.standard_error / (self.limit * (abs(found.value) if self.of == "relative" else 1.0))
+        if found.n < LEAST_EVENTS or not math.isfinite(error):
+            return UNKNOWN
+        return error**2  # errors fall as one over the root of the number of trajectories
+
+
+def read_target(text: str, system: OpenSystem, window: float | None) -> Target:
+    """Read a target.
+
+    Parameters
+    ----------
+    text : str
+        ``QUANTITY(channels) error < X`` with a quantity of `ESTIMATES` and X in its unit or in %; or
+        ``EVENTS(channels) >= N`` with events of `EVENTS`. Two channels are separated by a comma.
+    system : OpenSystem
+        What is simulated.
+    window : float or None
+        Gap that separates bundles, and the longest lag of g2, in 1/ω_b; None means 3/κ.
+
+    Raises
+    ------
+    InvalidInput
+        Another form, an unknown quantity or channel, a limit that is no positive number, or no bundle window.
+    """
+    form = FORM.fullmatch(re.sub(r"\s", "", text))
+    if form is None:
+        raise InvalidInput(f"--until {shown(text)} is no target; {EXAMPLE}")
+    counts = form["bound"] == ">="
+    known = EVENTS if counts else ESTIMATES
+    if form["what"] not in known:
+        raise InvalidInput(
+            f"--until {shown(text)} bounds {form['what']!r}; {form['bound']} bounds one of {', '.join(known)}"
+        )
+    measure, wanted = known[form["what"]]
+    names = form["names"].split(",")
+    unknown = [name for name in names if name not in system.channel_names]
+    if unknown:
+        there = ", ".join(system.channel_names)
+        raise InvalidInput(f"--until {shown(text)} names the channel {unknown[0]!r}; there are {there}")
+    if len(names) != wanted or len(set(names)) != wanted:
+        needs = "two different channels" if wanted == 2 else "one channel"
+        raise InvalidInput(f"--until {shown(text)} needs {needs} in brackets")
+    if wanted == 2:  # refused now, and not when the first clicks are there
+        two_of(bundle_channels(system, None) if form["what"] != "g2" else system.channel_names, *names)
+        window = bundle_window(system, window)
+    if counts and form["percent"]:
+        raise InvalidInput(f"--until {shown(text)} counts events; give a number, not a percentage")
+    limit = _limit(form["limit"], text) / (100.0 if form["percent"] else 1.0)
+    of = "events" if counts else "relative" if form["percent"] else "value"
+    return Target(text, lambda run: measure(run, names, window), limit, of)
+
+
+def _limit(text: str, target: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise InvalidInput(f"--until {shown(target)} has the limit {text!r}, no number; {EXAMPLE}") from error
+    return positive_number(number, f"--until {shown(target)}: limit")
+
+
+def _rate(run: Run, names: Sequence[str], window: float | None) -> Estimate:
+    import analysis
+
+    return analysis.rates(run)[names[0]]
+
+
+def _g2(run: Run, names: Sequence[str], window: float | None) -> Estimate:
+    """ĝ² averaged over lags of either sign up to the bundle window."""
+    import analysis
+
+    from ..results import Estimate
+
+    assert window is not None
+    found = analysis.g2(run, *names, [-window, window])
+    return Estimate(float(found.value[0]), float(found.standard_error[0]), int(found.counts[0]), found.method)
+
+
+def _purity(run: Run, names: Sequence[str], window: float | None) -> Estimate:
+    import analysis
+
+    return analysis.pair_purity(run, *names, window)
+
+
+def _order(run: Run, names: Sequence[str], window: float | None) -> Estimate:
+    import analysis
+
+    return analysis.order_fraction(run, *names, window)
+
+
+def _bundles(run: Run, names: Sequence[str], window: float | None) -> Estimate:
+    import analysis
+
+    in_order = sorted(names, key=run.metadata["channel_names"].index)
+    return analysis.composition_rates(run, window, max_size=2)["+".join(in_order)]
+
+
+# Each with the number of channels that it takes.
+ESTIMATES: dict[str, tuple[Measure, int]] = {
+    "g2": (_g2, 2),
+    "rate": (_rate, 1),
+    "purity": (_purity, 2),
+    "order": (_order, 2),
+    "bundles": (_bundles, 2),
+}
+EVENTS: dict[str, tuple[Measure, int]] = {"clicks": (_rate, 1), "bundles": (_bundles, 2)}

@@ -1,0 +1,46 @@
+"""repair(): set damaged and foreign blocks of a run folder aside, so that they are computed again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .files import path_of
+from .lock import RunLock
+from .run import Run
+
+
+def repair(path: str | os.PathLike[str]) -> list[Path]:
+    """Set aside every block of a run folder that is damaged or foreign, so that it is computed again.
+
+    Nothing is deleted: the files are moved to ``RUN/damaged``.
+
+    Parameters
+    ----------
+    path : path
+        A run folder.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Where the files went.
+
+    Raises
+    ------
+    RunFolderError
+        It is no run folder, another process works on it, or its description or system is damaged.
+    """
+    Run.open(path)
+    with RunLock(path_of(path)):
+        run = Run.open(path)
+        return [_set_aside(run.folder, damaged) for damaged in run.damaged()]
+
+
+def _set_aside(folder: Path, path: Path) -> Path:
+    """Move a file out of the blocks without overwriting anything, and return where it went."""
+    place = folder / "damaged"
+    place.mkdir(exist_ok=True)
+    number, target = 1, place / path.name
+    while target.exists():
+        number, target = number + 1, place / f"{path.stem}.{number}{path.suffix}"
+    return path.rename(target)

@@ -1,0 +1,158 @@
+"""RunLock: one process at a time works on a run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: the owner that the file names has to do
+    fcntl = None  # type: ignore[assignment]
+
+from ..errors import RunFolderError
+
+LOCK = ".lock"
+
+
+class RunLock:
+    """Context in which no other process works on the run folder.
+
+    The kernel holds the lock (flock, on NFS too) and lets go of it however the process ends, so a lock never
+    outlives its owner; the file only says who that is. Where the file system has no flock, the owner in the file
+    is believed, unless it is a process of this host that is gone.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run folder; made if it does not exist, and taken away again if it is still empty in the end.
+
+    Raises
+    ------
+    RunFolderError
+        On entering: another process, or another thread, works on the folder; or it cannot be written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: list[Path] = []
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> RunLock:
+        self._made = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._descriptor = self._locked()
+        except (OSError, ValueError) as error:
+            self._remove_made()
+            raise RunFolderError(
+                f"cannot make a run folder at {self._folder}: {error}; choose another --out"
+            ) from error
+        # A forked worker shares the descriptor, and would keep the lock when this process is killed.
+        if hasattr(os, "register_at_fork"):
+            held = weakref.ref(self)
+            os.register_at_fork(after_in_child=lambda: _forget(held))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            # Removed while it is held: who opened it meanwhile sees that it is gone and makes a new one.
+            with suppress(OSError):
+                (self._folder / LOCK).unlink()
+            os.close(descriptor)
+        self._remove_made()
+
+    def _locked(self) -> int:
+        path = self._folder / LOCK
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                owner = _owner(descriptor)
+                held_by_kernel = _flock(descriptor)
+                if held_by_kernel is False or (held_by_kernel is None and not _gone(owner)):
+                    remedy = "" if held_by_kernel is False else f"; if it is gone, delete {path}"
+                    raise RunFolderError(f"{self._folder} is in use by {_shown(owner)}{remedy}")
+                if _same_file(descriptor, path):
+                    _name_owner(descriptor)
+                    return descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+    def _remove_made(self) -> None:
+        for folder in self._made:
+            with suppress(OSError):  # not empty
+                folder.rmdir()
+
+
+def _forget(held: weakref.ref[RunLock]) -> None:
+    lock = held()
+    if lock is not None and lock._descriptor is not None:
+        os.close(lock._descriptor)
+        lock._descriptor = None
+
+
+def _flock(descriptor: int) -> bool | None:
+    """Whether the kernel gives us the lock; None where the file system has none to give."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _owner(descriptor: int) -> dict[str, Any]:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    try:
+        owner = json.loads(os.read(descriptor, 4096))
+    except ValueError:  # not yet written
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def _name_owner(descriptor: int) -> None:
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+
+
+def _shown(owner: dict[str, Any]) -> str:
+    if not owner:
+        return "another process; wait until it ends"
+    return f"process {owner.get('pid')} on {owner.get('host')}; wait until it ends, or stop it"
+
+
+def _gone(owner: dict[str, Any]) -> bool:
+    """Whether a lock file names nobody, or a process of this host that does not exist."""
+    if not owner:
+        return True
+    if owner.get("host") != socket.gethostname() or not isinstance(owner.get("pid"), int) or os.name != "posix":
+        return False
+    try:
+        os.kill(owner["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it is somebody else's
+        pass
+    return False
+
+
+def _same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
