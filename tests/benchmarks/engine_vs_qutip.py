@@ -75,7 +75,8 @@ def wait_errors(system: tj.OpenSystem, ket: np.ndarray, duration: float) -> tupl
     numbers = 1.0 - stream.random(2 * len(block.time))[::2]
     exact = compile_system(system, ket, tolerance=1e-13)
     arrays = exact.propagator.arrays
-    rotation = -1j * arrays.energy - arrays.decay
+    # The arrays are filled up to whole blocks.
+    rotation = (-1j * arrays.energy - arrays.decay)[: len(ket)]
     psi, errors = ket, []
     for wait, number, channel in zip(np.diff(block.time, prepend=0.0), numbers, block.channel, strict=True):
         z = arrays.inverse @ psi

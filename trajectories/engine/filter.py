@@ -207,8 +207,9 @@ def _ket_filter(system: OpenSystem, initial: ArrayLike, compiled: CompiledSystem
     propagator, jumps = ready.propagator, ready.jumps
     method = f"{'pure state' if len(kets) == 1 else 'mixture of kets'}, {propagator.name}"
     if isinstance(propagator, ModesPropagator):
-        arrays = propagator.arrays
-        modes = FilterModes(arrays.energy, arrays.decay, _columns(arrays.vectors), _columns(arrays.inverse))
+        arrays, size = propagator.arrays, system.dimension  # the energies are padded for the kernels of clicks
+        energy, decay = arrays.energy[:size].copy(), arrays.decay[:size].copy()
+        modes = FilterModes(energy, decay, _columns(arrays.vectors), _columns(arrays.inverse))
 
         def by_modes(clicks: Any, hazard: Any, intensity: Any) -> tuple[float, bool]:
             return follow_modes(modes, jumps, ensemble, clicks, DISCARDED, hazard, intensity)  # type: ignore[no-any-return]

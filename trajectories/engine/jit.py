@@ -8,3 +8,7 @@ from ..kernel_cache import cached_kernel
 
 # nogil lets blocks of trajectories run on threads; fastmath stays off because records are promised bit for bit.
 kernel = functools.partial(cached_kernel, nogil=True, fastmath=False, error_model="numpy")
+
+# For kernels that create no array: Numba then leaves out its reference counts, whose atomic increments take longer
+# than a short kernel does.
+light_kernel = functools.partial(kernel, _nrt=False)
