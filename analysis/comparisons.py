@@ -24,7 +24,7 @@ from .exposure import Exposure, exposure_of
 from .ordering import lag_histogram_pooled, order_fraction
 from .resampling import Pooled, TestResult, ratio
 from .tests_of_fit import deviation, hotelling, merged
-from .waiting import next_click_probabilities, waiting_times_pooled
+from .waiting import waiting_times_pooled
 
 # Events that every rate, bin and count must expect, so that its error is nearly normal.
 LEAST_EVENTS = 50.0
@@ -33,6 +33,10 @@ FINE_BINS = 48
 MOST_BINS = 12
 # Resampling units that each value of a curve needs for its share of a covariance.
 UNITS_PER_VALUE = 8
+# Mean waits of silence beyond which no longer one is computed.
+DECISIVE = 30.0
+# How far the next click is waited for, in units of the reach.
+NEXT_REACH = 10.0
 # Windows of the Fano factor and of the purity, in units of the reach and of the bundle window.
 FANO_WINDOWS = (0.2, 1.0, 3.0)
 PURITY_WINDOWS = (0.5, 1.0)
@@ -86,14 +90,14 @@ class Setting:
         return self.seen.at(np.abs(np.atleast_1d(lag)))
 
     def bins(
-        self, edges: NDArray[np.float64], value: NDArray[np.float64], rate: float
+        self, edges: NDArray[np.float64], value: NDArray[np.float64], rate: float, margin: float = 0.0
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Merge the bins of a curve until each expects enough of the events that come at rate · value.
 
         Returns the edges and the curve averaged over them, or None where the whole of it expects too few.
         """
         centre, width = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges)
-        expected = np.maximum(value, 0.0) * rate * width * self.time(centre)
+        expected = np.maximum(value, 0.0) * rate * width * self.time(np.abs(centre) + margin)
         group = merged(expected, max(LEAST_EVENTS, float(expected.sum()) / self.most_values))
         if expected.sum() < LEAST_EVENTS:
             return None
@@ -142,7 +146,7 @@ def compare_rates(setting: Setting) -> Comparisons:
     found = Comparisons()
     for number, (name, rate) in enumerate(_rates(setting).items()):
         enough = rate * float(setting.time(0.0)[0]) >= LEAST_EVENTS
-        found.add(f"rate {name}", _rate_test(number, rate) if enough else None)
+        found.add(f"rate {name}", _rate_test(setting, number, rate) if enough else None)
     return found
 
 
@@ -167,8 +171,14 @@ def _rates(setting: Setting) -> dict[str, float]:
     return {name: exact[name].value for name in setting.names}
 
 
-def _rate_test(number: int, rate: float) -> Test:
+def _rate_test(setting: Setting, number: int, rate: float) -> Test:
     def test(record: ClickRecord) -> TestResult:
+        if not (record.channel == number).any():  # none of many: there is no error bar, but a probability
+            silent = lindblad.silence(
+                setting.steady, setting.names[number], _seen(record, rate), setting.detectors
+            )
+            p_value = float(np.exp(np.log(silent).sum()))
+            return TestResult(-rate * record.total_time, p_value, 0, "probability of no click at all")
         pooled = rates_pooled(record)
         one = {"numerator": pooled.sums["numerator"][:, [number]], "denominator": pooled.sums["denominator"]}
         clicks = int(one["numerator"].sum())
@@ -176,6 +186,11 @@ def _rate_test(number: int, rate: float) -> Test:
         return deviation(estimate, rate, pooled.units.count)
 
     return test
+
+
+def _seen(record: ClickRecord, rate: float) -> NDArray[np.float64]:
+    """Return the windows, no longer than a silence that settles the matter."""
+    return np.minimum(record.stop - record.start, DECISIVE / rate)
 
 
 def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], clicking: list[str]) -> None:
@@ -199,25 +214,33 @@ def _g2_test(first: str, second: str, edges: NDArray[np.float64], exact: NDArray
 
 def _add_waits(found: Comparisons, setting: Setting, rates: dict[str, float], clicking: list[str]) -> None:
     edges = setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2
+    # Long waits are not seen to their end: shares are compared over a time that can be followed.
+    within = min(NEXT_REACH * setting.reach, 0.5 * float(setting.seen.durations[-1]))
     for first in clicking:
-        following = lindblad.next_click_probabilities(setting.steady, first, setting.names, setting.detectors)
         for second in clicking:
-            label, share = f"{first} → {second}", following[second].value
-            often = rates[first] * float(setting.time(0.0)[0])
+            label, ends = f"{first} → {second}", [0.0, within]
+            soon = lindblad.waiting_times(setting.steady, first, second, ends, setting.names, setting.detectors)
+            share = float(soon.value[0]) * within
+            often = rates[first] * float(setting.time(within)[0])
             if often * share < LEAST_EVENTS:
                 found.add(f"wait {label}", None)
                 continue
             if often * (1.0 - share) >= LEAST_EVENTS:
-                found.add(f"next click {label}", _next_test(first, second, share))
+                found.add(f"next click {label}", _next_test(first, second, share, within))
             curve = lindblad.waiting_times(setting.steady, first, second, edges, setting.names, setting.detectors)
             binned = setting.bins(edges, curve.value, rates[first])
             found.add(f"wait {label}", binned and _wait_test(first, second, *binned))
 
 
-def _next_test(first: str, second: str, exact: float) -> Test:
+def _next_test(first: str, second: str, exact: float, within: float) -> Test:
+    edges = np.append(0.0, within * 2.0 ** (np.arange(-80, 1) / 4.0))
+
     def test(record: ClickRecord) -> TestResult:
-        found = next_click_probabilities(record, first)[second]
-        return deviation(found, exact, rates_pooled(record).units.count)
+        waits, counts = waiting_times_pooled(record, first, second, edges)
+        share = Pooled(
+            waits.sums, lambda s: (waits.function(s) * np.diff(edges)).sum(axis=1, keepdims=True), waits.units
+        )
+        return deviation(share.jackknife().estimates([int(counts.sum())])[0], exact, waits.units.count)
 
     return test
 
@@ -247,7 +270,7 @@ def _add_fano(found: Comparisons, setting: Setting) -> None:
 
 def _add_bundles(found: Comparisons, setting: Setting, names: list[str], window: float) -> None:
     """Add what gap clusters tell: their rates by order, purity, and the pair's share, order, lags and g₂."""
-    time = float(setting.time(2.0 * window)[0])
+    time = float(setting.time(3.0 * window)[0])
     exact = lindblad.order_rates(setting.steady, window, names, 2, setting.detectors)
     often = np.array([estimate.value * time for estimate in exact.values()])
     strongest = np.argsort(-often, kind="stable")[: setting.most_values]
@@ -277,7 +300,7 @@ def _add_purity(found: Comparisons, setting: Setting, names: list[str], window: 
     windows = [x * window for x in PURITY_WINDOWS]
     exact = lindblad.purity(setting.steady, 2, windows, names, setting.detectors)
     total = sum(rate for name, rate in _rates(setting).items() if name in names)
-    expected = 0.5 * exact[0].value * total * float(setting.time(2.0 * window)[0])
+    expected = 0.5 * exact[0].value * total * float(setting.time(3.0 * window)[0])
 
     def test(record: ClickRecord) -> TestResult:
         pooled, counts = purity_pooled(record, 2, windows, names)
@@ -300,12 +323,12 @@ def _add_pair(
     edges = np.linspace(-window, window, FINE_BINS + 1)
     first, second = pair
     bundles, lags = bundles_and_lags(setting.steady, first, second, edges, window, names, setting.detectors)
-    binned = setting.bins(edges, lags.value, bundles.rate.value)
+    binned = setting.bins(edges, lags.value, bundles.rate.value, 2.0 * window)
     if binned is None:
         found.add(f"{label} bundles", None)
         return
     share = bundles.order_fraction.value
-    both = min(share, 1.0 - share) * bundles.rate.value * float(setting.time(2.0 * window)[0]) >= LEAST_EVENTS
+    both = min(share, 1.0 - share) * bundles.rate.value * float(setting.time(3.0 * window)[0]) >= LEAST_EVENTS
     found.add(f"purity {label}", _estimate_test(pair_purity, bundles.purity, pair, window, names))
     order = _estimate_test(order_fraction, bundles.order_fraction, pair, window, names) if both else None
     found.add(f"order {label}", order)
@@ -336,11 +359,11 @@ def _add_cluster_g2(
     kind, name = "+".join(pair), f"bundle g₂ {'–'.join(pair)}"
     edges = window * np.array(CLUSTER_EDGES)
     # The exact curve is dear, and seldom far from 1: whether it can be tested is judged from that.
-    if setting.bins(edges, np.ones(len(edges) - 1), rate**2) is None:
+    if setting.bins(edges, np.ones(len(edges) - 1), rate**2, 4.0 * window) is None:
         found.add(name, None)
         return
     exact = lindblad.cluster_g2(setting.steady, kind, kind, edges, window, names, setting.detectors)
-    binned = setting.bins(edges, exact.value, rate**2)
+    binned = setting.bins(edges, exact.value, rate**2, 4.0 * window)
 
     def test(record: ClickRecord) -> TestResult:
         assert binned is not None

@@ -19,6 +19,7 @@ from .bundle_rates import composition_rates, pair_purity, purity_pooled
 from .correlations import count_pairs
 from .counting import fano_pooled, rate_history, rates, stationarity
 from .exact_side import ExactSide
+from .exposure import exposure_of
 from .findings import Check, Curve, Findings, Number, Scan
 from .heralding import coincidence_to_accidental, heralding_efficiency
 from .inputs import bundle_channels, bundle_window, two_of
@@ -42,6 +43,8 @@ LONGEST_EXACT = 2.0
 REACH_IN_WAITS = 3.0
 # Windows of the Fano curve, shortest in units of the reach, longest of the shortest trajectory.
 SHORTEST_COUNT, LONGEST_COUNT = 0.2, 0.05
+# Mean waits that a window must hold for practically every wait to be seen to its end.
+LONG = 30.0
 Pair = tuple[str, str]
 
 
@@ -231,7 +234,9 @@ def _pair(
         add(Number(section, f"{herald} heralds {signal} within ±δ", estimate, known))
     curve = found.curves["g2"].get(f"{first}|{second}") or found.curves["g2"].get(f"{second}|{first}")
     accidental = coincidence_to_accidental(record, *pair, delta)
-    known = None if curve is None or curve.exact is None else float(curve.exact.value.mean())
+    # As the estimate weighs lags: by how long a pair of that lag could be seen.
+    weight = exposure_of(record, 0.0).at(np.abs(0.5 * (edges[1:] + edges[:-1])))
+    known = None if curve is None or curve.exact is None else float(np.average(curve.exact.value, weights=weight))
     add(Number(section, "coincidences/accidentals, C/A", accidental, known))
     order = exact.get("order")
     add(Number(section, f"{first} first", order_fraction(record, *pair, delta, names), order))
@@ -321,11 +326,15 @@ def _waits(
 ) -> None:
     """Add where the click after one of the pair's first channel falls, and when."""
     first = pair[0]
-    exact = exact_side.ask("next clicks", lindblad.next_click_probabilities, first, names) or {}
+    rate = sum(n.estimate.value for n in found.numbers if n.section == "click rates" and n.name in names)
+    exact: dict[str, Any] = {}
+    if (
+        rate * float((record.stop - record.start).max()) > LONG
+    ):  # else long waits are cut off, unlike the exact ones
+        exact = exact_side.ask("next clicks", lindblad.next_click_probabilities, first, names) or {}
     for name, estimate in next_click_probabilities(record, first, names).items():
         number = Number(f"next click after one of {first}", name, estimate, exact.get(name))
         found.numbers.append(number)
-    rate = sum(n.estimate.value for n in found.numbers if n.section == "click rates" and n.name in names)
     edges = np.geomspace(0.01 * reach, max(10.0 / rate, reach), WAIT_BINS + 1)
     curves = found.curves.setdefault("waits", {})
     for second in dict.fromkeys(pair):

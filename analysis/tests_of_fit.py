@@ -39,8 +39,16 @@ def hotelling(pooled: Pooled, exact: ArrayLike, n: int) -> TestResult:
     TestResult
         p-value from Snedecor's F with (rank, units − rank) degrees of freedom; NaN where there are too few units.
     """
-    resampled = pooled.jackknife()
-    statistic, rank = resampled.chi_squared(exact)
+    known = np.asarray(exact, dtype=np.float64)
+    if not np.any(known):
+        resampled = pooled.jackknife()
+    else:  # square roots of counts are nearer to normal, and their errors do not follow the counts
+        resampled = Pooled(pooled.sums, lambda sums: np.sqrt(pooled.function(sums)), pooled.units).jackknife()
+        known = np.sqrt(known)
+    certain = (resampled.standard_error == 0.0) & ~np.isclose(resampled.value, known, atol=0.0)
+    if certain.any():  # as where many events are expected and none is seen: there is no spread to compare with
+        return TestResult(float("inf"), 0.0, n, f"{int(certain.sum())} values without spread differ")
+    statistic, rank = resampled.chi_squared(known)
     units = pooled.units.count
     p_value = float("nan")
     if 0 < rank < units:
@@ -49,8 +57,14 @@ def hotelling(pooled: Pooled, exact: ArrayLike, n: int) -> TestResult:
 
 
 def deviation(estimate: Estimate, exact: Estimate | float, units: int) -> TestResult:
-    """Test one estimate, whose error comes from `units` resampled ones, against its exact value by Student's t."""
-    z = estimate.deviation(exact)
+    """Test one estimate, whose error comes from `units` resampled ones, against its exact value by Student's t.
+
+    The statistic is 2(√value − √exact)/(error/√value), for few counts nearer to Student's t than the plain
+    deviation, whose error follows the count.
+    """
+    z, known = estimate.deviation(exact), exact.value if isinstance(exact, Estimate) else exact
+    if estimate.value > 0.0 and known > 0.0 and np.isfinite(z):  # on the scale of square roots, as in `hotelling`
+        z *= 2.0 / (1.0 + np.sqrt(known / estimate.value))
     p_value = float(2.0 * stats.t.sf(abs(z), units - 1))
     return TestResult(z, p_value, estimate.n, f"t; {estimate.method}")
 
@@ -58,7 +72,8 @@ def deviation(estimate: Estimate, exact: Estimate | float, units: int) -> TestRe
 def total_hazard(hazard: NDArray[np.float64], clicks: int) -> TestResult:
     """Test the number of clicks N against what was predicted on the way: (N − Λ)/√Λ, Λ = Σ −ln S over all gaps."""
     predicted = float(hazard.sum())
-    z = (clicks - predicted) / np.sqrt(predicted)
+    # A gap that underflows to probability zero leaves no predicted number to divide by.
+    z = (clicks - predicted) / np.sqrt(predicted) if np.isfinite(predicted) else float("-inf")
     return TestResult(z, float(2.0 * stats.norm.sf(abs(z))), clicks, "z of the number of clicks, given the past")
 
 
@@ -69,15 +84,17 @@ def rescaled_time(gaps: NDArray[np.float64]) -> TestResult:
 
 
 def serial_independence(gaps: NDArray[np.float64]) -> TestResult:
-    """Test whether gaps in rescaled time are independent: Σ_j (n − j) r_j² over lags j, r_j = ⟨z_i z_{i+j}⟩.
+    """Test whether gaps in rescaled time are independent: n(n + 2) Σ_j r_j²/(n − j) over lags j.
 
-    z are the normal scores of the gaps, so that with many products every term is χ² with one degree of freedom.
+    r_j = Σ_i z_i z_{i+j}/Σ_i z_i² of the normal scores z of the gaps; the sum is χ² (Ljung and Box, Biometrika 65,
+    297 (1978)). Divided by their own spread the scores of few gaps do not make all r_j large at once.
     """
     survival = np.clip(np.exp(-gaps), 1e-300, 1.0 - 1e-16)
     scores = stats.norm.isf(survival)
     lags = min(SERIAL_LAGS, len(gaps) // 10)
-    terms = [np.sum(scores[j:] * scores[:-j]) ** 2 / (len(gaps) - j) for j in range(1, lags + 1)]
-    statistic = float(np.sum(terms))
+    n, power = len(gaps), float(np.sum(scores**2))
+    terms = [(np.sum(scores[j:] * scores[:-j]) / power) ** 2 / (n - j) for j in range(1, lags + 1)]
+    statistic = n * (n + 2.0) * float(np.sum(terms))
     return TestResult(statistic, float(stats.chi2.sf(statistic, lags)), len(gaps), f"χ² of {lags} lags")
 
 

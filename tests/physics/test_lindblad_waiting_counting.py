@@ -73,6 +73,15 @@ def test_waiting_with_undetected_channels_and_detectors():
         assert probability.value == pytest.approx((dense.one @ dense.jumps[name] @ dwell).real, rel=1e-10)
 
 
+def test_silence_of_a_channel_against_the_dense_exponential():
+    system = random_lindbladian(3, 3)
+    name, times = system.channel_names[0], [5.0, 0.3, 1.0]
+    steady, dense = lindblad.steady_state(system), DenseLindblad(system, [name])
+    expected = [(dense.one @ dense.click_free(t) @ dense.rho).real for t in times]
+    np.testing.assert_allclose(lindblad.silence(steady, name, times), expected, rtol=1e-9)
+    assert lindblad.silence(steady, name, [0.3])[0] > lindblad.silence(steady, name, [5.0])[0]
+
+
 def test_mandel_parameter_of_resonance_fluorescence():
     for rabi, gamma in ((1.0, np.sqrt(2.0)), (0.3, 1.0)):
         atom = ResonanceFluorescence(rabi, gamma)

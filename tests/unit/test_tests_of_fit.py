@@ -43,8 +43,20 @@ def test_merged_groups_hold_enough_and_keep_their_order():
 
 def test_deviation_is_students_t():
     result = deviation(Estimate(1.2, 0.1, 50, "jackknife"), 1.0, 20)
-    assert result.statistic == pytest.approx(2.0)
-    assert result.p_value == pytest.approx(2.0 * stats.t.sf(2.0, 19))
+    z = (np.sqrt(1.2) - 1.0) / (0.5 * 0.1 / np.sqrt(1.2))  # of the square root, as propagation of error has it
+    assert result.statistic == pytest.approx(z)
+    assert result.p_value == pytest.approx(2.0 * stats.t.sf(z, 19))
+
+
+def test_square_roots_keep_the_tail_of_few_counts():
+    """Poisson counts of 50 in 256 units, 20000 draws: alarms at 1 % within 4.5σ (7e-6); plain errors exceed it."""
+    rng = np.random.default_rng(8)
+    counts = rng.poisson(50.0, 20_000).astype(float)
+    alarms = [deviation(Estimate(n, np.sqrt(n), int(n), "jackknife"), 50.0, 256).p_value < 0.01 for n in counts]
+    plain = 2.0 * stats.t.sf(np.abs(counts - 50.0) / np.sqrt(counts), 255) < 0.01
+    allowed = 4.5 * np.sqrt(0.01 * 0.99 / 20_000)
+    assert abs(np.mean(alarms) - 0.01) < allowed
+    assert np.mean(plain) - 0.01 > allowed
 
 
 def test_exponential_gaps_pass_and_stretched_ones_do_not():

@@ -142,3 +142,19 @@ def test_refusals(record):
         an.validate(record, PairSource(), initial="steady")
     with pytest.raises(InvalidInput, match="must be a ClickRecord"):
         an.validate("runs/blue", PAIRS)
+
+
+def test_a_channel_that_never_clicks_is_not_passed_over(record):
+    """Many clicks were expected and none came: the probability of that silence is the p-value."""
+    heard = record.channel != record.channel_number("magnon")
+    silent = tj.ClickRecord.from_arrays(
+        record.trajectory[heard],
+        record.time[heard],
+        record.channel[heard],
+        channel_names=record.channel_names,
+        start=record.start,
+        stop=record.stop,
+    )
+    found = an.validate(silent, PAIRS, window=3.0, initial="steady")
+    assert not found.accepted
+    assert {test.name: test.p_value for test in found.tests}["rate magnon"] < 1e-10

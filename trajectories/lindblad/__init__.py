@@ -19,7 +19,7 @@ from .regression import bundle_correlation, cross_correlation, g2, g2_at, g2_mat
 from .spectra import Spectrum, excitation_spectrum, resonance
 from .steady_state import SteadyState, steady_state
 from .truncation import Convergence, at_resonance, converge
-from .waiting import next_click_probabilities, waiting_times
+from .waiting import next_click_probabilities, silence, waiting_times
 
 __all__ = [
     "Convergence",
@@ -59,6 +59,7 @@ __all__ = [
     "rates",
     "reduced",
     "resonance",
+    "silence",
     "steady_state",
     "super_rabi",
     "transient_g2",

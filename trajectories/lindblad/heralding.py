@@ -86,7 +86,7 @@ def coincidence_to_accidental(
     Returns
     -------
     Estimate
-        Exact.
+        Exact, for windows much longer than w: clicks weigh lags by how long a pair of that lag can be seen.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import bin_edges
+from ..checks import bin_edges, positive_numbers
 from ..detectors import Detector
 from ..results import Estimate, Histogram
 from .detected import DetectedSystem
@@ -109,3 +109,39 @@ def next_click_probabilities(
     inverse = Inverse(liouvillian, choose_resolvent(steady.system), click_free)
     dwell = pack(inverse.solve(-click))
     return {name: Estimate(float(detected.effect(name) @ dwell)) for name in detected.names}
+
+
+def silence(
+    steady: SteadyState,
+    channel: str,
+    durations: ArrayLike,
+    detectors: Mapping[str, Detector] | None = None,
+) -> NDArray[np.float64]:
+    """Return the probability that a channel does not click for a time T, Tr e^{(L − 𝒥_k)T} ρ.
+
+    Parameters
+    ----------
+    steady : SteadyState
+        The stationary state.
+    channel : str
+        Name of channel k; whatever else clicks is not looked at.
+    durations : array_like of shape (n,)
+        Times T in 1/ω_b, positive.
+    detectors : mapping of str to Detector, optional
+        Efficiency and dark counts by channel.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Probabilities, not below 1e-300.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown channel, times that are not positive, or a detector with dead time or jitter.
+    """
+    times, place = np.unique(positive_numbers(np.atleast_1d(durations), "durations"), return_inverse=True)
+    watched = DetectedSystem(steady.system, (channel,), detectors)
+    free = watched.click_free(float(times[-1]))
+    survival = observe(free, pack(steady.rho), watched.identity[None], times)[0, :, 0]
+    return np.asarray(np.clip(survival, 1e-300, 1.0)[place])
