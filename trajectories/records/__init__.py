@@ -2,6 +2,6 @@
 
 from .clicks import ClickRecord
 from .damage import repair
-from .run import Run, load
+from .run import Run
 
-__all__ = ["ClickRecord", "Run", "load", "repair"]
+__all__ = ["ClickRecord", "Run", "repair"]

@@ -21,7 +21,7 @@ from ..errors import InvalidInput, RunFolderError
 # Lies in a folder while it is being made: what else is there is ours and may be written again.
 UNFINISHED = ".unfinished"
 # What a damaged, truncated or foreign NPZ file raises when it is read.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 def path_of(folder: str | os.PathLike[str]) -> Path:

@@ -370,27 +370,6 @@ def stored_columns(columns: Mapping[str, NDArray[Any]], n_channels: int) -> dict
     return arrays | {"channel": arrays["channel"].astype(np.min_scalar_type(n_channels - 1))}
 
 
-def load(path: str | os.PathLike[str]) -> ClickRecord:
-    """Load the clicks of a run folder.
-
-    Parameters
-    ----------
-    path : path
-        A run folder, finished or not. Of an unfinished run the trajectories before the first unfinished block are
-        returned, and ``provenance["complete"]`` is False.
-
-    Raises
-    ------
-    InvalidInput
-        The path does not exist.
-    RunFolderError
-        It is no run folder, or a file in it is damaged.
-    """
-    if not os.path.exists(path_of(path)):
-        raise InvalidInput(f"{path} does not exist; give a run folder")
-    return Run.open(path).record()
-
-
 def _stray(path: Path) -> RunFolderError:
     return RunFolderError(f"{path} is no block of this run; give --repair to set it aside, or move it away")
 

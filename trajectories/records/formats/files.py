@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ...checks import one_of, shown
+from ...checks import one_of
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
+from ..files import path_of
 from ..run import Run
 from .csv import write_csv
 from .new_file import new_file
@@ -36,7 +37,7 @@ def export(
     ----------
     source : ClickRecord or Run
         The clicks. A run is written block by block, except to NPZ, which is held in memory; of an unfinished one
-        the finished trajectories are written, and the file says so.
+        the trajectories before the first unfinished block are written, and the file says so.
     path : path
         File to make; it must not exist.
     format : {"npz", "csv", "photon-hdf5", "ptu"}, optional
@@ -60,7 +61,7 @@ def export(
     RunFolderError
         A run without a finished block, or with a damaged one.
     """
-    place = _path_of(path)
+    place = path_of(path)
     chosen = _format_of(place, format)
     whole = Source.of(source)
     if chosen in ("npz", "csv"):
@@ -84,9 +85,9 @@ def load(path: str | os.PathLike[str], *, unit: float | None = None) -> ClickRec
     Parameters
     ----------
     path : path
-        A run folder, finished or not: of an unfinished one the finished trajectories are returned, and
-        ``provenance["complete"]`` is False. Or a file .npz with the arrays trajectory, time, channel,
-        channel_names, start and stop; or a Photon-HDF5 file .h5 or .hdf5.
+        A run folder, finished or not: of an unfinished one the trajectories before the first unfinished block are
+        returned, and ``provenance["complete"]`` is False. Or a file .npz with the arrays trajectory, time,
+        channel, channel_names, start and stop; or a Photon-HDF5 file .h5 or .hdf5.
     unit : float, optional
         Unit of time wanted, in seconds, when a Photon-HDF5 file of another program is read; seconds by default.
 
@@ -97,7 +98,7 @@ def load(path: str | os.PathLike[str], *, unit: float | None = None) -> ClickRec
     RunFolderError
         It is a folder that is no run folder, or a file in it is damaged.
     """
-    place = _path_of(path)
+    place = path_of(path)
     if not place.exists():
         raise InvalidInput(f"{path} does not exist; give a run folder or a file of clicks")
     if place.suffix in HDF5_SUFFIXES and place.is_file():
@@ -119,9 +120,3 @@ def _format_of(path: Path, name: str | None) -> str:
         if written == suffix:
             return known
     raise InvalidInput(f"{path} has no suffix of a known format; give format, one of {', '.join(FORMATS)}")
-
-
-def _path_of(path: str | os.PathLike[str]) -> Path:
-    if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path):
-        raise InvalidInput(f"path {shown(path)} must be a path")
-    return Path(path)

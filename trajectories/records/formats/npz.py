@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,10 @@ import numpy as np
 from ...checks import plain_value
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
+from ..files import UNREADABLE
 from .source import FORMAT, VERSION, Source
 
 COLUMNS = ("trajectory", "time", "channel", "start", "stop")
-# What a damaged or foreign NPZ file raises when it is read.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 def write_npz(source: Source, path: Path) -> None:
