@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trajectories import lindblad
-from trajectories.checks import finite_array, positive_number, shown
+from trajectories.checks import finite_array, positive_number, shown, window_of
 from trajectories.detectors import Detector
 from trajectories.engine.filter import Replay, recorded_detectors, replay
 from trajectories.errors import InvalidInput
@@ -19,7 +19,7 @@ from trajectories.model import OpenSystem
 from trajectories.records.clicks import ClickRecord
 
 from .comparisons import LEAST_EVENTS, Comparisons, compare_curves, compare_rates, setting_of
-from .inputs import bundle_channels, bundle_window, two_of
+from .inputs import bundle_channels, two_of
 from .resampling import TestResult
 from .tests_of_fit import channel_choice, holm, rescaled_time, serial_independence, total_hazard
 
@@ -291,9 +291,9 @@ def _window(record: ClickRecord, system: OpenSystem, window: float | None) -> fl
     """Return the bundle window, or None where neither the record nor the system has a κ to take it from."""
     if window is not None:
         return positive_number(window, "window")
-    for kappa in ((record.provenance.get("parameters") or {}).get("kappa"), system.parameters.get("kappa")):
-        if kappa is not None:
-            return bundle_window(record, 3.0 / float(np.min(kappa)))
+    for parameters in (record.provenance.get("parameters"), system.parameters):
+        if isinstance(parameters, Mapping) and parameters.get("kappa") is not None:
+            return window_of(parameters, None, "the record or the system")
     return None
 
 

@@ -24,6 +24,8 @@ from .results import Estimate
 # First piece of the calibration, in units of 1/‖H_eff‖; the pieces then grow by this factor.
 FIRST_PIECE = 10.0
 GROWTH = 4.0
+# Trajectories in the first piece at the most: each costs time of its own, however short it is.
+FIRST_TRAJECTORIES = 100
 # Clicks from which the time of the eigenmodes is taken a click, so that the luck of the piece cancels.
 ENOUGH_CLICKS = 20
 # What the NPZ format adds to an array, roughly: a header, and an entry in the directory.
@@ -242,7 +244,7 @@ def _timed_piece(
     """
     run_block(compiled, BlockTask(0, 1, 0, 0.0))  # loads the kernels, or compiles them
     total = trajectories * duration
-    wanted = min(total, first)
+    wanted = min(total, first, FIRST_TRAJECTORIES * duration)
     while True:
         count, span = max(1, round(wanted / duration)), min(wanted, duration)
         begun = time.perf_counter()

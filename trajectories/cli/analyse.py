@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import InvalidInput
 from .arguments import CONFIG_HELP, Commands, integer, levels, number, two_names
 from .detector_file import read_detectors
+from .source import opened
 
 DESCRIPTION = """Estimate everything that a run, or a file of clicks, tells, with the exact values beside it.
 
@@ -63,7 +64,8 @@ def _run(options: argparse.Namespace) -> None:
     source = Path(options.source)
     folder = AnalysisFolder(Path(options.out) if options.out else _beside(source))
     detectors = None if options.detectors is None else read_detectors(options.detectors)
-    clicks, run = _opened(source)
+    clicks = opened(options.source)  # a run as such, so that it is streamed
+    run = clicks if source.is_dir() else None
     record = stream(clicks)
     if detectors is not None:
         record = detected_stream(record, detectors, options.seed)
@@ -84,17 +86,6 @@ def _run(options: argparse.Namespace) -> None:
 def _beside(source: Path) -> Path:
     """Return where the analysis of a source goes by default."""
     return source / "analysis" if source.is_dir() else source.with_name(f"{source.stem}-analysis")
-
-
-def _opened(source: Path) -> tuple[Any, Any]:
-    """Return the clicks, a run as such so that it is streamed, and the run if it is one."""
-    from ..records import Run
-    from ..records.formats import load
-
-    if not source.is_dir():
-        return load(source), None
-    run = Run.open(source)
-    return run, run
 
 
 def _model(options: argparse.Namespace, run: Any) -> tuple[Any, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import warnings
@@ -24,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # Before NumPy is loaded: the threads are ours, and BLAS threads beside them only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without ω, or a path that is no text, stops nothing
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
             return _run(_parser().parse_args(arguments))
@@ -32,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # e.g. `| head`; Python would complain when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a path that cannot be reached, or standard output on a full disk
+        print(f"error: {error}; give another path, or free space", file=sys.stderr)
+        return 2
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import InvalidInput
 from .arguments import Commands, number
+from .source import opened
 
 FORMATS = ("npz", "csv", "photon-hdf5", "ptu")
 
@@ -31,14 +32,12 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ..records import Run
     from ..records.formats import FORMATS as SUFFIXES
-    from ..records.formats import export, load
+    from ..records.formats import export
 
     is_run = Path(options.source).is_dir()
     if options.out is None and (options.format is None or not is_run):
         raise InvalidInput("give --out FILE, or for a run --format alone")
     place = options.out or Path(options.source) / f"clicks{SUFFIXES[options.format]}"
-    source = Run.open(options.source) if is_run else load(options.source)
-    written = export(source, place, options.format, tick=options.tick, unit=options.unit)
+    written = export(opened(options.source), place, options.format, tick=options.tick, unit=options.unit)
     print(f"{options.format or written.suffix[1:]:13} {written} ({written.stat().st_size:,} bytes)")

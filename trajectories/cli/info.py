@@ -55,6 +55,9 @@ def _describe_run(folder: Path) -> None:
     for name, value in run.metadata["parameters"].items():
         print(f"  {name:22} {value}")
     if run.leading():
+        if not run.complete:
+            used = run.leading()[-1][1]
+            print(f"clicks        of the first {used} trajectories, up to the first block that is missing")
         counts = sum(block.counts().sum(axis=0) for block in run.blocks())
         for name, count in zip(run.metadata["channel_names"], counts, strict=True):
             print(f"clicks        {name:12} {count}")

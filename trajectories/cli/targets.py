@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from ..results import Estimate
 
 EXAMPLE = "write 'g2(photon,magnon) error < 1%' or 'bundles(photon,magnon) >= 10000'"
-FORM = re.compile(r"(?P<what>\w+)\((?P<names>[^()]*)\)(?P<bound>error<|>=)(?P<limit>[^%]+)(?P<percent>%?)")
+FORM = re.compile(
+    r"\s*(?P<what>\w+)\s*\((?P<names>.*)\)\s*(?P<bound>error\s*<|>=)\s*(?P<limit>[^%]+?)\s*(?P<percent>%?)\s*"
+)
 # Events below which an error is too uncertain itself to decide anything.
 LEAST_EVENTS = 100
 # What is answered then: many more trajectories.
@@ -62,10 +64,12 @@ class Target:
     def _growth(self, found: Estimate) -> float:
         if self.of == "events":
             return self.limit / found.n if found.n else UNKNOWN
-        error = found.standard_error / (self.limit * (abs(found.value) if self.of == "relative" else 1.0))
-        if found.n < LEAST_EVENTS or not math.isfinite(error):
+        allowed = self.limit * (abs(found.value) if self.of == "relative" else 1.0)
+        if found.n < LEAST_EVENTS or not math.isfinite(found.standard_error) or not allowed > 0.0:
             return UNKNOWN
-        return error**2  # errors fall as one over the root of the number of trajectories
+        return (
+            found.standard_error / allowed
+        ) ** 2  # errors fall as one over the root of the number of trajectories
 
 
 def read_target(text: str, system: OpenSystem, window: float | None) -> Target:
@@ -86,7 +90,7 @@ def read_target(text: str, system: OpenSystem, window: float | None) -> Target:
     InvalidInput
         Another form, an unknown quantity or channel, a limit that is no positive number, or no bundle window.
     """
-    form = FORM.fullmatch(re.sub(r"\s", "", text))
+    form = FORM.fullmatch(text)
     if form is None:
         raise InvalidInput(f"--until {shown(text)} is no target; {EXAMPLE}")
     counts = form["bound"] == ">="
@@ -96,7 +100,7 @@ def read_target(text: str, system: OpenSystem, window: float | None) -> Target:
             f"--until {shown(text)} bounds {form['what']!r}; {form['bound']} bounds one of {', '.join(known)}"
         )
     measure, wanted = known[form["what"]]
-    names = form["names"].split(",")
+    names = [name.strip() for name in form["names"].split(",")]
     unknown = [name for name in names if name not in system.channel_names]
     if unknown:
         there = ", ".join(system.channel_names)

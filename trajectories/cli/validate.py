@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import InvalidInput
 from .arguments import CONFIG_HELP, Commands, levels, number, two_names
 from .json_file import refuse_existing, write_json
+from .source import opened
 
 DESCRIPTION = """Test whether the clicks of a run can have come from its model, or from another one.
 
@@ -69,14 +70,14 @@ def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Return the record, and the system and start that it is tested against."""
     from ..configuration import read_job
     from ..records import Run
-    from ..records.formats import load
 
     if options.model is None and options.levels is not None:
         raise InvalidInput("--levels belongs to --model; the run's own model has the levels it was simulated with")
-    run = Run.open(options.source) if Path(options.source).is_dir() else None
-    if run is None and options.model is None:
+    is_run = Path(options.source).is_dir()
+    if not is_run and options.model is None:
         raise InvalidInput(f"{options.source} is no run folder; give the model of its clicks as --model CONFIG")
-    record = load(options.source) if run is None else run.record()
+    clicks = opened(options.source)
+    run, record = (clicks, clicks.record()) if isinstance(clicks, Run) else (None, clicks)
     if options.model is None:
         return record, _own_model(run)
     system = read_job(options.model, options.levels).system

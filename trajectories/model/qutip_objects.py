@@ -30,6 +30,22 @@ def matrix_of(operator: Any, what: str) -> Any:
     return sparse.csr_array(operator.to("CSR").data_as("csr_matrix"))
 
 
+def same_subsystems(hamiltonian: Any, collapse_operators: Sequence[Any]) -> None:
+    """Refuse QuTiP operators whose tensor factors differ: matrices of one size may still mean different things.
+
+    Raises
+    ------
+    InvalidInput
+        Different ``dims``.
+    """
+    there = [
+        operator.dims for operator in (hamiltonian, *collapse_operators) if getattr(operator, "isoper", False)
+    ]
+    for dims in there[1:]:
+        if dims != there[0]:
+            raise InvalidInput(f"operators have dims {there[0]} and {dims}; build all on the same subsystems")
+
+
 def default_names(count: int, names: Sequence[str] | None) -> tuple[str, ...]:
     """Return one channel name for each of `count` collapse operators.
 

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from ..checks import plain_value, shown
 from ..errors import InvalidInput
-from .qutip_objects import default_names, matrix_of, qobj
+from .qutip_objects import default_names, matrix_of, qobj, same_subsystems
 from .space import HilbertSpace
 
 # H is taken for Hermitian when ‖H − H†‖_max is below this fraction of ‖H‖_max.
@@ -142,6 +142,7 @@ class OpenSystem:
         if not isinstance(collapse_operators, Iterable) or hasattr(collapse_operators, "dims"):
             raise InvalidInput("collapse_operators must be a list of operators, as for mcsolve")
         operators = list(collapse_operators)
+        same_subsystems(hamiltonian, operators)
         named = zip(default_names(len(operators), names), operators, strict=True)
         channels = tuple(Channel(name, matrix_of(given, f"collapse operator {name!r}")) for name, given in named)
         return cls(matrix_of(hamiltonian, "Hamiltonian"), channels, space)

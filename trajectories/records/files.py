@@ -6,11 +6,9 @@ import hashlib
 import io
 import json
 import os
-import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +18,13 @@ from ..errors import InvalidInput, RunFolderError
 
 # Lies in a folder while it is being made: what else is there is ours and may be written again.
 UNFINISHED = ".unfinished"
-# What a damaged, truncated or foreign NPZ file raises when it is read.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+# What reading a damaged, truncated or foreign NPZ file raises: `unpack` lets nothing else through.
+UNREADABLE = (OSError, ValueError, KeyError)
 
 
 def path_of(folder: str | os.PathLike[str]) -> Path:
     """Return the path of a run folder; refuse what is none."""
-    if not isinstance(folder, str | os.PathLike):
+    if not isinstance(folder, str | os.PathLike) or "\0" in os.fspath(folder):
         raise InvalidInput(f"run folder {shown(folder)} must be a path")
     return Path(folder)
 
@@ -80,10 +78,20 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(packed: bytes) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an NPZ file; raise one of `UNREADABLE` where it is none, or holds pickles."""
-    with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+def unpack(packed: bytes | IO[bytes], names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an NPZ file, or some; raise one of `UNREADABLE` where it is none, or holds pickles."""
+    stream = io.BytesIO(packed) if isinstance(packed, bytes) else packed
+    try:
+        with np.load(stream, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in (archive.files if names is None else names)}
+    except (OSError, KeyError, MemoryError):
+        raise
+    except Exception as error:  # zipfile, zlib, lzma, tokenize … have no common word for damaged bytes
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{name} is no array")
+    return arrays
 
 
 def checksum_of_file(path: Path) -> str:

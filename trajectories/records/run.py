@@ -339,8 +339,8 @@ class Run:
         worst = 0.0
         for path in map(self._path, self.leading()):
             try:
-                with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                    worst = max(worst, float(archive["worst_error"]))
+                with path.open("rb") as stream:
+                    worst = max(worst, unpack(stream, ["worst_error"])["worst_error"].item())
             except UNREADABLE as error:
                 raise RunFolderError(f"block {path} cannot be read ({error}); {RECOMPUTE}") from error
         return worst

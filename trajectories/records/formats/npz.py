@@ -11,7 +11,7 @@ import numpy as np
 from ...checks import plain_value
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
-from ..files import UNREADABLE
+from ..files import UNREADABLE, unpack
 from .source import FORMAT, VERSION, Source
 
 COLUMNS = ("trajectory", "time", "channel", "start", "stop")
@@ -40,11 +40,11 @@ def read_npz(path: Path) -> ClickRecord:
         Not an NPZ file of clicks, or columns that make no record.
     """
     try:
-        # Opened here, because NumPy leaves a file that is no archive open.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in (*COLUMNS, "channel_names")}
-            heading = json.loads(str(archive["heading"])) if "heading" in archive.files else {}
-    except UNREADABLE as error:
+        with path.open("rb") as stream:
+            arrays = unpack(stream)
+        heading = json.loads(str(arrays["heading"])) if "heading" in arrays else {}
+        arrays = {name: arrays[name] for name in (*COLUMNS, "channel_names")}
+    except (*UNREADABLE, MemoryError) as error:  # a damaged header may ask for any amount of memory
         needed = ", ".join((*COLUMNS, "channel_names"))
         raise InvalidInput(f"{path} is no NPZ file of clicks ({error}); it needs the arrays {needed}") from error
     if not isinstance(heading, dict) or heading.get("version", VERSION) != VERSION:

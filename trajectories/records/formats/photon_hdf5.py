@@ -216,13 +216,23 @@ def read_photon_hdf5(path: Path, unit: float | None = None) -> ClickRecord:
     with _opened(path) as file:
         if "photon_data" not in file:
             raise InvalidInput(f"{path} has no /photon_data (files of several spots are not read)")
-        stamps = np.asarray(file["photon_data/timestamps"][:]).astype(np.int64)
-        detectors = np.asarray(file["photon_data/detectors"][:]).astype(np.int64)
+        stamps = _integers(file, "timestamps")
+        detectors = _integers(file, "detectors")
         if OURS in file:
             if unit is not None:
                 raise InvalidInput(f"{path} knows its unit of time; leave out unit={unit:g}")
             return _ours(file, stamps, detectors)
         return _foreign(file, stamps, detectors, unit)
+
+
+def _integers(file: Any, name: str) -> NDArray[np.int64]:
+    """Return a column of events; refuse what an int64 would not hold as it is."""
+    values = np.asarray(file[f"photon_data/{name}"][:])
+    if values.dtype.kind not in "iu":
+        raise InvalidInput(f"{file.filename}: {name} must be integers, but is {values.dtype}; store ticks")
+    if values.size and values.max() > np.iinfo(np.int64).max:
+        raise InvalidInput(f"{file.filename}: {name} reaches {values.max()}, more than 63 bits hold; shift it")
+    return values.astype(np.int64)
 
 
 def _ours(file: Any, stamps: NDArray[np.int64], detectors: NDArray[np.int64]) -> ClickRecord:
@@ -256,6 +266,11 @@ def _foreign(
         labels = dict(
             zip(file["setup/detectors/id"][:].tolist(), file["setup/detectors/label"][:].tolist(), strict=True)
         )
+        unnamed = np.setdiff1d(ids, list(labels))
+        if len(unnamed):
+            raise InvalidInput(
+                f"{file.filename} has events of detector {unnamed[0]}, not named in /setup/detectors; add it"
+            )
         ids = np.array(sorted(labels))
         channel = np.searchsorted(ids, detectors)
         names = [labels[number].decode() for number in ids.tolist()]

@@ -44,7 +44,7 @@ class Source:
             A run without any finished block.
         """
         if isinstance(given, ClickRecord):
-            return cls(given, given.channel_names, dict(given.provenance) | {"complete": True})
+            return cls(given, given.channel_names, {"complete": True} | given.provenance)
         if not isinstance(given, Run):
             raise InvalidInput(f"cannot export {shown(given)}; give a ClickRecord or a Run")
         first = next(given.blocks(), None)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...checks import positive_number
+from ...checks import finite_array, positive_number
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
 
@@ -53,7 +53,8 @@ def clock_of(provenance: dict[str, Any], tick: float | None, seconds: float | No
     parameters = provenance.get("parameters")
     parameters = parameters if isinstance(parameters, dict) else {}
     if tick is None:
-        fastest = max((float(np.max(parameters[name])) for name in RATES if name in parameters), default=0.0)
+        rates = [finite_array(parameters[name], name) for name in RATES if name in parameters]
+        fastest = max((float(rate.max(initial=0.0)) for rate in rates), default=0.0)
         if not fastest > 0:
             raise InvalidInput("the record names no decay rate to take a tick from; give tick= in 1/ω_b")
         tick = TICK_IN_LIFETIMES / fastest
