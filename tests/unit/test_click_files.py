@@ -1,5 +1,6 @@
 """Files of clicks: nothing is lost on the way, other tools read them, and bad files are one line."""
 
+import csv
 import json
 import zipfile
 
@@ -162,6 +163,42 @@ def test_a_measured_photon_hdf5_becomes_one_trajectory(tmp_path):
     np.testing.assert_allclose(measured.time, [0.01, 0.02, 0.02, 0.5])
     assert measured.total_time == 2.0
     assert tj.load(tmp_path / "lab.h5", unit=1e-3).total_time == pytest.approx(2000.0)
+
+
+def lab_file(path, stamps, duration):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        file["photon_data/timestamps"] = np.array(stamps)
+        file["photon_data/detectors"] = np.zeros(len(stamps), np.uint8)
+        file["photon_data/timestamps_specs/timestamps_unit"] = 1e-3
+        file["acquisition_duration"] = duration
+
+
+def test_stamps_that_count_from_elsewhere_begin_with_the_first(tmp_path):
+    lab_file(tmp_path / "lab.h5", [10**6, 10**6 + 400, 10**6 + 900], 1.0)
+    measured = tj.load(tmp_path / "lab.h5")
+    assert measured.total_time == pytest.approx(1.0)
+    np.testing.assert_allclose(measured.time, [0.0, 0.4, 0.9])
+
+
+def test_stamps_over_longer_than_the_acquisition_are_refused(tmp_path):
+    lab_file(tmp_path / "lab.h5", [0, 10**6], 1.0)
+    with pytest.raises(InvalidInput, match="acquisition_duration"):
+        tj.load(tmp_path / "lab.h5")
+
+
+def test_a_ptu_of_overflows_alone_is_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="longer tick"):
+        tj.export(record(clicks=10), tmp_path / "a.ptu", tick=1e-11, unit=1.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_odd_channel_names_survive_csv(tmp_path):
+    names = ['he"llo, x', "two\nlines"]
+    odd = tj.ClickRecord.from_arrays([0, 0], [1.0, 2.0], [0, 1], channel_names=names, start=0.0, stop=3.0)
+    text = tj.export(odd, tmp_path / "a.csv").read_text().splitlines(keepends=True)
+    rows = list(csv.reader(line for line in text if not line.startswith("#")))
+    assert [row[2] for row in rows[1:]] == names
 
 
 def test_any_program_can_make_an_npz(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -21,7 +23,7 @@ def write_csv(source: Source, path: Path) -> None:
         stream.write("trajectory,time,channel\n")
         number = 0
         for piece in source.pieces():
-            names = [f'"{name}"' if "," in name else name for name in piece.channel_names]
+            names = [_quoted(name) for name in piece.channel_names]
             bounds = piece.offsets.tolist()
             for row, window in enumerate(zip(piece.start.tolist(), piece.stop.tolist(), strict=True)):
                 stream.write(f"# trajectory {number} from {window[0]!r} to {window[1]!r}\n")
@@ -29,3 +31,10 @@ def write_csv(source: Source, path: Path) -> None:
                 columns = zip(piece.time[clicks].tolist(), piece.channel[clicks].tolist(), strict=True)
                 stream.writelines(f"{number},{time!r},{names[channel]}\n" for time, channel in columns)
                 number += 1
+
+
+def _quoted(name: str) -> str:
+    """Return a channel name as a CSV field."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow([name])
+    return line.getvalue()[:-1]

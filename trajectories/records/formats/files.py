@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ...checks import one_of
+from ...checks import one_of, shown
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
 from ..files import path_of
@@ -36,8 +36,9 @@ def export(
     Parameters
     ----------
     source : ClickRecord or Run
-        The clicks. A run is written block by block, except to NPZ, which is held in memory; of an unfinished one
-        the trajectories before the first unfinished block are written, and the file says so.
+        The clicks; sampled expectation values are not written. A run is written block by block, except to NPZ,
+        which is held in memory; of an unfinished one the trajectories before the first unfinished block are
+        written, and the file says so.
     path : path
         File to make; it must not exist.
     format : {"npz", "csv", "photon-hdf5", "ptu"}, optional
@@ -104,7 +105,7 @@ def load(path: str | os.PathLike[str], *, unit: float | None = None) -> ClickRec
     if place.suffix in HDF5_SUFFIXES and place.is_file():
         return read_photon_hdf5(place, unit)
     if unit is not None:
-        raise InvalidInput(f"unit={unit:g} is for Photon-HDF5 files; {path} has its own unit")
+        raise InvalidInput(f"unit={shown(unit)} is for Photon-HDF5 files; {path} has its own unit")
     if place.is_dir():
         return Run.open(place).record()
     if place.suffix != ".npz":

@@ -20,7 +20,7 @@ def new_file(path: Path) -> Iterator[Path]:
         The file exists, or cannot be written.
     """
     taken = f"{path} exists; give a new file, nothing was changed"
-    if path.exists():
+    if os.path.lexists(path):
         raise InvalidInput(taken)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -28,9 +28,14 @@ def new_file(path: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
-            if path.exists():
-                raise InvalidInput(taken)
-            temporary.rename(path)
+            try:
+                os.link(temporary, path)  # unlike a rename this never replaces what came in between
+            except FileExistsError as error:
+                raise InvalidInput(taken) from error
+            except OSError:  # a file system without links
+                if os.path.lexists(path):
+                    raise InvalidInput(taken) from None
+                temporary.rename(path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

@@ -274,8 +274,14 @@ def _foreign(
         ids = np.array(sorted(labels))
         channel = np.searchsorted(ids, detectors)
         names = [labels[number].decode() for number in ids.tolist()]
-    # Counted from the first stamp's whole second would guess; acquisitions start at zero.
-    when = stamps * tick
+    # Most acquisitions start at tick 0. Some count from elsewhere; then no better start is known than the first.
+    first = int(stamps[0]) if stamps.max(initial=0) * tick > duration else 0
+    when = (stamps - first) * tick
+    if when.max(initial=0.0) > (1.0 + 1e-6) * duration:
+        raise InvalidInput(
+            f"{file.filename} has stamps over {when.max() * seconds:g} s but an acquisition_duration of "
+            f"{duration * seconds:g} s; mend one of them, or the rates would be wrong"
+        )
     return ClickRecord.from_arrays(
         np.zeros(len(stamps), dtype=np.int64),
         when,

@@ -34,6 +34,8 @@ WRAP = 1 << 25
 OVERFLOW_CHANNEL = np.uint32(63)
 # Wraps that one overflow record counts here. The format allows 2²⁵ − 1, but readers multiply them in 32 bits.
 MOST_WRAPS = 127
+# Overflow records an event may cost before the file is refused as mostly empty.
+MOST_OVERFLOWS = 1000
 MOST_CHANNELS = 63
 # The marker that stands where the window of a trajectory begins.
 START_MARKER = np.uint32(1)
@@ -88,6 +90,10 @@ def _with_overflows(
     wraps = stamps // WRAP
     passed = np.diff(wraps, prepend=overflows)
     repeats = -(-passed // MOST_WRAPS)  # overflow records before each event
+    if repeats.sum() > MOST_OVERFLOWS * (len(stamps) + 1000):
+        raise InvalidInput(
+            f"the tick is so short that {repeats.sum()} overflows would be written; give a longer tick"
+        )
     places = np.cumsum(repeats + 1) - 1
     records = np.full(int(places[-1]) + 1 if len(places) else 0, SPECIAL | OVERFLOW_CHANNEL << CHANNEL_SHIFT)
     is_event = np.zeros(len(records), dtype=bool)
