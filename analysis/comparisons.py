@@ -216,19 +216,22 @@ def _add_waits(found: Comparisons, setting: Setting, rates: dict[str, float], cl
     edges = setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2
     # Long waits are not seen to their end: shares are compared over a time that can be followed.
     within = min(NEXT_REACH * setting.reach, 0.5 * float(setting.seen.durations[-1]))
+    together = np.union1d(edges, within)  # one costly curve gives both, the share and the density
     for first in clicking:
         for second in clicking:
-            label, ends = f"{first} → {second}", [0.0, within]
-            soon = lindblad.waiting_times(setting.steady, first, second, ends, setting.names, setting.detectors)
-            share = float(soon.value[0]) * within
+            label = f"{first} → {second}"
+            exact = lindblad.waiting_times(
+                setting.steady, first, second, together, setting.names, setting.detectors
+            )
+            reached = np.append(0.0, np.cumsum(exact.value * np.diff(together)))[np.searchsorted(together, edges)]
+            share = float((exact.value * np.diff(together))[together[1:] <= within].sum())
             often = rates[first] * float(setting.time(within)[0])
             if often * share < LEAST_EVENTS:
                 found.add(f"wait {label}", None)
                 continue
             if often * (1.0 - share) >= LEAST_EVENTS:
                 found.add(f"next click {label}", _next_test(first, second, share, within))
-            curve = lindblad.waiting_times(setting.steady, first, second, edges, setting.names, setting.detectors)
-            binned = setting.bins(edges, curve.value, rates[first])
+            binned = setting.bins(edges, np.diff(reached) / np.diff(edges), rates[first])
             found.add(f"wait {label}", binned and _wait_test(first, second, *binned))
 
 
