@@ -120,6 +120,9 @@ def main() -> None:
                 # Long enough that the set-up, ten seconds of diagonalisation, can be taken off.
                 duration *= 0.5 if grids is GRIDS else 0.1
             quickest = min(theirs(system, ket, settings, duration, grid) for grid in grids)
+            if not quickest > 0.0:
+                print(f"{system.dimension:5d} {name:24} its set-up varied by more than its run; repeat when quiet")
+                continue
             peer = rate * duration / quickest
             ratio = mine / peer
             spread = f"{ratio[1]:14.1f} ({ratio[0]:.1f} … {ratio[2]:.1f})"
