@@ -24,8 +24,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from regimes import joined
 
-import analysis as an
 import trajectories as tj
+from trajectories import analysis as an
 from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import TruncationWarning

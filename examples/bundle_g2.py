@@ -24,8 +24,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from regimes import PAPER_LEVELS, joined
 
-import analysis as an
 import trajectories as tj
+from trajectories import analysis as an
 from trajectories import lindblad
 from trajectories.errors import TruncationWarning
 

@@ -23,12 +23,12 @@ from figures import DIRECTIONS, figure, options, panel, save, style, timed, writ
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-import analysis as an
 import trajectories as tj
-from analysis.plot.style import BLACK, BLUE, VERMILION
+from trajectories import analysis as an
 from trajectories import lindblad
+from trajectories.analysis.plot.style import BLACK, BLUE, VERMILION
 from trajectories.model.spinning_resonator import REGIMES as EMITTED
-from trajectories.simulation import follow
+from trajectories.simulation.follow import follow
 
 # Panel, regime, and which pair each direction emits, the direction of the large picture first.
 REGIMES = tuple((letter, *regime) for letter, regime in zip("abc", EMITTED.items(), strict=True))

@@ -26,8 +26,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from regimes import PAPER_LEVELS, SYMBOLS
 
-import analysis as an
 import trajectories as tj
+from trajectories import analysis as an
 from trajectories import lindblad
 from trajectories.errors import TruncationWarning
 from trajectories.results import Estimate

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from PIL import Image
 
-from analysis.plot.style import CHANNEL_COLOURS
+from trajectories.analysis.plot.style import CHANNEL_COLOURS
 from trajectories.errors import InvalidInput
 
 # The regimes carry the names of their colours in the paper's Fig. 1. These stay apart for colour-blind readers

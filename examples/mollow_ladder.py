@@ -11,7 +11,7 @@ from scipy import linalg
 from scipy.optimize import linear_sum_assignment
 
 import trajectories as tj
-from analysis.plot.style import CHANNEL_COLOURS, GREY
+from trajectories.analysis.plot.style import CHANNEL_COLOURS, GREY
 
 # Height in ω_b that stands for one pump photon ω_d, which is 10⁵ times larger.
 MANIFOLD = 3.4

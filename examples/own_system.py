@@ -10,8 +10,8 @@ import numpy as np
 from figures import figure, options, panel, save, style, timed, write_table
 from scipy.optimize import minimize_scalar
 
-import analysis as an
 import trajectories as tj
+from trajectories import analysis as an
 from trajectories import lindblad
 
 KAPPA, GAMMA, DRIVE, ATOM_DETUNING = 0.1, 0.003, 5.0, -10.0

@@ -8,8 +8,9 @@ from typing import NoReturn
 import numpy as np
 import scipy.linalg
 
-from trajectories import lindblad, preparation
+from trajectories import lindblad
 from trajectories.engine import compiled
+from trajectories.simulation import preparation
 
 
 def forbid_diagonalising() -> int:

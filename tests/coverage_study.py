@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 from coverage_checks import RECORDS, covers, limits
 
-import analysis
 import trajectories as tj
-from trajectories import lindblad
+from trajectories import analysis, lindblad
 from trajectories.errors import TruncationWarning
 
 TABLE = Path(__file__).parent / "statistics" / "coverage_study.csv"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-import analysis as an
+from trajectories import analysis as an
 
 EDGES = np.array([-4.0, -1.0, -0.25, 0.0, 0.375, 1.0, 3.0])
 LAGS = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0])

@@ -11,23 +11,28 @@ _HOMES = {
     "Channel": ".model",
     "ClickRecord": ".records",
     "HilbertSpace": ".model",
-    "Moments": ".two_time",
+    "Moments": ".simulation.two_time",
     "OpenSystem": ".model",
     "SpinningResonator": ".model",
-    "bundle_correlation": ".two_time",
-    "cross_correlation": ".two_time",
+    "bundle_correlation": ".simulation.two_time",
+    "cross_correlation": ".simulation.two_time",
     "fizeau_shift": ".model",
     "export": ".records.formats",
     "load": ".records.formats",
-    "moments": ".two_time",
-    "simulate": ".simulation",
+    "moments": ".simulation.two_time",
+    "simulate": ".simulation.simulate",
 }
 
-__version__ = "0.1.0"
-__all__ = ["__version__", *_HOMES]
+# Rooms that are reached as attributes, loaded on first use as well.
+_ROOMS = ("analysis", "lindblad")
+
+__version__ = "0.2.0"
+__all__ = ["__version__", *_HOMES, *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name], __name__), name)

@@ -16,7 +16,7 @@ from trajectories.checks import integer
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 
-from ..bundles import Bundles
+from ..estimators.bundles import Bundles
 from .style import (
     BLACK,
     BLUE,

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import naive_estimators as naive
 
-import analysis as an
+from trajectories import analysis as an
 from trajectories.records.clicks import ClickRecord
 
 TRAJECTORIES, BINS = 200, 1000

@@ -22,7 +22,7 @@ import scipy
 import trajectories as tj
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
-from trajectories.engine.streams import trajectory_stream
+from trajectories.engine.random_streams import trajectory_stream
 from trajectories.lindblad import steady_state
 
 DETUNING, KAPPA = 1.3406, 0.005

@@ -21,8 +21,8 @@ import scipy
 import trajectories as tj
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import compile_system
-from trajectories.estimate import memory_of
 from trajectories.lindblad import steady_state
+from trajectories.simulation.estimate import memory_of
 
 DETUNING, KAPPA = 1.3406, 0.005
 OURS, THEIRS = 1000.0, 20.0

@@ -23,7 +23,7 @@ from click_systems import driven_atom, driven_cavity, leaky_cavity, thermal_cavi
 
 import trajectories as tj
 from trajectories.engine.compiled import PROPAGATORS
-from trajectories.engine.streams import trajectory_stream
+from trajectories.engine.random_streams import trajectory_stream
 
 KAPPA = 0.1
 

@@ -19,9 +19,9 @@ from systems_with_answers import (
 )
 
 from trajectories import Channel, HilbertSpace, OpenSystem, SpinningResonator, lindblad
-from trajectories.lindblad.chebyshev import Expansion
-from trajectories.lindblad.packed import Generator, pack, packed_generator, unpack
-from trajectories.lindblad.propagation import Stepper, observe, propagate
+from trajectories.lindblad.superoperators.chebyshev import Expansion
+from trajectories.lindblad.superoperators.hermitian_vectors import Generator, pack, packed_generator, unpack
+from trajectories.lindblad.superoperators.propagation import Stepper, observe, propagate
 
 SYSTEMS = {
     "random": random_lindbladian(3),
@@ -168,7 +168,7 @@ def test_little_memory_means_more_stretches_and_the_same_answer(monkeypatch):
     times = np.array([0.0, 100.0, 1500.0])
     rows = np.array([pack(np.eye(16) + 0j), pack(np.diag(np.arange(16.0)).astype(complex))])
     whole = observe(expansion, start, rows, times, integrals=2), propagate(expansion, start, times, integral=True)
-    monkeypatch.setattr("trajectories.lindblad.propagation.MAX_VECTORS", 12)
+    monkeypatch.setattr("trajectories.lindblad.superoperators.propagation.MAX_VECTORS", 12)
     assert len(list(Stepper(expansion).stretches(start, 60))) > 3
     np.testing.assert_allclose(observe(expansion, start, rows, times, integrals=2), whole[0], rtol=1e-9)
     np.testing.assert_allclose(propagate(expansion, start, times, integral=True), whole[1], rtol=1e-9, atol=1e-9)

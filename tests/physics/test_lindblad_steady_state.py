@@ -22,10 +22,10 @@ from systems_with_answers import (
 
 from trajectories import Channel, HilbertSpace, OpenSystem, SpinningResonator, lindblad
 from trajectories.errors import SteadyStateNotUnique
-from trajectories.lindblad.inverse import choose_resolvent
-from trajectories.lindblad.krylov import gmres
-from trajectories.lindblad.liouvillian import Liouvillian
-from trajectories.lindblad.no_jump import Eigenmodes, SchurModes
+from trajectories.lindblad.superoperators.inverse import choose_resolvent
+from trajectories.lindblad.superoperators.krylov import gmres
+from trajectories.lindblad.superoperators.liouvillian import Liouvillian
+from trajectories.lindblad.superoperators.no_jump import Eigenmodes, SchurModes
 
 
 @pytest.mark.parametrize("levels", range(4, 31))

@@ -78,8 +78,11 @@ def test_silence_of_a_channel_against_the_dense_exponential():
     name, times = system.channel_names[0], [5.0, 0.3, 1.0]
     steady, dense = lindblad.steady_state(system), DenseLindblad(system, [name])
     expected = [(dense.one @ dense.click_free(t) @ dense.rho).real for t in times]
-    np.testing.assert_allclose(lindblad.silence(steady, name, times), expected, rtol=1e-9)
-    assert lindblad.silence(steady, name, [0.3])[0] > lindblad.silence(steady, name, [5.0])[0]
+    np.testing.assert_allclose(lindblad.no_click_probability(steady, name, times), expected, rtol=1e-9)
+    assert (
+        lindblad.no_click_probability(steady, name, [0.3])[0]
+        > lindblad.no_click_probability(steady, name, [5.0])[0]
+    )
 
 
 def test_mandel_parameter_of_resonance_fluorescence():

@@ -6,7 +6,7 @@ import numpy as np
 from click_streams import pair_record, poisson_record
 from coverage_checks import RECORDS, check, covers, limits
 
-import analysis as an
+from trajectories import analysis as an
 
 RATE, DECAY, FORWARD, WINDOW = 0.02, 4.0, 0.7, 3.0  # of the pair stream
 PAIR = ("photon", "magnon")

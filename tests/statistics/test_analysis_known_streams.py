@@ -7,7 +7,7 @@ import pytest
 from click_streams import pair_record, poisson_record, renewal_record
 from scipy import stats
 
-import analysis as an
+from trajectories import analysis as an
 
 
 def pulls(found, exact):

@@ -5,8 +5,8 @@ import pytest
 from click_systems import driven_atom, watch
 from scipy import optimize, stats
 
-import analysis as an
 import trajectories as tj
+from trajectories import analysis as an
 from trajectories.errors import ConvergenceError, InvalidInput
 
 TRUE = {"rabi": 2.0, "gamma": 1.0}

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from click_systems import driven_atom
 
-from trajectories import preparation
 from trajectories.cli.targets import read_target
 from trajectories.engine import blocks as engine
 from trajectories.engine.blocks import BlockTask, run_blocks
 from trajectories.engine.compiled import compile_system
 from trajectories.lindblad import steady_state
 from trajectories.records import Run
-from trajectories.request import checked_request
-from trajectories.simulation import simulate_run
+from trajectories.simulation import preparation
+from trajectories.simulation.request import checked_request
+from trajectories.simulation.simulate import simulate_run
 
 OMEGA, GAMMA = 1.0, 0.4
 ATOM = driven_atom(OMEGA, GAMMA)

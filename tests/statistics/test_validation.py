@@ -9,13 +9,13 @@ import pytest
 from scipy import stats
 from systems_with_answers import PairSource, ResonanceFluorescence
 
-import analysis as an
 import trajectories as tj
-from analysis.comparisons import compare_curves, compare_rates, setting_of
-from analysis.tests_of_fit import holm, rescaled_time
-from analysis.validation import filter_tests
+from trajectories import analysis as an
+from trajectories.analysis.inference.exact_tests import compare_curves, compare_rates, setting_of
+from trajectories.analysis.inference.validation import filter_tests
+from trajectories.analysis.statistics.goodness_of_fit import holm, rescaled_time
 from trajectories.engine.compiled import compile_system
-from trajectories.engine.filter import replay
+from trajectories.engine.replay.replay import replay
 from trajectories.lindblad import steady_state
 from trajectories.results import read_only
 

@@ -9,7 +9,7 @@ from click_streams import TICK, click_records, pair_record, poisson_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import analysis as an
+from trajectories import analysis as an
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 

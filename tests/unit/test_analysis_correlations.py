@@ -9,8 +9,8 @@ from click_streams import TICK, click_records, poisson_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import analysis as an
-from analysis import correlations
+from trajectories import analysis as an
+from trajectories.analysis.estimators import correlations
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-import analysis as an
+from trajectories import analysis as an
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 

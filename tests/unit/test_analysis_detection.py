@@ -10,7 +10,7 @@ from click_streams import click_records, pair_record, poisson_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import analysis as an
+from trajectories import analysis as an
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord

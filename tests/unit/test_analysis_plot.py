@@ -12,7 +12,7 @@ import pytest
 from click_streams import pair_record
 from matplotlib.figure import Figure
 
-import analysis as an
+from trajectories import analysis as an
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Correlation, Histogram
@@ -53,7 +53,7 @@ def test_importing_analysis_is_light():
     """Neither Numba nor matplotlib is loaded before it is needed, and pyplot never is."""
     code = (
         "import sys, analysis; assert not {'numba', 'matplotlib', 'scipy'} & set(sys.modules), 'heavy';"
-        "analysis.plot.correlation; assert 'matplotlib.figure' in sys.modules;"
+        "trajectories.analysis.plot.correlation; assert 'matplotlib.figure' in sys.modules;"
         "assert 'matplotlib.pyplot' not in sys.modules, 'pyplot'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import analysis as an
 import trajectories as tj
+from trajectories import analysis as an
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 

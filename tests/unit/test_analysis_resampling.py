@@ -1,4 +1,4 @@
-"""Units, jackknife, bootstrap, covariances and bands against textbook formulas and known correlations."""
+"""Resampling units, jackknife, bootstrap, covariances and bands against textbook formulas and known streams."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from click_streams import TICK, click_records, pair_record, poisson_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import analysis as an
-from analysis.resampling import Pooled, Resampled, ratio
-from analysis.units import MIN_UNITS, choose_units, correlated_length
+from trajectories import analysis as an
+from trajectories.analysis.statistics.resampling import Pooled, Resampled, ratio
+from trajectories.analysis.statistics.resampling_units import MIN_UNITS, choose_resampling_units, correlated_length
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 
@@ -41,7 +41,7 @@ def telegraph_record(rng, switching, trajectories, duration):
 @quick
 @given(click_records(), st.sampled_from([0.0, TICK, 1.0]))
 def test_units_add_up_to_the_record(record, margin):
-    units = choose_units(record)
+    units = choose_resampling_units(record)
     edges = np.array([-4.0, -0.5, 0.0, 0.25, 3.0])
     inside = np.maximum(record.stop - record.start - 2 * margin, 0).sum()
     assert units.time(margin).sum() == pytest.approx(inside)
@@ -57,13 +57,13 @@ def test_units_add_up_to_the_record(record, margin):
 
 def test_many_trajectories_are_grouped_and_few_are_cut():
     rng = np.random.default_rng(51)
-    assert choose_units(poisson_record(rng, {"a": 1.0}, 20, 5.0)).label == "20 trajectories"
-    many = choose_units(poisson_record(rng, {"a": 1.0}, 1000, 5.0))
+    assert choose_resampling_units(poisson_record(rng, {"a": 1.0}, 20, 5.0)).label == "20 trajectories"
+    many = choose_resampling_units(poisson_record(rng, {"a": 1.0}, 1000, 5.0))
     assert many.count == 256
     sizes = np.bincount(many.columns.first)
     assert set(sizes) == {3, 4}
-    assert choose_units(poisson_record(rng, {"a": 1.0}, 1, 3000.0)).count == 100
-    assert choose_units(poisson_record(rng, {"a": 1.0}, 3, 1000.0)).count in (99, 100)
+    assert choose_resampling_units(poisson_record(rng, {"a": 1.0}, 1, 3000.0)).count == 100
+    assert choose_resampling_units(poisson_record(rng, {"a": 1.0}, 3, 1000.0)).count in (99, 100)
 
 
 def test_blocks_grow_with_the_correlation_time_and_the_reach():
@@ -72,9 +72,9 @@ def test_blocks_grow_with_the_correlation_time_and_the_reach():
     slow = telegraph_record(rng, 0.05, 1, 20_000.0)
     fast = poisson_record(rng, {"a": 1.0}, 1, 20_000.0)
     assert correlated_length(slow) > 3 * correlated_length(fast)
-    assert 20_000.0 / choose_units(slow).count > 10 * 10.0
-    assert 20_000.0 / choose_units(fast, reach=100.0).count > 999.0
-    short = choose_units(fast, reach=5000.0)
+    assert 20_000.0 / choose_resampling_units(slow).count > 10 * 10.0
+    assert 20_000.0 / choose_resampling_units(fast, reach=100.0).count > 999.0
+    short = choose_resampling_units(fast, reach=5000.0)
     assert short.count < MIN_UNITS
     assert not short.reliable
 
@@ -96,7 +96,7 @@ def test_errors_of_a_correlated_stream_match_the_spread_of_repetitions(trajector
 
 def test_the_jackknife_of_a_mean_is_the_textbook_error():
     x = np.random.default_rng(54).normal(size=(30, 2))
-    units = choose_units(poisson_record(np.random.default_rng(54), {"a": 1.0}, 30, 5.0))
+    units = choose_resampling_units(poisson_record(np.random.default_rng(54), {"a": 1.0}, 30, 5.0))
     pooled = Pooled({"numerator": x, "denominator": np.ones((30, 1))}, ratio, units)
     found = pooled.jackknife()
     np.testing.assert_allclose(found.value, x.mean(axis=0))

@@ -15,8 +15,8 @@ from estimator_calls import CALLS, PAIR, WINDOW, assert_same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import analysis as an
-from analysis.streaming import ClickStream
+from trajectories import analysis as an
+from trajectories.analysis.clicks.streams import ClickStream
 from trajectories.errors import InvalidInput, RunFolderError
 from trajectories.records import Run
 from trajectories.records.clicks import ClickRecord

@@ -14,7 +14,7 @@ from click_systems import driven_atom
 from command_line import ATOM, ROOT, TINY, command, environment, simulate
 
 import trajectories as tj
-from trajectories.configuration import read_job
+from trajectories.cli.configuration import read_job
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem
 from trajectories.errors import InvalidInput
@@ -31,7 +31,9 @@ def test_a_run_is_continued_and_then_only_loaded(run, here, quick_report, monkey
     assert run("info", "out")[1][1].endswith("unfinished: 1 of 2 blocks")
     assert simulate(run, "good.toml", "--workers", "2")[0] == 0
     assert tj.load("out").time.tobytes() == record.time.tobytes()
-    monkeypatch.setattr("trajectories.simulation.run_blocks", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        "trajectories.simulation.workers.run_blocks", lambda *_, **__: pytest.fail("computed again")
+    )
     assert simulate(run, "good.toml")[0] == 0
 
 
@@ -165,9 +167,9 @@ def test_ctrl_c_at_any_moment_is_status_130_and_one_line(run, here, monkeypatch,
 
     (here / "good.toml").write_text(TINY)
     if where == "read_job":
-        monkeypatch.setattr("trajectories.configuration.read_job", press)
+        monkeypatch.setattr("trajectories.cli.configuration.read_job", press)
     elif where == "simulate":
-        monkeypatch.setattr("trajectories.simulation.run_blocks", press)
+        monkeypatch.setattr("trajectories.simulation.workers.run_blocks", press)
     else:
         monkeypatch.setattr("trajectories.cli.simulate.report_run", press)
     status, out, err = simulate(run, "good.toml")

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from command_line import ATOM, command, environment
 
-import analysis as an
 import trajectories as tj
-from analysis.gallery import Picture, pictures
-from analysis.html import page
+from trajectories import analysis as an
 from trajectories import lindblad
+from trajectories.analysis.report.figures import Picture, pictures
+from trajectories.analysis.report.html import page
 from trajectories.detectors import Detector
 from trajectories.model import OpenSystem
 from trajectories.records import Run
@@ -60,7 +60,7 @@ def cascade(simulated, here) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leaves out the pictures, which take most of the time."""
-    monkeypatch.setattr("analysis.gallery.pictures", lambda *_: iter(()))
+    monkeypatch.setattr("trajectories.analysis.report.figures.pictures", lambda *_: iter(()))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -149,7 +149,9 @@ def test_a_wrong_model_stands_out(run, cascade, undrawn, here):
 def test_a_second_analysis_replaces_the_first_and_computes_nothing_again(run, cascade, undrawn, monkeypatch):
     first = run("analyse", "out", *WINDOW)
     before = files(cascade)
-    monkeypatch.setattr("analysis.exact_side.lindblad.steady_state", lambda *_: pytest.fail("solved again"))
+    monkeypatch.setattr(
+        "trajectories.analysis.report.exact_values.lindblad.steady_state", lambda *_: pytest.fail("solved again")
+    )
     assert run("analyse", "out", *WINDOW) == first
     assert files(cascade) == before
 

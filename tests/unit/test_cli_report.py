@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from command_line import ATOM, ROOT, TINY, command, environment, simulate
 
-import analysis
 import trajectories as tj
+from trajectories import analysis
 
 
 @pytest.fixture(scope="module")

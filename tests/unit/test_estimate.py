@@ -12,11 +12,11 @@ from click_systems import driven_atom, driven_cavity, leaky_cavity, watch
 from command_line import ATOM, TINY
 
 import trajectories as tj
-from trajectories import estimate
 from trajectories.engine.compiled import compile_system
 from trajectories.errors import InvalidInput
-from trajectories.estimate import estimate_run, memory_of
 from trajectories.records import Run
+from trajectories.simulation import estimate
+from trajectories.simulation.estimate import estimate_run, memory_of
 
 QUICK = {"workers": 1, "seconds": 0.05}
 

@@ -22,11 +22,11 @@ from run_folders import same
 import trajectories as tj
 from trajectories.engine.blocks import BlockTask, WorkerLost, run_blocks
 from trajectories.engine.compiled import compile_system
-from trajectories.engine.stored import StoredSystem
+from trajectories.engine.system_file import StoredSystem
 from trajectories.errors import InvalidInput, RunFolderError
-from trajectories.executors import dask_executor, mpi_executor
 from trajectories.records import Run
 from trajectories.records.files import checksum_of_file, pack
+from trajectories.simulation.executors import dask_executor, mpi_executor
 
 SYSTEM = random_system(1, 6, 3)
 SIZE, DURATION = 40, 60.0
@@ -204,7 +204,7 @@ class TestDask:
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere.json", "tcp://"])
 def test_a_scheduler_that_is_not_there_is_one_line(address, monkeypatch):
     pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    monkeypatch.setattr("trajectories.executors.PATIENCE", 0.5)
+    monkeypatch.setattr("trajectories.simulation.simulate.executors.PATIENCE", 0.5)
     with pytest.raises(InvalidInput) as refusal, dask_executor(address):
         pass
     assert address in str(refusal.value)

@@ -8,11 +8,11 @@ from click_systems import leaky_cavity, random_ket, random_system, superoperator
 from click_systems import replay as dense_kets
 from scipy.linalg import expm
 
-import analysis as an
 import trajectories as tj
+from trajectories import analysis as an
 from trajectories.detectors import Detector
-from trajectories.engine import filter as filtering
 from trajectories.engine.compiled import compile_system
+from trajectories.engine.replay import replay as filtering
 from trajectories.errors import InvalidInput
 from trajectories.lindblad import steady_state
 from trajectories.records.clicks import ClickRecord

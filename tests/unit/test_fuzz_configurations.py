@@ -143,7 +143,7 @@ def test_the_fuzz_finds_a_planted_traceback(run, here, monkeypatch, quick_report
     def broken(*_):
         raise ValueError("two\nlines")
 
-    monkeypatch.setattr("trajectories.configuration._check_keys", broken)
+    monkeypatch.setattr("trajectories.cli.configuration._check_keys", broken)
     with pytest.raises(ValueError, match="two"):
         check(run, here, document(SOUND).encode(), 0)
 

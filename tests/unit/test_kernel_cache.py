@@ -15,7 +15,7 @@ from command_line import ROOT
 from numba.core import config
 
 from trajectories import kernel_cache
-from trajectories.engine import modes_kernels
+from trajectories.engine.modes import modes_kernels
 from trajectories.kernel_cache import KernelCache, source_digest
 
 KERNEL_FILES = sorted(

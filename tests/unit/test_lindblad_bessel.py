@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from trajectories.lindblad.bessel import bessel_orders
+from trajectories.lindblad.superoperators.bessel import bessel_orders
 
 ORDERS = (0, 1, 2, 5, 17, 50, 99, 120, 200, 300, 360, 440)
 

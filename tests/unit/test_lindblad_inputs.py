@@ -9,7 +9,7 @@ from systems_with_answers import DecayingFock, ResonanceFluorescence, paper_syst
 from trajectories import Channel, OpenSystem, lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
-from trajectories.lindblad.propagation import MAX_STEPS
+from trajectories.lindblad.superoperators.propagation import MAX_STEPS
 
 ATOM = ResonanceFluorescence()
 STEADY = lindblad.steady_state(random_lindbladian(1, 3))

@@ -7,10 +7,10 @@ import tracemalloc
 import pytest
 from click_systems import driven_atom
 
-from trajectories.estimate import estimate_run
 from trajectories.records import Run
-from trajectories.request import checked_request
-from trajectories.simulation import simulate_run
+from trajectories.simulation.estimate import estimate_run
+from trajectories.simulation.request import checked_request
+from trajectories.simulation.simulate import simulate_run
 
 DURATION = 2e4  # about 2700 clicks of each trajectory, which is a block
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-import analysis
-from trajectories import lindblad
+from trajectories import analysis, lindblad
 
 SHARED = sorted(set(analysis.__all__) & set(lindblad.__all__))
 

@@ -8,9 +8,9 @@ from click_systems import random_system
 
 import trajectories as tj
 from trajectories.engine.compiled import compile_system
-from trajectories.engine.eigenmodes import ModesPropagator
-from trajectories.engine.forms_kernels import SUMS_STRIDE, VECTORS_NORM, form_value, move_to, survival
-from trajectories.engine.modal_jump_kernels import click, extend_jump, live_blocks, open_base
+from trajectories.engine.modes.eigenmodes import ModesPropagator
+from trajectories.engine.modes.forms_kernels import SUMS_STRIDE, VECTORS_NORM, form_value, move_to, survival
+from trajectories.engine.modes.modal_jump_kernels import click, extend_jump, live_blocks, open_base
 from trajectories.engine.phase_kernels import LARGEST_ANGLE, decayed, exponentials
 from trajectories.engine.slots import MISSING, NORM_ERROR
 from trajectories.errors import ConvergenceError, InvalidInput

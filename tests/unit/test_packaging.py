@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-import analysis
 import trajectories as tj
 import trajectories.model
 import trajectories.records
+from trajectories import analysis
 
 INSTALLED = Path(tj.__file__).resolve().parents[1]
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCUMENTED = [
-    "trajectories.simulation",
+    "trajectories.simulation.simulate",
     *(f"trajectories.model.{module.name}" for module in pkgutil.iter_modules(trajectories.model.__path__)),
     *(f"trajectories.records.{module.name}" for module in pkgutil.iter_modules(trajectories.records.__path__)),
 ]

@@ -76,8 +76,8 @@ def test_a_steady_start_is_described_with_its_exact_rates(tmp_path):
 def test_a_finished_run_is_loaded_without_computing(tmp_path, monkeypatch):
     record = simulated(tmp_path / "run")
     before = snapshot(tmp_path / "run")
-    monkeypatch.setattr("trajectories.simulation.prepare", lambda *a, **k: pytest.fail("compiled again"))
-    monkeypatch.setattr("trajectories.simulation.run_blocks", lambda *a, **k: pytest.fail("ran again"))
+    monkeypatch.setattr("trajectories.simulation.simulate.prepare", lambda *a, **k: pytest.fail("compiled again"))
+    monkeypatch.setattr("trajectories.simulation.workers.run_blocks", lambda *a, **k: pytest.fail("ran again"))
     assert same(simulated(tmp_path / "run"), record)
     assert snapshot(tmp_path / "run") == before
 
@@ -95,7 +95,9 @@ def test_an_unfinished_run_is_continued_from_its_own_arrays(tmp_path, monkeypatc
     # Blocks 5, 7 and 8 are there, but perhaps only because they were short: what they contain must not decide.
     assert part.provenance["run_trajectories"].tolist() == [0, 1, 2, 3]
     np.testing.assert_array_equal(part.counts(), record.counts()[:4])
-    monkeypatch.setattr("trajectories.simulation.prepare", lambda *a, **k: pytest.fail("diagonalised again"))
+    monkeypatch.setattr(
+        "trajectories.simulation.simulate.prepare", lambda *a, **k: pytest.fail("diagonalised again")
+    )
     assert same(simulated(tmp_path / "run", **options), record)
     assert snapshot(tmp_path / "run") == whole
 
@@ -162,7 +164,7 @@ def test_what_is_no_run_is_left_alone(tmp_path, content):
 
 def test_a_foreign_folder_is_refused_before_any_work(tmp_path, monkeypatch):
     (tmp_path / "notes.txt").write_text("precious")
-    monkeypatch.setattr("trajectories.simulation.prepare", lambda *a, **k: pytest.fail("solved first"))
+    monkeypatch.setattr("trajectories.simulation.simulate.prepare", lambda *a, **k: pytest.fail("solved first"))
     with pytest.raises(RunFolderError, match="no run folder"):
         simulated(tmp_path, initial="steady")
 

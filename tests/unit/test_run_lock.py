@@ -123,7 +123,7 @@ def test_a_run_that_fails_leaves_no_lock(tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError("on purpose")
 
-    monkeypatch.setattr("trajectories.simulation.prepare", fail)
+    monkeypatch.setattr("trajectories.simulation.simulate.prepare", fail)
     with pytest.raises(RuntimeError):
         simulated(tmp_path / "deep" / "run")
     assert list(tmp_path.iterdir()) == []

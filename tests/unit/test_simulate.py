@@ -12,14 +12,15 @@ from click_systems import driven_atom, random_system, watch
 from scipy import sparse
 
 import trajectories as tj
-from trajectories import simulation
 from trajectories.engine import blocks
 from trajectories.engine.blocks import BlockTask, run_block, run_blocks
 from trajectories.engine.compiled import PROPAGATORS, compile_system
 from trajectories.engine.propagator import check_tolerance
 from trajectories.errors import InvalidInput, RunFolderError, TruncationWarning
 from trajectories.progress import Progress
-from trajectories.simulation import follow, simulate
+from trajectories.simulation import simulate as simulation
+from trajectories.simulation.follow import follow
+from trajectories.simulation.simulate import simulate
 
 ATOM = driven_atom(1.0, 0.4)
 GROUND = np.array([1.0, 0.0])

@@ -11,11 +11,11 @@ from scipy.linalg import expm
 from scipy.special import jv
 
 import trajectories as tj
-from trajectories.engine import sparse_kernels
 from trajectories.engine.compiled import compile_system, stack_operators
 from trajectories.engine.jump_kernels import apply_jump, choose_channel, click_rates, squared_norm
-from trajectories.engine.sparse_action import SparsePropagator, coefficient_count, spectrum_bounds
-from trajectories.engine.sparse_kernels import (
+from trajectories.engine.sparse import sparse_kernels
+from trajectories.engine.sparse.sparse_action import SparsePropagator, coefficient_count, spectrum_bounds
+from trajectories.engine.sparse.sparse_kernels import (
     CENTRE_IMAG,
     CENTRE_REAL,
     FIELD_OF_VALUES_CONSTANT,

@@ -11,14 +11,14 @@ from click_systems import driven_atom, random_system, watch
 from command_line import ATOM, TINY
 from run_folders import same
 
-import analysis
 import trajectories as tj
-from trajectories import simulation
+from trajectories import analysis
 from trajectories.cli.targets import LEAST_EVENTS, read_target
 from trajectories.errors import InvalidInput, RunFolderError
 from trajectories.records import Run
-from trajectories.request import checked_request
-from trajectories.simulation import simulate_run
+from trajectories.simulation import simulate as simulation
+from trajectories.simulation.request import checked_request
+from trajectories.simulation.simulate import simulate_run
 
 SYSTEM = random_system(1, 4, 2)
 KET = np.eye(4)[0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.tests_of_fit import (
+from trajectories.analysis.statistics.goodness_of_fit import (
     channel_choice,
     deviation,
     holm,

@@ -24,7 +24,7 @@ from click_systems import (
 from scipy.linalg import expm
 
 import trajectories as tj
-from trajectories.engine import blocks, sparse_action, sparse_kernels
+from trajectories.engine import blocks
 from trajectories.engine.blocks import Aborted, Block, BlockTask, Sampling, run_block
 from trajectories.engine.compiled import (
     PROPAGATORS,
@@ -33,9 +33,10 @@ from trajectories.engine.compiled import (
     initial_ensemble,
     stack_operators,
 )
+from trajectories.engine.random_streams import trajectory_stream
 from trajectories.engine.reference import reference_trajectory
-from trajectories.engine.sparse_kernels import BRACKET, RADIUS
-from trajectories.engine.streams import trajectory_stream
+from trajectories.engine.sparse import sparse_action, sparse_kernels
+from trajectories.engine.sparse.sparse_kernels import BRACKET, RADIUS
 from trajectories.errors import ConvergenceError, InvalidInput
 
 RANDOM = [(1, 2, 1), (2, 3, 4), (3, 4, 2), (4, 6, 3)]

@@ -9,9 +9,9 @@ import pytest
 from click_systems import driven_atom, driven_cavity, random_system, watch
 from systems_with_answers import PairSource
 
-import analysis as an
 import trajectories as tj
-from analysis import validation
+from trajectories import analysis as an
+from trajectories.analysis.inference import validation
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.lindblad import steady_state

@@ -56,10 +56,10 @@ def register(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> None:
     import json
 
-    from analysis import analyse, stream
-    from analysis.detection import detected_stream
-    from analysis.exact_side import ExactSide
-    from analysis.output import AnalysisFolder
+    from trajectories.analysis import analyse, stream
+    from trajectories.analysis.clicks.detection import detected_stream
+    from trajectories.analysis.report.exact_values import ExactValues
+    from trajectories.analysis.report.folder import AnalysisFolder
 
     source = Path(options.source)
     folder = AnalysisFolder(Path(options.out) if options.out else _beside(source))
@@ -70,11 +70,11 @@ def _run(options: argparse.Namespace) -> None:
     if detectors is not None:
         record = detected_stream(record, detectors, options.seed)
     system, reason = (None, "") if options.no_exact else _model(options, run)
-    exact_side = ExactSide(system, detectors, folder.known(), _announce)
-    findings = analyse(record, options.pair, options.window, exact_side)
+    exact_values = ExactValues(system, detectors, folder.known(), _announce)
+    findings = analyse(record, options.pair, options.window, exact_values)
     if reason:
         findings.notes.append(f"no exact values: {reason}")
-    files = folder.write(findings, record, exact_side.answers, f"Clicks of {source.resolve().name}")
+    files = folder.write(findings, record, exact_values.answers, f"Clicks of {source.resolve().name}")
     if options.json:
         print(json.dumps(findings.to_dict(), indent=2, ensure_ascii=False))
         return
@@ -90,8 +90,8 @@ def _beside(source: Path) -> Path:
 
 def _model(options: argparse.Namespace, run: Any) -> tuple[Any, str]:
     """Return the system of the exact values, or None and why there is none."""
-    from ..configuration import read_job
     from ..model import OpenSystem
+    from .configuration import read_job
 
     if options.model is not None:
         system = read_job(options.model, options.levels).system

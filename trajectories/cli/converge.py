@@ -34,8 +34,8 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ..configuration import read_job
     from ..lindblad import at_resonance, bundle_correlation, converge, cross_correlation
+    from .configuration import read_job
 
     # At the configuration's own truncation, which places a named regime; --levels is only where the search starts.
     job = read_job(options.config)

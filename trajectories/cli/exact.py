@@ -27,9 +27,9 @@ def register(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> None:
     import json
 
-    from ..configuration import override, read_job
     from ..lindblad import steady_state
     from ..lindblad.summary import format_summary, summary
+    from .configuration import override, read_job
 
     refuse_existing(options.json)
     job = override(read_job(options.config, options.levels), window=options.window)

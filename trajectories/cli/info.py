@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _describe_software() -> None:
-    from ..simulation import software
+    from ..simulation.preparation import software
 
     for name, version in software().items():
         print(f"{name:20} {version}")
@@ -64,8 +64,8 @@ def _describe_run(folder: Path) -> None:
 
 
 def _describe_configuration(options: argparse.Namespace) -> None:
-    from ..configuration import read_job
     from ..lindblad import steady_state
+    from .configuration import read_job
 
     job = read_job(options.target, options.levels)
     system = job.system

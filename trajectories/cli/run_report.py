@@ -14,7 +14,7 @@ LARGEST_EXACT_REPORT = 250
 
 def report_run(job: Any, record: Any, folder: Path) -> None:
     """Print the table and draw the pictures of a finished run, given as its record or, streamed, as a Run."""
-    from analysis import report, stream
+    from trajectories.analysis import report, stream
 
     record = stream(record)
     exact, lags = _exact_bundles(job)
@@ -30,11 +30,11 @@ def report_run(job: Any, record: Any, folder: Path) -> None:
 
 def _exact_bundles(job: Any) -> tuple[dict[str, float], Any]:
     """Return purity and order, and the lag histogram, of the pair's bundles; nothing where that takes minutes."""
-    from analysis.report import lag_edges
+    from trajectories.analysis.report.run_summary import lag_edges
 
     from ..lindblad import steady_state
+    from ..lindblad.click_statistics.ordering import bundles_and_lags
     from ..lindblad.inputs import bundle_window
-    from ..lindblad.pairs import bundles_and_lags
 
     if job.pair is None or job.system.dimension > LARGEST_EXACT_REPORT:
         return {}, None
@@ -51,9 +51,9 @@ def _exact_bundles(job: Any) -> tuple[dict[str, float], Any]:
 
 def _draw_populations(job: Any, record: Any, folder: Path) -> Path | None:
     """Draw the dressed-state populations of a trajectory round one of its bundles (the paper's Fig. 2(d)–(g))."""
-    from analysis import report
+    from trajectories.analysis import report
 
-    from ..simulation import follow
+    from ..simulation.follow import follow
 
     if job.resonator is None or job.pair is None:
         return None

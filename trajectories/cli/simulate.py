@@ -14,7 +14,7 @@ from .arguments import CONFIG_HELP, Commands, integer, levels, number
 from .run_report import report_run
 
 if TYPE_CHECKING:
-    from ..configuration import Job
+    from .configuration import Job
 
 DESCRIPTION = """Simulate the clicks of a configuration, write them to a run folder, and report.
 
@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace) -> None:
 @contextmanager
 def _crew(options: argparse.Namespace) -> Iterator[tuple[Executor | None, int | None] | None]:
     """Yield who simulates and how many at once: threads, a Dask cluster, or MPI ranks."""
-    from ..executors import dask_executor, mpi_executor
+    from ..simulation.executors import dask_executor, mpi_executor
 
     if options.mpi:
         with mpi_executor() as ranks:
@@ -83,7 +83,7 @@ def _crew(options: argparse.Namespace) -> Iterator[tuple[Executor | None, int | 
 
 
 def _simulate_or_estimate(options: argparse.Namespace, executor: Executor | None, workers: int | None) -> None:
-    from ..configuration import override, read_job
+    from .configuration import override, read_job
 
     if options.out is None and not options.dry_run:
         raise InvalidInput("--out is missing; give the run folder to make or to continue, or --dry-run")
@@ -106,8 +106,8 @@ def _simulate_or_estimate(options: argparse.Namespace, executor: Executor | None
 
 def _estimate(job: Job, options: argparse.Namespace) -> None:
     """Print what the run will cost; write nothing."""
-    from ..estimate import estimate_run
     from ..records import Run
+    from ..simulation.estimate import estimate_run
 
     expected = estimate_run(
         job.system,
@@ -126,8 +126,8 @@ def _estimate(job: Job, options: argparse.Namespace) -> None:
 def _simulate(job: Job, options: argparse.Namespace, executor: Executor | None, workers: int | None) -> None:
     """Simulate into the run folder and report."""
     from ..records import repair
-    from ..request import checked_request
-    from ..simulation import simulate_run
+    from ..simulation.request import checked_request
+    from ..simulation.simulate import simulate_run
     from .targets import read_target
 
     request = checked_request(

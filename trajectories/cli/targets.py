@@ -127,14 +127,14 @@ def _limit(text: str, target: str) -> float:
 
 
 def _rate(run: Run, names: Sequence[str], window: float | None) -> Estimate:
-    import analysis
+    from trajectories import analysis
 
     return analysis.rates(run)[names[0]]
 
 
 def _g2(run: Run, names: Sequence[str], window: float | None) -> Estimate:
     """ĝ² averaged over lags of either sign up to the bundle window."""
-    import analysis
+    from trajectories import analysis
 
     from ..results import Estimate
 
@@ -144,19 +144,19 @@ def _g2(run: Run, names: Sequence[str], window: float | None) -> Estimate:
 
 
 def _purity(run: Run, names: Sequence[str], window: float | None) -> Estimate:
-    import analysis
+    from trajectories import analysis
 
     return analysis.pair_purity(run, *names, window)
 
 
 def _order(run: Run, names: Sequence[str], window: float | None) -> Estimate:
-    import analysis
+    from trajectories import analysis
 
     return analysis.order_fraction(run, *names, window)
 
 
 def _bundles(run: Run, names: Sequence[str], window: float | None) -> Estimate:
-    import analysis
+    from trajectories import analysis
 
     in_order = sorted(names, key=run.metadata["channel_names"].index)
     return analysis.composition_rates(run, window, max_size=2)["+".join(in_order)]

@@ -43,7 +43,7 @@ def register(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> int:
     import json
 
-    from analysis.validation import SIGNIFICANCE, validate
+    from trajectories.analysis.inference.validation import SIGNIFICANCE, validate
 
     refuse_existing(options.json)
     record, subject = _subject(options)
@@ -68,8 +68,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Return the record, and the system and start that it is tested against."""
-    from ..configuration import read_job
     from ..records import Run
+    from .configuration import read_job
 
     if options.model is None and options.levels is not None:
         raise InvalidInput("--levels belongs to --model; the run's own model has the levels it was simulated with")

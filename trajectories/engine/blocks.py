@@ -16,6 +16,7 @@ from ..errors import ConvergenceError, TrajectoriesError
 from .compiled import CompiledSystem
 from .interruption import Interruption
 from .jump_kernels import Jumps
+from .random_streams import trajectory_stream
 from .slots import (
     ELAPSED,
     GAP_START,
@@ -27,8 +28,7 @@ from .slots import (
     PRODUCTS,
     WORST_ERROR,
 )
-from .stored import StoredSystem
-from .streams import trajectory_stream
+from .system_file import StoredSystem
 
 # Sizes of the buffers between Python and the kernel; the record does not depend on them.
 UNIFORMS = 512

@@ -13,10 +13,10 @@ from scipy import sparse
 from ..checks import finite_array
 from ..errors import ConvergenceError, InvalidInput
 from ..model.system import OpenSystem
-from .eigenmodes import ModesPropagator
 from .jump_kernels import Jumps
+from .modes.eigenmodes import ModesPropagator
 from .propagator import Propagator
-from .sparse_action import SparsePropagator
+from .sparse.sparse_action import SparsePropagator
 
 PROPAGATORS: dict[str, type[Propagator]] = {"modes": ModesPropagator, "sparse": SparsePropagator}
 

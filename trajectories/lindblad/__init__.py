@@ -1,25 +1,28 @@
 """Exact numbers from the density matrix: the independent witness of everything that clicks estimate."""
 
-from .closed import SuperRabi, super_rabi
-from .clusters import (
+from .click_statistics.bundle_correlations import cluster_g2, cluster_g2_at
+from .click_statistics.bundle_rates import (
+    PairBundles,
     accidental_purity,
-    cluster_g2,
-    cluster_g2_at,
     cluster_rates,
     composition_rates,
     order_rates,
+    pair_bundles,
+    pair_purity,
     purity,
 )
-from .counting import cumulants, fano
+from .click_statistics.correlations import g2, g2_at, g2_matrix, transient_g2
+from .click_statistics.counting import cumulants, fano, rates
+from .click_statistics.heralding import coincidence_to_accidental, heralding_efficiency
+from .click_statistics.ordering import lag_histogram, order_fraction
+from .click_statistics.waiting import next_click_probabilities, no_click_probability, waiting_times
+from .closed import SuperRabi, super_rabi
 from .entanglement import Witness, entanglement_witness, negativity, reduced
 from .evolution import density_matrix, evolve
-from .heralding import coincidence_to_accidental, heralding_efficiency
-from .pairs import PairBundles, lag_histogram, order_fraction, pair_bundles, pair_purity
-from .regression import bundle_correlation, cross_correlation, g2, g2_at, g2_matrix, rates, transient_g2
 from .spectra import Spectrum, excitation_spectrum, resonance
 from .steady_state import SteadyState, steady_state
 from .truncation import Convergence, at_resonance, converge
-from .waiting import next_click_probabilities, silence, waiting_times
+from .two_time import bundle_correlation, cross_correlation
 
 __all__ = [
     "Convergence",
@@ -51,6 +54,7 @@ __all__ = [
     "lag_histogram",
     "negativity",
     "next_click_probabilities",
+    "no_click_probability",
     "order_fraction",
     "order_rates",
     "pair_bundles",
@@ -59,7 +63,6 @@ __all__ = [
     "rates",
     "reduced",
     "resonance",
-    "silence",
     "steady_state",
     "super_rabi",
     "transient_g2",

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..results import Expectation
-from .chebyshev import Expansion
 from .inputs import checked_operator, checked_state, checked_times
-from .packed import pack, packed_generator, unpack
-from .propagation import observe, propagate
+from .superoperators.chebyshev import Expansion
+from .superoperators.hermitian_vectors import pack, packed_generator, unpack
+from .superoperators.propagation import observe, propagate
 
 
 def density_matrix(system: OpenSystem, rho0: ArrayLike, t: ArrayLike) -> NDArray[np.complex128]:

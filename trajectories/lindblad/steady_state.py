@@ -14,8 +14,8 @@ from ..errors import ConvergenceError, InvalidInput, SteadyStateNotUnique
 from ..model import OpenSystem
 from ..model.system import as_operator
 from ..results import read_only
-from .inverse import Inverse, choose_resolvent
-from .liouvillian import Liouvillian, hermitian_part
+from .superoperators.inverse import Inverse, choose_resolvent
+from .superoperators.liouvillian import Liouvillian, hermitian_part
 
 Matrix = NDArray[np.complex128]
 

@@ -6,14 +6,14 @@ from itertools import combinations
 from typing import Any
 
 from ..model.space import HilbertSpace
-from .clusters import by_composition, order_rates
-from .detected import DetectedSystem
+from .click_statistics.bundle_rates import PairBundles, by_composition, order_rates
+from .click_statistics.counting import rates
 from .entanglement import entanglement_witness, negativity
 from .inputs import bundle_channels, two_of
-from .packed import pack
-from .pairs import PairBundles
-from .regression import bundle_correlation, cross_correlation, rates
 from .steady_state import SteadyState
+from .superoperators.detected import DetectedSystem
+from .superoperators.hermitian_vectors import pack
+from .two_time import bundle_correlation, cross_correlation
 
 # Populations below this are rounding: ratios of them mean nothing.
 EMPTY = 1e-14

@@ -28,7 +28,6 @@ from ..checks import plain_value
 from ..errors import InvalidInput, RunFolderError
 from .assembly import assemble, block_bounds
 from .clicks import ClickRecord
-from .description import FORMAT, RESTORE, VERSION, check_metadata, identity_of
 from .files import (
     UNFINISHED,
     UNREADABLE,
@@ -41,6 +40,7 @@ from .files import (
     write_whole,
 )
 from .lock import LOCK
+from .run_metadata import FORMAT, RESTORE, VERSION, check_metadata, identity_of
 
 COLUMNS = ("counts", "time", "channel", "sampled", "worst_error")
 RECOMPUTE = "give --repair (from Python: trajectories.records.repair) to set it aside, and it is computed again"

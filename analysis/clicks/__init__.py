@@ -1,0 +1,1 @@
+"""Streams of clicks, what detectors do to them, and checked arguments about them."""

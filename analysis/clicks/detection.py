@@ -1,0 +1,127 @@
+"""Imperfect detectors applied to a click record: loss, dark counts, dead time, jitter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectories.checks import integer
+from trajectories.detectors import Detector
+from trajectories.errors import InvalidInput
+from trajectories.records.clicks import ClickRecord
+from trajectories.results import read_only
+
+from .detection_kernels import alive
+from .inputs import Watched
+from .streams import Clicks, ClickStream, stream
+
+
+def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed: int) -> ClickRecord:
+    """Return the record that imperfect detectors would have made of the same clicks.
+
+    Channel by channel: every click is seen with probability η; dark counts are a Poisson process of rate d
+    within the observation window; events closer than the dead time to the last registered one are lost
+    (non-paralysable); the registered times get a normal error, those that fall outside the window are
+    dropped, and the record is sorted again.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks as they happened.
+    detectors : mapping of str to Detector
+        A detector for each channel that has an imperfect one; the others are left as they are.
+    seed : int
+        Key of the random numbers, with the trajectory and the channel: the result for one trajectory depends
+        neither on the other trajectories nor on the other channels.
+
+    Returns
+    -------
+    ClickRecord
+        With the detectors and the seed added to its provenance.
+
+    Raises
+    ------
+    InvalidInput
+        A channel that the record lacks, something that is no Detector, or a negative seed.
+    """
+    _check(record, detectors, seed)
+    return _applied(record, detectors, seed, 0)
+
+
+def detected_stream(record: Clicks, detectors: Mapping[str, Detector], seed: int) -> ClickStream:
+    """Return `apply_detectors` of clicks that are read block by block; parameters and errors are the same.
+
+    Every pass over the stream sees the same clicks again, those of the record in memory.
+    """
+    whole = stream(record)
+    _check(whole, detectors, seed)
+    return whole.through(lambda block, first: _applied(block, detectors, seed, first))
+
+
+def _check(record: Watched, detectors: Mapping[str, Detector], seed: int) -> None:
+    for name, detector in detectors.items():
+        record.channel_number(name)
+        if not isinstance(detector, Detector):
+            raise InvalidInput(f"detectors[{name!r}]={detector!r} must be a Detector")
+    integer(seed, "seed", 0)
+    if seed >= 2**64:
+        raise InvalidInput(f"seed={seed} must be below 2**64")
+
+
+def _applied(record: ClickRecord, detectors: Mapping[str, Detector], seed: int, first: int) -> ClickRecord:
+    """Apply checked detectors to a record whose trajectories are numbered from `first` on."""
+    chosen = {record.channel_number(name): detector for name, detector in detectors.items()}
+    untouched = ~np.isin(record.channel, list(chosen))
+    position = np.flatnonzero(untouched)
+    parts = [(position, record.trajectory[position], record.time[position], record.channel[position])]
+    for number, detector in chosen.items():
+        parts += _channel_events(record, number, detector, (seed, first))
+    index, trajectory, time, channel = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    # Ties keep the order they had; dark counts come after clicks.
+    order = np.lexsort((index, time, trajectory))
+    log = [*record.provenance.get("detectors", []), {n: asdict(d) for n, d in detectors.items()} | {"seed": seed}]
+    return replace(
+        record,
+        trajectory=read_only(trajectory[order], np.int64),
+        time=read_only(time[order], np.float64),
+        channel=read_only(channel[order], np.int16),
+        provenance=record.provenance | {"detectors": log},
+    )
+
+
+Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int16]]
+
+
+def _channel_events(record: ClickRecord, number: int, detector: Detector, key: tuple[int, int]) -> list[Columns]:
+    """Return (position of the click or n_clicks, trajectory, time, channel) of one channel's events.
+
+    `key` is the seed and the number of the record's first trajectory, with which its random numbers are drawn.
+    """
+    seed, first = key
+    clicks = np.flatnonzero(record.channel == number)
+    bounds = np.searchsorted(record.trajectory[clicks], np.arange(record.n_trajectories + 1))
+    parts = []
+    for r in range(record.n_trajectories):
+        start, stop = record.start[r], record.stop[r]
+        philox = np.random.Philox(
+            key=np.array([seed, first + r], dtype=np.uint64), counter=np.array([0, 0, 0, number], dtype=np.uint64)
+        )
+        random = np.random.Generator(philox)
+        mine = clicks[bounds[r] : bounds[r + 1]]
+        mine = mine[random.random(len(mine)) < detector.efficiency]
+        dark = random.uniform(start, stop, random.poisson(detector.dark_rate * (stop - start)))
+        time = np.concatenate([record.time[mine], dark])
+        index = np.concatenate([mine, np.full(len(dark), len(record))])
+        order = np.argsort(time, kind="stable")
+        time, index = time[order], index[order]
+        kept = np.ones(len(time), dtype=np.bool_)
+        if detector.dead_time > 0:
+            alive(time, detector.dead_time, kept)
+        time = time + detector.jitter * random.standard_normal(len(time))
+        kept &= (time >= start) & (time <= stop)
+        count = int(kept.sum())
+        parts.append((index[kept], np.full(count, r), time[kept], np.full(count, number, dtype=np.int16)))
+    return parts

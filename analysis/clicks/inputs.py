@@ -1,0 +1,66 @@
+"""Checks that every estimator makes at its public boundary, before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectories.checks import shown, window_of
+from trajectories.errors import InvalidInput
+from trajectories.records.clicks import ClickRecord
+
+from .streams import ClickStream
+
+# Whatever knows its channels, windows and provenance.
+Watched: TypeAlias = ClickRecord | ClickStream
+
+
+def checked_channels(record: Watched, channels: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the detected channels in the order given; None means every channel of the record."""
+    if channels is None:
+        return record.channel_names
+    names = tuple(channels)
+    if isinstance(channels, str) or not names or len(set(names)) != len(names):
+        raise InvalidInput(f"channels={shown(channels)} must be a sequence of distinct channel names")
+    for name in names:
+        record.channel_number(name)
+    return names
+
+
+def bundle_channels(record: Watched, channels: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the channels that form bundles; None means all whose name does not start with "atom"."""
+    if channels is not None:
+        return checked_channels(record, channels)
+    names = tuple(name for name in record.channel_names if not name.startswith("atom"))
+    if not names:
+        raise InvalidInput(
+            f"record watches only {', '.join(record.channel_names)}, which bundles leave out; give channels="
+        )
+    return names
+
+
+def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[int, int]:
+    """Return the positions of two different detected channels."""
+    for name in (first, second):
+        if name not in channels:
+            raise InvalidInput(f"channel {name!r} is not detected; the detected ones are {', '.join(channels)}")
+    if first == second:
+        raise InvalidInput(f"first={first!r} and second={second!r} must be different channels")
+    return channels.index(first), channels.index(second)
+
+
+def detected_numbers(record: Watched, channels: tuple[str, ...]) -> NDArray[np.int16]:
+    """Return each record channel's position in `channels`, −1 where it is not detected."""
+    numbers = np.full(len(record.channel_names), -1, dtype=np.int16)
+    for position, name in enumerate(channels):
+        numbers[record.channel_number(name)] = position
+    return numbers
+
+
+def bundle_window(record: Watched, window: float | None) -> float:
+    """Return the bundle window δ; None means 3/κ with the smallest κ in the record's provenance."""
+    parameters = record.provenance.get("parameters")
+    return window_of(parameters if isinstance(parameters, dict) else {}, window, "provenance of the record")

@@ -1,0 +1,178 @@
+"""ClickStream: clicks read block by block, so that runs larger than memory are analysed like records in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectories.checks import integer, shown
+from trajectories.errors import InvalidInput
+from trajectories.records.clicks import OF_ONE_RUN, ClickRecord
+from trajectories.results import read_only
+
+# Bytes of clicks that a stream keeps in memory from one pass to the next, unless told otherwise.
+KEPT_BYTES = 2**28
+
+
+class Blocks(Protocol):
+    """What hands out its clicks in blocks of whole trajectories, again and again: a `Run`."""
+
+    def blocks(self) -> Iterator[ClickRecord]:
+        """Yield the blocks in order."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ClickStream:
+    """Clicks of independent trajectories in blocks of whole trajectories; make one with `stream`.
+
+    It looks like the `ClickRecord` of all blocks, except for the clicks themselves, of which only a block is at
+    hand. In memory are the observation windows, one block, and the blocks that `stream` was allowed to keep.
+
+    Attributes
+    ----------
+    channel_names : tuple of str
+        Every channel that was watched.
+    start, stop : ndarray of float64, shape (n_trajectories,)
+        Observation window of each trajectory.
+    provenance : dict
+        Where the clicks come from, as far as all blocks share it.
+    n_clicks : int
+        Number of clicks.
+    """
+
+    channel_names: tuple[str, ...]
+    start: NDArray[np.float64]
+    stop: NDArray[np.float64]
+    provenance: dict[str, Any]
+    n_clicks: int
+    _read: Callable[[], Iterable[ClickRecord]]
+
+    def __len__(self) -> int:
+        return self.n_clicks
+
+    @property
+    def n_trajectories(self) -> int:
+        """Number of trajectories observed."""
+        return len(self.start)
+
+    @property
+    def total_time(self) -> float:
+        """Observed time summed over trajectories, Σ_r (stop_r − start_r)."""
+        return float((self.stop - self.start).sum())
+
+    def channel_number(self, name: str) -> int:
+        """Return the position of a channel in `channel_names`; raise `InvalidInput` if there is none."""
+        return ClickRecord.channel_number(self, name)  # type: ignore[arg-type]
+
+    def blocks(self) -> Iterator[ClickRecord]:
+        """Yield the blocks in order.
+
+        Raises
+        ------
+        InvalidInput
+            The blocks are not those of the first pass, as of a run that is still being computed.
+        """
+        trajectories, clicks = 0, 0
+        for block in self._read():
+            trajectories += block.n_trajectories
+            clicks += len(block)
+            if trajectories > self.n_trajectories:
+                break
+            yield block
+        if (trajectories, clicks) != (self.n_trajectories, self.n_clicks):
+            raise InvalidInput("the blocks of clicks changed while they were read; analyse them again")
+
+    def through(self, change: Callable[[ClickRecord, int], ClickRecord]) -> ClickStream:
+        """Return the stream of change(block, number of its first trajectory), which keeps the windows."""
+
+        def read() -> Iterator[ClickRecord]:
+            first = 0
+            for block in self.blocks():
+                yield change(block, first)
+                first += block.n_trajectories
+
+        return _scanned(read, KEPT_BYTES)
+
+    def __repr__(self) -> str:
+        return (
+            f"ClickStream({len(self)} clicks, {self.n_trajectories} trajectories, "
+            f"channels={list(self.channel_names)}, total_time={self.total_time:g})"
+        )
+
+
+Clicks: TypeAlias = ClickRecord | ClickStream | Blocks | Sequence[ClickRecord]
+
+
+def stream(record: Clicks, memory: int = KEPT_BYTES) -> ClickStream:
+    """Return clicks as a stream of blocks, which every estimator takes instead of a record.
+
+    Estimators do this by themselves. Doing it once before several of them saves a pass each: the windows and the
+    counts are known, and as much as fits into `memory` is not read again.
+
+    Parameters
+    ----------
+    record : ClickRecord, Run, ClickStream or sequence of ClickRecord
+        The clicks; records of a sequence follow each other as in `ClickRecord.concatenate`.
+    memory : int
+        Bytes of clicks to keep from one pass to the next, where all fit; else nothing is kept.
+
+    Returns
+    -------
+    ClickStream
+
+    Raises
+    ------
+    InvalidInput
+        Something else, no clicks at all, records whose channels differ, or a negative memory.
+    RunFolderError
+        A damaged block of a run.
+    """
+    integer(memory, "memory", 0)
+    if isinstance(record, ClickStream):
+        return record
+    if isinstance(record, ClickRecord):
+        whole = (record,)
+        described = (record.channel_names, record.start, record.stop, record.provenance, len(record))
+        return ClickStream(*described, lambda: whole)
+    if isinstance(record, Sequence):
+        parts = tuple(record)
+        if all(isinstance(part, ClickRecord) for part in parts):
+            return _scanned(lambda: iter(parts), 0)
+    elif hasattr(record, "blocks"):
+        return _scanned(record.blocks, memory)
+    raise InvalidInput(f"record={shown(record)} must be a ClickRecord, a Run or a sequence of ClickRecords")
+
+
+def _scanned(read: Callable[[], Iterator[ClickRecord]], memory: int) -> ClickStream:
+    """Go once through the blocks for what must be known beforehand, and keep them if they fit into memory."""
+    kept: list[ClickRecord] = []
+    start: list[NDArray[np.float64]] = []
+    stop: list[NDArray[np.float64]] = []
+    names: tuple[str, ...] = ()
+    provenance: dict[str, Any] = {}
+    clicks, size = 0, 0
+    for block in read():
+        if not start:
+            names, provenance = block.channel_names, block.provenance
+        elif block.channel_names != names:
+            raise InvalidInput(
+                f"records watch different channels, {names} and {block.channel_names}; select the same ones first"
+            )
+        start.append(block.start)
+        stop.append(block.stop)
+        clicks += len(block)
+        size += block.time.nbytes + block.trajectory.nbytes + block.channel.nbytes
+        kept.append(block)
+        if size > memory:
+            kept.clear()
+    if not start:
+        raise InvalidInput("there is no block of clicks yet; give a run with a finished block, or a record")
+    whole = tuple(kept)
+    shared = {key: value for key, value in provenance.items() if key not in OF_ONE_RUN}
+    windows = (read_only(np.concatenate(start)), read_only(np.concatenate(stop)))
+    return ClickStream(names, *windows, shared, clicks, (lambda: whole) if whole else read)

@@ -1,0 +1,1 @@
+"""One file a quantity: what is estimated from clicks, with its error; kernels apart."""

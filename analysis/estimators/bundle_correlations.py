@@ -1,0 +1,197 @@
+"""Correlations and waiting times between bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trajectories.checks import bin_edges
+from trajectories.results import Correlation, Histogram
+
+from ..clicks.exposure import exposure_of
+from ..clicks.inputs import bundle_channels, bundle_window
+from ..clicks.streams import Clicks, stream
+from ..statistics.resampling import Pooled, Sums
+from ..statistics.resampling_units import ResamplingUnits, choose_resampling_units
+from .bins import bin_guess
+from .bundle_correlations_kernels import count_bundle_pairs
+from .bundle_rates import add_bundle_weights
+from .bundles import Bundles, find_bundles
+from .waiting import WaitTally, incidence
+
+
+def cluster_g2(
+    record: Clicks,
+    n: int | str,
+    m: int | str,
+    edges: ArrayLike,
+    window: float | None = None,
+    channels: Sequence[str] | None = None,
+) -> Correlation:
+    """Estimate the correlation g₂(τ) of bundles: from the last click of one to the first click of any later one.
+
+    ĝ₂(B) = Σ_pairs X(τ)/X(τ + ℓ + ℓ') / [R̂_n R̂_m ∫_B X(τ) dτ], X(x) = Σ_r (T_r − 2δ − x)₊: the pair must have
+    been seen with δ of click-free observed time on both sides, for which long bundles leave less room. It is
+    0 below δ, where two bundles would be one.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    n, m : int or str
+        Kind of the earlier and of the later bundle: a number of clicks, or a composition "photon+magnon".
+    edges : array_like of shape (n_bins + 1,)
+        Ascending edges of τ in 1/ω_b, from 0 up; bins are half-open, edges[b] ≤ τ < edges[b + 1].
+    window, channels
+        Bundle window δ and detected channels, as in `find_bundles`.
+
+    Returns
+    -------
+    Correlation
+        Its `first` and `second` name the kinds of bundle.
+
+    Raises
+    ------
+    InvalidInput
+        Bad edges, window, channels or kinds of bundle.
+
+    Notes
+    -----
+    Exact for τ ≥ 2δ: Tr[E(𝒥K)^{m−1}𝒥 E e^{L(τ−2δ)} E(𝒥K)^{n−1}𝒥 E ρ]/(R_n R_m), and with E e^{L(τ−2δ)} E
+    replaced by e^{L0 τ} for δ ≤ τ < 2δ.
+    """
+    bins = bin_edges(edges, lowest=0.0)
+    pooled, counts = cluster_g2_pooled(record, n, m, bins, window, channels)
+    resampled = pooled.jackknife()
+    errors = resampled.errors_where(counts)
+    return Correlation(str(n), str(m), bins, resampled.value, errors, counts, resampled.method)
+
+
+def cluster_g2_pooled(
+    record: Clicks,
+    n: int | str,
+    m: int | str,
+    edges: ArrayLike,
+    window: float | None = None,
+    channels: Sequence[str] | None = None,
+) -> tuple[Pooled, NDArray[np.int64]]:
+    """Return `cluster_g2` in a form that can be resampled, with its covariance over bins, and pair counts."""
+    bins = bin_edges(edges, lowest=0.0)
+    names = bundle_channels(record := stream(record), channels)
+    delta = bundle_window(record, window)
+    units, exposure = (
+        choose_resampling_units(record, reach=max(float(bins[-1]), delta)),
+        exposure_of(record, delta),
+    )
+    counts = np.zeros((units.count, len(bins) - 1), dtype=np.int64)
+    weights = np.zeros(counts.shape)
+    rates = {"first": np.zeros((units.count, 1)), "second": np.zeros((units.count, 1))}
+    guess = bin_guess(bins)
+    for part, here in units.parts(record):
+        bundles = find_bundles(part, delta, names)
+        # The sides that face each other need no margin of their own: the stretch between them was observed.
+        earlier = bundles.of_kind(n) & bundles.seen_from_start
+        later = bundles.of_kind(m) & bundles.seen_to_end
+        columns = (bundles.trajectory, bundles.start, bundles.stop, here.at(bundles.trajectory, bundles.stop))
+        count_bundle_pairs(*columns, earlier, later, exposure, bins, *guess, counts, weights)
+        for table, kind in zip(rates.values(), (n, m), strict=True):
+            chosen = bundles.complete & bundles.of_kind(kind)
+            add_bundle_weights(table, bundles, np.where(chosen, 0, -1), here, exposure)
+    sums = {
+        "pairs": weights,
+        "overlap": units.overlap(bins, margin=delta),
+        "exposure": units.time(delta),
+        **rates,
+    }
+    return Pooled(sums, _normalised, units), counts.sum(axis=0)
+
+
+def bundle_waiting_times(
+    record: Clicks,
+    n: int | str,
+    m: int | str,
+    edges: ArrayLike,
+    window: float | None = None,
+    channels: Sequence[str] | None = None,
+) -> Histogram:
+    """Estimate the waiting time from the last click of a bundle to the first click of the next one of a kind.
+
+    The density of the wait from each bundle of kind n to the next of kind m, whatever bundles of other kinds
+    lie between; a product-limit (Kaplan–Meier) estimate as in `waiting_times`.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    n, m : int or str
+        Kind of the earlier and of the next bundle: a number of clicks, or a composition "photon+magnon".
+    edges : array_like of shape (n_bins + 1,)
+        Ascending edges of the wait in 1/ω_b, from 0 up; bins are half-open.
+    window, channels
+        Bundle window δ and detected channels, as in `find_bundles`.
+
+    Returns
+    -------
+    Histogram
+        Density in ω_b per bundle of kind n; NaN in bins that no wait could be followed through.
+
+    Raises
+    ------
+    InvalidInput
+        Bad edges, window, channels or kinds of bundle.
+
+    Notes
+    -----
+    Whether a bundle that starts near the end of observation would have been seen whole depends on its length.
+    Every wait is therefore followed until the longest bundle of the record would no longer fit.
+    """
+    bins = bin_edges(edges, lowest=0.0)
+    names = bundle_channels(record := stream(record), channels)
+    delta = bundle_window(record, window)
+    longest = max(find_bundles(part, delta, names).length.max(initial=0.0) for part in record.blocks())
+    units = choose_resampling_units(record, reach=max(float(bins[-1]), delta))
+    skipped = int(bins[0] > 0)
+    tally = WaitTally(units, np.concatenate([[0.0], bins]) if skipped else bins, 1)
+    for part, here in units.parts(record):
+        tally.add(_waits(find_bundles(part, delta, names), n, m, delta + longest, here))
+    sums = tally.sums()
+    width = np.diff(bins)
+
+    def density(s: Sums) -> NDArray[np.float64]:
+        return incidence(s)[:, skipped:, 0] / width
+
+    resampled = Pooled(sums, density, units).jackknife()
+    counts = sums["events"][:, skipped:, 0].sum(axis=0).astype(np.int64)
+    method = f"density of the wait between bundles {n} and {m}, product-limit; {resampled.method}"
+    return Histogram(bins, resampled.value, resampled.errors_where(counts), counts, method)
+
+
+def _waits(
+    bundles: Bundles, n: int | str, m: int | str, margin: float, units: ResamplingUnits
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return wait, cause (0, or −1 for none), how long it can be followed, and unit of every bundle n.
+
+    A wait is followed until `margin` before the end of observation.
+    """
+    begins = np.flatnonzero(bundles.of_kind(n) & bundles.seen_from_start)
+    ends = np.append(np.flatnonzero(bundles.of_kind(m)), len(bundles))
+    following = ends[np.searchsorted(ends, begins, side="right")]
+    # Past the last bundle and past the trajectory there is nothing to wait for.
+    trajectory = np.append(bundles.trajectory, -1)
+    found = trajectory[following] == bundles.trajectory[begins]
+    wait = np.where(found, np.append(bundles.start, np.inf)[following] - bundles.stop[begins], np.inf)
+    horizon = bundles.record.stop[bundles.trajectory[begins]] - margin - bundles.stop[begins]
+    cause = np.where(found & (wait < horizon), 0, -1)
+    return (
+        np.where(cause == 0, wait, np.inf),
+        cause.astype(np.int64),
+        horizon,
+        units.at(bundles.trajectory[begins], bundles.stop[begins]),
+    )
+
+
+def _normalised(sums: Sums) -> NDArray[np.float64]:
+    rates = sums["first"] * sums["second"] / sums["exposure"] ** 2
+    return sums["pairs"] / (rates * sums["overlap"])

@@ -1,0 +1,269 @@
+"""Counting: click rates, their stationarity, and the statistics of counts in a window of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectories.checks import integer, positive_number, positive_numbers
+from trajectories.errors import InvalidInput
+from trajectories.records.clicks import ClickRecord
+from trajectories.results import Estimate, Histogram
+
+from ..clicks.inputs import checked_channels, detected_numbers
+from ..clicks.streams import Clicks, ClickStream, stream
+from ..statistics.goodness_of_fit import hotelling
+from ..statistics.resampling import Pooled, Sums, TestResult, ratio
+from ..statistics.resampling_units import MIN_UNITS, ResamplingUnits, add_up, choose_resampling_units, widened
+from .counting_kernels import window_counts
+
+
+def rates(record: Clicks) -> dict[str, Estimate]:
+    """Estimate the click rate of every channel: λ̂_k = Σ_r N_k,r/Σ_r T_r.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+
+    Returns
+    -------
+    dict of str to Estimate
+        Rates in ω_b by channel name. A channel that never clicked has rate 0 and no error.
+
+    Notes
+    -----
+    Exact: λ_k = Tr[c_k† c_k ρ].
+    """
+    record = stream(record)
+    pooled = rates_pooled(record)
+    clicks = pooled.sums["numerator"].sum(axis=0).astype(np.int64)
+    return dict(zip(record.channel_names, pooled.jackknife().estimates(clicks), strict=True))
+
+
+def rates_pooled(record: Clicks) -> Pooled:
+    """Return `rates` in a form that can be resampled, with its covariance over channels."""
+    record = stream(record)
+    units = choose_resampling_units(record)
+    return Pooled({"numerator": units.clicks(record), "denominator": units.time()}, ratio, units)
+
+
+def rate_history(record: Clicks) -> tuple[NDArray[np.float64], dict[str, list[Estimate]]]:
+    """Estimate the click rates again and again as more is observed: λ̂_k(j) = Σ_{u≤j} N_k,u/Σ_{u≤j} T_u.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+
+    Returns
+    -------
+    time : ndarray of shape (n_units,)
+        Time observed up to each resampling unit (trajectories, groups of them, or blocks), in 1/ω_b.
+    rates : dict of str to list of Estimate
+        The rates that this much gives, by channel, the last one that of `rates`; no errors below ten units.
+    """
+    pooled = rates_pooled(record := stream(record))
+    clicks, time = pooled.sums["numerator"], pooled.sums["denominator"]
+    number, total = clicks.cumsum(axis=0), time.cumsum(axis=0)
+    value = number / total
+    units = np.arange(1, len(total) + 1)[:, None]
+    # Σ (n − λt)² of the first units, for the value that these have.
+    squares = (clicks**2).cumsum(axis=0) - 2.0 * value * (clicks * time).cumsum(axis=0)
+    squares += value**2 * (time**2).cumsum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.sqrt(np.maximum(squares, 0.0) * units / (units - 1.0)) / total
+    error[(error == 0.0) | (units < MIN_UNITS) | (not pooled.units.reliable)] = np.nan
+    method = f"pooled so far; spread over {pooled.units.label}"
+    history = {
+        name: [
+            Estimate(float(v), float(e), int(n), method)
+            for v, e, n in zip(value[:, k], error[:, k], number[:, k], strict=True)
+        ]
+        for k, name in enumerate(record.channel_names)
+    }
+    return total[:, 0], history
+
+
+def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
+    """Test whether the click rate of a channel is the same all along the observation windows.
+
+    Every window is cut into `n_parts` equal parts. Their rates, pooled over trajectories, are compared by
+    Hotelling's T² = dᵀ C⁻¹ d, where d are the deviations from their mean and C is the resampled covariance.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    channel : str
+        Channel name.
+    n_parts : int
+        Number of parts, at least 2.
+
+    Returns
+    -------
+    TestResult
+        T² and its p-value from Snedecor's F with (rank, units − rank) degrees of freedom; NaN without clicks
+        or with too few units.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown channel or n_parts below 2.
+    """
+    record = stream(record)
+    number = record.channel_number(channel)
+    count = integer(n_parts, "n_parts", 2)
+    units = choose_resampling_units(record, multiple=count)
+    clicks = np.zeros((units.count, count))
+    for block, here in units.parts(record):
+        chosen = block.channel == number
+        trajectory, time = block.trajectory[chosen], block.time[chosen]
+        position = (time - block.start[trajectory]) / (block.stop - block.start)[trajectory]
+        part = np.minimum((position * count).astype(np.int64), count - 1)
+        add_up(clicks, here.at(trajectory, time), part)
+    sums = {"numerator": clicks, "denominator": _time_in_parts(units, record.stop - record.start, count)}
+    parts = Pooled(sums, lambda s: _deviations(ratio(s)), units)
+    found = hotelling(parts, np.zeros(count), int(clicks.sum()))
+    return replace(found, method=f"equal rates of {channel} in {count} parts; {found.method}")
+
+
+def fano(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:
+    """Estimate the Fano factor F(T) = Var N/⟨N⟩ of the detected clicks in a window of duration T.
+
+    Every trajectory is cut into adjoining windows of duration T from its start on; a shorter rest is left out.
+    The variance has the divisor n − 1 for n windows.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    windows : sequence of float
+        Values of T in 1/ω_b.
+    channels : sequence of str, optional
+        Channels counted together; every channel of the record when not given.
+
+    Returns
+    -------
+    list of Estimate
+        F of every T, with the number of windows behind it; NaN without clicks.
+
+    Raises
+    ------
+    InvalidInput
+        A window that is not positive or fits into no trajectory, or unknown channels.
+
+    Notes
+    -----
+    Exact at finite T: Var N = λT + 2∫₀ᵀ (T − s)(G₂(s) − λ²) ds.
+    """
+    pooled, counts = fano_pooled(record, windows, channels)
+    return pooled.jackknife().estimates(counts)
+
+
+def mandel_q(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:
+    """Estimate the Mandel parameter Q(T) = F(T) − 1; parameters, result and errors are those of `fano`."""
+    return [Estimate(e.value - 1.0, e.standard_error, e.n, e.method) for e in fano(record, windows, channels)]
+
+
+def fano_pooled(
+    record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None
+) -> tuple[Pooled, NDArray[np.int64]]:
+    """Return `fano` in a form that can be resampled, with its covariance over T, and window counts."""
+    record = stream(record)
+    names = checked_channels(record, channels)
+    durations = positive_numbers(windows, "windows")
+    units = choose_resampling_units(record, reach=max(durations))
+    number = np.hstack([_windows(record, units, d, f"windows[{i}]") for i, d in enumerate(durations)])
+    first, second = np.zeros_like(number), np.zeros_like(number)
+    for part, here in units.parts(record):
+        for i, duration in enumerate(durations):
+            unit, count = _counted(part, here, names, duration)
+            add_up(first, unit, i, count)
+            add_up(second, unit, i, count.astype(np.float64) ** 2)
+    sums = {"windows": number, "first": first, "second": second}
+    return Pooled(sums, _variance_over_mean, units), number.sum(axis=0).astype(np.int64)
+
+
+def count_distribution(record: Clicks, window: float, channels: Sequence[str] | None = None) -> Histogram:
+    """Estimate the distribution P(N) of the number of detected clicks in a window of duration T.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    window : float
+        T in 1/ω_b; trajectories are cut as in `fano`.
+    channels : sequence of str, optional
+        Channels counted together; every channel of the record when not given.
+
+    Returns
+    -------
+    Histogram
+        P(N) for N = 0 … largest number seen, in bins N − ½ … N + ½.
+
+    Raises
+    ------
+    InvalidInput
+        A window that is not positive or fits into no trajectory, or unknown channels.
+    """
+    record = stream(record)
+    names = checked_channels(record, channels)
+    duration = positive_number(window, "window")
+    units = choose_resampling_units(record, reach=duration)
+    per_unit = _windows(record, units, duration, "window")
+    seen = np.zeros((units.count, 1))
+    for part, here in units.parts(record):
+        unit, count = _counted(part, here, names, duration)
+        seen = widened(seen, int(count.max(initial=0)) + 1)
+        add_up(seen, unit, count)
+    seen[:, :1] = per_unit - seen.sum(axis=1, keepdims=True)
+    resampled = Pooled({"numerator": seen, "denominator": per_unit}, ratio, units).jackknife()
+    counts = seen.sum(axis=0).astype(np.int64)
+    edges = np.arange(-0.5, len(counts))
+    method = f"probability of N clicks in a window of {duration:g}; {resampled.method}"
+    return Histogram(edges, resampled.value, resampled.errors_where(counts), counts, method)
+
+
+def _windows(record: ClickStream, units: ResamplingUnits, duration: float, what: str) -> NDArray[np.float64]:
+    """Return the windows of every unit, shape (units, 1); refuse a duration that fits into no trajectory."""
+    windows = units.windows_of(duration)
+    if not windows.any():
+        longest = (record.stop - record.start).max()
+        raise InvalidInput(f"{what}={duration:g} is longer than every trajectory ({longest:g}); shorten it")
+    return units.windows_per_unit(duration, windows)
+
+
+def _counted(
+    record: ClickRecord, units: ResamplingUnits, names: tuple[str, ...], duration: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return unit and clicks of every window that is not empty."""
+    unit = np.empty(len(record), dtype=np.int64)
+    count = np.empty(len(record), dtype=np.int64)
+    clicks = (record.time, record.channel, record.offsets, detected_numbers(record, names))
+    filled = window_counts(*clicks, units.windows_of(duration), duration, units.columns, unit, count)
+    return unit[:filled], count[:filled]
+
+
+def _variance_over_mean(sums: Sums) -> NDArray[np.float64]:
+    number, first, second = sums["windows"], sums["first"], sums["second"]
+    return (second - first**2 / number) / (number - 1.0) / (first / number)
+
+
+def _deviations(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values - values.mean(axis=-1, keepdims=True)
+
+
+def _time_in_parts(units: ResamplingUnits, duration: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
+    """Return the time of every unit in every part; blocks never cross from one part into the next."""
+    blocks = units.columns.blocks
+    if not (blocks > 1).any():
+        return np.repeat(units.total(units.columns.first, duration / parts), parts, axis=1)
+    block = np.arange(units.count) - np.repeat(units.columns.first, blocks)
+    part = block * parts // np.repeat(blocks, blocks)
+    time = np.zeros((units.count, parts))
+    add_up(time, np.arange(units.count), part, np.repeat(units.columns.length, blocks))
+    return time

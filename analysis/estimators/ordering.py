@@ -1,0 +1,362 @@
+"""Emission order: which channel of a bundle clicks first, by how much, and whether time has a direction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trajectories.checks import bin_edges, integer
+from trajectories.results import Estimate, Histogram
+
+from ..clicks.exposure import exposure_of
+from ..clicks.inputs import bundle_channels, bundle_window, two_of
+from ..clicks.streams import Clicks, stream
+from ..statistics.resampling import Pooled, Sums, TestResult, ratio
+from ..statistics.resampling_units import add_up, choose_resampling_units
+from .bundle_rates import order_rates_pooled
+from .bundles import find_bundles
+
+
+class PairLags(NamedTuple):
+    """Complete bundles of exactly one click in each of two channels, shape (n_pairs,) each."""
+
+    lag: NDArray[np.float64]  # t_second − t_first
+    weight: NDArray[np.float64]  # X(0)/X(|lag|): longer pairs fit into the window more rarely
+    unit: NDArray[np.int64]
+
+
+class PairStream:
+    """The pair bundles of two channels, read block by block.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    first, second : str
+        Two different detected channels.
+    window, channels
+        Bundle window δ and detected channels, as in `find_bundles`.
+
+    Raises
+    ------
+    InvalidInput
+        Bad window, or channels that are unknown, equal or not detected.
+    """
+
+    def __init__(
+        self, record: Clicks, first: str, second: str, window: float | None, channels: Sequence[str] | None
+    ) -> None:
+        self._record = stream(record)
+        self._names = bundle_channels(self._record, channels)
+        self._pair = two_of(self._names, first, second)
+        self._window = bundle_window(self._record, window)
+        self.units = choose_resampling_units(self._record, reach=self._window)
+
+    def lags(self) -> Iterator[PairLags]:
+        """Yield the lags |t_second − t_first| < δ of every block, with exposure weights and resampling units."""
+        one, other = self._pair
+        exposure = exposure_of(self._record, self._window)
+        for part, here in self.units.parts(self._record):
+            bundles = find_bundles(part, self._window, self._names)
+            # An order's digits are its channels, first click first.
+            leads = bundles.order == one * len(self._names) + other
+            follows = bundles.order == other * len(self._names) + one
+            chosen = np.flatnonzero((bundles.size == 2) & (leads | follows))
+            chosen = chosen[bundles.complete[chosen]]
+            length = bundles.stop[chosen] - bundles.start[chosen]
+            yield PairLags(
+                lag=np.where(leads[chosen], length, -length),
+                weight=exposure.weights(length),
+                unit=here.at(bundles.trajectory[chosen], bundles.start[chosen]),
+            )
+
+    def by_order(self, bins: NDArray[np.float64]) -> ByOrder:
+        """Return H₊ and H₋ per unit and bin of |lag|; a lag of 0 counts half for each."""
+        shape = (self.units.count, len(bins) - 1)
+        found = ByOrder(np.zeros(shape), np.zeros(shape), np.zeros(len(bins) - 1, dtype=np.int64))
+        for pairs in self.lags():
+            share = np.where(pairs.lag == 0, 0.5, 1.0) * pairs.weight
+            _add_binned(found.forward, pairs.unit, pairs.lag, bins, np.where(pairs.lag >= 0, share, 0.0))
+            _add_binned(found.backward, pairs.unit, -pairs.lag, bins, np.where(pairs.lag <= 0, share, 0.0))
+            found.counts[:] += _counted(np.abs(pairs.lag), bins)
+        return found
+
+
+class ByOrder(NamedTuple):
+    """Pair bundles by |lag|: which of the two channels clicked first."""
+
+    forward: NDArray[np.float64]  # (units, n_bins), Σ weight of pairs whose first channel clicked first
+    backward: NDArray[np.float64]
+    counts: NDArray[np.int64]  # (n_bins,) of both
+
+
+def order_fraction(
+    record: Clicks,
+    first: str,
+    second: str,
+    window: float | None = None,
+    channels: Sequence[str] | None = None,
+) -> Estimate:
+    """Estimate the share of pair bundles in which `first` clicks before `second`: R_fs/(R_fs + R_sf).
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    first, second : str
+        Two different detected channels.
+    window, channels
+        Bundle window δ and detected channels, as in `find_bundles`.
+
+    Returns
+    -------
+    Estimate
+        With the number of complete bundles of exactly one click each behind it. Pairs of clicks at one time
+        count half for either order.
+
+    Raises
+    ------
+    InvalidInput
+        Bad window, or channels that are unknown, equal or not detected.
+    """
+    return _order(PairStream(record, first, second, window, channels), ratio)
+
+
+def order_asymmetry(
+    record: Clicks,
+    first: str,
+    second: str,
+    window: float | None = None,
+    channels: Sequence[str] | None = None,
+) -> Estimate:
+    """Estimate (N_fs − N_sf)/(N_fs + N_sf), with N_fs pair bundles in which `first` clicks before `second`.
+
+    Parameters, result and errors are those of `order_fraction`, of which this is 2f − 1.
+    """
+    pairs = PairStream(record, first, second, window, channels)
+    return _order(pairs, lambda sums: 2.0 * ratio(sums) - 1.0)
+
+
+def asymmetry_by_lag(
+    record: Clicks,
+    first: str,
+    second: str,
+    edges: ArrayLike,
+    window: float | None = None,
+    channels: Sequence[str] | None = None,
+) -> Histogram:
+    """Estimate the order asymmetry (H₊ − H₋)/(H₊ + H₋) of pair bundles against |t_second − t_first|.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    first, second : str
+        Two different detected channels; H₊ counts pairs in which `first` clicks first.
+    edges : array_like of shape (n_bins + 1,)
+        Ascending edges of |lag| in 1/ω_b, from 0 up; bins are half-open, edges[b] ≤ |lag| < edges[b + 1].
+    window, channels
+        Bundle window δ and detected channels, as in `find_bundles`.
+
+    Returns
+    -------
+    Histogram
+        The asymmetry of every bin (NaN without pairs) and its error.
+
+    Raises
+    ------
+    InvalidInput
+        Bad edges or window, or channels that are unknown, equal or not detected.
+    """
+    bins = bin_edges(edges, lowest=0.0)
+    pairs = PairStream(record, first, second, window, channels)
+    forward, backward, counts = pairs.by_order(bins)
+    sums = {"numerator": forward - backward, "denominator": forward + backward}
+    resampled = Pooled(sums, ratio, pairs.units).jackknife()
+    method = f"order asymmetry of pair bundles by |lag|; {resampled.method}"
+    return Histogram(bins, resampled.value, resampled.errors_where(counts), counts, method)
+
+
+def lag_histogram(
+    record: Clicks,
+    first: str,
+    second: str,
+    edges: ArrayLike,
+    window: float | None = None,
+    channels: Sequence[str] | None = None,
+) -> Histogram:
+    """Estimate the probability density of the signed lag t_second − t_first inside pair bundles.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    first, second : str
+        Two different detected channels; positive lags mean that `first` clicked first.
+    edges : array_like of shape (n_bins + 1,)
+        Ascending lag edges in 1/ω_b; bins are half-open, edges[b] ≤ lag < edges[b + 1]. Lags lie between −δ
+        and δ.
+    window, channels
+        Bundle window δ and detected channels, as in `find_bundles`.
+
+    Returns
+    -------
+    Histogram
+        Density in ω_b, normalised to one over all pair bundles, those outside the edges included.
+
+    Raises
+    ------
+    InvalidInput
+        Bad edges or window, or channels that are unknown, equal or not detected.
+    """
+    bins = bin_edges(edges)
+    pooled, counts = lag_histogram_pooled(record, first, second, bins, window, channels)
+    resampled = pooled.jackknife()
+    method = f"probability density of the lag per pair bundle; {resampled.method}"
+    return Histogram(bins, resampled.value, resampled.errors_where(counts), counts, method)
+
+
+def lag_histogram_pooled(
+    record: Clicks,
+    first: str,
+    second: str,
+    edges: ArrayLike,
+    window: float | None = None,
+    channels: Sequence[str] | None = None,
+) -> tuple[Pooled, NDArray[np.int64]]:
+    """Return `lag_histogram` in a form that can be resampled, with its covariance over bins, and pair counts."""
+    bins = bin_edges(edges)
+    bundles = PairStream(record, first, second, window, channels)
+    weights, total = np.zeros((bundles.units.count, len(bins) - 1)), np.zeros((bundles.units.count, 1))
+    counts = np.zeros(len(bins) - 1, dtype=np.int64)
+    for pairs in bundles.lags():
+        _add_binned(weights, pairs.unit, pairs.lag, bins, pairs.weight)
+        add_up(total, pairs.unit, weights=pairs.weight)
+        counts += _counted(pairs.lag, bins)
+    width = np.diff(bins)
+    return Pooled({"numerator": weights, "denominator": total}, lambda s: ratio(s) / width, bundles.units), counts
+
+
+def order_patterns(
+    record: Clicks, size: int, window: float | None = None, channels: Sequence[str] | None = None
+) -> dict[str, Estimate]:
+    """Estimate the share of each sequence of channels among the bundles of `size` clicks.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    size : int
+        Number of clicks in a bundle.
+    window, channels
+        Bundle window δ and detected channels, as in `find_bundles`.
+
+    Returns
+    -------
+    dict of str to Estimate
+        Shares keyed "photon>magnon>photon", …, every sequence whether seen or not; they sum to one.
+
+    Raises
+    ------
+    InvalidInput
+        Bad window or channels, or a size below 1 or too large for a table.
+    """
+    names = bundle_channels(record := stream(record), channels)
+    pooled, counts = order_rates_pooled(record, window, names, integer(size, "size", 1))
+    keys = [">".join(members) for members in product(names, repeat=size)]
+    sums = {"weight": pooled.sums["numerator"][:, -len(keys) :]}
+    shares = Pooled(sums, lambda s: s["weight"] / s["weight"].sum(axis=-1, keepdims=True), pooled.units)
+    return dict(zip(keys, shares.jackknife().estimates(counts[-len(keys) :]), strict=True))
+
+
+def time_reversal_test(
+    record: Clicks,
+    first: str,
+    second: str,
+    edges: ArrayLike,
+    window: float | None = None,
+    channels: Sequence[str] | None = None,
+    resamples: int = 4000,
+    seed: int = 0,
+) -> TestResult:
+    """Test whether pair bundles look the same with time reversed: Σ_b (H₊ − H₋)²/(H₊ + H₋).
+
+    Under the null hypothesis H₊ (lags of `first` before `second`) and H₋ (the mirrored ones) of every
+    resampling unit may be exchanged. The p-value is the share of random exchanges, unit by unit, with a
+    statistic at least as large, so that correlations between bundles of one unit are allowed for.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    first, second : str
+        Two different detected channels.
+    edges : array_like of shape (n_bins + 1,)
+        Ascending edges of |lag| in 1/ω_b, from 0 up.
+    window, channels
+        Bundle window δ and detected channels, as in `find_bundles`.
+    resamples, seed : int
+        Number of random exchanges and the seed that draws them.
+
+    Returns
+    -------
+    TestResult
+        NaN where there are no pairs, or too few units to resample.
+
+    Raises
+    ------
+    InvalidInput
+        Bad edges or window, channels that are unknown, equal or not detected, no resamples or a negative seed.
+    """
+    bins = bin_edges(edges, lowest=0.0)
+    integer(resamples, "resamples", 1)
+    integer(seed, "seed", 0)
+    pairs = PairStream(record, first, second, window, channels)
+    forward, backward, counts = pairs.by_order(bins)
+    total = (forward + backward).sum(axis=0)
+    seen = total > 0
+    excess = (forward - backward)[:, seen]
+    method = f"time reversal of pair bundles; {resamples} sign changes of {pairs.units.label}"
+    n = int(counts.sum())
+    if not seen.any() or not pairs.units.reliable:
+        return TestResult(float("nan"), float("nan"), n, method)
+    statistic = float((excess.sum(axis=0) ** 2 / total[seen]).sum())
+    signs = 2.0 * np.random.default_rng(seed).integers(0, 2, (resamples, len(excess))) - 1.0
+    drawn = ((signs @ excess) ** 2 / total[seen]).sum(axis=1)
+    # Equal statistics may differ in their last digits.
+    larger = int((drawn >= statistic * (1.0 - 1e-9)).sum())
+    return TestResult(statistic, (1.0 + larger) / (1.0 + resamples), n, method)
+
+
+def _order(bundles: PairStream, function: Callable[[Sums], NDArray[np.float64]]) -> Estimate:
+    shape, count = (bundles.units.count, 1), 0
+    sums = {"numerator": np.zeros(shape), "denominator": np.zeros(shape)}
+    for pairs in bundles.lags():
+        leads = np.where(pairs.lag > 0, 1.0, np.where(pairs.lag < 0, 0.0, 0.5))
+        add_up(sums["numerator"], pairs.unit, weights=leads * pairs.weight)
+        add_up(sums["denominator"], pairs.unit, weights=pairs.weight)
+        count += len(pairs.lag)
+    return Pooled(sums, function, bundles.units).jackknife().estimates([count])[0]
+
+
+def _add_binned(
+    table: NDArray[np.float64],
+    unit: NDArray[np.int64],
+    lag: NDArray[np.float64],
+    bins: NDArray[np.float64],
+    weight: NDArray[np.float64],
+) -> None:
+    """Add every weight to table[unit, bin]; lags outside the bins are left out."""
+    number = np.searchsorted(bins, lag, side="right") - 1
+    inside = (number >= 0) & (number < len(bins) - 1)
+    add_up(table, unit[inside], number[inside], weight[inside])
+
+
+def _counted(lag: NDArray[np.float64], bins: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the number of lags in every half-open bin."""
+    number = np.searchsorted(bins, lag, side="right")
+    return np.bincount(number, minlength=len(bins) + 1)[1:-1]

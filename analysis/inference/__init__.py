@@ -1,0 +1,1 @@
+"""What a record says about a model: validation, exact tests and maximum likelihood."""

@@ -1,0 +1,393 @@
+"""Every estimator with its exact counterpart: what is expected of a record, and the test that it was so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations_with_replacement
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectories import lindblad
+from trajectories.detectors import Detector
+from trajectories.lindblad.click_statistics.ordering import bundles_and_lags
+from trajectories.model import OpenSystem
+from trajectories.records.clicks import ClickRecord
+from trajectories.results import Estimate
+
+from ..clicks.exposure import Exposure, exposure_of
+from ..estimators.bundle_correlations import cluster_g2_pooled
+from ..estimators.bundle_rates import order_rates_pooled, pair_purity, purity_pooled
+from ..estimators.correlations import count_pairs
+from ..estimators.counting import fano_pooled, rates_pooled
+from ..estimators.ordering import lag_histogram_pooled, order_fraction
+from ..estimators.waiting import waiting_times_pooled
+from ..statistics.goodness_of_fit import deviation, hotelling, merged
+from ..statistics.resampling import Pooled, TestResult, ratio
+
+# Events that every rate, bin and count must expect, so that its error is nearly normal.
+LEAST_EVENTS = 50.0
+# Bins that a curve is cut into before those with few events are merged, and bins left at the most.
+FINE_BINS = 48
+MOST_BINS = 12
+# Resampling units that each value of a curve needs for its share of a covariance.
+UNITS_PER_VALUE = 8
+# Mean waits of silence beyond which no longer one is computed.
+DECISIVE = 30.0
+# How far the next click is waited for, in units of the reach.
+NEXT_REACH = 10.0
+# Windows of the Fano factor and of the purity, in units of the reach and of the bundle window.
+FANO_WINDOWS = (0.2, 1.0, 3.0)
+PURITY_WINDOWS = (0.5, 1.0)
+# Bins of the correlation of bundles, in units of the bundle window.
+CLUSTER_EDGES = (1.0, 1.5, 2.0, 3.0, 4.0)
+
+Test = Callable[[ClickRecord], TestResult]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What exact curves are compared over.
+
+    Attributes
+    ----------
+    steady : SteadyState
+        The state that the record is thought to be in.
+    names : tuple of str
+        Channels of the record.
+    detectors : mapping of str to Detector
+        Efficiency and dark counts by channel.
+    seen : Exposure
+        Σ_r (T_r − x)₊ of the record's windows.
+    reach : float
+        Longest lag and wait that is looked at, in 1/ω_b.
+    window : float or None
+        Bundle window δ in 1/ω_b; None where there is none to take.
+    pair : tuple of two str or None
+        Channels whose bundles are looked at; the most frequent pair when None.
+    trajectories : int
+        Number of observation windows.
+    """
+
+    steady: lindblad.SteadyState
+    names: tuple[str, ...]
+    detectors: Mapping[str, Detector]
+    seen: Exposure
+    reach: float
+    window: float | None
+    pair: tuple[str, str] | None
+    trajectories: int
+
+    @property
+    def most_values(self) -> int:
+        """How many values the covariance of one curve can hold."""
+        units = self.trajectories if self.trajectories >= UNITS_PER_VALUE * 4 else UNITS_PER_VALUE * 4
+        return min(MOST_BINS, units // UNITS_PER_VALUE)
+
+    def time(self, lag: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return Σ_r (T_r − |lag|)₊."""
+        return self.seen.at(np.abs(np.atleast_1d(lag)))
+
+    def bins(
+        self, edges: NDArray[np.float64], value: NDArray[np.float64], rate: float, margin: float = 0.0
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Merge the bins of a curve until each expects enough of the events that come at rate · value.
+
+        Returns the edges and the curve averaged over them, or None where the whole of it expects too few.
+        """
+        centre, width = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges)
+        expected = np.maximum(value, 0.0) * rate * width * self.time(np.abs(centre) + margin)
+        group = merged(expected, max(LEAST_EVENTS, float(expected.sum()) / self.most_values))
+        if expected.sum() < LEAST_EVENTS:
+            return None
+        last = np.flatnonzero(np.append(np.diff(group) > 0, True))
+        average = np.bincount(group, value * width) / np.bincount(group, width)
+        return np.append(edges[:1], edges[1:][last]), average
+
+
+@dataclass
+class Comparisons:
+    """Tests of a record by name, and what could not be tested for want of events."""
+
+    tests: dict[str, Test] = field(default_factory=dict)
+    scarce: list[str] = field(default_factory=list)
+
+    def add(self, name: str, test: Test | None) -> None:
+        """Add a test, or remember that too few events are expected for it."""
+        if test is None:
+            self.scarce.append(name)
+        else:
+            self.tests[name] = test
+
+
+def setting_of(
+    record: ClickRecord,
+    steady: lindblad.SteadyState,
+    detectors: Mapping[str, Detector],
+    window: float | None,
+    pair: tuple[str, str] | None,
+) -> Setting:
+    """Return what the curves of a record are compared over."""
+    return Setting(
+        steady=steady,
+        names=record.channel_names,
+        detectors=detectors,
+        seen=exposure_of(record, 0.0),
+        reach=_reach(steady.system, window),
+        window=window,
+        pair=pair,
+        trajectories=record.n_trajectories,
+    )
+
+
+def compare_rates(setting: Setting) -> Comparisons:
+    """Return the tests of the click rates."""
+    found = Comparisons()
+    for number, (name, rate) in enumerate(_rates(setting).items()):
+        enough = rate * float(setting.time(0.0)[0]) >= LEAST_EVENTS
+        found.add(f"rate {name}", _rate_test(setting, number, rate) if enough else None)
+    return found
+
+
+def compare_curves(setting: Setting) -> Comparisons:
+    """Return the tests of g², waiting times, next clicks and counts; bundles where there is a window for them."""
+    found = Comparisons()
+    rates = _rates(setting)
+    clicking = [n for n in setting.names if rates[n] * float(setting.time(0.0)[0]) >= LEAST_EVENTS]
+    if not clicking:
+        return found
+    _add_g2(found, setting, rates, clicking)
+    _add_waits(found, setting, rates, clicking)
+    _add_fano(found, setting)
+    bundled = [name for name in setting.names if not name.startswith("atom")]
+    if setting.window is not None and bundled:
+        _add_bundles(found, setting, bundled, setting.window)
+    return found
+
+
+def _rates(setting: Setting) -> dict[str, float]:
+    exact = lindblad.rates(setting.steady, setting.detectors)
+    return {name: exact[name].value for name in setting.names}
+
+
+def _rate_test(setting: Setting, number: int, rate: float) -> Test:
+    def test(record: ClickRecord) -> TestResult:
+        if not (record.channel == number).any():  # none of many: there is no error bar, but a probability
+            silent = lindblad.no_click_probability(
+                setting.steady, setting.names[number], _seen(record, rate), setting.detectors
+            )
+            p_value = float(np.exp(np.log(silent).sum()))
+            return TestResult(-rate * record.total_time, p_value, 0, "probability of no click at all")
+        pooled = rates_pooled(record)
+        one = {"numerator": pooled.sums["numerator"][:, [number]], "denominator": pooled.sums["denominator"]}
+        clicks = int(one["numerator"].sum())
+        estimate = Pooled(one, ratio, pooled.units).jackknife().estimates([clicks])[0]
+        return deviation(estimate, rate, pooled.units.count)
+
+    return test
+
+
+def _seen(record: ClickRecord, rate: float) -> NDArray[np.float64]:
+    """Return the windows, no longer than a silence that settles the matter."""
+    return np.minimum(record.stop - record.start, DECISIVE / rate)
+
+
+def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], clicking: list[str]) -> None:
+    half = setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2
+    both = np.concatenate([-half[:0:-1], half])
+    curves = lindblad.g2_matrix(setting.steady, both, setting.detectors)
+    for first, second in combinations_with_replacement(clicking, 2):
+        # An autocorrelation is even: its negative lags are the same pairs once more.
+        chosen = slice(FINE_BINS // 2 if first == second else 0, None)
+        binned = setting.bins(both[chosen], curves[first, second].value[chosen], rates[first] * rates[second])
+        found.add(f"g² {first}–{second}", binned and _g2_test(first, second, *binned))
+
+
+def _g2_test(first: str, second: str, edges: NDArray[np.float64], exact: NDArray[np.float64]) -> Test:
+    def test(record: ClickRecord) -> TestResult:
+        counted = count_pairs(record, [(first, second)], edges)
+        return hotelling(counted.pooled(first, second), exact, int(counted.counts.sum()))
+
+    return test
+
+
+def _add_waits(found: Comparisons, setting: Setting, rates: dict[str, float], clicking: list[str]) -> None:
+    edges = setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2
+    # Long waits are not seen to their end: shares are compared over a time that can be followed.
+    within = min(NEXT_REACH * setting.reach, 0.5 * float(setting.seen.durations[-1]))
+    together = np.union1d(edges, within)  # one costly curve gives both, the share and the density
+    for first in clicking:
+        for second in clicking:
+            label = f"{first} → {second}"
+            exact = lindblad.waiting_times(
+                setting.steady, first, second, together, setting.names, setting.detectors
+            )
+            reached = np.append(0.0, np.cumsum(exact.value * np.diff(together)))[np.searchsorted(together, edges)]
+            share = float((exact.value * np.diff(together))[together[1:] <= within].sum())
+            often = rates[first] * float(setting.time(within)[0])
+            if often * share < LEAST_EVENTS:
+                found.add(f"wait {label}", None)
+                continue
+            if often * (1.0 - share) >= LEAST_EVENTS:
+                found.add(f"next click {label}", _next_test(first, second, share, within))
+            binned = setting.bins(edges, np.diff(reached) / np.diff(edges), rates[first])
+            found.add(f"wait {label}", binned and _wait_test(first, second, *binned))
+
+
+def _next_test(first: str, second: str, exact: float, within: float) -> Test:
+    edges = np.append(0.0, within * 2.0 ** (np.arange(-80, 1) / 4.0))
+
+    def test(record: ClickRecord) -> TestResult:
+        waits, counts = waiting_times_pooled(record, first, second, edges)
+        share = Pooled(
+            waits.sums, lambda s: (waits.function(s) * np.diff(edges)).sum(axis=1, keepdims=True), waits.units
+        )
+        return deviation(share.jackknife().estimates([int(counts.sum())])[0], exact, waits.units.count)
+
+    return test
+
+
+def _wait_test(first: str, second: str, edges: NDArray[np.float64], exact: NDArray[np.float64]) -> Test:
+    def test(record: ClickRecord) -> TestResult:
+        pooled, counts = waiting_times_pooled(record, first, second, edges)
+        return hotelling(pooled, exact, int(counts.sum()))
+
+    return test
+
+
+def _add_fano(found: Comparisons, setting: Setting) -> None:
+    shortest = setting.seen.durations[0]
+    windows = [x * setting.reach for x in FANO_WINDOWS if x * setting.reach <= shortest / 2.0]
+    if not windows:
+        found.add("Fano factor", None)
+        return
+    exact = lindblad.fano(setting.steady, windows, setting.names, setting.detectors)
+
+    def test(record: ClickRecord) -> TestResult:
+        pooled, counts = fano_pooled(record, windows)
+        return hotelling(pooled, _values(exact), int(counts.max()))
+
+    found.add("Fano factor", test)
+
+
+def _add_bundles(found: Comparisons, setting: Setting, names: list[str], window: float) -> None:
+    """Add what gap clusters tell: their rates by order, purity, and the pair's share, order, lags and g₂."""
+    time = float(setting.time(3.0 * window)[0])
+    exact = lindblad.order_rates(setting.steady, window, names, 2, setting.detectors)
+    often = np.array([estimate.value * time for estimate in exact.values()])
+    strongest = np.argsort(-often, kind="stable")[: setting.most_values]
+    kept = np.sort(strongest[often[strongest] >= LEAST_EVENTS])
+    if not len(kept):
+        found.add("bundles", None)
+        return
+    found.add("bundle rates by order", _order_rates_test(window, names, kept, _values(list(exact.values()))[kept]))
+    _add_purity(found, setting, names, window)
+    pair = setting.pair or _commonest_pair(exact, names)
+    if pair is not None:
+        _add_pair(found, setting, names, window, pair)
+
+
+def _order_rates_test(
+    window: float, names: list[str], kept: NDArray[np.int64], exact: NDArray[np.float64]
+) -> Test:
+    def test(record: ClickRecord) -> TestResult:
+        pooled, counts = order_rates_pooled(record, window, names, 2)
+        sums = {"numerator": pooled.sums["numerator"][:, kept], "denominator": pooled.sums["denominator"]}
+        return hotelling(Pooled(sums, ratio, pooled.units), exact, int(counts[kept].sum()))
+
+    return test
+
+
+def _add_purity(found: Comparisons, setting: Setting, names: list[str], window: float) -> None:
+    windows = [x * window for x in PURITY_WINDOWS]
+    exact = lindblad.purity(setting.steady, 2, windows, names, setting.detectors)
+    total = sum(rate for name, rate in _rates(setting).items() if name in names)
+    expected = 0.5 * exact[0].value * total * float(setting.time(3.0 * window)[0])
+
+    def test(record: ClickRecord) -> TestResult:
+        pooled, counts = purity_pooled(record, 2, windows, names)
+        return hotelling(pooled, _values(exact), int(counts.max()))
+
+    found.add("purity π₂(δ)", test if expected >= LEAST_EVENTS else None)
+
+
+def _commonest_pair(exact: Mapping[str, Estimate], names: list[str]) -> tuple[str, str] | None:
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    rates = [exact[f"{a}>{b}"].value + exact[f"{b}>{a}"].value for a, b in pairs]
+    return pairs[int(np.argmax(rates))] if pairs else None
+
+
+def _add_pair(
+    found: Comparisons, setting: Setting, names: list[str], window: float, pair: tuple[str, str]
+) -> None:
+    """Add share, order, lags and correlation of the bundles of exactly one click in each channel of a pair."""
+    label = "–".join(pair)
+    edges = np.linspace(-window, window, FINE_BINS + 1)
+    first, second = pair
+    bundles, lags = bundles_and_lags(setting.steady, first, second, edges, window, names, setting.detectors)
+    binned = setting.bins(edges, lags.value, bundles.rate.value, 2.0 * window)
+    if binned is None:
+        found.add(f"{label} bundles", None)
+        return
+    share = bundles.order_fraction.value
+    both = min(share, 1.0 - share) * bundles.rate.value * float(setting.time(3.0 * window)[0]) >= LEAST_EVENTS
+    found.add(f"purity {label}", _estimate_test(pair_purity, bundles.purity, pair, window, names))
+    order = _estimate_test(order_fraction, bundles.order_fraction, pair, window, names) if both else None
+    found.add(f"order {label}", order)
+
+    def lag_test(record: ClickRecord) -> TestResult:
+        pooled, counts = lag_histogram_pooled(record, *pair, binned[0], window, names)
+        # One bin is left out: together they are all pairs.
+        fewer = Pooled(pooled.sums, lambda sums: pooled.function(sums)[:, 1:], pooled.units)
+        return hotelling(fewer, binned[1][1:], int(counts.sum()))
+
+    found.add(f"lag {label}", lag_test if len(binned[1]) > 1 else None)
+    _add_cluster_g2(found, setting, names, window, pair, bundles.rate.value)
+
+
+def _estimate_test(
+    estimator: Callable[..., Estimate], exact: Estimate, pair: tuple[str, str], window: float, names: list[str]
+) -> Test:
+    def test(record: ClickRecord) -> TestResult:
+        units = purity_pooled(record, 2, [window], names)[0].units.count
+        return deviation(estimator(record, *pair, window, names), exact, units)
+
+    return test
+
+
+def _add_cluster_g2(
+    found: Comparisons, setting: Setting, names: list[str], window: float, pair: tuple[str, str], rate: float
+) -> None:
+    kind, name = "+".join(pair), f"bundle g₂ {'–'.join(pair)}"
+    edges = window * np.array(CLUSTER_EDGES)
+    # The exact curve is dear, and seldom far from 1: whether it can be tested is judged from that.
+    if setting.bins(edges, np.ones(len(edges) - 1), rate**2, 4.0 * window) is None:
+        found.add(name, None)
+        return
+    exact = lindblad.cluster_g2(setting.steady, kind, kind, edges, window, names, setting.detectors)
+    binned = setting.bins(edges, exact.value, rate**2, 4.0 * window)
+
+    def test(record: ClickRecord) -> TestResult:
+        assert binned is not None
+        pooled, counts = cluster_g2_pooled(record, kind, kind, binned[0], window, names)
+        return hotelling(pooled, binned[1], int(counts.sum()))
+
+    found.add(name, None if binned is None else test)
+
+
+def _reach(system: OpenSystem, window: float | None) -> float:
+    """Return how far lags are followed: the bundle window, or three lifetimes of the fastest channel."""
+    if window is not None:
+        return window
+    fastest = 0.0
+    for channel in system.channels:
+        operator = channel.operator.toarray()
+        widths = np.linalg.eigvalsh(operator.conj().T @ operator)
+        if widths[-1] > 0.0:
+            fastest = max(fastest, float(widths[widths > 1e-3 * widths[-1]].min()))
+    return 3.0 / fastest
+
+
+def _values(estimates: Sequence[Estimate]) -> NDArray[np.float64]:
+    return np.array([estimate.value for estimate in estimates])

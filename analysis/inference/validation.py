@@ -1,0 +1,317 @@
+"""validate(): every estimator of a record against its exact value, and the record against its own filter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trajectories import lindblad
+from trajectories.checks import finite_array, positive_number, shown, window_of
+from trajectories.detectors import Detector
+from trajectories.engine.replay.replay import Replay, recorded_detectors, replay
+from trajectories.errors import InvalidInput
+from trajectories.lindblad.blas import one_blas_thread
+from trajectories.model import OpenSystem
+from trajectories.records.clicks import ClickRecord
+
+from ..clicks.inputs import bundle_channels, two_of
+from ..statistics.goodness_of_fit import channel_choice, holm, rescaled_time, serial_independence, total_hazard
+from ..statistics.resampling import TestResult
+from .exact_tests import LEAST_EVENTS, Comparisons, compare_curves, compare_rates, setting_of
+
+# Up to this dimension the exact curves are computed: beyond it they take many minutes.
+LARGEST_DIMENSION = 250
+# Probability of rejecting a record that did come from the system.
+SIGNIFICANCE = 0.01
+
+
+@dataclass(frozen=True)
+class ValidationTest:
+    """One test of a validation.
+
+    Attributes
+    ----------
+    name : str
+        What was tested.
+    statistic : float
+        Its statistic.
+    p_value : float
+        Probability of so large a statistic if the record came from the system.
+    adjusted : float
+        The same, after Holm's correction for the number of tests.
+    n : int
+        Events behind it.
+    method : str
+        The statistic and its null distribution.
+    """
+
+    name: str
+    statistic: float
+    p_value: float
+    adjusted: float
+    n: int
+    method: str
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Whether a record can have come from a system.
+
+    Attributes
+    ----------
+    tests : tuple of ValidationTest
+        Every test that was made.
+    untested : tuple of str
+        What could not be tested, and why.
+    significance : float
+        Probability of rejecting a record that did come from the system.
+    """
+
+    tests: tuple[ValidationTest, ...]
+    untested: tuple[str, ...]
+    significance: float
+
+    @property
+    def accepted(self) -> bool:
+        """Whether no test contradicts the system: every adjusted p-value is at least the significance."""
+        return all(test.adjusted >= self.significance for test in self.tests)
+
+    @property
+    def verdict(self) -> str:
+        """The outcome in one line."""
+        worst = min(self.tests, key=lambda test: test.adjusted)
+        if self.accepted:
+            return f"accepted: none of {len(self.tests)} tests contradicts the model at {self.significance:g}"
+        against = sum(test.adjusted < self.significance for test in self.tests)
+        return (
+            f"rejected at {self.significance:g}: {against} of {len(self.tests)} tests contradict the model, "
+            f"first of all {worst.name} (adjusted p = {worst.adjusted:.2g})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON holds it; what is infinite becomes a string."""
+        tests = [{key: _plain(value) for key, value in vars(test).items()} for test in self.tests]
+        return {
+            "accepted": self.accepted,
+            "verdict": self.verdict,
+            "significance": self.significance,
+            "tests": tests,
+            "untested": list(self.untested),
+        }
+
+    def __str__(self) -> str:
+        width = max(len(test.name) for test in self.tests)
+        lines = [f"{'test':{width}}  {'statistic':>10}  {'p':>8}  {'Holm':>8}  {'n':>8}"]
+        for test in self.tests:
+            mark = "  <<" if test.adjusted < self.significance else ""
+            lines.append(
+                f"{test.name:{width}}  {test.statistic:10.4g}  {test.p_value:8.2g}  {test.adjusted:8.2g}  "
+                f"{test.n:8d}{mark}"
+            )
+        lines += [f"not tested: {what}" for what in self.untested]
+        return "\n".join([*lines, "", self.verdict])
+
+
+def validate(
+    record: ClickRecord,
+    system: OpenSystem,
+    *,
+    pair: tuple[str, str] | None = None,
+    window: float | None = None,
+    initial: str | ArrayLike | None = None,
+    detectors: Mapping[str, Detector] | None = None,
+    significance: float = SIGNIFICANCE,
+    compiled: Any = None,
+) -> Validation:
+    """Test whether a record can have come from a system.
+
+    Two kinds of tests, joined by Holm's correction. *Estimates* against exact values, by Student's t or
+    Hotelling's T² with resampled covariances: click rates, g² of every pair of channels, waiting times and next
+    clicks, Fano factor, and of bundles the rates by order, purity, share of the pair, order, lags and correlation.
+    Bins are chosen from what the system predicts, so that each expects at least 50 events. *The filter*: replayed
+    through the system, the survival probabilities of the gaps must be uniform (Kolmogorov and Smirnov) and
+    independent, clicks as many as predicted, and channels chosen with the predicted probabilities (χ²).
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    system : OpenSystem
+        What is thought to have made them.
+    pair : tuple of two str, optional
+        Channels whose bundles are looked at; the most frequent pair when not given.
+    window : float, optional
+        Bundle window δ in 1/ω_b; 3/κ of the record's parameters, or of the system's, when not given.
+    initial : {"steady"} or array_like, optional
+        State at the start of every trajectory: the steady state, or a ket (N,) or density matrix (N, N), with
+        which only the filter is used, because the exact curves are those of a stationary record. When not given,
+        steady, unless the record's provenance says otherwise.
+    detectors : mapping of str to Detector, optional
+        Efficiency and dark counts by channel; those in the record's provenance when not given.
+    significance : float
+        Probability of rejecting a record that did come from the system, all tests together.
+    compiled : CompiledSystem, optional
+        The system, compiled before, as a run keeps it.
+
+    Returns
+    -------
+    Validation
+
+    Raises
+    ------
+    InvalidInput
+        A channel that the system lacks, bad pair, window, state, detectors or significance, a record that did not
+        start from the steady state and no `initial`, or a record too small for any test.
+
+    Notes
+    -----
+    Exact curves are left out above 250 dimensions; at 128 they take about half a minute.
+    """
+    level = _checked_level(significance)
+    _check_kinds(record, system)
+    if pair is not None:
+        two_of(bundle_channels(record, None), *pair)
+    delta = _window(record, system, window)
+    if pair is not None and delta is None:
+        raise InvalidInput("pair= needs a bundle window, and neither record nor system names a κ; give window=")
+    watching = recorded_detectors(record) if detectors is None else dict(detectors)
+    start = _start(record, initial)
+    with one_blas_thread():
+        steady = lindblad.steady_state(system) if start is None else None
+        untested: list[str] = []
+        found: dict[str, TestResult] = {}
+        if steady is None:
+            untested.append("estimates: the record does not start from the steady state")
+        else:
+            setting = setting_of(record, steady, watching, delta, pair)
+            comparisons = [compare_rates(setting)]
+            if system.dimension > LARGEST_DIMENSION:
+                untested.append(f"curves: dimension {system.dimension} exceeds {LARGEST_DIMENSION}")
+            else:
+                comparisons.append(compare_curves(setting))
+            if delta is None:
+                untested.append("bundles: no window, and no κ to take 3/κ from")
+            found |= _estimates(record, comparisons, untested)
+        state = steady.rho if steady is not None else start
+        found |= _filter(record, system, state, watching, compiled, untested)
+    return _conclude(found, untested, level)
+
+
+def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: list[str]) -> dict[str, TestResult]:
+    """Make the tests of the estimates; what is too scarce or has no error is added to `untested`."""
+    found, scarce, unsure = {}, [], []
+    for comparison in comparisons:
+        scarce += comparison.scarce
+        for name, test in comparison.tests.items():
+            result = test(record)
+            if np.isfinite(result.p_value):
+                found[name] = result
+            else:
+                unsure.append(name)
+    if scarce:
+        untested.append(f"fewer than {LEAST_EVENTS:g} events expected: {', '.join(scarce)}")
+    if unsure:
+        untested.append(f"too little record for an error bar: {', '.join(unsure)}")
+    return found
+
+
+def _filter(
+    record: ClickRecord,
+    system: OpenSystem,
+    state: ArrayLike | None,
+    detectors: Mapping[str, Detector],
+    compiled: Any,
+    untested: list[str],
+) -> dict[str, TestResult]:
+    """Replay the record and make the tests of the filter."""
+    assert state is not None
+    try:
+        replayed = replay(record, system, state, detectors=detectors, compiled=compiled)
+    except InvalidInput as error:
+        untested.append(f"filter: {error}")
+        return {}
+    return filter_tests(replayed, untested)
+
+
+def filter_tests(replayed: Replay, untested: list[str] | None = None) -> dict[str, TestResult]:
+    """Return the tests of a replayed record by name; reasons for leaving some out are added to `untested`."""
+    clicks = len(replayed.channel)
+    found: dict[str, TestResult] = {}
+    if replayed.forbidden.any():
+        count = int(replayed.forbidden.sum())
+        return {"possible clicks": TestResult(float("inf"), 0.0, clicks, f"{count} trajectories are impossible")}
+    if replayed.hazard.sum() >= LEAST_EVENTS:
+        found["number of clicks"] = total_hazard(replayed.hazard, clicks)
+    if clicks >= LEAST_EVENTS:
+        found["time rescaling"] = rescaled_time(replayed.rescaled_gaps)
+        found["independence of gaps"] = serial_independence(replayed.rescaled_gaps)
+    elif untested is not None:
+        untested.append(f"time rescaling: {clicks} clicks, fewer than {LEAST_EVENTS:g}")
+    if len(replayed.channel_names) > 1 and clicks:
+        choice = channel_choice(replayed.probability, replayed.channel)
+        if np.isfinite(choice.p_value):
+            found["channels"] = choice
+        elif untested is not None:
+            untested.append("channels: too few clicks whose channel was in doubt")
+    return found
+
+
+def _conclude(found: Mapping[str, TestResult], untested: list[str], significance: float) -> Validation:
+    if not found:
+        raise InvalidInput(f"nothing could be tested: {'; '.join(untested)}; give a longer record")
+    adjusted = holm([result.p_value for result in found.values()])
+    tests = tuple(
+        ValidationTest(name, result.statistic, result.p_value, float(p), result.n, result.method)
+        for (name, result), p in zip(found.items(), adjusted, strict=True)
+    )
+    return Validation(tests, tuple(untested), significance)
+
+
+def _checked_level(significance: float) -> float:
+    level = positive_number(significance, "significance")
+    if level >= 1.0:
+        raise InvalidInput(f"significance={level:g} must lie between 0 and 1")
+    return level
+
+
+def _check_kinds(record: ClickRecord, system: OpenSystem) -> None:
+    if not isinstance(record, ClickRecord):
+        raise InvalidInput(f"record must be a ClickRecord, but is {type(record).__name__}; use its .record()")
+    if not isinstance(system, OpenSystem):
+        raise InvalidInput(f"system must be an OpenSystem, but is {type(system).__name__}; call its .system()")
+    for name in record.channel_names:
+        system.channel(name)
+
+
+def _window(record: ClickRecord, system: OpenSystem, window: float | None) -> float | None:
+    """Return the bundle window, or None where neither the record nor the system has a κ to take it from."""
+    if window is not None:
+        return positive_number(window, "window")
+    for parameters in (record.provenance.get("parameters"), system.parameters):
+        if isinstance(parameters, Mapping) and parameters.get("kappa") is not None:
+            return window_of(parameters, None, "the record or the system")
+    return None
+
+
+def _start(record: ClickRecord, initial: str | ArrayLike | None) -> NDArray[np.complex128] | None:
+    """Return the state that every trajectory starts in; None for the steady state."""
+    if initial is None:
+        recorded = (record.provenance.get("configuration") or {}).get("initial", "steady")
+        if recorded != "steady":
+            raise InvalidInput(
+                "the record did not start from the steady state; give initial= ('steady' if it has settled)"
+            )
+        return None
+    if isinstance(initial, str):
+        if initial != "steady":
+            raise InvalidInput(f"initial={shown(initial)} must be 'steady', a ket or a density matrix")
+        return None
+    return finite_array(initial, "initial", np.complex128)
+
+
+def _plain(value: Any) -> Any:
+    return value if not isinstance(value, float) or np.isfinite(value) else str(value)

@@ -1,0 +1,377 @@
+"""analyse(): every estimator on one record, each beside its exact value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectories import lindblad
+from trajectories.detectors import Detector
+from trajectories.errors import InvalidInput
+from trajectories.results import Correlation, Estimate, Histogram
+
+from ..clicks.exposure import exposure_of
+from ..clicks.inputs import bundle_channels, bundle_window, two_of
+from ..clicks.streams import Clicks, ClickStream, stream
+from ..estimators.bundle_rates import composition_rates, pair_purity, purity_pooled
+from ..estimators.correlations import count_pairs
+from ..estimators.counting import fano_pooled, rate_history, rates, stationarity
+from ..estimators.heralding import coincidence_to_accidental, heralding_efficiency
+from ..estimators.ordering import (
+    asymmetry_by_lag,
+    lag_histogram_pooled,
+    order_asymmetry,
+    order_fraction,
+    time_reversal_test,
+)
+from ..estimators.waiting import next_click_probabilities, waiting_times_pooled
+from ..statistics.resampling import Pooled
+from .analysis_results import AnalysisResults, Check, Curve, Number, Scan
+from .exact_values import ExactValues
+
+# Bins of g² and of the lags on each side of 0, of the waiting times, and windows of the Fano curve.
+SIDE_BINS, WAIT_BINS, FANO_WINDOWS = 20, 30, 10
+# Bundle windows of the purity scan in units of δ; the exact value is costly and marks every other one up to 2δ.
+PURITY_WINDOWS = 2.0 ** (np.arange(-8, 5) / 2.0)
+LONGEST_EXACT = 2.0
+# Lags are followed this many mean times between clicks where there is no bundle window.
+REACH_IN_WAITS = 3.0
+# Windows of the Fano curve, shortest in units of the reach, longest of the shortest trajectory.
+SHORTEST_COUNT, LONGEST_COUNT = 0.2, 0.05
+# Mean waits that a window must hold for practically every wait to be seen to its end.
+LONG = 30.0
+Pair = tuple[str, str]
+
+
+def analyse(
+    record: Clicks,
+    pair: Pair | None = None,
+    window: float | None = None,
+    exact_values: ExactValues | None = None,
+) -> AnalysisResults:
+    """Estimate everything that a record tells, and lay the exact values beside it.
+
+    Click rates with a test of their stationarity, g² of all channel pairs, bundle rates, purity against the
+    bundle window, heralding, emission order with a test of time reversal, waiting times and counting statistics.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks; a run is streamed.
+    pair : tuple of two str, optional
+        Channels whose bundles are looked at; those of the commonest bundle of two when not given.
+    window : float, optional
+        Bundle window δ in 1/ω_b; 3/κ when not given. Without either, bundles are left out.
+    exact_values : ExactValues, optional
+        The exact side; its detectors should be those that the record was seen with.
+
+    Returns
+    -------
+    AnalysisResults
+
+    Raises
+    ------
+    InvalidInput
+        A bad window, or a pair that is no two different channels that form bundles.
+    """
+    record, exact_values = stream(record), exact_values or ExactValues()
+    delta, names = _bundling(record, window)
+    if pair is not None:
+        two_of(names, *pair)
+        if delta is None:
+            raise InvalidInput(
+                "a pair needs a bundle window, but the record names no kappa for 3/kappa; give window"
+            )
+    found = AnalysisResults(facts=_facts(record), window=delta)
+    clicks = _rates(found, record, exact_values)
+    if not len(record):
+        return replace(found, notes=["no clicks, so there is nothing more to say"])
+    reach = REACH_IN_WAITS * record.total_time / len(record) if delta is None else delta
+    _correlations(found, record, exact_values, [name for name in record.channel_names if clicks[name]], reach)
+    detected = [name for name in names if clicks[name]]
+    if delta is not None and detected:
+        compositions = _bundles(found, record, exact_values, delta, names)
+        _purity(found, record, exact_values, delta, names)
+        pair = pair or _commonest(compositions)
+        if pair is not None:
+            found = replace(found, pair=pair)
+            _pair(found, record, exact_values, pair, delta, names)
+    elif delta is None:
+        found.notes.append("no bundles: neither a window nor a kappa for 3/kappa is given")
+    _counting(found, record, exact_values, names, reach)
+    if detected:
+        busiest = max(detected, key=lambda name: clicks[name])
+        _waits(found, record, exact_values, pair or (busiest, busiest), names, reach)
+    for why in dict.fromkeys(exact_values.silent.values()):
+        questions = dict.fromkeys(what for what, reason in exact_values.silent.items() if reason == why)
+        found.notes.append(f"no exact {', '.join(questions)}: {why}")
+    return found
+
+
+def _bundling(record: ClickStream, window: float | None) -> tuple[float | None, tuple[str, ...]]:
+    """Return the bundle window, if there is one to be had, and the channels that are looked at together."""
+    try:
+        names = bundle_channels(record, None)
+    except InvalidInput:  # only atoms
+        names = record.channel_names
+    try:
+        return bundle_window(record, window), names
+    except InvalidInput:
+        if window is not None:
+            raise
+        return None, names
+
+
+def _facts(record: ClickStream) -> dict[str, str]:
+    facts = {
+        "clicks": f"{len(record)} in {', '.join(record.channel_names)}",
+        "observed": f"{record.n_trajectories} trajectories, {record.total_time:.6g}/ω_b in all",
+    }
+    configuration = record.provenance.get("configuration") or {}
+    for name in ("digest", "run_id"):
+        value = record.provenance.get(name) or configuration.get(name)
+        if value:
+            facts[name.replace("_", " ")] = str(value)[:16]
+    if record.provenance.get("detectors"):
+        facts["detectors"] = _spelled_detectors(record.provenance["detectors"][-1])
+    return facts
+
+
+def _spelled_detectors(applied: Mapping[str, Any]) -> str:
+    """Return what `apply_detectors` noted, in words; what is ideal is left out."""
+    ideal = asdict(Detector())
+    words = []
+    for name, value in applied.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{k} {v:g}" for k, v in value.items() if v != ideal.get(k)) or "ideal"
+        words.append(f"{name}: {value}")
+    return "; ".join(words)
+
+
+def _rates(found: AnalysisResults, record: ClickStream, exact_values: ExactValues) -> dict[str, int]:
+    """Add the click rates, their tests and their histories; return the clicks of every channel."""
+    exact = exact_values.ask("click rates", lindblad.rates) or {}
+    for name, estimate in rates(record).items():
+        found.numbers.append(Number("click rates", name, estimate, exact.get(name), "ω_b"))
+        if estimate.n:
+            found.checks.append(Check("click rates", f"{name} stationary", stationarity(record, name)))
+    time, history = rate_history(record)
+    points = tuple(time.tolist())
+    found.scans["rates"] = {
+        name: Scan(f"rate of {name}", points, tuple(values), _repeated(exact.get(name), points), None)
+        for name, values in history.items()
+        if values[-1].n
+    }
+    return {number.name: number.estimate.n for number in found.numbers}
+
+
+def _correlations(
+    found: AnalysisResults, record: ClickStream, exact_values: ExactValues, names: Sequence[str], reach: float
+) -> None:
+    """Add g² of all pairs of channels that click, and its values next to lag 0."""
+    edges = np.linspace(-reach, reach, 2 * SIDE_BINS + 1)
+    pairs = list(combinations_with_replacement(names, 2))
+    counted = count_pairs(record, pairs, edges)
+    exact = exact_values.ask("g² of all pairs", lindblad.g2_matrix, edges) or {}
+    curves = found.curves.setdefault("g2", {})
+    for first, second in pairs:
+        key, estimate = f"{first}|{second}", counted.correlation(first, second)
+        known = None
+        if key in exact:
+            nothing = np.zeros(len(exact[key]))
+            known = Correlation(first, second, edges, np.array(exact[key]), nothing, nothing.astype(np.int64))
+        critical = counted.pooled(first, second).jackknife().critical_value()
+        curves[key] = Curve(f"g² of {first} and {second}", estimate, known, _finite(critical))
+        for b, sign in ((SIDE_BINS, "⁺"),) if first == second else ((SIDE_BINS - 1, "⁻"), (SIDE_BINS, "⁺")):
+            value = Estimate(
+                estimate.value[b], estimate.standard_error[b], int(estimate.counts[b]), estimate.method
+            )
+            name = f"{first}, {second}: 0{sign}"
+            section = f"g², first {edges[SIDE_BINS + 1]:g}/ω_b on either side of 0"
+            found.numbers.append(Number(section, name, value, None if known is None else float(known.value[b])))
+
+
+def _bundles(
+    found: AnalysisResults, record: ClickStream, exact_values: ExactValues, delta: float, names: tuple[str, ...]
+) -> dict[str, Estimate]:
+    """Add the rates of bundles of one and two clicks; return them."""
+    section = f"bundles, δ = {delta:g}/ω_b"
+    estimates = composition_rates(record, delta, names, max_size=2)
+    exact = exact_values.ask("bundle rates", lindblad.composition_rates, delta, names, 2) or {}
+    for name, estimate in estimates.items():
+        if estimate.n:
+            found.numbers.append(Number(section, name.replace("+", " + "), estimate, exact.get(name), "ω_b"))
+    return estimates
+
+
+def _commonest(compositions: Mapping[str, Estimate]) -> Pair | None:
+    """Return the two channels of the commonest bundle of one click in each; None if there is none."""
+    pairs = {name: e.n for name, e in compositions.items() if len(set(name.split("+"))) == 2 and e.n}
+    if not pairs:
+        return None
+    first, second = max(pairs, key=lambda name: pairs[name]).split("+")
+    return first, second
+
+
+def _pair(
+    found: AnalysisResults,
+    record: ClickStream,
+    exact_values: ExactValues,
+    pair: Pair,
+    delta: float,
+    names: tuple[str, ...],
+) -> None:
+    """Add what is known of the bundles of two channels: their share, how they herald each other, their order."""
+    first, second = pair
+    edges = np.linspace(-delta, delta, 2 * SIDE_BINS + 1)
+    exact = exact_values.ask("order and lags of the pair", _pair_exact, first, second, edges, delta, names) or {}
+    section = f"{first}–{second} bundles, δ = {delta:g}/ω_b"
+    add = found.numbers.append
+    add(Number(section, "pair purity", pair_purity(record, *pair, delta, names), exact.get("purity")))
+    for herald, signal in (pair, pair[::-1]):
+        estimate = heralding_efficiency(record, herald, signal, delta)
+        known = exact_values.ask(f"{herald} heralding", lindblad.heralding_efficiency, herald, signal, delta)
+        add(Number(section, f"{herald} heralds {signal} within ±δ", estimate, known))
+    curve = found.curves["g2"].get(f"{first}|{second}") or found.curves["g2"].get(f"{second}|{first}")
+    accidental = coincidence_to_accidental(record, *pair, delta)
+    # As the estimate weighs lags: by how long a pair of that lag could be seen.
+    weight = exposure_of(record, 0.0).at(np.abs(0.5 * (edges[1:] + edges[:-1])))
+    known = None if curve is None or curve.exact is None else float(np.average(curve.exact.value, weights=weight))
+    add(Number(section, "coincidences/accidentals, C/A", accidental, known))
+    order = exact.get("order")
+    add(Number(section, f"{first} first", order_fraction(record, *pair, delta, names), order))
+    asymmetry = order_asymmetry(record, *pair, delta, names)
+    add(Number(section, "order asymmetry", asymmetry, None if order is None else 2.0 * order - 1.0))
+    reversal = time_reversal_test(record, *pair, edges[SIDE_BINS:], delta, names)
+    found.checks.append(Check(section.split(",")[0], "time reversal", reversal))
+    pooled, counts = lag_histogram_pooled(record, *pair, edges, delta, names)
+    lags = exact.get("lags")
+    found.curves["lags"] = {"|".join(pair): _curve(f"lag of {second} after {first}", pooled, counts, edges, lags)}
+    by_lag = asymmetry_by_lag(record, *pair, edges[SIDE_BINS:], delta, names)
+    known_asymmetry = None
+    if lags is not None:
+        forward, backward = np.array(lags[SIDE_BINS:]), np.array(lags[:SIDE_BINS][::-1])
+        known_asymmetry = _exact_bins(by_lag.edges, (forward - backward) / (forward + backward))
+    found.curves["asymmetry"] = {"|".join(pair): Curve("order asymmetry", by_lag, known_asymmetry, None)}
+
+
+def _pair_exact(steady: Any, first: str, second: str, edges: Any, delta: float, names: Any, detectors: Any) -> Any:
+    from trajectories.lindblad.click_statistics.ordering import bundles_and_lags
+
+    bundles, lags = bundles_and_lags(steady, first, second, edges, delta, names, detectors)
+    return {"purity": bundles.purity, "order": bundles.order_fraction, "lags": lags}
+
+
+def _purity(
+    found: AnalysisResults, record: ClickStream, exact_values: ExactValues, delta: float, names: tuple[str, ...]
+) -> None:
+    """Add the purities of one and of two clicks against the bundle window."""
+    longest = float((record.stop - record.start).max())
+    windows = [float(delta * w) for w in PURITY_WINDOWS if 2.0 * delta * w < longest]
+    if not windows:
+        return
+    total = sum(n.estimate.value for n in found.numbers if n.section == "click rates" and n.name in names)
+    asked = [k for k, w in enumerate(windows) if k % 2 == 0 and w <= LONGEST_EXACT * delta * (1 + 1e-9)]
+    exact = np.full((2, len(windows)), np.nan)
+    known = exact_values.ask("purity", _purity_exact, [windows[k] for k in asked], names)
+    if known is not None:
+        exact[:, asked] = np.array(known)
+    scans = found.scans.setdefault("purity", {})
+    for n in (1, 2):
+        pooled, counts = purity_pooled(record, n, windows, names)
+        resampled = pooled.jackknife()
+        accidental = tuple(e.value for e in lindblad.accidental_purity(total, n, windows))
+        estimates = tuple(resampled.estimates(counts))
+        critical = _finite(resampled.critical_value())
+        row = None if known is None else tuple(exact[n - 1].tolist())
+        scans[str(n)] = Scan(f"purity of {n}", tuple(windows), estimates, row, critical, accidental)
+        at = int(np.argmin(np.abs(np.array(windows) - delta)))
+        if np.isclose(windows[at], delta):
+            section = f"bundles, δ = {delta:g}/ω_b"
+            value = None if known is None else float(exact[n - 1, at])
+            found.numbers.append(Number(section, f"purity π{'₁₂'[n - 1]}", estimates[at], value))
+            level = Estimate(accidental[at], method="Poisson stream of the estimated rate")
+            found.numbers.append(Number(section, f"accidental π{'₁₂'[n - 1]}", level))
+
+
+def _purity_exact(steady: Any, windows: Any, names: Any, detectors: Any) -> NDArray[np.float64]:
+    total = sum(rate.value for name, rate in lindblad.rates(steady, detectors).items() if name in names)
+    rows = [[e.value for e in lindblad.cluster_rates(steady, w, names, 2, detectors)] for w in windows]
+    return np.array(rows).T * [[1.0], [2.0]] / total
+
+
+def _counting(
+    found: AnalysisResults, record: ClickStream, exact_values: ExactValues, names: tuple[str, ...], reach: float
+) -> None:
+    """Add the Fano factor against the window."""
+    shortest, longest = SHORTEST_COUNT * reach, LONGEST_COUNT * float((record.stop - record.start).min())
+    if not shortest < longest:
+        return
+    windows = np.geomspace(shortest, longest, FANO_WINDOWS).tolist()
+    pooled, counts = fano_pooled(record, windows, names)
+    resampled = pooled.jackknife()
+    estimates = tuple(resampled.estimates(counts))
+    exact = exact_values.ask("Fano factor", lindblad.fano, windows, names)
+    critical = _finite(resampled.critical_value())
+    known = None if exact is None else tuple(exact)
+    found.scans["fano"] = {"fano": Scan("Fano factor", tuple(windows), estimates, known, critical)}
+    section = f"counts of {', '.join(names)}"
+    for k in (0, FANO_WINDOWS // 2, FANO_WINDOWS - 1):
+        value = None if known is None else known[k]
+        found.numbers.append(Number(section, f"Fano factor, T = {windows[k]:.4g}/ω_b", estimates[k], value))
+
+
+def _waits(
+    found: AnalysisResults,
+    record: ClickStream,
+    exact_values: ExactValues,
+    pair: Pair,
+    names: tuple[str, ...],
+    reach: float,
+) -> None:
+    """Add where the click after one of the pair's first channel falls, and when."""
+    first = pair[0]
+    rate = sum(n.estimate.value for n in found.numbers if n.section == "click rates" and n.name in names)
+    exact: dict[str, Any] = {}
+    if (
+        rate * float((record.stop - record.start).max()) > LONG
+    ):  # else long waits are cut off, unlike the exact ones
+        exact = exact_values.ask("next clicks", lindblad.next_click_probabilities, first, names) or {}
+    for name, estimate in next_click_probabilities(record, first, names).items():
+        number = Number(f"next click after one of {first}", name, estimate, exact.get(name))
+        found.numbers.append(number)
+    edges = np.geomspace(0.01 * reach, max(10.0 / rate, reach), WAIT_BINS + 1)
+    curves = found.curves.setdefault("waits", {})
+    for second in dict.fromkeys(pair):
+        pooled, counts = waiting_times_pooled(record, first, second, edges, names)
+        known = exact_values.ask("waiting times", lindblad.waiting_times, first, second, edges, names)
+        curves[second] = _curve(f"wait for {second} after {first}", pooled, counts, edges, known)
+
+
+def _curve(
+    name: str, pooled: Pooled, counts: NDArray[np.int64], edges: NDArray[np.float64], exact: Any | None
+) -> Curve:
+    resampled = pooled.jackknife()
+    estimate = Histogram(
+        edges, resampled.value, resampled.errors_where(counts), counts, f"{name}; {resampled.method}"
+    )
+    known = None if exact is None else _exact_bins(edges, np.array(exact))
+    return Curve(name, estimate, known, _finite(resampled.critical_value()))
+
+
+def _exact_bins(edges: NDArray[np.float64], value: NDArray[np.float64]) -> Histogram:
+    nothing = np.zeros(len(value))
+    return Histogram(edges, value, nothing, nothing.astype(np.int64))
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _repeated(value: float | None, points: Sequence[float]) -> tuple[float, ...] | None:
+    return None if value is None else (value,) * len(points)

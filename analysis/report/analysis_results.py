@@ -1,0 +1,220 @@
+"""AnalysisResults: every number of an analysis beside its exact value; as text, as JSON, for figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from trajectories.results import Correlation, Estimate, Histogram
+
+from ..statistics.resampling import TestResult
+
+
+@dataclass(frozen=True)
+class Number:
+    """One estimate with a name, and its exact value where that is known."""
+
+    section: str
+    name: str
+    estimate: Estimate
+    exact: float | None = None
+    unit: str = ""
+
+    @property
+    def deviation(self) -> float | None:
+        """(estimate − exact)/σ; None where either is not known."""
+        if self.exact is None or not np.isfinite([self.exact, self.estimate.standard_error]).all():
+            return None
+        return self.estimate.deviation(self.exact)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One hypothesis test with a name."""
+
+    section: str
+    name: str
+    result: TestResult
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A binned estimate, its exact counterpart in the same bins, and how wide a band for all bins at once is."""
+
+    name: str
+    estimate: Correlation | Histogram
+    exact: Correlation | Histogram | None
+    critical: float | None
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Estimates at points, the exact values there (NaN where not known), and the width of the common band."""
+
+    name: str
+    points: tuple[float, ...]
+    estimates: tuple[Estimate, ...]
+    exact: tuple[float, ...] | None
+    critical: float | None
+    accidental: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class AnalysisResults:
+    """All that `analyse` found.
+
+    Attributes
+    ----------
+    facts : dict of str to str
+        What was analysed.
+    numbers : list of Number
+        The table.
+    checks : list of Check
+        Hypothesis tests.
+    curves, scans : dict
+        What pictures are drawn from, by kind, then by name.
+    pair : tuple of two str or None
+        The channels whose bundles are looked at.
+    window : float or None
+        Bundle window δ in 1/ω_b.
+    notes : list of str
+        What could not be had, and why.
+    """
+
+    facts: dict[str, str] = field(default_factory=dict)
+    numbers: list[Number] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    curves: dict[str, dict[str, Curve]] = field(default_factory=dict)
+    scans: dict[str, dict[str, Scan]] = field(default_factory=dict)
+    pair: tuple[str, str] | None = None
+    window: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def table(self) -> str:
+        """Return the numbers and tests as text."""
+        lines = [f"{name:14} {value}" for name, value in self.facts.items()]
+        for section, rows in self._sections():
+            lines += ["", f"{section:44} {'estimate':>25}  {'exact':>11}  {'deviation':>9}"]
+            lines += [
+                f"  {name:42} {value:>25}  {exact:>11}  {deviation:>9}".rstrip()
+                for name, value, exact, deviation in rows
+            ]
+        if self.checks:
+            lines += ["", f"{'tests':44} {'statistic':>25}  {'p':>11}"]
+            for check in self.checks:
+                name = f"{check.section}: {check.name}"
+                lines.append(f"  {name:42} {check.result.statistic:25.4g}  {check.result.p_value:11.3g}")
+        lines += [""] * bool(self.notes) + [f"note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    def rows(self, section: str) -> Iterator[tuple[str, str, str, str]]:
+        """Yield name, estimate with unit, exact value and deviation of a section's numbers, as words."""
+        for number in self.numbers:
+            if number.section == section:
+                exact = "" if number.exact is None else spelled_like(number.exact, number.estimate)
+                deviation = "" if number.deviation is None else f"{number.deviation:+.1f} σ"
+                name = f"{number.name} ({number.unit})" if number.unit else number.name
+                yield name, spelled(number.estimate), exact, deviation
+
+    @property
+    def sections(self) -> list[str]:
+        """The sections of the table, in order."""
+        return list(dict.fromkeys(number.section for number in self.numbers))
+
+    def _sections(self) -> Iterator[tuple[str, list[tuple[str, str, str, str]]]]:
+        for section in self.sections:
+            yield section, list(self.rows(section))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON holds it; what is not a finite number becomes null."""
+        numbers = [
+            {
+                "section": n.section,
+                "name": n.name,
+                "unit": n.unit,
+                **_estimate(n.estimate),
+                "exact": _number(n.exact),
+                "deviation": _number(n.deviation),
+            }
+            for n in self.numbers
+        ]
+        checks = [
+            {
+                "section": c.section,
+                "name": c.name,
+                "statistic": _number(c.result.statistic),
+                "p_value": _number(c.result.p_value),
+                "n": c.result.n,
+                "method": c.result.method,
+            }
+            for c in self.checks
+        ]
+        return {
+            "facts": self.facts,
+            "pair": None if self.pair is None else list(self.pair),
+            "window": self.window,
+            "numbers": numbers,
+            "tests": checks,
+            "curves": {kind: {k: _curve(c) for k, c in some.items()} for kind, some in self.curves.items()},
+            "scans": {kind: {k: _scan(s) for k, s in some.items()} for kind, some in self.scans.items()},
+            "notes": self.notes,
+        }
+
+
+def spelled(estimate: Estimate) -> str:
+    """Return an estimate as text whose digits its error justifies; small numbers with an exponent."""
+    value, error = estimate.value, estimate.standard_error
+    if not (np.isfinite([value, error]).all() and error > 0 and 0 < abs(value) < 1e-3):
+        return str(estimate) if np.isfinite(value) else "–"
+    digits = max(int(np.floor(np.log10(abs(value)))) - int(np.floor(np.log10(error))) + 1, 0)
+    return f"{value:.{digits}e} ± {error:.1e}"
+
+
+def spelled_like(exact: float, estimate: Estimate) -> str:
+    """Return an exact value as text of the kind that `spelled` gives its estimate."""
+    return f"{exact:.4e}" if "e-" in spelled(estimate) else f"{exact:.5g}"
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def _list(values: Any) -> list[float | None]:
+    return [_number(value) for value in values]
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "value": _number(estimate.value),
+        "standard_error": _number(estimate.standard_error),
+        "n": estimate.n,
+        "method": estimate.method,
+    }
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    estimate = curve.estimate
+    return {
+        "name": curve.name,
+        "edges": estimate.edges.tolist(),
+        "value": _list(estimate.value),
+        "standard_error": _list(estimate.standard_error),
+        "counts": estimate.counts.tolist(),
+        "method": estimate.method,
+        "simultaneous_band": _number(curve.critical),
+        "exact": None if curve.exact is None else _list(curve.exact.value),
+    }
+
+
+def _scan(scan: Scan) -> dict[str, Any]:
+    return {
+        "name": scan.name,
+        "points": list(scan.points),
+        "estimates": [_estimate(estimate) for estimate in scan.estimates],
+        "simultaneous_band": _number(scan.critical),
+        "exact": None if scan.exact is None else _list(scan.exact),
+        "accidental": None if scan.accidental is None else _list(scan.accidental),
+    }

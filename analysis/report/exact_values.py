@@ -1,0 +1,100 @@
+"""ExactValues: exact values of a model for a whole list of questions, each computed once and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from trajectories import lindblad
+from trajectories.detectors import Detector
+from trajectories.errors import TrajectoriesError
+from trajectories.model import OpenSystem
+
+Compute = Callable[..., Any]
+
+
+class ExactValues:
+    """The exact side of an analysis: a system's steady state, seen through detectors.
+
+    Parameters
+    ----------
+    system : OpenSystem, optional
+        The model; without one nothing is known.
+    detectors : mapping of str to Detector, optional
+        What the record was seen with. Where one has dead time or jitter, nothing is known exactly.
+    known : mapping of str to anything that JSON holds, optional
+        `answers` of an earlier one; they are used where they belong to the same system and detectors.
+    announce : callable, optional
+        Called with the name of each question before it is computed, which may take seconds.
+    """
+
+    def __init__(
+        self,
+        system: OpenSystem | None = None,
+        detectors: Mapping[str, Detector] | None = None,
+        known: Mapping[str, Any] | None = None,
+        announce: Callable[[str], None] | None = None,
+    ) -> None:
+        self._system = system
+        self._detectors = dict(detectors or {})
+        self._announce = announce or (lambda what: None)
+        self._about = {
+            "digest": None if system is None else system.digest,
+            "detectors": {name: asdict(detector) for name, detector in sorted(self._detectors.items())},
+        }
+        same = known is not None and known.get("about") == self._about
+        self._answers: dict[str, Any] = dict(known["answers"]) if known is not None and same else {}
+        self.silent: dict[str, str] = {}
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        """Everything that was asked, as JSON holds it, for `known` of another exact side."""
+        return {"about": self._about, "answers": self._answers}
+
+    @cached_property
+    def steady(self) -> lindblad.SteadyState:
+        """The steady state."""
+        assert self._system is not None
+        return lindblad.steady_state(self._system)
+
+    def ask(self, what: str, compute: Compute, *arguments: Any) -> Any | None:
+        """Return compute(steady, *arguments, detectors=detectors) in plain numbers; None where it is not known.
+
+        Parameters
+        ----------
+        what : str
+            The question in a few words; why it has no answer is kept under it in `silent`.
+        compute : callable
+            An exact function whose result is an array, a result with ``.value``, or a list or dictionary of these.
+        *arguments
+            Further arguments, plain values and arrays.
+        """
+        if self._system is None:
+            return None
+        key = f"{what} {compute.__name__}{tuple(_plain(a) for a in arguments)}"
+        if key not in self._answers:
+            self._announce(what)
+            try:
+                found = compute(self.steady, *arguments, detectors=self._detectors or None)
+            except TrajectoriesError as error:  # a channel that never clicks, or a detector with a memory
+                self.silent[what] = str(error)
+                return None
+            self._answers[key] = _plain(found)
+        return self._answers[key]
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers, arrays and results with a value as JSON holds them."""
+    if hasattr(value, "value"):
+        return _plain(value.value)
+    if isinstance(value, Mapping):
+        return {k if isinstance(k, str) else "|".join(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value

@@ -1,0 +1,108 @@
+"""The folder that an analysis is written to: three files that replace earlier ones of ours, and never others."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import trajectories
+from trajectories.errors import InvalidInput
+from trajectories.records.files import write_whole
+
+from ..clicks.streams import Clicks
+from .analysis_results import AnalysisResults
+
+FORMAT, VERSION = "bundle-trajectories analysis", 1
+# How the page says whose it is.
+GENERATOR = f'<meta name="generator" content="{FORMAT}">'
+NUMBERS, PAGE, EXACT = "analysis.json", "report.html", "exact.json"
+
+
+class AnalysisFolder:
+    """Where an analysis goes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The folder; it is made when something is written.
+
+    Raises
+    ------
+    InvalidInput
+        It holds a file of one of our names that no analysis wrote, or it cannot be written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for name in (NUMBERS, EXACT, PAGE):
+            if (path / name).exists() and not _is_ours(path / name):
+                raise InvalidInput(f"{path / name} was not written by an analysis; move it, or give another --out")
+        there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise InvalidInput(f"{path} cannot be written to; give another --out")
+
+    def known(self) -> Mapping[str, Any] | None:
+        """Return the exact values that an analysis by this version of the package left; None if there are none."""
+        if not (self.path / EXACT).exists():
+            return None
+        document = json.loads((self.path / EXACT).read_text(encoding="utf-8"))
+        return document["exact"] if document.get("software") == trajectories.__version__ else None
+
+    def write(
+        self, findings: AnalysisResults, record: Clicks, answers: Mapping[str, Any], title: str
+    ) -> dict[str, Path]:
+        """Write the three files and return them by name.
+
+        Parameters
+        ----------
+        findings : AnalysisResults
+            From `analyse`.
+        record : ClickRecord or Run
+            The clicks that it analysed.
+        answers : mapping
+            Exact values to be remembered, `ExactValues.answers`.
+        title : str
+            Heading of the page.
+
+        Raises
+        ------
+        InvalidInput
+            The folder cannot be made.
+        RunFolderError
+            A file cannot be written.
+        """
+        from .figures import pictures
+        from .html import page
+
+        head = {"format": FORMAT, "version": VERSION, "software": trajectories.__version__}
+        contents = {
+            PAGE: page(findings, pictures(findings, record), title, GENERATOR),
+            NUMBERS: _json(head | {"title": title} | findings.to_dict()),
+        }
+        if answers["answers"]:
+            contents[EXACT] = _json(head | {"exact": answers})
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInput(f"cannot make {self.path}: {error.strerror}; give another --out") from error
+        for name, content in contents.items():
+            write_whole(self.path / name, content.encode())
+        return {"report": self.path / PAGE, "numbers": self.path / NUMBERS}
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.name == PAGE:
+            return GENERATOR in text[:2000]
+        document = json.loads(text)
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and document.get("format") == FORMAT
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

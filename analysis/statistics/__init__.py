@@ -1,0 +1,1 @@
+"""Resampling units, resampled errors and goodness of fit."""

@@ -1,0 +1,168 @@
+"""From sums that are additive over units to values with calibrated errors: the one mechanism of all estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trajectories.checks import integer
+from trajectories.results import Estimate, read_only
+
+from .resampling_units import ResamplingUnits
+
+Sums = Mapping[str, NDArray[np.float64]]
+# Covariances whose smallest eigenvalues are below this share of the largest count as singular there.
+SINGULAR = 1e-10
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """A hypothesis test.
+
+    Attributes
+    ----------
+    statistic : float
+        The test statistic; NaN when the data cannot give one.
+    p_value : float
+        Probability of a statistic at least as large when the null hypothesis holds.
+    n : int
+        How many events stand behind it.
+    method : str
+        Null hypothesis, statistic, and how the p-value was obtained.
+    """
+
+    __test__ = False  # not a test case, whatever pytest makes of the name
+
+    statistic: float
+    p_value: float
+    n: int
+    method: str
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Values with all that resampling says about their joint error.
+
+    Attributes
+    ----------
+    value : ndarray of shape (k,)
+        The pooled estimates.
+    deviations : ndarray of shape (m, k)
+        Deviations of the resampled values, scaled so that their products sum to the covariance.
+    method : str
+        How they were obtained.
+    """
+
+    value: NDArray[np.float64]
+    deviations: NDArray[np.float64]
+    method: str
+
+    @cached_property
+    def standard_error(self) -> NDArray[np.float64]:
+        """Standard errors, shape (k,); NaN where the record is too small to give them."""
+        return read_only(np.sqrt((self.deviations**2).sum(axis=0)))
+
+    @cached_property
+    def covariance(self) -> NDArray[np.float64]:
+        """Covariance matrix, shape (k, k); its rank is below the number of units."""
+        return read_only(self.deviations.T @ self.deviations)
+
+    def critical_value(self, level: float = 0.95, draws: int = 4000, seed: int = 0) -> float:
+        """Return c with P(max |z| ≤ c) = level, for the simultaneous band value ± c·standard_error.
+
+        The maximum of |z| over all values is drawn from the normal distribution with the resampled
+        correlations (multiplier bootstrap). Values without an error are left out.
+        """
+        integer(draws, "draws", 1)
+        integer(seed, "seed", 0)
+        usable = np.isfinite(self.standard_error) & (self.standard_error > 0)
+        if not usable.any():
+            return float("nan")
+        scaled = self.deviations[:, usable] / self.standard_error[usable]
+        normal = np.random.default_rng(seed).standard_normal((draws, len(scaled)))
+        return float(np.quantile(np.abs(normal @ scaled).max(axis=1), level))
+
+    def chi_squared(self, exact: ArrayLike | None = None) -> tuple[float, int]:
+        """Return (value − exact)ᵀ C⁺ (value − exact) and the rank of C; `exact` is 0 when not given."""
+        usable = np.isfinite(self.standard_error) & (self.standard_error > 0)
+        difference = (self.value - (0.0 if exact is None else np.asarray(exact, dtype=np.float64)))[usable]
+        if not len(difference):
+            return float("nan"), 0
+        scaled = self.deviations[:, usable] / self.standard_error[usable]
+        strength, directions = np.linalg.eigh(scaled.T @ scaled)
+        kept = strength > SINGULAR * strength[-1]
+        components = directions[:, kept].T @ (difference / self.standard_error[usable])
+        return float((components**2 / strength[kept]).sum()), int(kept.sum())
+
+    def estimates(self, n: Sequence[int] | NDArray[np.int64]) -> list[Estimate]:
+        """Return every value as an Estimate with `n` events behind it; without events there is no error."""
+        columns = zip(self.value, self.errors_where(n), n, strict=True)
+        return [Estimate(float(value), float(error), int(k), self.method) for value, error, k in columns]
+
+    def errors_where(self, n: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the standard errors, NaN where the spread is 0.
+
+        No events, or a few that happen to agree, show no spread when they are resampled; that is not certainty.
+        """
+        return np.where((np.asarray(n) > 0) & (self.standard_error > 0), self.standard_error, np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """A function of sums pooled over units, θ = f(Σ_u s_u), ready to be resampled.
+
+    Parameters
+    ----------
+    sums : mapping of str to ndarray of shape (units, …)
+        What the estimator adds up, per unit; more units append rows.
+    function : callable
+        Maps sums with any leading axis m to values of shape (m, k); it pools first, then divides.
+    units : ResamplingUnits
+        What the rows are.
+    """
+
+    sums: Sums
+    function: Callable[[Sums], NDArray[np.float64]]
+    units: ResamplingUnits
+
+    @cached_property
+    def value(self) -> NDArray[np.float64]:
+        """The pooled estimates, shape (k,)."""
+        return self._evaluate({name: rows.sum(axis=0, keepdims=True) for name, rows in self.sums.items()})[0]
+
+    def jackknife(self) -> Resampled:
+        """Leave out one unit at a time: C = (G − 1)/G Σ_u (θ₋ᵤ − θ̄)(θ₋ᵤ − θ̄)ᵀ over G units."""
+        count = self.units.count
+        replicates = self._evaluate({k: rows.sum(axis=0, keepdims=True) - rows for k, rows in self.sums.items()})
+        scale = np.sqrt((count - 1.0) / count)
+        return self._resampled(replicates, scale, f"pooled; jackknife over {self.units.label}")
+
+    def bootstrap(self, resamples: int = 1000, seed: int = 0) -> Resampled:
+        """Draw units with replacement: C is the covariance of θ over `resamples` draws."""
+        count = self.units.count
+        integer(resamples, "resamples", 2)
+        integer(seed, "seed", 0)
+        draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=resamples)
+        drawn = draws.astype(np.float64)
+        replicates = self._evaluate({name: np.tensordot(drawn, rows, 1) for name, rows in self.sums.items()})
+        scale = 1.0 / np.sqrt(resamples - 1.0)
+        return self._resampled(replicates, scale, f"pooled; {resamples} bootstraps over {self.units.label}")
+
+    def _evaluate(self, sums: Sums) -> NDArray[np.float64]:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.function(sums)
+
+    def _resampled(self, replicates: NDArray[np.float64], scale: float, method: str) -> Resampled:
+        if not self.units.reliable:
+            blank = np.full_like(replicates, np.nan)
+            return Resampled(self.value, blank, f"pooled; too little for an error ({self.units.label})")
+        return Resampled(self.value, scale * (replicates - replicates.mean(axis=0)), method)
+
+
+def ratio(sums: Sums) -> NDArray[np.float64]:
+    """Return Σ numerator / Σ denominator, the function of the simplest pooled estimates."""
+    return sums["numerator"] / sums["denominator"]

@@ -1,0 +1,218 @@
+"""Configurations: a TOML file for the paper's family, or ``file.py:name`` for any system, turned into a Job."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..checks import integer, positive_number, shown
+from ..errors import InvalidInput
+from ..lindblad.inputs import bundle_channels, bundle_window, two_of
+from ..lindblad.steady_state import MAX_DIMENSION
+from ..model import OpenSystem, SpinningResonator
+
+RESONATOR_KEYS = {field.name for field in fields(SpinningResonator)} | {"regime"}
+TABLES = {
+    "resonator": RESONATOR_KEYS,
+    "truncation": {"levels", "max_quanta"},
+    "simulation": {"trajectories", "duration", "seed", "propagator", "tolerance"},
+    "analysis": {"window", "pair"},
+}
+# Fock levels where a configuration does not say.
+LEVELS = (5, 4, 4)
+# Under which a Python file is found by what asks for its own module, as dataclasses do.
+MODULE = "trajectories_configuration"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a configuration asks for.
+
+    Attributes
+    ----------
+    system : OpenSystem
+        The system to simulate.
+    resonator : SpinningResonator or None
+        The paper's parameters behind it, if it is of that family.
+    trajectories, duration, seed : int, float, int
+        Size of the run; None where the configuration leaves it open.
+    propagator, tolerance : str, float
+        As in `trajectories.simulate`.
+    window : float or None
+        Gap that separates bundles, in 1/ω_b.
+    pair : tuple of two str or None
+        Channels whose bundles are reported.
+
+    Raises
+    ------
+    InvalidInput
+        A size, window or pair that cannot be right, or a pair without a window and a κ to take it from.
+    """
+
+    system: OpenSystem
+    resonator: SpinningResonator | None = None
+    trajectories: int | None = None
+    duration: float | None = None
+    seed: int | None = None
+    propagator: str = "auto"
+    tolerance: float = 1e-10
+    window: float | None = None
+    pair: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("trajectories", 1), ("seed", 0)):
+            if getattr(self, name) is not None:
+                integer(getattr(self, name), name, least)
+        for name in ("duration", "window"):
+            if getattr(self, name) is not None:
+                positive_number(getattr(self, name), name)
+        if self.pair is not None:
+            object.__setattr__(self, "pair", _two_names(self.pair))
+            two_of(bundle_channels(self.system, None), *self.pair)
+            bundle_window(self.system, self.window)
+
+
+def _two_names(pair: Any) -> tuple[str, str]:
+    if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(name, str) for name in pair):
+        raise InvalidInput(f"pair={shown(pair)} must be two channel names")
+    first, second = pair
+    return first, second
+
+
+def read_job(source: str, levels: tuple[int, int, int] | None = None) -> Job:
+    """Read a configuration.
+
+    Parameters
+    ----------
+    source : str
+        Path of a TOML file with tables ``[resonator]``, ``[truncation]``, ``[simulation]`` and ``[analysis]``;
+        or ``file.py:name``, where `name` is an `OpenSystem`, a `SpinningResonator`, or a function without
+        arguments that returns one. A Python file is executed.
+    levels : tuple of int, optional
+        Fock levels that replace those of the configuration.
+
+    Raises
+    ------
+    InvalidInput
+        No such file, a syntax error, an unknown key, or a value that cannot be right.
+    """
+    path, _, name = source.rpartition(":")
+    if path.endswith(".py"):
+        return _python_job(Path(path), name, levels)
+    if source.endswith(".py"):
+        raise InvalidInput(f"{source} is Python; say what to take from it, as in {source}:system")
+    try:
+        tables = tomllib.loads(Path(source).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise InvalidInput(f"configuration {source} does not exist; give a TOML file or file.py:name") from error
+    except OSError as error:
+        raise InvalidInput(f"configuration {source} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InvalidInput(f"{source} is not valid TOML: {error}") from error
+    _check_keys(source, tables)
+    return _toml_job(tables, levels)
+
+
+def _toml_job(tables: Mapping[str, Mapping[str, Any]], levels: tuple[int, int, int] | None) -> Job:
+    parameters = dict(tables.get("resonator", {}))
+    truncation = {"levels": LEVELS, **tables.get("truncation", {})}
+    if levels is not None:
+        truncation["levels"] = levels
+    _require_solvable(**truncation)
+    if "regime" in parameters:
+        resonator = SpinningResonator.regime(parameters.pop("regime"), levels=truncation["levels"], **parameters)
+    else:
+        resonator = SpinningResonator(**parameters)
+    return Job(
+        resonator.system(**truncation), resonator, **tables.get("simulation", {}), **tables.get("analysis", {})
+    )
+
+
+def _require_solvable(levels: tuple[int, int, int], max_quanta: int | None = None) -> None:
+    """Refuse a truncation whose steady state is out of reach, before its matrices are made."""
+    dimension = SpinningResonator.space(levels, max_quanta).dimension
+    if dimension > MAX_DIMENSION:
+        raise InvalidInput(
+            f"levels={shown(levels)} give dimension {dimension}, above {MAX_DIMENSION}, up to which the steady "
+            "state can be found; lower them"
+        )
+
+
+def _python_job(path: Path, name: str, levels: tuple[int, int, int] | None) -> Job:
+    if not path.is_file():
+        raise InvalidInput(f"{path} does not exist; give file.py:name")
+    with _loaded(path) as module:
+        if not hasattr(module, name):
+            raise InvalidInput(f"{path} has no {name!r}; name an OpenSystem in it")
+        found = getattr(module, name)
+        if callable(found) and not isinstance(found, type):
+            found = _made_by(found, f"{path}:{name}")
+    if isinstance(found, SpinningResonator):
+        chosen = levels or LEVELS
+        _require_solvable(chosen)
+        return Job(found.system(chosen), found)
+    if not isinstance(found, OpenSystem):
+        raise InvalidInput(f"{path}:{name} is a {type(found).__name__}; it must be or return an OpenSystem")
+    if levels is not None:
+        raise InvalidInput(f"--levels does not apply to {path}:{name}, which fixes its own truncation")
+    return Job(found)
+
+
+@contextmanager
+def _loaded(path: Path) -> Iterator[ModuleType]:
+    """Execute a Python file as if it were run as a script: it may import what lies beside it."""
+    spec = importlib.util.spec_from_file_location(MODULE, path)
+    if spec is None or spec.loader is None:
+        raise InvalidInput(f"{path} cannot be loaded as Python")
+    module = importlib.util.module_from_spec(spec)
+    places = sys.path.copy()
+    sys.modules[MODULE] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        with _failures_told(f"{path} fails when it is run"):
+            spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path[:] = places
+        sys.modules.pop(MODULE, None)
+
+
+def _made_by(function: Callable[[], Any], what: str) -> Any:
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{what} must be callable without arguments: {error}") from error
+    with _failures_told(f"{what} fails when it is called"):
+        return function()
+
+
+@contextmanager
+def _failures_told(what: str) -> Iterator[None]:
+    """Turn whatever somebody else's code raises, its exit included, into InvalidInput."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise InvalidInput(f"{what}: {type(error).__name__}: {error}") from error
+
+
+def _check_keys(source: str, tables: Mapping[str, Any]) -> None:
+    for table, content in tables.items():
+        if table not in TABLES or not isinstance(content, dict):
+            raise InvalidInput(f"{source} has {table!r} at its top; the tables are {', '.join(TABLES)}")
+        for key in content:
+            if key not in TABLES[table]:
+                known = ", ".join(sorted(TABLES[table]))
+                raise InvalidInput(f"{source} has the unknown key {key!r} in [{table}]; known are {known}")
+
+
+def override(job: Job, **given: Any) -> Job:
+    """Return the job with every value that is not None put in place of its own."""
+    return replace(job, **{key: value for key, value in given.items() if value is not None})

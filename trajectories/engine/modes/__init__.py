@@ -1,0 +1,1 @@
+"""States carried between clicks in the eigenbasis of H_eff."""

@@ -1,0 +1,292 @@
+"""Kernels of the eigenmode propagator: a trajectory in the eigenbasis of H_eff.
+
+With H_eff = VΛV⁻¹ and z = V⁻¹ψ every mode evolves alone, z_j(t) = z_j e^{−iλ_j t}, and the survival probability
+is S(t) = z†Gz with G = V†V. A click is found by Newton steps on ln S with three exact derivatives, first from the
+few modes that give S roughly, then from more and more; then come the channel, by Hermitian forms of z, and the
+jump, by the maps V⁻¹c_kV. Which modes, pairs of modes and entries count is decided against the tolerance, so the
+work follows their number and hardly grows with N.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..jit import kernel, light_kernel
+from ..jump_kernels import expectation
+from ..phase_kernels import exponentials
+from ..slots import (
+    CLICKS_FULL,
+    ERROR,
+    GAP_START,
+    HORIZON,
+    MISSING,
+    N_CLICKS,
+    NEED_UNIFORMS,
+    NEXT_SAMPLE,
+    NEXT_UNIFORM,
+    NO_BRACKET,
+    NORM_ERROR,
+    PAUSED,
+    PRODUCTS,
+    THRESHOLD,
+    WORST_ERROR,
+)
+from .forms_kernels import BLOCK, BRACKET, FASTEST, SUMS_STRIDE, TOLERANCE, VECTORS_NORM, move_to, survival
+from .modal_jump_kernels import choose_channel, click, drop_limit, extend_jump, live_blocks, open_base
+
+# A search goes through these relative accuracies of S, and then the tolerance.
+LEVELS = (1e-3, 1e-6)
+# A search on few modes may go back by this share of the waiting time before its modes are chosen anew.
+ROOM = 0.25
+# Evaluations at one level; more than one or two are rare.
+ROUNDS = 30
+# A search to the tolerance chooses its modes for a time that lies before the guess by this, over the fastest
+# frequency, so that it may take a small step back.
+RETREAT = 0.5
+# Where S is known to the tolerance, its cubic Taylor polynomial is as good as itself over this fraction of the
+# shortest period: what it leaves out shifts the root by less than 1e-7 of the step.
+STRAIGHT = 0.01
+# Gaps between two returns to the caller: a few tenths of a second.
+GAPS_PER_CALL = 4096
+# Relative error that rounding adds to S; measured.
+ROUNDING = 4e-14
+
+
+@light_kernel()
+def first_guess(arrays, threshold, work):
+    """Guess the waiting time from the decays alone: Σ|z_j|² e^{−2γ_j t} = threshold, by Newton on the logarithm.
+
+    The logarithm of a sum of decays is convex, so that Newton from the left never overshoots. Returns infinity
+    when the slowest modes hold more than the threshold for ever.
+    """
+    share, rate = work.phase[0], work.phase[1]
+    blocks = live_blocks(work.base_tails, np.sqrt(1e-2 * threshold))
+    count = 0
+    for j in range(BLOCK * blocks):
+        share[count], rate[count] = work.start_square[j], 2.0 * arrays.decay[j]
+        count += share[count] > 1e-2 * threshold
+    time = 0.0
+    for _ in range(50):
+        total, slope = 0.0, 0.0
+        for n in range(count):
+            left = share[n] * np.exp(-rate[n] * time)
+            total += left
+            slope += rate[n] * left
+        if total <= threshold:
+            return time
+        if slope <= 0.0:
+            return np.inf
+        step = np.log(total / threshold) * total / slope
+        time += step
+        if step < 1e-2 * time:
+            return time
+    return time
+
+
+@light_kernel()
+def newton_step(excess, s0, s1, s2, s3):
+    """Return the δ at which the cubic Taylor polynomial of ln S falls by `excess`, which is ln S(0) − ln u."""
+    first = s1 / s0
+    if not first < 0.0:
+        return np.inf
+    second = s2 / s0 - first * first
+    third = s3 / s0 - 3.0 * first * s2 / s0 + 2.0 * first * first * first
+    newton = -excess / first
+    step = newton
+    for _ in range(4):
+        slope = first + step * (second + 0.5 * step * third)
+        if not slope < 0.0:
+            return newton
+        step -= (excess + step * (first + step * (0.5 * second + step * third / 6.0))) / slope
+    # A step the other way, or far beyond, is an extrapolation that has failed.
+    return step if step * newton > 0.0 and abs(step) < 4.0 * abs(newton) else newton
+
+
+@light_kernel()
+def open_exact(arrays, time, reals, work):
+    """Open the base for a search to the tolerance; return the live blocks and the norm of what is left out.
+
+    reals[ERROR] becomes the error of the state with which the gap began, as far as it is felt from `time` on.
+    """
+    limit = drop_limit(arrays, reals[THRESHOLD], arrays.scalars[TOLERANCE])
+    reals[ERROR] = reals[MISSING] + extend_jump(arrays, 0.5 * limit, 0.5 * limit, time, work)
+    open_base(arrays, time, work)
+    blocks = live_blocks(work.base_tails, limit)
+    return blocks, work.base_tails[blocks]
+
+
+@kernel()
+def survives(arrays, window, reals, work):
+    """Whether there is no click before the end of the window. Leaves the start of the gap as it found it."""
+    scalars, threshold = arrays.scalars, reals[THRESHOLD]
+    start, rows, square, jump = work.start.copy(), work.rows.copy(), work.start_square.copy(), work.jump.copy()
+    error = reals[ERROR]
+    blocks, _ = open_exact(arrays, window, reals, work)
+    move_to(arrays, blocks, window, work)
+    s0, s1, _, _ = survival(arrays, 0.25 * scalars[TOLERANCE] * threshold, blocks, work)
+    work.start[:], work.rows[:], work.start_square[:], work.jump[:] = start, rows, square, jump
+    reals[ERROR] = error
+    # A click on the very edge of the window is decided by its time.
+    return s0 - threshold >= -s1 * max(scalars[BRACKET], 4.0 * np.spacing(window))
+
+
+@light_kernel()
+def approach(arrays, reals, integers, work):
+    """Return roughly the time since the last click at which S falls to its threshold; infinity where it may never.
+
+    Cubic Newton steps on ln S, kept inside the bracket of all values seen at one level of accuracy, lead from
+    level to level. A level is left when its error is all that is left of ln S − ln u.
+    """
+    threshold, tolerance = reals[THRESHOLD], arrays.scalars[TOLERANCE]
+    finest = 0.5 * drop_limit(arrays, threshold, tolerance)
+    extend_jump(arrays, drop_limit(arrays, threshold, max(tolerance, LEVELS[-1])), finest, 0.0, work)
+    open_base(arrays, 0.0, work)
+    guess = first_guess(arrays, threshold, work)
+    for level in range(len(LEVELS)):
+        accuracy = max(tolerance, LEVELS[level])
+        limit = drop_limit(arrays, threshold, accuracy)
+        low, high, base, blocks = 0.0, np.inf, np.inf, 0
+        for _ in range(ROUNDS):
+            if not guess < np.inf:
+                return np.inf
+            if guess < base:
+                base = (1.0 - ROOM) * guess
+                open_base(arrays, base, work)
+                blocks = live_blocks(work.base_tails, limit)
+            integers[PRODUCTS] += 1
+            move_to(arrays, blocks, guess, work)
+            s0, s1, s2, s3 = survival(arrays, 0.25 * accuracy * threshold, blocks, work)
+            if not s0 > 0.0:
+                break
+            excess = np.log(s0 / threshold)
+            if excess >= 0.0:
+                low = max(low, guess)
+            else:
+                high = min(high, guess)
+            target = guess + newton_step(excess, s0, s1, s2, s3)
+            done = abs(excess) < 4.0 * accuracy
+            if low < target < high:
+                guess = target
+            elif not done:
+                guess = 0.5 * (low + high)
+            if done:
+                break
+    return guess
+
+
+@kernel()
+def find_click(arrays, window, reals, integers, work):
+    """Find the time since the last click at which S falls to its threshold.
+
+    Takes over from `approach` with S to the tolerance, until the step is so short that the Taylor polynomial is S
+    itself. The path does not depend on `window`; it only tells when the search may be given up, because S is still
+    above the threshold there.
+
+    Returns the time (−1: no click within the window; −2: no bracket), the number of live blocks, the norm of what
+    is left out of them, and −dS/dt. On return ``work.here`` is the state of the live blocks at that time.
+    """
+    threshold, scalars = reals[THRESHOLD], arrays.scalars
+    tolerance = scalars[TOLERANCE]
+    guess = approach(arrays, reals, integers, work)
+    low, high, base = 0.0, np.inf, np.inf
+    blocks, dropped = 0, 0.0
+    checked = False
+    for _ in range(500):
+        if not guess < np.inf:
+            guess = 2.0 * max(low, 1.0 / scalars[FASTEST])
+        if guess > window and not checked:
+            checked = True
+            if survives(arrays, window, reals, work):
+                return -1.0, 0, 0.0, 0.0
+        if guess < base:
+            base = max(0.0, guess - RETREAT / scalars[FASTEST])
+            blocks, dropped = open_exact(arrays, base, reals, work)
+        integers[PRODUCTS] += 1
+        move_to(arrays, blocks, guess, work)
+        s0, s1, s2, s3 = survival(arrays, 0.25 * tolerance * threshold, blocks, work)
+        if not s0 > 0.0:
+            return -2.0, 0, 0.0, 0.0
+        excess = np.log(s0 / threshold)
+        if excess >= 0.0:
+            low = max(low, guess)
+        else:
+            high = min(high, guess)
+        step = newton_step(excess, s0, s1, s2, s3)
+        straight = abs(step) * scalars[FASTEST] < STRAIGHT
+        # A few ulps are as near as two times can be told apart in slow units.
+        closed = high - low <= max(scalars[BRACKET], 4.0 * np.spacing(guess))
+        if straight or closed:
+            step = max(step, -guess) if straight else 0.0
+            guess += step
+            move_to(arrays, blocks, guess, work)
+            # Back from the base by so little, what is left out is larger by a factor of less than this.
+            left_out = (1.0 + STRAIGHT) * (dropped + reals[ERROR])
+            state_error = 2.0 * scalars[VECTORS_NORM] * left_out / np.sqrt(threshold)
+            bound = 0.25 * tolerance + state_error + reals[NORM_ERROR] + ROUNDING
+            reals[WORST_ERROR] = max(reals[WORST_ERROR], bound)
+            return guess, blocks, dropped, -(s1 + step * (s2 + 0.5 * step * s3))
+        target = guess + step
+        if not low < target < high:
+            target = 0.5 * (low + high)
+        guess = target
+    return -2.0, 0, 0.0, 0.0
+
+
+@kernel()
+def _sample(arrays, observables, samples, until, reals, integers, work, sampled):
+    """Write ⟨O⟩ at every sample time before `until`."""
+    if not (integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until):
+        return
+    # All of the state is needed from the beginning of the gap, but clicks must not depend on being watched.
+    start, rows, square, jump = work.start.copy(), work.rows.copy(), work.start_square.copy(), work.jump.copy()
+    limit = 0.5 * drop_limit(arrays, reals[THRESHOLD], arrays.scalars[TOLERANCE])
+    extend_jump(arrays, limit, limit, 0.0, work)
+    while integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until:
+        here = integers[NEXT_SAMPLE]
+        count = len(work.psi)
+        time = samples[here] - reals[GAP_START]
+        p, q = work.phase[0], work.phase[1]
+        exponentials(arrays.energy, arrays.decay, count, time, p, q)
+        for i in range(count):
+            amplitude = 0.0j
+            for j in range(count):
+                z = complex(work.start[j], work.start[SUMS_STRIDE + j])
+                amplitude += arrays.vectors[i, j] * (z * complex(p[j], q[j]))
+            work.psi[i] = amplitude
+        expectation(observables, work.psi, sampled[here])
+        integers[NEXT_SAMPLE] += 1
+    work.start[:], work.rows[:], work.start_square[:], work.jump[:] = start, rows, square, jump
+
+
+@kernel()
+def advance(arrays, stop, uniforms, observables, samples, reals, integers, work, times, channels, sampled):
+    """Follow one trajectory until it ends or a buffer has to be drained; return why it came back.
+
+    The arguments are those of `sparse_kernels.advance`; ``work.start`` is the state at GAP_START.
+    """
+    end = np.nextafter(stop, np.inf)
+    for _ in range(GAPS_PER_CALL):
+        if integers[N_CLICKS] == len(times):
+            return CLICKS_FULL
+        # Two for this gap, and a look at the next one's threshold, which says how accurate the jump must be.
+        if integers[NEXT_UNIFORM] + 3 > len(uniforms):
+            return NEED_UNIFORMS
+        reals[THRESHOLD] = 1.0 - uniforms[integers[NEXT_UNIFORM]]
+        wait, blocks, dropped, total = find_click(arrays, stop - reals[GAP_START], reals, integers, work)
+        if wait == -2.0:
+            return NO_BRACKET
+        time = np.inf if wait < 0.0 else reals[GAP_START] + wait
+        _sample(arrays, observables, samples, min(time, end), reals, integers, work, sampled)
+        if time > stop:
+            return HORIZON
+        chosen = choose_channel(arrays, blocks, uniforms[integers[NEXT_UNIFORM] + 1] * total, total, work)
+        integers[NEXT_UNIFORM] += 2
+        times[integers[N_CLICKS]] = time
+        channels[integers[N_CLICKS]] = chosen
+        integers[N_CLICKS] += 1
+        next_threshold = 1.0 - uniforms[integers[NEXT_UNIFORM]]
+        click(arrays, chosen, wait, blocks, dropped, total, next_threshold, reals, work)
+        reals[GAP_START] = time
+    return PAUSED

@@ -1,0 +1,281 @@
+"""Replay a record: the state given the clicks so far predicts every gap and every channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...checks import shown
+from ...detectors import Detector
+from ...errors import InvalidInput
+from ...model.system import OpenSystem
+from ...records.clicks import ClickRecord
+from ...results import read_only
+from ..compiled import CompiledSystem, compile_system, initial_ensemble
+from ..modes.eigenmodes import ModesPropagator
+from .density_filter import as_real, compile_maps
+from .replay_kernels import FilterModes, follow_density, follow_modes, follow_sparse
+
+# Weight of a mixed state that may be dropped at each click.
+DISCARDED = 1e-12
+# −ln of the smallest survival probability that double precision can tell from zero.
+LONGEST_GAP = 745.0
+
+# Follows one trajectory: gaps and channels in, hazards and intensities out; returns the weight dropped and whether
+# the model forbids a click.
+Follow = Callable[..., tuple[float, bool]]
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """What a system predicted, click by click, for the record that was seen.
+
+    Attributes
+    ----------
+    channel_names : tuple of str
+        The record's channels.
+    trajectory : ndarray of int64, shape (n_gaps,)
+        Trajectory of every gap. A trajectory of n clicks has n + 1 gaps, the last of which no click ends.
+    hazard : ndarray of float64, shape (n_gaps,)
+        −ln S, with S the probability, given all clicks before, of no click for as long as the gap.
+    intensity : ndarray of float64, shape (n_clicks, n_channels)
+        Click rates in ω_b just before every click, given all that was seen.
+    channel : ndarray of int16, shape (n_clicks,)
+        The channel that clicked.
+    discarded : float
+        Weight of the mixed state that was dropped, summed over all clicks.
+    forbidden : ndarray of bool, shape (n_trajectories,)
+        Trajectories with a click that the system cannot make; after it they are replayed from the start state.
+    method : str
+        How the state was carried.
+
+    Notes
+    -----
+    What is dropped of the state is a part of it that, were the system right, had this probability of being where
+    the emitter is. By the martingale property of conditional probabilities the likelihood loses, in expectation,
+    at most the fraction `discarded`.
+    """
+
+    channel_names: tuple[str, ...]
+    trajectory: NDArray[np.int64]
+    hazard: NDArray[np.float64]
+    intensity: NDArray[np.float64]
+    channel: NDArray[np.int16]
+    discarded: float
+    forbidden: NDArray[np.bool_]
+    method: str
+
+    @cached_property
+    def ended(self) -> NDArray[np.bool_]:
+        """Whether a click ended the gap, shape (n_gaps,); not so for the last of every trajectory."""
+        last = np.append(self.trajectory[1:] != self.trajectory[:-1], True)
+        return read_only(~last)
+
+    @cached_property
+    def probability(self) -> NDArray[np.float64]:
+        """Probability of every channel, given that a click came when it did, shape (n_clicks, n_channels)."""
+        with np.errstate(invalid="ignore"):
+            return read_only(self.intensity / self.intensity.sum(axis=1, keepdims=True))
+
+    @cached_property
+    def log_likelihoods(self) -> NDArray[np.float64]:
+        """Logarithm of the density of every trajectory's clicks in ω_bⁿ, shape (n_trajectories,).
+
+        ln p = Σ over gaps of ln S + Σ over clicks of ln λ_k, with λ_k the rate of the channel that clicked; −∞ for
+        clicks that the system cannot make.
+        """
+        chosen = self.intensity[np.arange(len(self.channel)), self.channel]
+        with np.errstate(divide="ignore"):
+            gained = np.log(chosen)
+        size = len(self.forbidden)
+        total = np.bincount(self.trajectory[self.ended], gained, size) - np.bincount(
+            self.trajectory, self.hazard, size
+        )
+        return read_only(np.where(self.forbidden, -np.inf, total))
+
+    @property
+    def log_likelihood(self) -> float:
+        """Logarithm of the likelihood of the whole record."""
+        return float(self.log_likelihoods.sum())
+
+    @cached_property
+    def rescaled_gaps(self) -> NDArray[np.float64]:
+        """Gaps in rescaled time: independent, and exponential of mean 1, if the record came from the system.
+
+        Trajectories are joined end to end: what the last gap of one has gathered goes to the first click of the
+        next. What remains after the last click of all is left out. Shape (n_clicks,).
+        """
+        # A survival that underflows to zero must not swallow what comes after it.
+        gathered = np.cumsum(np.minimum(self.hazard, LONGEST_GAP))
+        return read_only(np.diff(gathered[self.ended], prepend=0.0))
+
+
+def replay(
+    record: ClickRecord,
+    system: OpenSystem,
+    initial: ArrayLike,
+    *,
+    detectors: Mapping[str, Detector] | None = None,
+    compiled: CompiledSystem | None = None,
+) -> Replay:
+    """Replay a record through a system.
+
+    Between clicks ρ̃' = L0ρ̃ with Tr ρ̃ = S, the probability of no click so far; a click in k comes at the rate
+    Tr[J_kρ̃]/S and leaves J_kρ̃/Tr[J_kρ̃]. Where every channel is detected ideally J_k = c_k·c_k†, and ρ̃ is carried
+    as a few kets that follow exp(−iH_eff t), of whose weight at most 1e-12 is dropped at a click. Otherwise
+    J_k = η_kc_k·c_k† + d_k, what is not detected stays in L0, and the density matrix itself is carried.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks; its channels are channels of the system, in any order.
+    system : OpenSystem
+        What is thought to have made them.
+    initial : array_like of complex, shape (N,) or (N, N)
+        Ket or density matrix at the start of every trajectory; the steady state for a stationary record.
+    detectors : mapping of str to Detector, optional
+        Efficiency and dark counts by channel; those in the record's provenance when not given. Channels of the
+        system that the record lacks are not detected.
+    compiled : CompiledSystem, optional
+        The same system, compiled before, e.g. for the run; saves the diagonalisation.
+
+    Returns
+    -------
+    Replay
+
+    Raises
+    ------
+    InvalidInput
+        A channel that the system lacks, no initial state, dead time or jitter, which no filter of this kind can
+        follow, or imperfect detection of a system of more than 24 dimensions.
+
+    Notes
+    -----
+    Brown, Barbieri, Ventura, Kass and Frank, Neural Comput. 14, 325 (2002), for rescaled time.
+    """
+    watching = _watching(record, system, detectors)
+    if all(detector == Detector() for detector in watching):
+        follow, method = _ket_filter(system, initial, compiled)
+    else:
+        follow, method = _density_filter(system, initial, watching, float((record.stop - record.start).max()))
+    watched = [name for name, detector in zip(system.channel_names, watching, strict=True) if detector is not None]
+    place = np.array([watched.index(name) for name in record.channel_names])
+    channel = place[record.channel]
+    offsets, n_clicks = record.offsets, len(record)
+    hazard = np.empty(n_clicks + record.n_trajectories)
+    intensity = np.empty((n_clicks, len(watched)))
+    forbidden = np.zeros(record.n_trajectories, dtype=np.bool_)
+    discarded = 0.0
+    for r, (low, high) in enumerate(pairwise(offsets)):
+        gaps = np.diff(record.time[low:high], prepend=record.start[r], append=record.stop[r])
+        clicks = (gaps, channel[low:high])
+        dropped, forbidden[r] = follow(clicks, hazard[low + r : high + r + 1], intensity[low:high])
+        discarded += dropped
+    return Replay(
+        channel_names=record.channel_names,
+        trajectory=read_only(np.repeat(np.arange(record.n_trajectories), np.diff(offsets) + 1)),
+        hazard=read_only(hazard),
+        intensity=read_only(intensity[:, place]),
+        channel=record.channel,
+        discarded=discarded,
+        forbidden=read_only(forbidden),
+        method=method,
+    )
+
+
+def log_likelihood(
+    record: ClickRecord,
+    system: OpenSystem,
+    initial: ArrayLike,
+    detectors: Mapping[str, Detector] | None = None,
+) -> float:
+    """Return ln of the likelihood density of a record, in ω_bⁿ for n clicks; see `replay`."""
+    return replay(record, system, initial, detectors=detectors).log_likelihood
+
+
+def _ket_filter(system: OpenSystem, initial: ArrayLike, compiled: CompiledSystem | None) -> tuple[Follow, str]:
+    """Return the filter for ideal detection of every channel."""
+    kets, weights = initial_ensemble(initial, system.dimension)
+    ensemble = np.ascontiguousarray(np.sqrt(weights)[:, None] * kets)
+    ready = compile_system(system, kets[0]) if compiled is None else compiled
+    propagator, jumps = ready.propagator, ready.jumps
+    method = f"{'pure state' if len(kets) == 1 else 'mixture of kets'}, {propagator.name}"
+    if isinstance(propagator, ModesPropagator):
+        arrays, size = propagator.arrays, system.dimension  # the energies are padded for the kernels of clicks
+        energy, decay = arrays.energy[:size].copy(), arrays.decay[:size].copy()
+        modes = FilterModes(energy, decay, _columns(arrays.vectors), _columns(arrays.inverse))
+
+        def by_modes(clicks: Any, hazard: Any, intensity: Any) -> tuple[float, bool]:
+            return follow_modes(modes, jumps, ensemble, clicks, DISCARDED, hazard, intensity)  # type: ignore[no-any-return]
+
+        return by_modes, method
+    work = propagator.start(kets[0], len(system.channels)).work
+
+    def by_action(clicks: Any, hazard: Any, intensity: Any) -> tuple[float, bool]:
+        return follow_sparse(propagator.arrays, jumps, ensemble, clicks, DISCARDED, hazard, intensity, work)  # type: ignore[no-any-return]
+
+    return by_action, method
+
+
+def _density_filter(
+    system: OpenSystem, initial: ArrayLike, watching: list[Detector | None], longest: float
+) -> tuple[Follow, str]:
+    """Return the filter for imperfect detection."""
+    kets, weights = initial_ensemble(initial, system.dimension)
+    maps = compile_maps(system, watching, longest)
+    start = as_real((kets.T * weights) @ kets.conj())
+
+    def follow(clicks: Any, hazard: Any, intensity: Any) -> tuple[float, bool]:
+        return 0.0, follow_density(maps, start, clicks, hazard, intensity)
+
+    return follow, "density matrix"
+
+
+def _columns(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Return the columns of a matrix one after another, real and imaginary parts apart."""
+    return np.ascontiguousarray(np.stack([matrix.T.real, matrix.T.imag], axis=1))
+
+
+def _watching(
+    record: ClickRecord, system: OpenSystem, detectors: Mapping[str, Detector] | None
+) -> list[Detector | None]:
+    """Return what watches each channel of the system; None where nothing does."""
+    for name in record.channel_names:
+        system.channel(name)
+    given = recorded_detectors(record) if detectors is None else dict(detectors)
+    for name, detector in given.items():
+        if not isinstance(detector, Detector) or name not in record.channel_names:
+            raise InvalidInput(f"detectors[{name!r}]={shown(detector)} must be a Detector on a recorded channel")
+        if detector.dead_time or detector.jitter:
+            raise InvalidInput(
+                f"detector of {name!r} has dead time or jitter, after which clicks alone do not tell the state; "
+                "replay the record without them"
+            )
+    ideal = Detector()
+    return [given.get(name, ideal) if name in record.channel_names else None for name in system.channel_names]
+
+
+def recorded_detectors(record: ClickRecord) -> dict[str, Detector]:
+    """Return the detectors that the record's provenance says it went through, by channel.
+
+    One after the other, efficiencies multiply, and later losses thin out earlier dark counts.
+    """
+    found: dict[str, Detector] = {}
+    for stage in record.provenance.get("detectors", []):
+        for name, values in stage.items():
+            if name not in record.channel_names or not isinstance(values, Mapping):  # left out since; the seed
+                continue
+            before, here = found.get(name, Detector()), Detector(**values)
+            found[name] = Detector(
+                efficiency=before.efficiency * here.efficiency,
+                dark_rate=before.dark_rate * here.efficiency + here.dark_rate,
+                dead_time=max(before.dead_time, here.dead_time),
+                jitter=float(np.hypot(before.jitter, here.jitter)),
+            )
+    return found

@@ -1,0 +1,260 @@
+"""Kernels of the filter: the state given the clicks so far, carried along a recorded trajectory.
+
+The state is ρ = Σ_i φ_i φ_i†, a few kets that all meet the same clicks; a known start has one. Between clicks each
+follows exp(−iH_eff t), at a click all are mapped by c_k, and then they are rotated among themselves so that those
+that hardly weigh can be dropped.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import kernel
+from ..jump_kernels import click_rates, squared_norm
+from ..phase_kernels import exponentials
+from ..sparse.sparse_kernels import STEP, propagate
+
+# Amplitudes below this share of a vector's norm add less than rounding to its image.
+BELOW_ROUNDING = 1e-17
+# A click this improbable beside the others did not come from this model: rounding alone gives it a rate.
+IMPOSSIBLE = 1e-20
+
+
+class FilterModes(NamedTuple):
+    """The eigenbasis of H_eff; real and imaginary parts of the columns lie apart, so that loops vectorise."""
+
+    energy: NDArray[np.float64]  # Re λ, (N,)
+    decay: NDArray[np.float64]  # −Im λ, (N,)
+    vectors: NDArray[np.float64]  # V, (column, 2, row)
+    inverse: NDArray[np.float64]  # V⁻¹, (column, 2, row)
+
+
+class FilterMaps(NamedTuple):
+    """Maps of density matrices, written as N² real numbers; traces and click rates are linear forms."""
+
+    motion: NDArray[np.float64]  # L0, the motion while nothing detected clicks, (N², N²)
+    step: float
+    ladder: NDArray[np.float64]  # exp(L0 · step · 2^j), (J, N², N²)
+    trace: NDArray[np.float64]  # (N²,)
+    effect: NDArray[np.float64]  # (K, N²)
+    jump: NDArray[np.float64]  # (K, N², N²)
+
+
+@kernel()
+def follow_modes(arrays, jumps, ensemble, clicks, budget, hazard, intensity):
+    """Carry an ensemble along one trajectory, in the eigenbasis of H_eff.
+
+    `ensemble` holds kets whose squared norms sum to one, as rows; `clicks` are the gaps between clicks, first and
+    last included, and the channels; at most `budget` of the weight is dropped at a click. Written are −ln of the
+    no-click survival of every gap, and the click rates of all channels given the past at every click. Returns the
+    weight dropped over all clicks, and whether the model forbids some click, after which the ensemble starts anew.
+    """
+    gaps, channels = clicks
+    size = len(arrays.energy)
+    phi, rank = ensemble.copy(), len(ensemble)
+    psi = np.empty_like(phi)
+    phase = np.empty((2, size))
+    amplitude, image = np.empty((2, size)), np.empty((2, size))
+    scratch = np.empty(intensity.shape[1])
+    discarded, forbidden = 0.0, False
+    for n in range(len(gaps)):
+        exponentials(arrays.energy, arrays.decay, size, gaps[n], phase[0], phase[1])
+        for i in range(rank):
+            for j in range(size):
+                amplitude[0, j], amplitude[1, j] = phi[i, j].real, phi[i, j].imag
+            _combine(arrays.inverse, amplitude, image)
+            for j in range(size):
+                x, y = image[0, j], image[1, j]
+                amplitude[0, j] = x * phase[0, j] - y * phase[1, j]
+                amplitude[1, j] = x * phase[1, j] + y * phase[0, j]
+            _combine(arrays.vectors, amplitude, image)
+            for j in range(size):
+                psi[i, j] = complex(image[0, j], image[1, j])
+        if n == len(channels):
+            hazard[n] = -np.log(_survival(psi, rank))
+            break
+        total = _observe(jumps, psi, rank, hazard, intensity, n, scratch)
+        rank, dropped = _click(jumps, channels[n], psi, rank, intensity[n] * total, budget, phi)
+        discarded += dropped
+        if rank == 0:
+            forbidden = True
+            rank = len(ensemble)
+            phi[:] = ensemble
+    return discarded, forbidden
+
+
+@kernel()
+def follow_sparse(arrays, jumps, ensemble, clicks, budget, hazard, intensity, work):
+    """Carry an ensemble along one trajectory by the action of exp(−iH_eff t); see `follow_modes`."""
+    gaps, channels = clicks
+    phi, rank = ensemble.copy(), len(ensemble)
+    psi = np.empty_like(phi)
+    scratch = np.empty(intensity.shape[1])
+    discarded, forbidden = 0.0, False
+    for n in range(len(gaps)):
+        steps = max(1, int(np.ceil(gaps[n] / arrays.scalars[STEP])))
+        for i in range(rank):
+            work.psi[:] = phi[i]
+            for _ in range(steps):
+                propagate(arrays, work.psi, gaps[n] / steps, work.trial, work)
+                work.psi[:] = work.trial
+            psi[i] = work.psi
+        if n == len(channels):
+            hazard[n] = -np.log(_survival(psi, rank))
+            break
+        total = _observe(jumps, psi, rank, hazard, intensity, n, scratch)
+        rank, dropped = _click(jumps, channels[n], psi, rank, intensity[n] * total, budget, phi)
+        discarded += dropped
+        if rank == 0:
+            forbidden = True
+            rank = len(ensemble)
+            phi[:] = ensemble
+    return discarded, forbidden
+
+
+@kernel()
+def follow_density(arrays, start, clicks, hazard, intensity):
+    """Carry a density matrix along one trajectory; results as in `follow_modes`, without a weight dropped."""
+    gaps, channels = clicks
+    state = start.copy()
+    forbidden = False
+    for n in range(len(gaps)):
+        state = _evolved(arrays, state, gaps[n])
+        survival = np.dot(arrays.trace, state)
+        hazard[n] = -np.log(max(survival, 0.0))
+        if n == len(channels):
+            break
+        total = 0.0
+        for k in range(len(arrays.effect)):
+            intensity[n, k] = max(np.dot(arrays.effect[k], state), 0.0) / survival
+            total += intensity[n, k]
+        rate = intensity[n, channels[n]]
+        if survival > 0.0 and rate > IMPOSSIBLE * total:
+            state = np.dot(arrays.jump[channels[n]], state) / (rate * survival)
+        else:
+            forbidden = True
+            state = start.copy()
+    return forbidden
+
+
+@kernel()
+def _evolved(arrays, state, gap):
+    """Return exp(L0·gap) of a state: by tabulated steps, then by the Taylor series for the rest."""
+    steps = int(gap / arrays.step)
+    last = len(arrays.ladder) - 1
+    for _ in range(steps >> last):
+        state = np.dot(arrays.ladder[last], state)
+    for j in range(last):
+        if (steps >> j) & 1:
+            state = np.dot(arrays.ladder[j], state)
+    rest = gap - steps * arrays.step
+    term = state
+    total = state.copy()
+    size = np.abs(state).max()
+    for k in range(1, 60):
+        term = np.dot(arrays.motion, term) * (rest / k)
+        total += term
+        if np.abs(term).max() <= BELOW_ROUNDING * size:
+            break
+    return total
+
+
+@kernel()
+def _combine(columns, amplitude, image):
+    """Write Σ_j amplitude_j · column_j into `image`."""
+    size = amplitude.shape[1]
+    square = 0.0
+    for j in range(size):
+        square += amplitude[0, j] * amplitude[0, j] + amplitude[1, j] * amplitude[1, j]
+    floor = BELOW_ROUNDING * np.sqrt(square)
+    real, imag = image[0], image[1]
+    real[:] = 0.0
+    imag[:] = 0.0
+    for j in range(size):
+        x, y = amplitude[0, j], amplitude[1, j]
+        if abs(x) + abs(y) <= floor:
+            continue
+        a, b = columns[j, 0], columns[j, 1]
+        for i in range(len(a)):
+            real[i] += a[i] * x - b[i] * y
+            imag[i] += a[i] * y + b[i] * x
+
+
+@kernel()
+def _survival(psi, rank):
+    total = 0.0
+    for i in range(rank):
+        total += squared_norm(psi[i])
+    return total
+
+
+@kernel()
+def _observe(jumps, psi, rank, hazard, intensity, n, scratch):
+    """Write what the state before click n predicts; return its squared norm."""
+    total = _survival(psi, rank)
+    hazard[n] = -np.log(total)
+    intensity[n] = 0.0
+    for i in range(rank):
+        click_rates(jumps, psi[i], scratch)
+        for k in range(len(scratch)):
+            intensity[n, k] += scratch[k] / total
+    return total
+
+
+@kernel()
+def _click(jumps, channel, psi, rank, rates, budget, phi):
+    """Write the ensemble after a click into `phi`; return its rank, 0 if it cannot be, and what is dropped."""
+    if not rates[channel] > IMPOSSIBLE * rates.sum():
+        return 0, 0.0
+    scale = 1.0 / np.sqrt(rates[channel])
+    size = psi.shape[1]
+    for i in range(rank):
+        for j in range(size):
+            amplitude = 0.0j
+            row = channel * size + j
+            for p in range(jumps.indptr[row], jumps.indptr[row + 1]):
+                amplitude += jumps.data[p] * psi[i, jumps.indices[p]]
+            phi[i, j] = scale * amplitude
+    if rank == 1:
+        return 1, 0.0
+    rank, light = _drop_light(phi, rank, 0.5 * budget)
+    rank, rest = _compress(phi, rank, 0.5 * budget)
+    return rank, light + rest
+
+
+@kernel()
+def _drop_light(phi, rank, budget):
+    """Drop the lightest kets while their weight is within the budget; return the new rank and the weight."""
+    weight = np.empty(rank)
+    for i in range(rank):
+        weight[i] = squared_norm(phi[i])
+    order = np.argsort(weight)
+    dropped, first = 0.0, 0
+    while first < rank - 1 and dropped + weight[order[first]] <= budget:
+        dropped += weight[order[first]]
+        first += 1
+    kept = np.sort(order[first:])
+    for n in range(len(kept)):
+        phi[n] = phi[kept[n]]
+    return len(kept), dropped
+
+
+@kernel()
+def _compress(phi, rank, budget):
+    """Rotate the kets so that they are orthogonal, Σφφ† being left alone, and drop the lightest."""
+    if rank == 1:
+        return 1, 0.0
+    kets = phi[:rank].copy()
+    weight, rotation = np.linalg.eigh(np.dot(kets.conj(), kets.T))
+    dropped, first = 0.0, 0
+    while first < rank - 1 and dropped + max(weight[first], 0.0) <= budget:
+        dropped += max(weight[first], 0.0)
+        first += 1
+    kept = np.ascontiguousarray(rotation[:, first:].T)
+    phi[: rank - first] = np.dot(kept, kets)
+    return rank - first, dropped

@@ -1,0 +1,259 @@
+"""The sparse propagator: compiles H_eff of any size for the Chebyshev kernels, with an a-priori error bound.
+
+Between clicks a state is carried by exp(−iH_eff t). Its field of values lies in the rectangle spanned by the
+spectra of H and of Γ = Σ c†c, hence in an ellipse; on an ellipse the Chebyshev expansion has a bound that holds
+for non-normal matrices too, so the degree is chosen before the step and the error is known, not estimated.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, sparse
+from scipy.sparse.linalg import eigsh
+from scipy.special import jv
+
+from ...model.system import OpenSystem
+from ..jump_kernels import Jumps, expectation
+from ..propagator import BRACKET_WIDTH, Propagator, TrajectoryState, check_tolerance
+from ..slots import (
+    DARK,
+    ELAPSED,
+    GAP_START,
+    HORIZON,
+    N_INTEGERS,
+    N_REALS,
+    NEXT_DARK_CHECK,
+    NEXT_SAMPLE,
+    SURVIVAL,
+    THRESHOLD,
+)
+from .sparse_kernels import (
+    FIELD_OF_VALUES_CONSTANT,
+    RADIUS,
+    RHO,
+    STEP,
+    TRUNCATION,
+    SparseArrays,
+    Workspace,
+    advance,
+    apply_scaled,
+    dark_space,
+)
+
+# Up to this dimension the extreme eigenvalues are computed densely; beyond it by Lanczos with a margin.
+DENSE_SPECTRUM = 800
+# Longest step as radius × time: longer steps need fewer products a unit of time, but waste more at a click.
+LONGEST_STEP = 256.0
+# Largest ln of how much a term of the expansion may exceed its sum; it bounds the loss by cancellation.
+LARGEST_AMPLIFICATION = 1.5
+# A diagonal is stored as such when at least this fraction of it is filled.
+FILLED_DIAGONAL = 0.25
+
+
+class SparsePropagator(Propagator):
+    """exp(−iH_eff t)ψ by Chebyshev expansion: any size, any H_eff.
+
+    Memory: 13 diagonals or so of the matrix for all trajectories together, and seven state vectors for each
+    trajectory in flight.
+
+    Parameters
+    ----------
+    arrays : SparseArrays
+        What `compile` made.
+    """
+
+    name = "sparse"
+    Arrays = SparseArrays
+
+    def __init__(self, arrays: SparseArrays) -> None:
+        self.arrays = arrays
+        scalars = arrays.scalars
+        self._coefficients = coefficient_count(
+            float(scalars[RADIUS] * scalars[STEP]), float(scalars[RHO]), float(scalars[TRUNCATION])
+        )
+
+    @classmethod
+    def compile(cls, system: OpenSystem, tolerance: float) -> SparsePropagator:
+        """Prepare the propagator of a system.
+
+        Parameters
+        ----------
+        system : OpenSystem
+            The system, of any dimension.
+        tolerance : float
+            Bound of |ΔS|/S, the relative error of the no-click probability. Each step is given 1e-5 of it.
+
+        Raises
+        ------
+        InvalidInput
+            A tolerance outside [1e-13, 1e-2].
+        """
+        check_tolerance(tolerance)
+        truncation = max(1e-5 * tolerance, 2.0**-53)
+        low, high = spectrum_bounds(system.hamiltonian)
+        slow, fast = spectrum_bounds(system.decay)
+        slow = max(slow, 0.0)
+        centre = 0.5 * (low + high) - 0.25j * (slow + fast)
+        radius, rho, step = _best_ellipse(0.5 * (high - low), 0.25 * (fast - slow), truncation)
+        identity = sparse.eye_array(system.dimension)
+        scaled = sparse.csr_array((system.H_eff - centre * identity) * (2.0 / radius))
+        bracket = BRACKET_WIDTH * min(1.0, 1.0 / radius)
+        scalars = np.array([centre.real, centre.imag, radius, rho, step, truncation, bracket, fast])
+        return cls(SparseArrays(**_split_diagonals(scaled), scalars=scalars))
+
+    def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
+        """Return the state of a trajectory that begins in `ket`, of norm 1."""
+        size = len(ket)
+        work = Workspace(
+            psi=np.array(ket, np.complex128),
+            trial=np.zeros(size, np.complex128),
+            lower=np.zeros(size, np.complex128),
+            older=np.zeros((2, size)),
+            newer=np.zeros((2, size)),
+            total=np.zeros((2, size)),
+            bessel=np.zeros(self._coefficients),
+            rates=np.zeros(n_channels),
+        )
+        reals, integers = np.zeros(N_REALS), np.zeros(N_INTEGERS, np.int64)
+        reals[THRESHOLD], reals[SURVIVAL] = -1.0, 1.0
+        integers[NEXT_DARK_CHECK] = 1
+        return TrajectoryState(reals, integers, work)
+
+    def advance(
+        self,
+        jumps: Jumps,
+        stop: float,
+        state: TrajectoryState,
+        uniforms: NDArray[np.float64],
+        sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64]],
+        clicks: tuple[NDArray[np.float64], NDArray[np.int16]],
+    ) -> int:
+        """Follow a trajectory until it ends or a buffer must be drained; see `sparse_kernels.advance`."""
+        observables, sample_times, sampled = sampling
+        status = advance(
+            self.arrays,
+            jumps,
+            stop,
+            uniforms,
+            observables,
+            sample_times,
+            state.reals,
+            state.integers,
+            state.work,
+            *clicks,
+            sampled,
+        )
+        if status != DARK:
+            return int(status)
+        self._sample_dark(jumps, state, *sampling)
+        return HORIZON
+
+    def _sample_dark(
+        self,
+        jumps: Jumps,
+        state: TrajectoryState,
+        observables: Jumps,
+        sample_times: NDArray[np.float64],
+        sampled: NDArray[np.float64],
+    ) -> None:
+        """Write the samples of a dark state, however late: in its small Krylov space H is diagonalised."""
+        first = int(state.integers[NEXT_SAMPLE])
+        basis = dark_space(self.arrays, jumps, state.work.psi, state.work)
+        images = np.array([apply_scaled(self.arrays, row, state.work) for row in basis])
+        projected = 1j * self.arrays.scalars[RADIUS] * (basis.conj() @ images.T)
+        energies, vectors = linalg.eigh(0.5 * (projected + projected.conj().T))
+        start = vectors.conj().T @ (basis.conj() @ state.work.psi)
+        now = state.reals[GAP_START] + state.reals[ELAPSED]
+        for k in range(first, len(sample_times)):
+            evolved = vectors @ (np.exp(-1j * energies * (sample_times[k] - now)) * start)
+            expectation(observables, evolved @ basis, sampled[k])
+        state.integers[NEXT_SAMPLE] = len(sample_times)
+
+
+def coefficient_count(x: float, rho: float, truncation: float) -> int:
+    """Return how many Bessel coefficients the kernel needs for steps up to `x`, with room for its recurrence."""
+    size = 32
+    while True:
+        k = np.arange(size, 4 * size + 200)
+        tail = np.abs(jv(k, x)) * (rho**k + rho ** -k.astype(float))
+        if k[0] > x and FIELD_OF_VALUES_CONSTANT * tail.sum() < 1e-3 * truncation:
+            return size + 16
+        size = int(1.05 * size) + 8
+
+
+def spectrum_bounds(matrix: sparse.csr_array) -> tuple[float, float]:
+    """Return bounds of the spectrum of a Hermitian matrix, exact or a little wider."""
+    if sparse.csr_array(matrix - sparse.diags_array(matrix.diagonal())).count_nonzero() == 0:
+        diagonal = matrix.diagonal().real
+        return float(diagonal.min()), float(diagonal.max())
+    if matrix.shape[0] <= DENSE_SPECTRUM:
+        values = linalg.eigvalsh(matrix.toarray())
+        return float(values[0]), float(values[-1])
+    start = np.random.default_rng(0).standard_normal(matrix.shape[0])
+    low, high = (
+        float(eigsh(matrix, k=1, which=which, tol=1e-4, v0=start, return_eigenvectors=False)[0])
+        for which in ("SA", "LA")
+    )
+    # Ritz values lie inside the spectrum; their error at this tolerance is far below the margin.
+    margin = 1e-2 * (high - low)
+    return low - margin, high + margin
+
+
+def _best_ellipse(alpha: float, beta: float, truncation: float) -> tuple[float, float, float]:
+    """Choose the ellipse round the rectangle ±alpha ± i·beta, and the step, that cost the fewest products.
+
+    Returns the half distance of the foci, ρ, and the step.
+    """
+    if alpha == 0.0 and beta == 0.0:
+        alpha = 1e-3  # H_eff is a multiple of the identity: any ellipse does
+    best = (np.inf, 0.0, 0.0, 0.0)
+    for excess in np.geomspace(1e-3, 40.0, 60):
+        semi_axis = max(alpha, 0.1 * beta) * (1.0 + excess)
+        minor = beta / np.sqrt(1.0 - (alpha / semi_axis) ** 2)
+        if semi_axis < 1.25 * minor:
+            continue
+        radius = float(np.sqrt(semi_axis**2 - minor**2))
+        rho = float((semi_axis + minor) / radius)
+        step = LONGEST_STEP / radius
+        if minor > 0.0:
+            step = min(step, LARGEST_AMPLIFICATION / minor)
+        cost = _roughly_the_degree(radius * step, rho, truncation) / step
+        if cost < best[0]:
+            best = (cost, radius, rho, step)
+    return best[1:]
+
+
+def _roughly_the_degree(x: float, rho: float, truncation: float) -> float:
+    """Estimate the degree: J_k(x) falls like exp(−(2/3)√(2/x)(k − x)^{3/2}) beyond k = x, against a growth ρ^k."""
+    k = x + np.arange(0.0, 80.0 + 2.0 * x)
+    log_term = -(2.0 / 3.0) * np.sqrt(2.0 / max(x, 1.0)) * (k - x) ** 1.5 + k * np.log(rho)
+    below = np.flatnonzero(log_term < np.log(truncation))
+    return float(k[below[0]]) if len(below) else float(k[-1])
+
+
+def _split_diagonals(matrix: sparse.csr_array) -> dict[str, NDArray[Any]]:
+    """Split a matrix into well-filled real diagonals, well-filled imaginary diagonals, and the rest as CSR."""
+    size = matrix.shape[0]
+    coo = matrix.tocoo()
+    offset = coo.col.astype(np.int64) - coo.row
+    rest = coo.data.copy()
+    parts: dict[str, NDArray[Any]] = {}
+    for name, part in (("real", rest.real), ("imag", rest.imag)):
+        entries = np.flatnonzero(part)
+        offsets, position, filled = np.unique(offset[entries], return_inverse=True, return_counts=True)
+        kept = filled >= FILLED_DIAGONAL * (size - np.abs(offsets))
+        entries, position = entries[kept[position]], (np.cumsum(kept) - 1)[position[kept[position]]]
+        diagonals = np.zeros((int(kept.sum()), size))
+        diagonals[position, coo.row[entries]] = part[entries]
+        part[entries] = 0.0
+        parts |= {f"{name}_offsets": offsets[kept], f"{name}_diagonals": diagonals}
+    remainder = sparse.csr_array((rest, (coo.row, coo.col)), shape=matrix.shape)
+    remainder.eliminate_zeros()
+    return parts | {
+        "indptr": remainder.indptr.astype(np.int64),
+        "indices": remainder.indices.astype(np.int64),
+        "data": remainder.data,
+    }

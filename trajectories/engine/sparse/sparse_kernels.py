@@ -1,0 +1,401 @@
+"""Kernels of the sparse propagator: exp(−iH_eff t)ψ by Chebyshev expansion, and a trajectory built on it."""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import kernel
+from ..jump_kernels import apply_jump, choose_channel, click_rates, expectation, squared_norm
+from ..slots import (
+    CLICKS_FULL,
+    DARK,
+    ELAPSED,
+    ERROR,
+    GAP_START,
+    HORIZON,
+    N_CLICKS,
+    NEED_UNIFORMS,
+    NEXT_DARK_CHECK,
+    NEXT_SAMPLE,
+    NEXT_UNIFORM,
+    NO_BRACKET,
+    PAUSED,
+    PRODUCTS,
+    STEPS,
+    SURVIVAL,
+    THRESHOLD,
+    WORST_ERROR,
+)
+
+# ‖p(A)‖ ≤ (1 + √2) max |p| on a set that holds the field of values (Crouzeix and Palencia, 2017).
+FIELD_OF_VALUES_CONSTANT = 1.0 + np.sqrt(2.0)
+# Work between two returns to the caller, in entries of the state times products: about half a second.
+PAUSE_AFTER = 2**26
+# A state does not click when its rate is below this fraction of the largest possible rate: rounding squared.
+DARK_FRACTION = 1e-26
+# A Krylov space is closed when the next vector is this short beside H; one that does not close is not called dark.
+CLOSED = 1e-14
+MOST_DARK_VECTORS = 64
+# Relative error that rounding adds to the state in one propagation; measured.
+ROUNDING = 2.0**-52
+# By how much a threshold is lowered that rounding alone has reached.
+LOST_TO_ROUNDING = 1e-9
+# Newton steps before bisection takes over.
+MOST_NEWTON_STEPS = 50
+
+
+class SparseArrays(NamedTuple):
+    """A compiled sparse propagator.
+
+    H_eff = centre + radius·Â, where the field of values of Â lies in the ellipse with foci ±1 and
+    |z + √(z²−1)| ≤ rho. 2Â is kept in three parts: the well-filled diagonals of its real and of its imaginary
+    part, which vectorise (tensor products have few diagonals), and all other entries as CSR.
+    """
+
+    real_offsets: NDArray[np.int64]
+    real_diagonals: NDArray[np.float64]  # (n_diagonals, N), by row
+    imag_offsets: NDArray[np.int64]
+    imag_diagonals: NDArray[np.float64]
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    data: NDArray[np.complex128]
+    scalars: NDArray[np.float64]  # see the names below
+
+
+CENTRE_REAL, CENTRE_IMAG, RADIUS, RHO, STEP, TRUNCATION, BRACKET, LARGEST_DECAY = 0, 1, 2, 3, 4, 5, 6, 7
+
+
+class Workspace(NamedTuple):
+    """Scratch of one trajectory; the (2, N) arrays hold real and imaginary parts apart, so that they vectorise."""
+
+    psi: NDArray[np.complex128]
+    trial: NDArray[np.complex128]
+    lower: NDArray[np.complex128]
+    older: NDArray[np.float64]
+    newer: NDArray[np.float64]
+    total: NDArray[np.float64]
+    bessel: NDArray[np.float64]
+    rates: NDArray[np.float64]
+
+
+@kernel()
+def bessel_coefficients(x, values):
+    """Fill `values` with J₀(x), J₁(x), …, by downward recurrence normalised with J₀ + 2ΣJ₂ₖ = 1.
+
+    The recurrence starts at the end of `values`, which must lie well above x for the result to be exact.
+    """
+    size = len(values)
+    if x < 1e-60:
+        # The recurrence would overflow; J₁ = x/2 and all higher ones are below rounding.
+        values[:] = 0.0
+        values[0] = 1.0
+        values[1] = 0.5 * x
+        return
+    values[size - 1] = 0.0
+    values[size - 2] = 1e-280
+    for k in range(size - 2, 0, -1):
+        values[k - 1] = (2.0 * k / x) * values[k] - values[k + 1]
+        if abs(values[k - 1]) > 1e200:
+            for j in range(k - 1, size):
+                values[j] *= 1e-220
+    total = values[0]
+    for k in range(2, size, 2):
+        total += 2.0 * values[k]
+    for k in range(size):
+        values[k] /= total
+
+
+@kernel()
+def expansion_degree(bessel, rho, truncation):
+    """Return the smallest degree whose dropped terms sum to less than `truncation`.
+
+    ‖Σ_{k>K} 2J_k T_k(Â)‖ ≤ (1 + √2) Σ_{k>K} |J_k| (ρ^k + ρ^−k).
+    """
+    size = len(bessel)
+    power = rho ** (size - 1)
+    tail = 0.0
+    for k in range(size - 1, 0, -1):
+        tail += abs(bessel[k]) * (power + 1.0 / power)
+        if tail * FIELD_OF_VALUES_CONSTANT > truncation:
+            return k
+        power /= rho
+    return 0
+
+
+@kernel()
+def _next_term(arrays, current, previous):
+    """Overwrite `previous` with the next term of the recurrence, −2iÂ·current + previous."""
+    size = current.shape[1]
+    for d in range(len(arrays.real_offsets)):
+        offset = arrays.real_offsets[d]
+        low = max(0, -offset)
+        high = min(size, size - offset)
+        h = arrays.real_diagonals[d, low:high]
+        real, imag = previous[0, low:high], previous[1, low:high]
+        x, y = current[0, low + offset : high + offset], current[1, low + offset : high + offset]
+        for i in range(high - low):
+            real[i] += h[i] * y[i]
+            imag[i] -= h[i] * x[i]
+    for d in range(len(arrays.imag_offsets)):
+        offset = arrays.imag_offsets[d]
+        low = max(0, -offset)
+        high = min(size, size - offset)
+        h = arrays.imag_diagonals[d, low:high]
+        real, imag = previous[0, low:high], previous[1, low:high]
+        x, y = current[0, low + offset : high + offset], current[1, low + offset : high + offset]
+        for i in range(high - low):
+            real[i] += h[i] * x[i]
+            imag[i] += h[i] * y[i]
+    if len(arrays.data) > 0:
+        for i in range(size):
+            real_sum, imag_sum = 0.0, 0.0
+            for p in range(arrays.indptr[i], arrays.indptr[i + 1]):
+                j = arrays.indices[p]
+                h = arrays.data[p]
+                real_sum += h.real * current[1, j] + h.imag * current[0, j]
+                imag_sum += h.imag * current[1, j] - h.real * current[0, j]
+            previous[0, i] += real_sum
+            previous[1, i] += imag_sum
+
+
+@kernel()
+def _add_scaled(total, coefficient, term):
+    """Add coefficient × term to `total`."""
+    for part in range(2):
+        out, source = total[part], term[part]
+        for i in range(len(out)):
+            out[i] += coefficient * source[i]
+
+
+@kernel()
+def _first_terms(arrays, psi, work):
+    """Put w₀ = ψ into `work.older` and w₁ = −iÂψ into `work.newer`."""
+    older, newer = work.older, work.newer
+    for i in range(len(psi)):
+        older[0, i] = psi[i].real
+        older[1, i] = psi[i].imag
+    newer[:] = 0.0
+    _next_term(arrays, older, newer)
+    newer *= 0.5
+
+
+@kernel()
+def propagate(arrays, psi, time, out, work):
+    """Write exp(−iH_eff·time)ψ into `out` and return the number of products with H_eff.
+
+    e^{−iH_eff t} = e^{−i·centre·t} [J₀(x) + 2 Σ_k J_k(x) (−i)^k T_k(Â)], x = radius·t. With w_k = (−i)^k T_k ψ the
+    recurrence is w_{k+1} = −2iÂ w_k + w_{k−1}, so that the coefficients stay real.
+    """
+    scalars = arrays.scalars
+    bessel_coefficients(scalars[RADIUS] * time, work.bessel)
+    degree = expansion_degree(work.bessel, scalars[RHO], scalars[TRUNCATION])
+    _first_terms(arrays, psi, work)
+    older, newer, total = work.older, work.newer, work.total
+    total[:] = 0.0
+    _add_scaled(total, work.bessel[0], older)
+    for k in range(1, degree + 1):
+        _add_scaled(total, 2.0 * work.bessel[k], newer)
+        if k < degree:
+            _next_term(arrays, newer, older)
+            newer, older = older, newer
+    decay = np.exp(scalars[CENTRE_IMAG] * time)
+    angle = -scalars[CENTRE_REAL] * time
+    phase = complex(decay * np.cos(angle), decay * np.sin(angle))
+    for i in range(len(psi)):
+        out[i] = complex(total[0, i], total[1, i]) * phase
+    return degree
+
+
+@kernel()
+def dark_space(arrays, jumps, psi, work):
+    """Return an orthonormal basis, as rows, of the Krylov space of a state that can never click; else no rows.
+
+    The state is dark when its Krylov space closes before any vector of it has a click rate. The vectors are
+    orthonormal, so that a path to a lossy state counts however weak its links are; a link weaker than rounding
+    closes the space. A space that has not closed after MOST_DARK_VECTORS is not called dark.
+    """
+    size = len(psi)
+    basis = np.empty((min(MOST_DARK_VECTORS, size) + 1, size), np.complex128)
+    basis[0] = psi / np.sqrt(squared_norm(psi))
+    threshold = DARK_FRACTION * arrays.scalars[LARGEST_DECAY]
+    for k in range(len(basis) - 1):
+        if click_rates(jumps, basis[k], work.rates) > threshold:
+            return basis[:0]
+        following = basis[k + 1]
+        following[:] = apply_scaled(arrays, basis[k], work)
+        # Twice, because one pass of Gram and Schmidt loses orthogonality to rounding.
+        for _ in range(2):
+            for j in range(k + 1):
+                overlap = 0.0j
+                for i in range(size):
+                    overlap += np.conj(basis[j, i]) * following[i]
+                for i in range(size):
+                    following[i] -= overlap * basis[j, i]
+        norm = np.sqrt(squared_norm(following))
+        if norm < CLOSED:
+            return basis[: k + 1]
+        for i in range(size):
+            following[i] /= norm
+    return basis[:size] if size <= MOST_DARK_VECTORS else basis[:0]
+
+
+@kernel()
+def apply_scaled(arrays, psi, work):
+    """Return −iÂψ."""
+    _first_terms(arrays, psi, work)
+    return work.newer[0] + 1j * work.newer[1]
+
+
+@kernel()
+def find_click(arrays, jumps, step, reals, integers, work):
+    """Bracket the time within [0, step] at which the survival probability falls to its threshold.
+
+    Newton steps on ln S, whose slope −Σ‖c_kψ‖²/S is known exactly, kept inside a bracket. On return
+    `work.lower` holds the state at the click. Returns the click time, or −1 if no bracket was reached.
+    """
+    # A few ulps of the step are as near as two times can be told apart in slow units.
+    bracket = max(arrays.scalars[BRACKET], 4.0 * np.spacing(step))
+    low = 0.0
+    high = step
+    work.lower[:] = work.psi
+    goal = np.log(reals[THRESHOLD])
+    # A straight line through both ends of ln S, of which the upper one is in `work.trial`, is the first guess.
+    at_start = np.log(reals[SURVIVAL])
+    guess = high * (at_start - goal) / (at_start - np.log(squared_norm(work.trial)))
+    for iteration in range(200):
+        if not low < guess < high or iteration >= MOST_NEWTON_STEPS:
+            guess = 0.5 * (low + high)
+        integers[PRODUCTS] += propagate(arrays, work.lower, guess - low, work.trial, work)
+        reals[ERROR] += (arrays.scalars[TRUNCATION] + ROUNDING) * np.sqrt(reals[SURVIVAL])
+        value = squared_norm(work.trial)
+        excess = np.log(value) - goal
+        slope = -click_rates(jumps, work.trial, work.rates) / value
+        newest_low = excess >= 0.0
+        if newest_low:
+            low = guess
+            work.lower[:] = work.trial
+        else:
+            high = guess
+        if high - low <= bracket:
+            # Within the bracket ln S is a straight line: one more Newton step gives the time and the state.
+            refined = guess - excess / slope if slope < 0.0 else low
+            refined = min(max(refined, low), high)
+            integers[PRODUCTS] += propagate(arrays, work.lower, refined - low, work.trial, work)
+            work.lower[:] = work.trial
+            return refined
+        newton = -excess / slope if slope < 0.0 else high - low
+        if abs(newton) < 0.5 * bracket:
+            # Converged from one side: probe just beyond the root so that the bracket closes.
+            newton = 0.9 * bracket if newest_low else -0.9 * bracket
+        guess = guess + newton
+    return -1.0
+
+
+@kernel()
+def _sample(arrays, observables, samples, start, until, integers, work, sampled):
+    """Write ⟨O⟩ at every sample time before `until`; `start` is the absolute time of work.psi."""
+    while integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until:
+        here = integers[NEXT_SAMPLE]
+        integers[PRODUCTS] += propagate(arrays, work.psi, max(samples[here] - start, 0.0), work.trial, work)
+        expectation(observables, work.trial, sampled[here])
+        integers[NEXT_SAMPLE] += 1
+
+
+@kernel()
+def advance(arrays, jumps, stop, uniforms, observables, samples, reals, integers, work, times, channels, sampled):
+    """Follow one trajectory until it ends or a buffer has to be drained; return why it came back.
+
+    The steps are counted from the last click and never shortened, so the record does not depend on the
+    horizon, on the sample times, or on how often the kernel returns.
+
+    Parameters
+    ----------
+    arrays, jumps : SparseArrays, Jumps
+        The compiled system.
+    stop : float
+        End of the observation window.
+    uniforms : ndarray
+        Random numbers in [0, 1): per click one for the waiting time and one for the channel.
+    observables, samples : Jumps, ndarray
+        Operators to sample and when (ascending; may be empty).
+    reals, integers : ndarray
+        State that survives between calls; see the slots above.
+    work : Workspace
+        ``work.psi`` is the state at GAP_START + ELAPSED, with norm² SURVIVAL.
+    times, channels, sampled : ndarray
+        Output buffers.
+    """
+    step = arrays.scalars[STEP]
+    budget = PAUSE_AFTER // max(1, len(work.psi))
+    begun = integers[PRODUCTS]
+    while True:
+        if reals[THRESHOLD] < 0.0:
+            if integers[NEXT_UNIFORM] + 2 > len(uniforms):
+                return NEED_UNIFORMS
+            reals[THRESHOLD] = 1.0 - uniforms[integers[NEXT_UNIFORM]]
+            integers[NEXT_UNIFORM] += 1
+        if integers[N_CLICKS] == len(times):
+            return CLICKS_FULL
+        if integers[PRODUCTS] - begun > budget:
+            return PAUSED
+        now = reals[GAP_START] + reals[ELAPSED]
+        if now > stop:
+            return HORIZON
+        integers[PRODUCTS] += propagate(arrays, work.psi, step, work.trial, work)
+        reals[ERROR] += (arrays.scalars[TRUNCATION] + ROUNDING) * np.sqrt(reals[SURVIVAL])
+        after = squared_norm(work.trial)
+        if after >= reals[THRESHOLD]:
+            # The sampled states need work.trial, so the end of the step is put aside first.
+            work.lower[:] = work.trial
+            _sample(
+                arrays,
+                observables,
+                samples,
+                now,
+                min(now + step, np.nextafter(stop, np.inf)),
+                integers,
+                work,
+                sampled,
+            )
+            work.psi[:] = work.lower
+            reals[ELAPSED] += step
+            reals[SURVIVAL] = after
+            integers[STEPS] += 1
+            if integers[STEPS] == integers[NEXT_DARK_CHECK]:
+                integers[NEXT_DARK_CHECK] *= 2
+                if len(dark_space(arrays, jumps, work.psi, work)) > 0:
+                    return DARK
+            continue
+        wait = find_click(arrays, jumps, step, reals, integers, work)
+        if wait < 0.0:
+            return NO_BRACKET
+        total = click_rates(jumps, work.lower, work.rates)
+        if total <= DARK_FRACTION * arrays.scalars[LARGEST_DECAY] * reals[THRESHOLD]:
+            # Norm that is lost without a click rate is rounding: no click. S may fall on later, unless it is dark.
+            if len(dark_space(arrays, jumps, work.psi, work)) > 0:
+                return DARK
+            reals[THRESHOLD] *= 1.0 - LOST_TO_ROUNDING
+            continue
+        click = reals[GAP_START] + (reals[ELAPSED] + wait)
+        _sample(arrays, observables, samples, now, min(click, np.nextafter(stop, np.inf)), integers, work, sampled)
+        if click > stop:
+            return HORIZON
+        chosen = choose_channel(work.rates, total, uniforms[integers[NEXT_UNIFORM]])
+        integers[NEXT_UNIFORM] += 1
+        times[integers[N_CLICKS]] = click
+        channels[integers[N_CLICKS]] = chosen
+        integers[N_CLICKS] += 1
+        reals[WORST_ERROR] = max(reals[WORST_ERROR], 2.0 * reals[ERROR] / np.sqrt(reals[THRESHOLD]))
+        apply_jump(jumps, chosen, work.lower, work.psi)
+        reals[GAP_START] = click
+        reals[ELAPSED] = 0.0
+        reals[THRESHOLD] = -1.0
+        reals[SURVIVAL] = 1.0
+        reals[ERROR] = 0.0
+        integers[STEPS] = 0
+        integers[NEXT_DARK_CHECK] = 1

@@ -1,0 +1,127 @@
+"""Correlation of gap clusters in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...checks import bin_edges, integer
+from ...detectors import Detector
+from ...errors import InvalidInput
+from ...results import Correlation
+from ..inputs import bundle_channels, checked_times
+from ..steady_state import SteadyState
+from ..superoperators.propagation import observe
+from .cluster_maps import cluster_maps
+
+Detectors = Mapping[str, Detector] | None
+
+
+Channels = Sequence[str] | None
+
+
+def cluster_g2(
+    steady: SteadyState,
+    n: int | str,
+    m: int | str,
+    edges: ArrayLike,
+    window: float | None = None,
+    channels: Channels = None,
+    detectors: Detectors = None,
+) -> Correlation:
+    """Return the correlation of clusters, averaged over bins of the time between them.
+
+    g₂(τ) = Tr[E(𝒥K)^{m−1}𝒥 E e^{L(τ−2δ)} E(𝒥K)^{n−1}𝒥 E ρ]/(R_n R_m) for τ ≥ 2δ, with E e^{L(τ−2δ)} E
+    replaced by e^{L0 τ} for δ ≤ τ < 2δ, and 0 below δ. τ runs from the last click of one cluster to the
+    first click of any later one.
+
+    Parameters
+    ----------
+    steady : SteadyState
+        The stationary state.
+    n, m : int or str
+        Kind of the earlier and of the later cluster: a number of clicks, or a composition "photon+magnon".
+    edges : array_like of shape (n_bins + 1,)
+        Ascending edges of τ in 1/ω_b, from 0 up.
+    window, channels, detectors
+        As in `composition_rates`.
+
+    Returns
+    -------
+    Correlation
+        Exact values; `first` and `second` name the kinds of cluster.
+
+    Raises
+    ------
+    InvalidInput
+        As in `composition_rates`, or a kind that is malformed or never emitted.
+    """
+    bins = bin_edges(edges, lowest=0.0)
+    primitive = _correlation(steady, (n, m), bins, window, channels, detectors)[1]
+    nothing = np.zeros(len(bins) - 1)
+    value = np.diff(primitive) / np.diff(bins)
+    return Correlation(str(n), str(m), bins, value, nothing, nothing.astype(np.int64))
+
+
+def cluster_g2_at(
+    steady: SteadyState,
+    n: int | str,
+    m: int | str,
+    tau: ArrayLike,
+    window: float | None = None,
+    channels: Channels = None,
+    detectors: Detectors = None,
+) -> NDArray[np.float64]:
+    """Return `cluster_g2` at given times τ ≥ 0, of any shape and order."""
+    times = checked_times(tau, "tau")
+    values = _correlation(steady, (n, m), times.reshape(-1), window, channels, detectors)[0]
+    return values.reshape(times.shape)
+
+
+def _correlation(
+    steady: SteadyState,
+    kinds: tuple[int | str, int | str],
+    times: NDArray[np.float64],
+    window: float | None,
+    channels: Channels,
+    detectors: Detectors,
+) -> NDArray[np.float64]:
+    """Return g₂ of two kinds of cluster and its integral from 0 at each time, shape (2, n_times)."""
+    names = bundle_channels(steady.system, channels)
+    earlier, later = (_sequences(kind, names) for kind in kinds)
+    maps = cluster_maps(steady, window, channels, detectors)
+    after = np.sum([maps.after(sequence) for sequence in earlier], axis=0)
+    before = np.sum([maps.before(sequence) for sequence in later], axis=0)
+    rates = [float(maps.survival @ after), float(before @ maps.click_free_state)]
+    if min(rates) <= 0.0:
+        raise InvalidInput(f"clusters {kinds} have rates {rates}; both kinds must be emitted")
+    result = np.zeros((2, len(times)))
+    delta = maps.window
+    span = np.append(np.clip(times, delta, 2.0 * delta), [delta, 2.0 * delta])
+    near = observe(maps.forward, after, before[None], span, integrals=1)[:, :, 0] / (rates[0] * rates[1])
+    result[0] = np.where(times >= delta, near[0, :-2], 0.0)
+    result[1] = near[1, :-2] - near[1, -2]
+    late = times >= 2.0 * delta
+    if late.any():
+        # Of the earlier cluster's final state only the difference from ρ moves; it decays.
+        start = maps.free(after) / rates[0] - maps.rho
+        reader = maps.free_adjoint(before)[None] / rates[1]
+        expansion = maps.detected.evolution(float((times[late] - 2.0 * delta).max()) or delta)
+        far = observe(expansion, start, reader, times[late] - 2.0 * delta, integrals=1)[:, :, 0]
+        result[0, late] = 1.0 + far[0]
+        result[1, late] += times[late] - 2.0 * delta + far[1]
+    return result
+
+
+def _sequences(kind: int | str, names: tuple[str, ...]) -> list[tuple[str | None, ...]]:
+    """Return the sequences of channels that make up a kind of cluster; None stands for any channel."""
+    if not isinstance(kind, str):
+        return [(None,) * integer(kind, "cluster size", 1)]
+    members = kind.split("+")
+    for name in members:
+        if name not in names:
+            raise InvalidInput(f"cluster {kind!r} has channel {name!r}; the detected ones are {', '.join(names)}")
+    return sorted(set(permutations(members)))

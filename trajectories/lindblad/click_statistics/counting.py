@@ -1,0 +1,139 @@
+"""Counting statistics: rates, the Fano factor at finite time, and cumulants at zero frequency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...checks import integer, positive_numbers
+from ...detectors import Detector
+from ...results import Estimate
+from ..steady_state import SteadyState
+from ..superoperators.detected import DetectedSystem
+from ..superoperators.hermitian_vectors import Vector, pack, unpack
+from ..superoperators.inverse import Inverse, choose_resolvent
+from ..superoperators.liouvillian import Liouvillian
+from ..superoperators.propagation import observe
+
+
+def fano(
+    steady: SteadyState,
+    windows: Sequence[float],
+    channels: str | Sequence[str] | None = None,
+    detectors: Mapping[str, Detector] | None = None,
+) -> list[Estimate]:
+    """Return the Fano factor of the counts in a window, F(T) = Var N/⟨N⟩.
+
+    F(T) = 1 + (2/λT) ∫₀ᵀ (T − s) (Tr[𝒥 e^{Ls} 𝒥ρ] − λ²) ds, with 𝒥 summed over the channels and λ = Tr 𝒥ρ. The
+    double integral is that of the series for e^{Ls}, exact for slow and fast motion alike.
+
+    Parameters
+    ----------
+    steady : SteadyState
+        The stationary state.
+    windows : sequence of float
+        Values of T in 1/ω_b.
+    channels : str or sequence of str, optional
+        Channels counted together; all when not given.
+    detectors : mapping of str to Detector, optional
+        Efficiency and dark counts by channel.
+
+    Returns
+    -------
+    list of Estimate
+        F of every T, exact. Mandel's Q is F − 1.
+
+    Raises
+    ------
+    InvalidInput
+        Unknown channels, none that ever clicks, windows that are not positive, or a detector with dead time
+        or jitter.
+    """
+    durations = positive_numbers(windows, "windows")
+    detected = _counted(steady, channels, detectors)
+    rho = pack(steady.rho)
+    rate = detected.total_rate(rho)
+    # Tr[𝒥 e^{Ls}(𝒥ρ − λρ)] is the integrand without a difference of large numbers.
+    excess: Vector = detected.jumps(rho) - rate * rho
+    expansion = detected.evolution(float(durations.max()))
+    double = observe(expansion, excess, detected.total_effect()[None], durations, integrals=2)[2][:, 0]
+    return [Estimate(float(1.0 + 2.0 * d / (rate * t))) for d, t in zip(double, durations, strict=True)]
+
+
+def cumulants(
+    steady: SteadyState,
+    channels: str | Sequence[str] | None = None,
+    order: int = 3,
+    detectors: Mapping[str, Detector] | None = None,
+) -> NDArray[np.float64]:
+    """Return the cumulant rates of the counts at long times, C_n = lim κ_n(T)/T.
+
+    They are the derivatives at s = 0 of the leading eigenvalue of L + (eˢ − 1)𝒥, found by perturbation theory:
+    C_n = Σ_{m=1}^{n} (n over m) Tr[𝒥 ρ_{n−m}] and L ρ_n = −Σ_{m=1}^{n} (n over m)(𝒥 − C_m) ρ_{n−m}, with ρ_0 = ρ
+    and Tr ρ_n = 0.
+
+    Parameters
+    ----------
+    steady, channels, detectors
+        As in `fano`.
+    order : int
+        Number of cumulants.
+
+    Returns
+    -------
+    ndarray of shape (order,)
+        C_1 = λ, C_2 = λ F(∞), C_3, …, in ω_b.
+
+    Raises
+    ------
+    InvalidInput
+        As in `fano`, or an order below 1.
+
+    Notes
+    -----
+    Flindt, Novotný, Braggio, Sassetti and Jauho, Phys. Rev. Lett. 100, 150601 (2008).
+    """
+    integer(order, "order", 1)
+    detected = _counted(steady, channels, detectors)
+    detected.total_rate(pack(steady.rho))
+    inverse = Inverse(Liouvillian(steady.system), choose_resolvent(steady.system))
+    effect = detected.total_effect()
+    states = [pack(steady.rho)]
+    values: list[float] = []
+    for n in range(1, order + 1):
+        values.append(sum(comb(n, m) * float(effect @ states[n - m]) for m in range(1, n + 1)))
+        if n == order:
+            break
+        source = np.zeros_like(states[0])
+        for m in range(1, n + 1):
+            source -= comb(n, m) * (detected.jumps(states[n - m]) - values[m - 1] * states[n - m])
+        source -= float(detected.identity @ source) * states[0]  # rounding only: L reaches traceless matrices
+        solution = pack(inverse.solve(unpack(source)))
+        states.append(solution - float(detected.identity @ solution) * states[0])
+    return np.array(values)
+
+
+def _counted(
+    steady: SteadyState, channels: str | Sequence[str] | None, detectors: Mapping[str, Detector] | None
+) -> DetectedSystem:
+    names = (channels,) if isinstance(channels, str) else channels
+    return DetectedSystem(steady.system, names, detectors)
+
+
+Detectors = Mapping[str, Detector] | None
+
+
+def rates(steady: SteadyState, detectors: Detectors = None) -> dict[str, Estimate]:
+    """Return the click rate of every channel, λ_k = η_k Tr[c_k†c_k ρ] + d_k, in ω_b.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown channel, or a detector with dead time or jitter.
+    """
+    detected = DetectedSystem(steady.system, None, detectors)
+    rho = pack(steady.rho)
+    return {name: Estimate(float(detected.effect(name) @ rho)) for name in detected.names}

@@ -1,0 +1,96 @@
+"""Emission order inside bundles of a pair: which click comes first, and the lag between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...checks import bin_edges
+from ...detectors import Detector
+from ...results import Estimate, Histogram
+from ..steady_state import SteadyState
+from .bundle_rates import PairBundles, both_orders, maps_of_pair, pair_bundles, refuse_absent
+
+Detectors = Mapping[str, Detector] | None
+Channels = Sequence[str] | None
+
+
+def order_fraction(
+    steady: SteadyState,
+    first: str,
+    second: str,
+    window: float | None = None,
+    channels: Channels = None,
+    detectors: Detectors = None,
+) -> Estimate:
+    """Return the share of first-before-second among clusters of exactly one `first` and one `second`.
+
+    R(first > second)/(R(first > second) + R(second > first)); parameters and errors as in `pair_bundles`, and a
+    pair that is never emitted is refused.
+    """
+    bundles = pair_bundles(steady, first, second, window, channels, detectors)
+    refuse_absent(bundles, first, second)
+    return bundles.order_fraction
+
+
+def lag_histogram(
+    steady: SteadyState,
+    first: str,
+    second: str,
+    edges: ArrayLike,
+    window: float | None = None,
+    channels: Channels = None,
+    detectors: Detectors = None,
+) -> Histogram:
+    """Return the probability density of the signed lag τ = t_second − t_first inside pair bundles.
+
+    p(τ) = Tr[E 𝒥_second e^{L0 τ} 𝒥_first E ρ]/R for 0 < τ < δ, the same with the channels exchanged and |τ| for
+    −δ < τ < 0, and 0 beyond, with R = R(first > second) + R(second > first); averaged over bins.
+
+    Parameters
+    ----------
+    steady : SteadyState
+        The stationary state.
+    first, second : str
+        Two different detected channels; positive lags mean that `first` clicked first.
+    edges : array_like of shape (n_bins + 1,)
+        Ascending lag edges in 1/ω_b.
+    window, channels, detectors
+        As in `composition_rates`.
+
+    Returns
+    -------
+    Histogram
+        Density in ω_b with zero standard error, normalised to one over all pair bundles, those outside the edges
+        included.
+
+    Raises
+    ------
+    InvalidInput
+        As in `pair_bundles`, bad edges, or a pair that is never emitted.
+    """
+    return bundles_and_lags(steady, first, second, edges, window, channels, detectors)[1]
+
+
+def bundles_and_lags(
+    steady: SteadyState,
+    first: str,
+    second: str,
+    edges: ArrayLike,
+    window: float | None = None,
+    channels: Channels = None,
+    detectors: Detectors = None,
+) -> tuple[PairBundles, Histogram]:
+    """Return `pair_bundles` and `lag_histogram` for the price of one of them."""
+    bins = bin_edges(edges)
+    maps, names = maps_of_pair(steady, (first, second), window, channels, detectors)
+    lags = np.clip(bins, -maps.window, maps.window)
+    bundles, (forward, backward) = both_orders(maps, names, np.append(np.abs(lags), maps.window))
+    refuse_absent(bundles, first, second)
+    primitive = np.where(lags >= 0.0, forward[:-1], -backward[:-1]) / bundles.rate.value
+    nothing = np.zeros(len(bins) - 1)
+    value = np.diff(primitive) / np.diff(bins)
+    method = "exact probability density of the lag per pair bundle"
+    return bundles, Histogram(bins, value, nothing, nothing.astype(np.int64), method)

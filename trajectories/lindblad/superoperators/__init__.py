@@ -1,0 +1,1 @@
+"""Maps of density matrices: the Liouvillian, motion without clicks, their action and their inverse."""

@@ -1,0 +1,302 @@
+"""What a run will cost before it starts: clicks, time, disk, memory. Nothing is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..checks import positive_number
+from ..engine.blocks import Block, BlockTask, run_block
+from ..engine.compiled import CompiledSystem
+from ..model.system import OpenSystem
+from ..records.assembly import block_bounds
+from ..records.files import pack
+from ..records.run import stored_columns
+from ..results import Estimate
+from .preparation import block_size, prepare
+from .request import checked_request, checked_workers
+
+# First piece of the calibration, in units of 1/‖H_eff‖; the pieces then grow by this factor.
+FIRST_PIECE = 10.0
+GROWTH = 4.0
+# Trajectories in the first piece at the most: each costs time of its own, however short it is.
+FIRST_TRAJECTORIES = 100
+# Clicks from which the time of the eigenmodes is taken a click, so that the luck of the piece cancels.
+ENOUGH_CLICKS = 20
+# What the NPZ format adds to an array, roughly: a header, and an entry in the directory.
+ARRAY_OVERHEAD = 300
+# Columns that a click has in memory until its block is written: time and channel.
+CLICK_BYTES = 10
+# The number of clicks of a trajectory.
+COUNT_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that the parts of a simulation hold.
+
+    Attributes
+    ----------
+    propagator : int
+        The compiled system, shared by all trajectories: propagator, jump operators, initial ensemble.
+    trajectory : int
+        The state and the scratch of one trajectory in flight; one for each worker. Of the eigenmodes' share, N²
+        pairs of modes, only those that count are ever touched.
+    """
+
+    propagator: int
+    trajectory: int
+
+
+@dataclass(frozen=True)
+class RunEstimate:
+    """What a run will cost.
+
+    Attributes
+    ----------
+    clicks : mapping of str to Estimate
+        Expected clicks of each channel: rate × trajectories × duration. Exact where the trajectories start from
+        the steady state; else the rates are those of the calibration, with their error.
+    seconds : float
+        Wall time of the simulation, from a timed piece of it on this machine, now.
+    preparation : float
+        Wall time of steady state and compilation, measured; a new run spends it again.
+    clicks_per_second : float
+        Of one worker.
+    calibration : Estimate
+        Simulated time that was timed, in 1/ω_b, and in `n` its clicks.
+    workers : int
+        Threads that will have something to do.
+    bytes_per_click, fixed_bytes : float, int
+        Disk taken by a click, and by the system and the frames of the blocks.
+    memory : Memory
+        Of the propagator and of a trajectory.
+    blocks, block_size : int
+        Files of clicks, and trajectories in each.
+    propagator, reason : str
+        Which one was chosen and why.
+    dimension : int
+        N.
+    """
+
+    clicks: Mapping[str, Estimate]
+    seconds: float
+    preparation: float
+    clicks_per_second: float
+    calibration: Estimate
+    workers: int
+    bytes_per_click: float
+    fixed_bytes: int
+    memory: Memory
+    blocks: int
+    block_size: int
+    propagator: str
+    reason: str
+    dimension: int
+
+    @property
+    def total_clicks(self) -> float:
+        """Clicks expected, all channels together."""
+        return sum(expected.value for expected in self.clicks.values())
+
+    @property
+    def disk(self) -> int:
+        """Bytes of the run folder when it is complete, pictures not counted."""
+        return round(self.fixed_bytes + self.bytes_per_click * self.total_clicks)
+
+    @property
+    def largest_block(self) -> int:
+        """Bytes of clicks that one worker holds until its block is written."""
+        return round(CLICK_BYTES * self.total_clicks / self.blocks)
+
+    def table(self) -> str:
+        """Return the estimate as text."""
+        total = sum(e.standard_error**2 for e in self.clicks.values()) ** 0.5
+        source = "from the rates of a short piece" if total else "from the rates of the steady state"
+        clicks = Estimate(self.total_clicks, total)
+        lines = [f"clicks      {_count(clicks)} expected {source}"]
+        lines += [f"  {name:20} {_count(expected)}" for name, expected in self.clicks.items()]
+        memory = self.memory
+        return "\n".join(
+            [
+                *lines,
+                f"time        about {_duration(self.seconds + self.preparation)} on {self.workers} "
+                f"worker{'s' if self.workers > 1 else ''}, an estimate: {self.clicks_per_second:,.0f} clicks/s "
+                f"each, timed over {self.calibration.n} clicks; {_duration(self.preparation)} to prepare",
+                f"disk        {_size(self.disk)}: {self.bytes_per_click:.1f} bytes a click and "
+                f"{_size(self.fixed_bytes)} for the system and {self.blocks} blocks",
+                f"memory      {_size(memory.propagator)} for the propagator; for each worker up to "
+                f"{_size(memory.trajectory)} for a trajectory and {_size(self.largest_block)} for a block",
+                f"propagator  {self.propagator} ({self.reason}), N={self.dimension}",
+                f"blocks      {self.blocks}, of {self.block_size} trajectories",
+            ]
+        )
+
+
+def estimate_run(
+    system: OpenSystem,
+    trajectories: int,
+    duration: float,
+    *,
+    initial: str | ArrayLike = "steady",
+    propagator: str = "auto",
+    tolerance: float = 1e-10,
+    workers: int | None = None,
+    seconds: float = 1.0,
+) -> RunEstimate:
+    """Estimate what `simulate` with the same arguments will cost.
+
+    Expected clicks of channel k: Tr(c_kρc_k†) × trajectories × duration with the steady state ρ. The time is that
+    of a short piece of the simulation, scaled; sizes are those of the real arrays. Nothing is written.
+
+    Parameters
+    ----------
+    system, trajectories, duration, initial, propagator, tolerance, workers
+        As for `trajectories.simulate`.
+    seconds : float
+        Roughly how long to time the engine.
+
+    Returns
+    -------
+    RunEstimate
+        Clicks, time, disk, memory, propagator and blocks; ``.table()`` is all of it as text.
+
+    Raises
+    ------
+    InvalidInput
+        What `simulate` refuses.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> from trajectories.estimate import estimate_run
+    >>> atom = tj.HilbertSpace(atom=2)
+    >>> sigma = atom.lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)], atom)
+    >>> expected = estimate_run(system, trajectories=300, duration=100.0, workers=1, seconds=0.01)
+    >>> round(expected.total_clicks), expected.propagator
+    (13333, 'modes')
+    """
+    asked = checked_request(
+        system, trajectories, duration, seed=0, initial=initial, propagator=propagator, tolerance=tolerance
+    )
+    request = asked.configuration
+    threads, limit = checked_workers(workers), positive_number(seconds, "seconds")
+    begun = time.perf_counter()
+    compiled, description = prepare(asked)
+    preparation = time.perf_counter() - begun
+    steady = description["steady_state"]
+    fastest = float(abs(system.H_eff).sum(axis=1).max())
+    count, span = request["trajectories"], request["duration"]
+    piece, simulated, spent = _timed_piece(compiled, count, span, FIRST_PIECE / max(fastest, 1e-300), limit)
+    total = count * span
+    clicks = _expected(system.channel_names, steady, piece, total if steady else total / simulated)
+    expected = sum(each.value for each in clicks.values())
+    by_click = compiled.propagator.name == "modes" and len(piece.time) >= ENOUGH_CLICKS
+    work = spent * (expected / len(piece.time) if by_click else total / simulated)
+    size = block_size(count, span, steady)
+    blocks = len(block_bounds(count, size))
+    busy = min(threads, blocks, checked_workers(None))
+    per_click, frame = _block_bytes(piece, len(system.channel_names))
+    return RunEstimate(
+        clicks=clicks,
+        seconds=work / busy,
+        preparation=preparation,
+        clicks_per_second=expected / work,
+        calibration=Estimate(simulated, 0.0, len(piece.time), "timed"),
+        workers=busy,
+        bytes_per_click=per_click,
+        fixed_bytes=_npz_bytes(system.to_arrays() | compiled.to_arrays()) + blocks * frame + COUNT_BYTES * count,
+        memory=memory_of(compiled),
+        blocks=blocks,
+        block_size=size,
+        propagator=compiled.propagator.name,
+        reason=compiled.reason,
+        dimension=system.dimension,
+    )
+
+
+def memory_of(compiled: CompiledSystem) -> Memory:
+    """Return what a compiled system holds, and what each trajectory in flight adds, in bytes.
+
+    Parameters
+    ----------
+    compiled : CompiledSystem
+        What `compile_system` made.
+    """
+    n_channels = (len(compiled.jumps.indptr) - 1) // compiled.dimension
+    state = compiled.propagator.start(compiled.kets[0], n_channels)
+    shared = sum(array.nbytes for array in compiled.to_arrays().values())
+    return Memory(shared, sum(array.nbytes for array in (state.reals, state.integers, *state.work)))
+
+
+def _timed_piece(
+    compiled: CompiledSystem, trajectories: int, duration: float, first: float, limit: float
+) -> tuple[Block, float, float]:
+    """Simulate pieces that grow from `first` until one takes about `limit` seconds, or is the whole run.
+
+    Returns the last one, its simulated time over all trajectories, and its wall time.
+    """
+    run_block(compiled, BlockTask(0, 1, 0, 0.0))  # loads the kernels, or compiles them
+    total = trajectories * duration
+    wanted = min(total, first, FIRST_TRAJECTORIES * duration)
+    while True:
+        count, span = max(1, round(wanted / duration)), min(wanted, duration)
+        begun = time.perf_counter()
+        block = run_block(compiled, BlockTask(0, count, 0, span))
+        spent = time.perf_counter() - begun
+        if GROWTH * spent > limit or wanted == total:
+            return block, count * span, spent
+        wanted = min(total, GROWTH * wanted)
+
+
+def _expected(
+    names: tuple[str, ...], steady: Mapping[str, Any] | None, piece: Block, factor: float
+) -> dict[str, Estimate]:
+    """Return the clicks of each channel, exact, or those of the piece scaled up."""
+    if steady is not None:
+        return {name: Estimate(steady["rates"][name] * factor) for name in names}
+    counts = np.bincount(piece.channel, minlength=len(names))
+    return {
+        name: Estimate(factor * int(n), factor * max(int(n), 1) ** 0.5, int(n), "rate of a short piece")
+        for name, n in zip(names, counts, strict=True)
+    }
+
+
+def _block_bytes(block: Block, channels: int) -> tuple[float, int]:
+    """Return the disk that a click takes and that an empty block takes, in the format of the run folder."""
+    columns = stored_columns(block.columns(), channels) | {"checksum": np.array("0" * 64)}
+    clicks = len(block.time)
+    without = columns | {name: columns[name][:0] for name in ("time", "channel")}
+    per_click = (len(pack(columns)) - len(pack(without))) / clicks if clicks else float(CLICK_BYTES)
+    return per_click, len(pack(without | {name: columns[name][:0] for name in ("counts", "sampled")}))
+
+
+def _npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> int:
+    return sum(array.nbytes + ARRAY_OVERHEAD for array in arrays.values())
+
+
+def _count(clicks: Estimate) -> str:
+    if clicks.standard_error == 0.0:
+        return f"{clicks.value:,.0f}" if clicks.value >= 10 else f"{clicks.value:.2g}"
+    return f"{clicks.value:,.0f} ± {clicks.standard_error:,.0f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100.0:
+        return f"{seconds:.2g} s"
+    minutes = seconds / 60.0
+    return f"{minutes:.0f} min" if minutes < 100.0 else f"{minutes / 60.0:.3g} h"
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000.0:
+            return f"{size:.3g} {unit}"
+        size /= 1000.0
+    return f"{size:.3g} GB"

@@ -1,0 +1,105 @@
+"""From a request to arrays: steady start, compiled system, its description, and the size of blocks."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..engine.compiled import CompiledSystem, compile_system
+from ..errors import TruncationWarning
+from ..lindblad import steady_state
+from .request import Request
+
+# Files a run is split into at the most where clicks are few, and clicks a block holds at the most where they
+# are many: blocks bound what an interruption loses and what a worker holds in memory.
+MOST_BLOCKS = 128
+BLOCK_CLICKS = 500_000
+
+
+def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
+    """Compile the system of a request, with the steady state where trajectories start from that, and describe it.
+
+    Returns
+    -------
+    CompiledSystem, dict
+        The arrays that workers need, and what ``run.json`` says about them.
+    """
+    system, start, exact = request.system, request.initial, None
+    if isinstance(start, str):
+        steady = steady_state(system)
+        start = steady.rho
+        exact = {
+            "rates": {name: float(steady.rate(name)) for name in system.channel_names},
+            "residual": float(steady.residual),
+            "top_level": {name: float(p) for name, p in steady.top_level.items()},
+        }
+        warning = steady.truncation_warning()
+        if warning:
+            warn_caller(warning, TruncationWarning)
+    configuration = request.configuration
+    compiled = compile_system(
+        system, start, propagator=configuration["propagator"], tolerance=configuration["tolerance"]
+    )
+    space = system.space
+    return compiled, {
+        "channel_names": list(system.channel_names),
+        "parameters": system.parameters,
+        "space": None if space is None else {"levels": dict(space.levels), "max_quanta": space.max_quanta},
+        "dimension": system.dimension,
+        "compiled_propagator": compiled.propagator.name,
+        "propagator_reason": compiled.reason,
+        "steady_state": exact,
+        "software": software(),
+    }
+
+
+def software() -> dict[str, str]:
+    """Return what bit identity depends on: versions and the processor."""
+    import llvmlite.binding
+    import numba
+    import scipy
+
+    from .. import __version__
+
+    return {
+        "bundle-trajectories": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "numba": numba.__version__,
+        "platform": platform.platform(),
+        "cpu": llvmlite.binding.get_host_cpu_name(),
+    }
+
+
+def block_size(trajectories: int, duration: float, steady: Mapping[str, Any] | None) -> int:
+    """Return how many trajectories to put into a block, of so many more of a run.
+
+    Parameters
+    ----------
+    trajectories : int
+        To be divided into blocks.
+    duration : float
+        Of each, in 1/ω_b.
+    steady : mapping or None
+        What `prepare` says of the steady state; tells the clicks to expect.
+    """
+    size = -(-trajectories // MOST_BLOCKS)
+    if steady is not None:
+        clicks = sum(steady["rates"].values()) * duration
+        if size * clicks > BLOCK_CLICKS:
+            size = int(BLOCK_CLICKS / clicks)
+    return max(1, size)
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn whoever called into this package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith(f"{__package__}."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

@@ -1,0 +1,304 @@
+"""simulate(): the one place that wires the rooms together: steady start, compiled engine, run on disk."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..checks import shown
+from ..engine.compiled import CompiledSystem
+from ..engine.system_file import StoredSystem
+from ..errors import AccuracyWarning, InvalidInput, RunFolderError
+from ..model.system import OpenSystem
+from ..records.assembly import assemble, block_bounds
+from ..records.clicks import ClickRecord
+from ..records.files import path_of, remove_leftovers
+from ..records.lock import RunLock
+from ..records.run import Run
+from .preparation import block_size, prepare, software, warn_caller
+from .request import Request, checked_request, checked_workers
+from .workers import Workers, deadline_in
+
+__all__ = ["simulate", "simulate_run"]
+
+# Trajectories after which it is first asked whether a run suffices.
+FIRST_STAGE = 64
+# By how much a run grows until it is asked again: by what it asks for and a margin, within these bounds.
+MARGIN, LEAST_GROWTH, MOST_GROWTH = 1.05, 1.1, 2.0
+
+# Says whether a run suffices, or how many times as many trajectories it would take.
+Enough = Callable[[Run], bool | float]
+
+
+def simulate(
+    system: OpenSystem,
+    trajectories: int,
+    duration: float,
+    *,
+    seed: int,
+    initial: str | ArrayLike = "steady",
+    propagator: str = "auto",
+    tolerance: float = 1e-10,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    observables: Mapping[str, Any] | None = None,
+    sample_times: ArrayLike | None = None,
+    until: Enough | None = None,
+) -> ClickRecord:
+    """Simulate click records by the Monte Carlo wave-function method.
+
+    Between clicks |ψ(t)⟩ = exp(−iH_eff t)|ψ⟩, whose norm² is the probability S(t) of no click so far; the next
+    click comes when S falls to a uniform random number, in channel k with probability ‖c_kψ‖²/Σ_j‖c_jψ‖², and
+    leaves c_k|ψ⟩/‖c_kψ‖ (Dalibard, Castin and Mølmer, Phys. Rev. Lett. 68, 580 (1992)).
+
+    Parameters
+    ----------
+    system : OpenSystem
+        What is watched; every jump of every channel is recorded.
+    trajectories : int
+        Number of independent trajectories.
+    duration : float
+        Time for which each is watched, in 1/ω_b.
+    seed : int
+        Key of the random numbers, not negative. Trajectory r depends on (seed, r) and the system only.
+    initial : {"steady"} or array_like
+        ``"steady"`` draws eigenvectors of the steady state, so that the record is stationary from t = 0. Or a
+        ket of shape (N,) and any norm, or a density matrix of shape (N, N).
+    propagator : {"auto", "modes", "sparse"}
+        How states are carried between clicks: in the eigenbasis of H_eff, or by the action of its exponential.
+        ``"auto"`` takes the eigenmodes where they keep the tolerance; the record says which was used and why.
+    tolerance : float
+        Bound of |ΔS|/S, the relative error of the no-click probability, in [1e-13, 1e-2].
+    workers : int, optional
+        Number of threads; by default all cores.
+    executor : concurrent.futures.Executor, optional
+        Where to run blocks instead, e.g. a ProcessPoolExecutor, the ``get_executor()`` of a dask.distributed
+        client, or an MPIPoolExecutor; it is not shut down. Its workers read the compiled system from the run
+        folder, or else from the temporary folder.
+    out : path, optional
+        Run folder. If it holds an unfinished run of the same configuration, that is continued; if a finished
+        one, it is loaded; if it holds fewer trajectories, the others are added.
+    progress : bool
+        Whether to draw a progress bar.
+    observables : mapping of str to array, optional
+        Operators of shape (N, N), or kets of shape (N,) and any norm whose population is meant, to be averaged
+        over the trajectories at `sample_times`.
+    sample_times : array_like of float, optional
+        Ascending times in [0, duration]. Sampling does not change the clicks.
+    until : callable, optional
+        Called with the `Run` when 64 trajectories are finished, and again whenever it has grown. Returns True when
+        they suffice, False when twice as many are needed, or how many times as many are. Needs `out`; at the
+        most, all `trajectories` are simulated.
+
+    Returns
+    -------
+    ClickRecord
+        All clicks, with ensemble averages in ``.expectations`` when asked for.
+
+    Raises
+    ------
+    InvalidInput
+        An argument that cannot be right; nothing was computed or written.
+    RunFolderError
+        `out` holds something else, another configuration, or a damaged file, or another process works on it.
+    WorkerLost
+        Workers of the executor died; finished blocks are kept.
+    KeyboardInterrupt
+        After Ctrl-C, when the blocks in flight have been finished and kept.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> atom = tj.HilbertSpace(atom=2)
+    >>> sigma = atom.lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)], atom)
+    >>> record = tj.simulate(system, trajectories=20, duration=50.0, seed=1, progress=False)
+    >>> record.n_trajectories, record.total_time
+    (20, 1000.0)
+    """
+    request = checked_request(
+        system,
+        trajectories,
+        duration,
+        seed=seed,
+        initial=initial,
+        propagator=propagator,
+        tolerance=tolerance,
+        observables=observables,
+        sample_times=sample_times,
+    )
+    if out is not None:
+        run = simulate_run(request, out, workers=workers, executor=executor, progress=progress, until=until)
+        return run.record()
+    if until is not None:
+        raise InvalidInput("until looks at a run folder; give out=")
+    return _simulate_in_memory(request, Workers(executor, checked_workers(workers), progress))
+
+
+def simulate_run(
+    request: Request,
+    out: str | os.PathLike[str],
+    *,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+    until: Enough | None = None,
+    seconds: float | None = None,
+) -> Run:
+    """Simulate into a run folder, and return the run instead of its clicks, which may be more than memory holds.
+
+    With `until` a run grows in stages, each finished to its last block before it is asked whether it suffices.
+    Neither this nor `seconds` lets a trajectory's clicks decide whether it is in the record itself: blocks are
+    begun in order, and what was begun is finished. So the number n of trajectories is a stopping time, and
+    E Σ_{r≤n} (x_r − E x) = 0 for whatever is summed over trajectories (Wald's identity). What is left is the bias
+    of the ratio of two such sums. Because stages grow by what is missing, n depends on the clicks only weakly, and
+    that bias stays within 0.05 standard errors for a number of clicks; stages that double would make it 0.24.
+
+    Parameters
+    ----------
+    request : Request
+        What to simulate; made by `checked_request`.
+    out, executor, progress, until
+        As for `simulate`.
+    workers : int, optional
+        Number of threads, or of blocks that the executor works on at once; by default all cores.
+    seconds : float, optional
+        Wall time after which no further block is begun. Blocks that were, two for each worker, are finished.
+
+    Returns
+    -------
+    Run
+        Complete, unless the time was up.
+
+    Raises
+    ------
+    InvalidInput, RunFolderError, WorkerLost, KeyboardInterrupt
+        As for `simulate`.
+    """
+    team = Workers(executor, checked_workers(workers), progress, deadline_in(seconds))
+    if until is not None and not callable(until):
+        raise InvalidInput(f"until={shown(until)} must be a function of the run")
+    run = Run.find(out)
+    if run is not None and _suffices(run, request, until):
+        return _checked_accuracy(run, request)
+    with RunLock(path_of(out)):
+        remove_leftovers(path_of(out))
+        run = Run.find(out)  # another process may have been at work meanwhile
+        run = _begin(request, out, until) if run is None else _resumed(run, request)
+        run = _grown(run, request, team, until)
+    return _checked_accuracy(run, request)
+
+
+def _grown(run: Run, request: Request, team: Workers, until: Enough | None) -> Run:
+    """Finish the run, and extend it in stages until it suffices, has all trajectories, or time is up."""
+    goal = request.configuration["trajectories"]
+    compiled = CompiledSystem.from_arrays(run.arrays())
+    stored = StoredSystem(str(run.folder.resolve() / "system.npz"), run.metadata["system_sha256"])
+    while True:
+        with closing(team.work(compiled, stored, run.missing(), request)) as finished:
+            for block in finished:
+                run.write_block((block.first, block.last), block.columns())
+        growth = _growth(run, request, until) if run.complete else 1.0
+        if growth <= 1.0:
+            return run
+        more = min(goal, math.ceil(growth * run.trajectories))
+        size = block_size(more - run.trajectories, request.configuration["duration"], run.metadata["steady_state"])
+        run = run.extend(more, size)
+
+
+def _begin(request: Request, out: str | os.PathLike[str], until: Enough | None) -> Run:
+    """Compile the system and make the run folder."""
+    trajectories, duration = request.configuration["trajectories"], request.configuration["duration"]
+    if until is not None:
+        trajectories = min(trajectories, FIRST_STAGE)
+    compiled, description = prepare(request)
+    size = block_size(trajectories, duration, description["steady_state"])
+    arrays = request.system.to_arrays() | compiled.to_arrays()
+    return Run.create(out, request.configuration | {"trajectories": trajectories}, description, arrays, size)
+
+
+def _resumed(run: Run, request: Request) -> Run:
+    """Return the run after reading every block of it: no work is done for a damaged one."""
+    _require_same(run, request)
+    for error in run.damaged().values():
+        raise error
+    there, here = run.metadata["software"], software()
+    other = [name for name in there if name != "platform" and there[name] != here.get(name)]
+    if other:
+        was, now = (", ".join(f"{name} {of.get(name)}" for name in other) for of in (there, here))
+        warn_caller(
+            f"{run.folder} was begun with {was} and goes on with {now}: as good, but not bit for bit the record "
+            "of one machine",
+            UserWarning,
+        )
+    return run
+
+
+def _suffices(run: Run, request: Request, until: Enough | None) -> bool:
+    """Whether there is nothing to do: the run is the one asked for, complete, and suffices."""
+    _require_same(run, request)
+    return run.complete and _growth(run, request, until) <= 1.0
+
+
+def _growth(run: Run, request: Request, until: Enough | None) -> float:
+    """Return by what factor a complete run must grow; 1 when it suffices or has all its trajectories."""
+    missing = request.configuration["trajectories"] / run.trajectories
+    if until is None or missing <= 1.0:
+        return missing
+    answer = until(run)
+    wanted = (1.0 if answer else MOST_GROWTH) if isinstance(answer, bool | np.bool_) else float(answer)
+    return 1.0 if wanted <= 1.0 else min(max(MARGIN * wanted, LEAST_GROWTH), MOST_GROWTH)
+
+
+def _simulate_in_memory(request: Request, team: Workers) -> ClickRecord:
+    compiled, description = prepare(request)
+    configuration = request.configuration
+    count = configuration["trajectories"]
+    bounds = block_bounds(count, block_size(count, configuration["duration"], description["steady_state"]))
+    kept: dict[tuple[int, int], dict[str, NDArray[Any]]] = {}
+    with closing(team.work(compiled, None, bounds, request)) as finished:
+        for block in finished:
+            kept[block.first, block.last] = block.columns()
+    record = assemble({"configuration": configuration, **description}, bounds, [kept[b] for b in bounds])
+    _warn_of_breach(record.provenance["worst_error"], configuration["tolerance"])
+    return record
+
+
+def _checked_accuracy(run: Run, request: Request) -> Run:
+    """Return the run after saying what of it may be wrong."""
+    _warn_of_breach(run.worst_error(), request.configuration["tolerance"])
+    return run
+
+
+def _warn_of_breach(worst: float, tolerance: float) -> None:
+    """Say when the bound of |ΔS|/S, truncation and rounding together, came out above what was asked for."""
+    if worst > tolerance:
+        remedy = "give a looser tolerance, or propagator='modes'"
+        message = f"|ΔS|/S may have reached {worst:.2g}, above tolerance={tolerance:g}; {remedy}"
+        warn_caller(message, AccuracyWarning)
+
+
+def _require_same(run: Run, request: Request) -> None:
+    """Refuse to continue a run of another configuration, or one that has more trajectories than asked for."""
+    stored = run.configuration
+    for key, value in request.configuration.items():
+        if key != "trajectories" and stored.get(key) != value:
+            there, here = (str(v)[:16] for v in (stored.get(key), value))
+            raise RunFolderError(
+                f"{run.folder} belongs to another run: {key} is {there} there, {here} here; choose another --out"
+            )
+    asked = request.configuration["trajectories"]
+    if run.trajectories > asked:
+        raise RunFolderError(
+            f"{run.folder} has {run.trajectories} trajectories, more than the {asked} asked for; "
+            f"ask for {run.trajectories} or more, or choose another --out"
+        )

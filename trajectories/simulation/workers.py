@@ -1,0 +1,95 @@
+"""Who does the work: threads or an executor of the caller's, under one progress bar."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..checks import positive_number
+from ..engine.blocks import Block, BlockTask, run_blocks
+from ..engine.compiled import CompiledSystem
+from ..engine.system_file import StoredSystem
+from ..progress import Progress
+from ..records.files import checksum_of_file, pack
+from .request import Request
+
+
+def deadline_in(seconds: float | None) -> float | None:
+    """Return the moment so many seconds from now on the monotonic clock; None where no time is set."""
+    return None if seconds is None else time.monotonic() + positive_number(seconds, "seconds")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work, and until when: an executor of the caller's, or threads."""
+
+    executor: Executor | None
+    workers: int
+    progress: bool
+    deadline: float | None = None
+
+    def work(
+        self,
+        compiled: CompiledSystem,
+        stored: StoredSystem | None,
+        bounds: Sequence[tuple[int, int]],
+        request: Request,
+    ) -> Generator[Block, None, None]:
+        """Run blocks and yield them as they finish, under a progress bar in simulated time and clicks."""
+        if not bounds:
+            return
+        seed, duration = request.configuration["seed"], request.configuration["duration"]
+        tasks = [BlockTask(first, last, seed, duration, request.sampling) for first, last in bounds]
+        total = sum((last - first) * duration for first, last in bounds)
+        with (
+            Progress(total, self.progress) as bar,
+            self._pool() as (pool, shares_memory),
+            _reachable(compiled, stored, shares_memory) as system,
+        ):
+            report = bar.add if shares_memory else None
+            ahead = None if self.deadline is None else 2 * self.workers
+            with closing(
+                run_blocks(
+                    system, tasks, pool, report=report, poll=bar.refresh, expired=self._expired, ahead=ahead
+                )
+            ) as blocks:
+                for block in blocks:
+                    if report is None:
+                        bar.add((block.last - block.first) * duration, len(block.time))
+                    yield block
+
+    @contextmanager
+    def _pool(self) -> Iterator[tuple[Executor, bool]]:
+        """Yield the executor to use and whether it shares memory with this process."""
+        if self.executor is not None:
+            yield self.executor, isinstance(self.executor, ThreadPoolExecutor)
+            return
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="trajectories")
+        try:
+            yield pool, True
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _expired(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+
+@contextmanager
+def _reachable(
+    compiled: CompiledSystem, stored: StoredSystem | None, shares_memory: bool
+) -> Iterator[CompiledSystem | StoredSystem]:
+    """Yield the system in the form that workers can take: itself, or a file, a temporary one if there is none."""
+    if shares_memory:
+        yield compiled
+    elif stored is not None:
+        yield stored
+    else:
+        with tempfile.TemporaryDirectory(prefix="trajectories-") as folder:
+            path = Path(folder) / "system.npz"
+            path.write_bytes(pack(compiled.to_arrays()))
+            yield StoredSystem(str(path), checksum_of_file(path))
