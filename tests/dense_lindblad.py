@@ -10,6 +10,13 @@ import numpy as np
 from scipy import linalg
 
 from trajectories import OpenSystem
+from trajectories.lindblad.superoperators.hermitian_vectors import Generator
+
+
+def packed_matrix(generator: Generator) -> np.ndarray:
+    """The generator as a matrix on packed vectors, column by column, by plain sparse products."""
+    size = generator.half.shape[0] ** 2
+    return np.array([generator.apply(column) for column in np.eye(size)]).T
 
 
 class DenseLindblad:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import qutip
 from dense_lindblad import DenseLindblad
+from dense_lindblad import packed_matrix as dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg
@@ -20,7 +21,7 @@ from systems_with_answers import (
 
 from trajectories import Channel, HilbertSpace, OpenSystem, SpinningResonator, lindblad
 from trajectories.lindblad.superoperators.chebyshev import Expansion
-from trajectories.lindblad.superoperators.hermitian_vectors import Generator, pack, packed_generator, unpack
+from trajectories.lindblad.superoperators.hermitian_vectors import pack, packed_generator, unpack
 from trajectories.lindblad.superoperators.propagation import Stepper, observe, propagate
 
 SYSTEMS = {
@@ -38,12 +39,6 @@ SYSTEMS = {
 @pytest.fixture(params=SYSTEMS, scope="module")
 def system(request):
     return SYSTEMS[request.param]
-
-
-def dense(generator: Generator) -> np.ndarray:
-    """The generator as a matrix on packed vectors, column by column, by plain sparse products."""
-    size = generator.half.shape[0] ** 2
-    return np.array([generator.apply(column) for column in np.eye(size)]).T
 
 
 def random_hermitian(seed: int, size: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from .hermitian_vectors import Generator, Vector
 STEP_ERROR = 1e-14
 # The sum of the series' terms may exceed the result by this factor, which multiplies rounding errors.
 MAX_AMPLIFICATION = 1e4
-# Longest step in units of the inverse spectral radius; beyond it, longer steps save nothing more.
+# Longest step in units of 1/max(R, |c|); beyond it, longer steps save nothing more.
 LONGEST_STEP = 360.0
 # The foci lie this factor outside the numerical range, which keeps the enclosing ellipse slim.
 FOCUS_MARGIN = 1.03
@@ -67,6 +67,33 @@ class Ellipse:
         shift = self.center if self.oscillating else self.center + self.focus
         return weight * np.exp(shift * times) * bessel_orders(order, self.focus * times, not self.oscillating)
 
+    def log_largest_terms(self, order: int, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a bound of ln max_{0≤s≤t} |f_k(s)|, shape (order, n_times).
+
+        For c < 0 the factor e^{cs} is largest at s = 0: a term may be larger inside a step than at its end.
+        f_k rises up to t where its logarithmic derivative c + R F_k′/F_k is not negative there:
+
+        - J_k: y = zJ_k′/J_k = k − Σ_m 2z²/(j_{k,m}² − z²) falls and obeys zy′ + y² = k² − z², so that
+          y ≥ √(k² − z²): f_k rises while k² ≥ (R² + c²)t².
+        - I_k: I_k′/I_k ≥ √(k/(k + 1) + k²/z²) (Amos, Math. Comput. 28, 239 (1974)): f_k rises while
+          R²k/(k + 1) + k²/t² ≥ c².
+
+        There the maximum is f_k(t). Elsewhere Cauchy's estimates |J_k(z)| ≤ e^{z sinh θ − kθ} and
+        I_k(z) ≤ e^{z cosh θ − kθ} serve, with the θ that makes the exponential in time constant, or θ = 0.
+        """
+        k = np.arange(order)[:, None]
+        fall, ratio = max(-self.center, 0.0), max(-self.center, 0.0) / self.focus
+        if self.oscillating:
+            rising = k >= np.hypot(self.focus, fall) * times
+            theta, growth = float(np.arcsinh(ratio)), max(self.center, 0.0)
+        else:
+            early = k >= fall * times  # k²/t² ≥ c² without dividing by t = 0
+            rising = early | (fall**2 * times**2 <= (self.focus * times) ** 2 * (k / (k + 1.0)) + k**2)
+            theta, growth = float(np.arccosh(max(ratio, 1.0))), max(self.center + self.focus, 0.0)
+        with np.errstate(divide="ignore"):
+            last = np.log(np.abs(self.terms(order, times)))
+        return np.where(rising, last, np.log(2.0) + growth * times - k * theta)
+
 
 class Expansion:
     """e^{Gt} for 0 ≤ t ≤ h, as e^{Gt} = Σ_{k<K} f_k(t) Φ_k(G).
@@ -74,8 +101,8 @@ class Expansion:
     G maps Hermitian matrices and its numerical range lies in an ellipse E. By the theorem of Crouzeix and
     Palencia (SIAM J. Matrix Anal. Appl. 38, 649 (2017)), ‖f(G)‖ ≤ (1+√2) max_E |f|, so the series cut
     after K terms is wrong by at most (1+√2) Σ_{k≥K} |f_k(t)| cosh kη in Frobenius norm, whatever G's eigenvectors.
-    K is chosen from this bound, and h as the step that costs the fewest products per time while the terms
-    do not exceed 10⁴ in sum.
+    K is chosen from the largest value of this bound in 0 ≤ t ≤ h, and h as the step that costs the fewest products
+    per time while the terms do not exceed 10⁴ in sum at any t.
 
     Parameters
     ----------
@@ -91,7 +118,7 @@ class Expansion:
     order : int
         K, the number of terms.
     error : float
-        The bound above at t = h, relative to ‖x‖_F.
+        The bound above for every t up to h, relative to ‖x‖_F.
     """
 
     def __init__(self, generator: Generator, longest: float = np.inf) -> None:
@@ -101,11 +128,13 @@ class Expansion:
 
     def _choose(self, longest: float) -> tuple[float, int, float]:
         """Return the cheapest step, its order and its error bound."""
-        reach = np.minimum(LONGEST_STEP * 0.8 ** np.arange(40), longest * self.ellipse.focus)
-        steps = np.unique(reach) / self.ellipse.focus
-        k = np.arange(int(1.5 * reach[0] * np.exp(self.ellipse.eta)) + 120)
-        with np.errstate(divide="ignore"):  # the logarithm keeps cosh kη from overflowing where f_k vanishes
-            bounds = np.log(np.abs(self.ellipse.terms(len(k), steps))) + (k * self.ellipse.eta)[:, None]
+        ellipse = self.ellipse
+        fastest = max(ellipse.focus, abs(ellipse.center))
+        steps = np.unique(np.minimum(LONGEST_STEP / fastest * 0.8 ** np.arange(40), longest))
+        widest = float(np.hypot(ellipse.focus, ellipse.center) * steps[-1])
+        k = np.arange(int(1.5 * widest * np.exp(ellipse.eta)) + 120)
+        # The logarithm keeps cosh kη from overflowing where f_k vanishes.
+        bounds = ellipse.log_largest_terms(len(k), steps) + (k * ellipse.eta)[:, None]
         with np.errstate(over="ignore"):
             bounds = np.exp(bounds)
         tail = (1.0 + np.sqrt(2.0)) * np.cumsum(bounds[::-1], axis=0)[::-1]
