@@ -22,13 +22,13 @@ from click_statistics import (
     rate_z,
 )
 from click_systems import driven_atom, driven_cavity, exact_averages, leaky_cavity, random_ket, thermal_cavity
+from reference_trajectory import reference_trajectory
 
 import trajectories as tj
 from trajectories.engine import jump_kernels
 from trajectories.engine.blocks import BlockTask, Sampling, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system, stack_operators
 from trajectories.engine.random_streams import trajectory_stream
-from trajectories.engine.reference import reference_trajectory
 from trajectories.engine.sparse import sparse_action, sparse_kernels
 from trajectories.lindblad import steady_state
 from trajectories.results import Expectation

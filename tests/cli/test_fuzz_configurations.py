@@ -1,6 +1,6 @@
 """Configurations made at random: an error in one line, or a correct run; no traceback, no hang, no changed file.
 
-The default suite tries a few dozen; ``pytest -m slow tests/unit/test_fuzz_configurations.py`` tries thousands.
+The default suite tries a few dozen; ``pytest -m slow tests/cli/test_fuzz_configurations.py`` tries thousands.
 """
 
 import math

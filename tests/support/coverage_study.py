@@ -1,6 +1,6 @@
 """Coverage of 95 % intervals over 400 independent records of simulated systems.
 
-OMP_NUM_THREADS=1 python tests/coverage_study.py [--runs DIR] [--workers 2] [--systems NAME …]
+OMP_NUM_THREADS=1 python tests/support/coverage_study.py [--runs DIR] [--workers 2] [--systems NAME …]
 
 Writes the table tests/statistics/coverage_study.csv, one row a quantity. Run folders are kept in DIR if given, and
 an interrupted study continues there; it takes about ten minutes on two cores.
@@ -24,7 +24,7 @@ import trajectories as tj
 from trajectories import analysis, lindblad
 from trajectories.errors import TruncationWarning
 
-TABLE = Path(__file__).parent / "statistics" / "coverage_study.csv"
+TABLE = Path(__file__).resolve().parents[1] / "statistics" / "coverage_study.csv"
 TRAJECTORIES = 100  # of each record
 RECORDS_PER_RUN = 40
 

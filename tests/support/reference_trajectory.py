@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import expm
 
-from ..model.system import OpenSystem
+from trajectories.model.system import OpenSystem
 
 
 def reference_trajectory(

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SIMULATION = "[simulation]\ntrajectories = 2\nduration = 10.0\nseed = 1\n"
 TINY = SIMULATION + "[truncation]\nlevels = [4, 4, 4]\nmax_quanta = 4\n"  # N = 64, and no warning
 ATOM = """import numpy as np

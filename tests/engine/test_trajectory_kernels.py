@@ -21,6 +21,7 @@ from click_systems import (
     unitary_jumps,
     watch,
 )
+from reference_trajectory import reference_trajectory
 from scipy.linalg import expm
 
 import trajectories as tj
@@ -34,7 +35,6 @@ from trajectories.engine.compiled import (
     stack_operators,
 )
 from trajectories.engine.random_streams import trajectory_stream
-from trajectories.engine.reference import reference_trajectory
 from trajectories.engine.sparse import sparse_action, sparse_kernels
 from trajectories.engine.sparse.sparse_kernels import BRACKET, RADIUS
 from trajectories.errors import ConvergenceError, InvalidInput
