@@ -1,4 +1,4 @@
-"""Three small cases whose numbers are stored: the paper's system, a lossy record of it, and a run that is streamed.
+"""Three small cases whose numbers are stored: the paper's system, a lossy record of it, and a streamed run.
 
 `python tests/support/stored_cases.py` prints the numbers of the code that is installed as JSON.
 """
