@@ -3,9 +3,63 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Loaded on first use, so that `import analysis` stays fast and draws in neither Numba nor matplotlib.
+if TYPE_CHECKING:
+    from trajectories.lindblad import accidental_purity as accidental_purity
+
+    from . import plot as plot
+    from . import report as report
+    from .clicks.detection import apply_detectors as apply_detectors
+    from .clicks.detection import detected_stream as detected_stream
+    from .clicks.streams import ClickStream as ClickStream
+    from .clicks.streams import stream as stream
+    from .estimators.bundle_correlations import bundle_waiting_times as bundle_waiting_times
+    from .estimators.bundle_correlations import cluster_g2 as cluster_g2
+    from .estimators.bundle_correlations import cluster_g2_pooled as cluster_g2_pooled
+    from .estimators.bundle_rates import composition_rates as composition_rates
+    from .estimators.bundle_rates import order_rates as order_rates
+    from .estimators.bundle_rates import pair_purity as pair_purity
+    from .estimators.bundle_rates import purity as purity
+    from .estimators.bundle_rates import purity_pooled as purity_pooled
+    from .estimators.bundles import Bundles as Bundles
+    from .estimators.bundles import find_bundles as find_bundles
+    from .estimators.correlations import PairCounts as PairCounts
+    from .estimators.correlations import count_pairs as count_pairs
+    from .estimators.correlations import g2 as g2
+    from .estimators.correlations import g2_matrix as g2_matrix
+    from .estimators.counting import count_distribution as count_distribution
+    from .estimators.counting import fano as fano
+    from .estimators.counting import fano_pooled as fano_pooled
+    from .estimators.counting import mandel_q as mandel_q
+    from .estimators.counting import rate_history as rate_history
+    from .estimators.counting import rates as rates
+    from .estimators.counting import rates_pooled as rates_pooled
+    from .estimators.counting import stationarity as stationarity
+    from .estimators.heralding import coincidence_to_accidental as coincidence_to_accidental
+    from .estimators.heralding import heralding_efficiency as heralding_efficiency
+    from .estimators.ordering import asymmetry_by_lag as asymmetry_by_lag
+    from .estimators.ordering import lag_histogram as lag_histogram
+    from .estimators.ordering import lag_histogram_pooled as lag_histogram_pooled
+    from .estimators.ordering import order_asymmetry as order_asymmetry
+    from .estimators.ordering import order_fraction as order_fraction
+    from .estimators.ordering import order_patterns as order_patterns
+    from .estimators.ordering import time_reversal_test as time_reversal_test
+    from .estimators.waiting import next_click_probabilities as next_click_probabilities
+    from .estimators.waiting import waiting_times as waiting_times
+    from .estimators.waiting import waiting_times_pooled as waiting_times_pooled
+    from .inference.fit import fit as fit
+    from .inference.validation import Validation as Validation
+    from .inference.validation import validate as validate
+    from .report.analyse import analyse as analyse
+    from .report.analysis_results import AnalysisResults as AnalysisResults
+    from .report.exact_values import ExactValues as ExactValues
+    from .statistics.resampling import Pooled as Pooled
+    from .statistics.resampling import Resampled as Resampled
+    from .statistics.resampling import TestResult as TestResult
+
+# Where each public name lives. Loaded on first use, so that importing stays fast and draws in neither Numba nor
+# matplotlib; a test holds this to the imports above, which are what editors and type checkers read.
 _HOMES = {
     "Bundles": ".estimators.bundles",
     "ClickStream": ".clicks.streams",

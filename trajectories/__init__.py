@@ -3,26 +3,72 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Loaded on first use, so that `import trajectories` stays fast.
+if TYPE_CHECKING:
+    from . import analysis as analysis
+    from . import lindblad as lindblad
+    from .detectors import Detector as Detector
+    from .engine.replay.replay import Replay as Replay
+    from .engine.replay.replay import replay as replay
+    from .errors import InvalidInput as InvalidInput
+    from .errors import RunFolderError as RunFolderError
+    from .errors import TrajectoriesError as TrajectoriesError
+    from .model import AvoidedCrossing as AvoidedCrossing
+    from .model import Channel as Channel
+    from .model import HilbertSpace as HilbertSpace
+    from .model import OpenSystem as OpenSystem
+    from .model import SpinningResonator as SpinningResonator
+    from .model import fizeau_shift as fizeau_shift
+    from .records import ClickRecord as ClickRecord
+    from .records import Run as Run
+    from .records import repair as repair
+    from .records.formats import export as export
+    from .records.formats import load as load
+    from .results import Correlation as Correlation
+    from .results import Estimate as Estimate
+    from .results import Histogram as Histogram
+    from .simulation.estimate import RunEstimate as RunEstimate
+    from .simulation.estimate import estimate_run as estimate_run
+    from .simulation.follow import follow as follow
+    from .simulation.simulate import simulate as simulate
+    from .simulation.two_time import Moments as Moments
+    from .simulation.two_time import bundle_correlation as bundle_correlation
+    from .simulation.two_time import cross_correlation as cross_correlation
+    from .simulation.two_time import moments as moments
+
+# Where each public name lives. Loaded on first use, so that `import trajectories` stays fast; a test holds this
+# to the imports above, which are what editors and type checkers read.
 _HOMES = {
     "AvoidedCrossing": ".model",
     "Channel": ".model",
     "ClickRecord": ".records",
+    "Correlation": ".results",
+    "Detector": ".detectors",
+    "Estimate": ".results",
+    "Histogram": ".results",
     "HilbertSpace": ".model",
+    "InvalidInput": ".errors",
     "Moments": ".simulation.two_time",
     "OpenSystem": ".model",
+    "Replay": ".engine.replay.replay",
+    "Run": ".records",
+    "RunEstimate": ".simulation.estimate",
+    "RunFolderError": ".errors",
     "SpinningResonator": ".model",
+    "TrajectoriesError": ".errors",
     "bundle_correlation": ".simulation.two_time",
     "cross_correlation": ".simulation.two_time",
-    "fizeau_shift": ".model",
+    "estimate_run": ".simulation.estimate",
     "export": ".records.formats",
+    "fizeau_shift": ".model",
+    "follow": ".simulation.follow",
     "load": ".records.formats",
     "moments": ".simulation.two_time",
+    "repair": ".records",
+    "replay": ".engine.replay.replay",
     "simulate": ".simulation.simulate",
 }
-
 # Rooms that are reached as attributes, loaded on first use as well.
 _ROOMS = ("analysis", "lindblad")
 

@@ -139,20 +139,23 @@ def _g2(run: Run, names: Sequence[str], window: float | None) -> Estimate:
     from ..results import Estimate
 
     assert window is not None
-    found = analysis.g2(run, *names, [-window, window])
+    first, second = names
+    found = analysis.g2(run, first, second, [-window, window])
     return Estimate(float(found.value[0]), float(found.standard_error[0]), int(found.counts[0]), found.method)
 
 
 def _purity(run: Run, names: Sequence[str], window: float | None) -> Estimate:
     from trajectories import analysis
 
-    return analysis.pair_purity(run, *names, window)
+    first, second = names
+    return analysis.pair_purity(run, first, second, window)
 
 
 def _order(run: Run, names: Sequence[str], window: float | None) -> Estimate:
     from trajectories import analysis
 
-    return analysis.order_fraction(run, *names, window)
+    first, second = names
+    return analysis.order_fraction(run, first, second, window)
 
 
 def _bundles(run: Run, names: Sequence[str], window: float | None) -> Estimate:
