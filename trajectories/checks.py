@@ -45,10 +45,12 @@ def nonnegative_number(value: Any, what: str) -> float:
     return number
 
 
-def integer(value: Any, what: str, least: int) -> int:
-    """Return an integer of at least `least` as an int; refuse booleans, and floats even when they are whole."""
+def integer(value: Any, what: str, least: int, most: int | None = None) -> int:
+    """Return an integer from `least` to `most` as an int; refuse booleans, and floats even when they are whole."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or value < least:
         raise InvalidInput(f"{what}={shown(value)} must be an integer of at least {least}")
+    if most is not None and int(value) > most:
+        raise InvalidInput(f"{what}={shown(value)} must be an integer of at most {most}")
     return int(value)
 
 

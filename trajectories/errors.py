@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from .names import printable
+
 
 class TrajectoriesError(Exception):
     """Base of every error that this package raises on purpose."""
 
     def __init__(self, message: str = "") -> None:
         # Messages of other people's exceptions, which ours quote, may have several lines.
-        super().__init__(" ".join(str(message).splitlines()))
+        super().__init__(printable(" ".join(str(message).splitlines())))
 
 
 class InvalidInput(TrajectoriesError, ValueError):

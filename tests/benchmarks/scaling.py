@@ -26,7 +26,7 @@ import trajectories as tj
 from trajectories.engine.blocks import BlockTask, run_block, run_blocks
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.lindblad import steady_state
-from trajectories.records.assembly import block_bounds
+from trajectories.records.layout import Layout
 
 DETUNING, KAPPA = 1.3406, 0.005
 ENGINES = {"modes": ("eigenmodes", "o-", "C0"), "sparse": ("sparse", "s--", "C1")}
@@ -71,7 +71,7 @@ def speed(case: Case, seconds: float, duration: float, threads: int = 1) -> floa
     count = threads
     with ThreadPoolExecutor(threads) as pool:
         while True:
-            tasks = [BlockTask(*bounds, 1, duration) for bounds in block_bounds(count, -(-count // (8 * threads)))]
+            tasks = [BlockTask(*bounds, 1, duration) for bounds in Layout(((count, -(-count // (8 * threads))),))]
             begun = time.perf_counter()
             for _ in run_blocks(case.compiled, tasks, pool):
                 pass

@@ -76,7 +76,7 @@ def _how_far(options: argparse.Namespace) -> str:
     except (AttributeError, TrajectoriesError):  # not a simulation, or not begun
         return "; run the same command again"
     return (
-        f": {len(run.finished())} of {len(run.block_bounds())} blocks are kept in {run.folder}; "
+        f": {len(run.finished())} of {run.n_blocks} blocks are kept in {run.folder}; "
         "run the same command again to continue"
     )
 

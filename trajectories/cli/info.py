@@ -44,7 +44,7 @@ def _describe_run(folder: Path) -> None:
 
     run = Run.open(folder)
     configuration = run.configuration
-    done, blocks = len(run.finished()), len(run.block_bounds())
+    done, blocks = len(run.finished()), run.n_blocks
     print(f"run           {folder}")
     print(f"state         {'complete' if run.complete else 'unfinished'}: {done} of {blocks} blocks")
     print(f"window        {configuration['trajectories']} trajectories × {configuration['duration']:g}/ω_b")

@@ -120,7 +120,7 @@ def _estimate(job: Job, options: argparse.Namespace) -> None:
     print(expected.table())
     if options.out is not None and (Path(options.out) / "run.json").exists():
         run = Run.open(options.out)
-        print(f"there       {len(run.finished())} of {len(run.block_bounds())} blocks of the run in {run.folder}")
+        print(f"there       {len(run.finished())} of {run.n_blocks} blocks of the run in {run.folder}")
 
 
 def _simulate(job: Job, options: argparse.Namespace, executor: Executor | None, workers: int | None) -> None:
@@ -152,7 +152,7 @@ def _simulate(job: Job, options: argparse.Namespace, executor: Executor | None, 
         seconds=options.time,
     )
     if not run.complete:
-        done, blocks = len(run.finished()), len(run.block_bounds())
+        done, blocks = len(run.finished()), run.n_blocks
         print(f"time is up: {done} of {blocks} blocks are kept; run the same command again to continue")
     if run.leading():
         if target is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..checks import plain_value, shown
+from ..digest import digest_of
 from ..errors import InvalidInput
+from ..names import can_be_kept
 from .qutip_objects import default_names, matrix_of, qobj, same_subsystems
 from .space import HilbertSpace
 
@@ -63,8 +64,10 @@ class Channel:
     operator: sparse.csr_array
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip():
-            raise InvalidInput(f"channel name {self.name!r} must be a non-empty string")
+        if not can_be_kept(self.name):
+            raise InvalidInput(
+                f"channel name {shown(self.name)} must be a non-empty string of at most 255 characters without NUL"
+            )
         object.__setattr__(self, "operator", as_operator(self.operator, f"jump operator of channel {self.name!r}"))
 
 
@@ -197,13 +200,7 @@ class OpenSystem:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of H, the channel names and their operators: the identity of the physics."""
-        state = hashlib.sha256()
-        for name, matrix in [("", self.hamiltonian), *((c.name, c.operator) for c in self.channels)]:
-            state.update(f"{name}\0{matrix.shape[0]}\0{matrix.nnz}\0".encode())
-            state.update(matrix.indptr.astype("<i8").tobytes())
-            state.update(matrix.indices.astype("<i8").tobytes())
-            state.update(matrix.data.astype("<c16").tobytes())
-        return state.hexdigest()
+        return digest_of(self.to_arrays())
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return H and the jump operators by name, for a pickle-free NPZ."""

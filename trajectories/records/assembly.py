@@ -15,11 +15,6 @@ from .clicks import ClickRecord
 OF_THE_FOLDER = ("format", "version", "layout", "checksum")
 
 
-def block_bounds(trajectories: int, block_size: int, first: int = 0) -> list[tuple[int, int]]:
-    """Return (first, last) of every block: trajectories first … last − 1, in all up to `trajectories` − 1."""
-    return [(start, min(start + block_size, trajectories)) for start in range(first, trajectories, block_size)]
-
-
 def assemble(
     metadata: Mapping[str, Any],
     bounds: Sequence[tuple[int, int]],

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import finite_array, finite_number, positions, shown
 from ..errors import InvalidInput
+from ..names import can_be_kept
 from ..results import Expectation, read_only
 
 # Provenance that a record joined from several does not share.
@@ -236,10 +237,11 @@ class ClickRecord:
 def _checked_names(channel_names: Sequence[str]) -> tuple[str, ...]:
     """Return channel names as a tuple; refuse any that cannot tell channels apart."""
     names = tuple(channel_names) if isinstance(channel_names, Iterable) else ()
-    strings = not isinstance(channel_names, str) and all(isinstance(name, str) and name for name in names)
+    strings = not isinstance(channel_names, str) and all(map(can_be_kept, names))
     if not names or not strings or len(set(names)) != len(names):
         raise InvalidInput(
-            f"channel_names={shown(channel_names)} must be distinct non-empty strings, at least one"
+            f"channel_names={shown(channel_names)} must be distinct non-empty strings, at least one, each of at "
+            "most 255 characters without NUL"
         )
     if len(names) > MAX_CHANNELS:
         raise InvalidInput(f"{len(names)} channels are more than the {MAX_CHANNELS} a record can hold")

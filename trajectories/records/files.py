@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+import stat
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,8 +22,12 @@ from ..errors import InvalidInput, RunFolderError
 
 # Lies in a folder while it is being made: what else is there is ours and may be written again.
 UNFINISHED = ".unfinished"
-# What reading a damaged, truncated or foreign NPZ file raises: `unpack` lets nothing else through.
+# What reading a damaged, truncated or foreign file raises: `unpack` and `read_json` let nothing else through.
 UNREADABLE = (OSError, ValueError, KeyError)
+# By how much deflate can shrink at the most (1032), with a margin for what is small: more is a lie about a size.
+MOST_DEFLATED, SMALL = 1100, 2**20
+# Bytes of a JSON document that is read: millions of sample times.
+MOST_JSON = 2**28
 
 
 def path_of(folder: str | os.PathLike[str]) -> Path:
@@ -39,17 +47,31 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
+        with suppress(FileNotFoundError):  # of a killed process that had the same number
+            temporary.unlink()
+        with temporary.open("xb") as stream:  # which follows no link that somebody put there
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise RunFolderError(
-            f"cannot write {path}: {error.strerror}; free space, then run the same command again to continue"
+            f"cannot write {path}: {error.strerror}; {remedy_for(error)}, then run the same command again"
         ) from error
+
+
+def remedy_for(error: OSError) -> str:
+    """Return what to do about a file that cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "free space"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+        return "its folder was moved or removed: put it back"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "make the folder writable"
+    return "see to the disk"
 
 
 def sync_folder(folder: Path) -> None:
@@ -78,26 +100,96 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(packed: bytes | IO[bytes], names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an NPZ file, or some; raise one of `UNREADABLE` where it is none, or holds pickles."""
+@contextmanager
+def regular_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a regular file for reading; whatever else is there, as a pipe that nobody writes to, is an OSError."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        yield stream
+
+
+def unpack(packed: bytes | IO[bytes] | Path, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an NPZ file, or some; raise one of `UNREADABLE` where it is none, or holds pickles.
+
+    Only what is asked for is decompressed, and nothing that claims to be larger than its bytes can make it.
+    """
+    if isinstance(packed, Path):
+        with regular_file(packed) as file:
+            return unpack(file, names)
     stream = io.BytesIO(packed) if isinstance(packed, bytes) else packed
     try:
-        with np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in (archive.files if names is None else names)}
-    except (OSError, KeyError, MemoryError):
+        with zipfile.ZipFile(stream) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            chosen = {name: members[name] for name in (members if names is None else names)}
+            wanted = sum(info.file_size for info in chosen.values())
+            if wanted > memory():
+                raise ValueError(f"{wanted} bytes are more than this machine's memory")
+            return {name: _array(archive, info) for name, info in chosen.items()}
+    except (OSError, KeyError):
         raise
-    except Exception as error:  # zipfile, zlib, lzma, tokenize … have no common word for damaged bytes
+    except (
+        Exception
+    ) as error:  # zipfile, zlib, tokenize …, MemoryError, RecursionError: damaged bytes have many words
         raise ValueError(f"{type(error).__name__}: {error}") from error
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise ValueError(f"{name} is no array")
-    return arrays
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+    """Return one array of an NPZ file whose sizes agree with one another."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{info.filename} is compressed in a way that NumPy does not use")
+    if info.file_size > MOST_DEFLATED * info.compress_size + SMALL:
+        raise ValueError(f"{info.filename} claims {info.file_size} bytes in {info.compress_size}")
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"{info.filename} has the NPY version {version}")
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(member)
+        if dtype.hasobject or not dtype.itemsize:
+            raise ValueError(f"{info.filename} holds {dtype}, no numbers or text")
+        size = dtype.itemsize
+        for length in shape:
+            if length < 0:
+                raise ValueError(f"{info.filename} claims the shape {shape}")
+            size *= length
+        if size != info.file_size - member.tell():
+            raise ValueError(f"{info.filename} claims the shape {shape}, which its size denies")
+        content = member.read()
+    if len(content) != size:
+        raise ValueError(f"{info.filename} ends early")
+    return np.ndarray(shape, dtype, bytearray(content), order="F" if fortran else "C")
+
+
+def memory() -> int:
+    """Return the bytes of memory of this machine: what claims to need more is refused before it is tried."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not a POSIX system
+        return 2**40
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds; raise one of `UNREADABLE` where it is none."""
+    with regular_file(path) as stream:
+        content = stream.read(MOST_JSON + 1)
+    if len(content) > MOST_JSON:
+        raise ValueError(f"more than {MOST_JSON} bytes")
+    try:
+        return json.loads(content.decode(), parse_constant=_no_constant)
+    except (RecursionError, MemoryError) as error:
+        raise ValueError(f"{type(error).__name__}: nested too deeply") from error
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def checksum_of_file(path: Path) -> str:
     """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    with regular_file(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def checksum_of_json(content: Any) -> str:

@@ -10,6 +10,8 @@ Files are written under a temporary name, flushed and renamed, so a block is the
 holds the checksum of system.npz, its own checksum, and the run id: the checksum of everything in it but the number
 of trajectories and their division into blocks. Every block is bound to the run id and to its trajectories: no file
 can be damaged, edited or swapped without being noticed, and a run can be extended without touching its blocks.
+Checksums have no key. Who makes all of them again is noticed where the digest, the channels or the exact rates are
+not those of the system.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +30,7 @@ from numpy.typing import NDArray
 
 from ..checks import plain_value
 from ..errors import InvalidInput, RunFolderError
-from .assembly import assemble, block_bounds
+from .assembly import assemble
 from .clicks import ClickRecord
 from .files import (
     UNFINISHED,
@@ -35,14 +39,19 @@ from .files import (
     checksum_of_json,
     pack,
     path_of,
+    read_json,
+    remedy_for,
     sync_folder,
     unpack,
     write_whole,
 )
+from .layout import Layout
 from .lock import LOCK
 from .run_metadata import FORMAT, RESTORE, VERSION, check_metadata, identity_of
+from .system_check import contradiction, names_needed
 
 COLUMNS = ("counts", "time", "channel", "sampled", "worst_error")
+NAME = re.compile(r"(\d{9,18})-(\d{9,18})\.npz")
 RECOMPUTE = "give --repair (from Python: trajectories.records.repair) to set it aside, and it is computed again"
 
 
@@ -110,19 +119,20 @@ class Run:
         Raises
         ------
         InvalidInput
-            A value that JSON cannot hold; nothing was written.
+            A value that JSON cannot hold, or more blocks than a folder should; nothing was written.
         RunFolderError
             The folder holds something else, or cannot be written to.
         """
         path, packed = Path(folder), pack(arrays)
         plain = plain_value(configuration, "configuration")
+        layout = Layout(()).extended(plain["trajectories"], block_size)
         content = {
             "format": FORMAT,
             "version": VERSION,
             "configuration": plain,
             **plain_value(description, "description"),
             "system_sha256": hashlib.sha256(packed).hexdigest(),
-            "layout": [[plain["trajectories"], block_size]],
+            "layout": [list(stretch) for stretch in layout.stretches],
         }
         try:
             _require_free(path)
@@ -131,7 +141,7 @@ class Run:
             (path / "blocks").mkdir(exist_ok=True)
             sync_folder(path.parent)
         except OSError as error:
-            raise RunFolderError(f"cannot make {path}: {error.strerror}; choose another --out") from error
+            raise RunFolderError(f"cannot make {path}: {error.strerror}; {remedy_for(error)}") from error
         write_whole(path / "system.npz", packed)
         # run.json comes last: a folder that has it is complete enough to be continued.
         run = cls._described(path, content | {"run_id": identity_of(content)})
@@ -158,8 +168,8 @@ class Run:
         try:
             if not (path / "run.json").is_file():
                 raise RunFolderError(f"{path} is no run folder: it has no run.json; check the path")
-            metadata = json.loads((path / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            metadata = read_json(path / "run.json")
+        except UNREADABLE as error:
             raise RunFolderError(f"{path / 'run.json'} cannot be read ({error}); {RESTORE}") from error
         check_metadata(path / "run.json", metadata)
         run = cls(path, metadata)
@@ -179,7 +189,8 @@ class Run:
         Raises
         ------
         InvalidInput
-            Fewer trajectories than the run has: nothing is ever taken away.
+            Fewer trajectories than the run has, for which there is `cut_back`; or more blocks than a folder should
+            hold. Nothing was written.
         RunFolderError
             ``run.json`` cannot be written; the old one is still there.
         """
@@ -188,11 +199,38 @@ class Run:
                 f"{self.folder} has {self.trajectories} trajectories, more than trajectories={trajectories}; "
                 f"give {self.trajectories} or more, or choose another --out"
             )
-        if trajectories == self.trajectories:
-            return self
+        return (
+            self
+            if trajectories == self.trajectories
+            else self._laid_out(self._layout.extended(trajectories, block_size))
+        )
+
+    def cut_back(self, trajectories: int) -> Run:
+        """Return the run asked for fewer trajectories; no finished block is taken away.
+
+        Parameters
+        ----------
+        trajectories : int
+            Number of trajectories in all, at least `computed`.
+
+        Raises
+        ------
+        InvalidInput
+            A finished block would no longer belong to the run.
+        RunFolderError
+            ``run.json`` cannot be written; the old one is still there.
+        """
+        if trajectories < max(self.computed, 1):
+            raise InvalidInput(
+                f"trajectories={trajectories} would take finished trajectories from {self.folder}; "
+                f"give {self.computed} or more, or choose another --out"
+            )
+        return self if trajectories >= self.trajectories else self._laid_out(self._layout.cut(trajectories))
+
+    def _laid_out(self, layout: Layout) -> Run:
         content = {key: value for key, value in self.metadata.items() if key != "checksum"}
-        content["configuration"] = self.configuration | {"trajectories": trajectories}
-        content["layout"] = [*content["layout"], [trajectories, block_size]]
+        content["configuration"] = self.configuration | {"trajectories": layout.trajectories}
+        content["layout"] = [list(stretch) for stretch in layout.stretches]
         return self._described(self.folder, content)
 
     @property
@@ -218,35 +256,47 @@ class Run:
         RunFolderError
             The file cannot be read.
         """
-        path = self.folder / "system.npz"
         try:
-            return unpack(path.read_bytes())
+            return unpack(self.folder / "system.npz")
         except UNREADABLE as error:
-            raise RunFolderError(f"cannot read {path} ({error}); {RESTORE}") from error
+            raise RunFolderError(f"cannot read {self.folder / 'system.npz'} ({error}); {RESTORE}") from error
 
     def _check_system(self) -> None:
         path = self.folder / "system.npz"
         try:
-            checksum = checksum_of_file(path)
+            if checksum_of_file(path) != self.metadata["system_sha256"]:
+                raise RunFolderError(f"{path} is damaged or belongs to another run; {RESTORE}")
+            wrong = contradiction(self.metadata, unpack(path, names_needed(self.metadata)))
         except OSError as error:
             raise RunFolderError(f"cannot read {path}: {error.strerror}; {RESTORE}") from error
-        if checksum != self.metadata["system_sha256"]:
-            raise RunFolderError(f"{path} is damaged or belongs to another run; {RESTORE}")
+        except UNREADABLE as error:
+            raise RunFolderError(
+                f"{path} is not the system of {self.folder / 'run.json'} ({error}); {RESTORE}"
+            ) from error
+        if wrong:
+            raise RunFolderError(f"{self.folder / 'run.json'} was edited: {wrong}; {RESTORE}")
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout(tuple((last, size) for last, size in self.metadata["layout"]))
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks, finished or not."""
+        return self._layout.n_blocks
 
     def block_bounds(self) -> list[tuple[int, int]]:
-        """Return (first, last) of every block; see the function `block_bounds`."""
-        bounds: list[tuple[int, int]] = []
-        for last, size in self.metadata["layout"]:
-            bounds += block_bounds(last, size, bounds[-1][1] if bounds else 0)
-        return bounds
+        """Return (first, last) of every block: trajectories first … last − 1."""
+        return list(self._layout)
 
     def finished(self) -> list[tuple[int, int]]:
         """Return the blocks that are there."""
-        return [bounds for bounds in self.block_bounds() if self._path(bounds).is_file()]
+        return sorted(bounds for bounds, _ in self._files() if bounds is not None)
 
     def missing(self) -> list[tuple[int, int]]:
         """Return the blocks that are still to be computed."""
-        return [bounds for bounds in self.block_bounds() if not self._path(bounds).is_file()]
+        there = set(self.finished())
+        return [bounds for bounds in self._layout if bounds not in there]
 
     def leading(self) -> list[tuple[int, int]]:
         """Return the blocks before the first that is missing.
@@ -254,14 +304,18 @@ class Run:
         Blocks of few clicks finish early, so that all finished blocks of an unfinished run are a biased sample;
         a run's leading trajectories are not chosen by what they contain.
         """
-        bounds = self.block_bounds()
-        missing = (k for k, block in enumerate(bounds) if not self._path(block).is_file())
-        return bounds[: next(missing, len(bounds))]
+        there = set(self.finished())
+        return list(takewhile(there.__contains__, self._layout))
 
     @property
     def complete(self) -> bool:
         """Whether every block is there."""
-        return not self.missing()
+        return len(self.finished()) == self.n_blocks
+
+    @property
+    def computed(self) -> int:
+        """One past the last trajectory of the last finished block."""
+        return max((last for _, last in self.finished()), default=0)
 
     def write_block(self, bounds: tuple[int, int], columns: Mapping[str, NDArray[Any]]) -> None:
         """Write one finished block, whole or not at all.
@@ -287,14 +341,36 @@ class Run:
         """
         path = self._path(bounds)
         try:
-            arrays = unpack(path.read_bytes())
+            arrays = unpack(path, (*COLUMNS, "checksum"))
             stored = str(arrays.pop("checksum"))
             computed = self._checksum(bounds, arrays)
+            wrong = None if stored == computed else "is damaged or belongs to another run"
+            wrong = wrong or self._misfit(bounds, arrays)
         except UNREADABLE as error:
             raise RunFolderError(f"block {path} cannot be read ({error}); {RECOMPUTE}") from error
-        if stored != computed:
-            raise RunFolderError(f"block {path} is damaged or belongs to another run; {RECOMPUTE}")
+        if wrong:
+            raise RunFolderError(f"block {path} {wrong}; {RECOMPUTE}")
         return arrays
+
+    def _misfit(self, bounds: tuple[int, int], arrays: Mapping[str, NDArray[Any]]) -> str | None:
+        """Return why columns, though their checksum fits, are no block of this run: somebody made them."""
+        counts, time, channel, sampled, worst = (arrays[name] for name in COLUMNS)
+        size, configuration = bounds[1] - bounds[0], self.metadata["configuration"]
+        kinds = (counts.dtype.kind, time.dtype.kind, channel.dtype.kind, sampled.dtype.kind, worst.dtype.kind)
+        shape = (size, len(configuration["sample_times"]), len(configuration["observables"]))
+        if kinds[0] not in "iu" or kinds[1] != "f" or kinds[2] not in "iu" or kinds[3:] != ("f", "f"):
+            return "has columns of other kinds than clicks"
+        if counts.shape != (size,) or sampled.shape != shape or worst.shape != () or not worst >= 0:
+            return f"does not hold {size} trajectories"
+        if (counts < 0).any() or time.shape != channel.shape or time.shape != (int(counts.sum()),):
+            return "has another number of clicks than its trajectories"
+        if channel.size and not (channel.min() >= 0 and channel.max() < len(self.metadata["channel_names"])):
+            return "has clicks in channels that the run does not have"
+        rows = np.repeat(np.arange(size), counts)
+        within = (time >= 0) & (time <= configuration["duration"])
+        if not within.all() or ((np.diff(rows) == 0) & (np.diff(time) < 0)).any():
+            return "has click times out of order, or outside the duration"
+        return None
 
     def damaged(self) -> dict[Path, RunFolderError]:
         """Return the files among the blocks that are no sound block of this run, and what is wrong with each."""
@@ -339,15 +415,22 @@ class Run:
         worst = 0.0
         for path in map(self._path, self.leading()):
             try:
-                with path.open("rb") as stream:
-                    worst = max(worst, unpack(stream, ["worst_error"])["worst_error"].item())
-            except UNREADABLE as error:
+                worst = max(worst, float(unpack(path, ["worst_error"])["worst_error"].item()))
+            except (*UNREADABLE, TypeError) as error:
                 raise RunFolderError(f"block {path} cannot be read ({error}); {RECOMPUTE}") from error
         return worst
 
+    def _files(self) -> Iterator[tuple[tuple[int, int] | None, Path]]:
+        """Yield the files among the blocks, each with the bounds that its name says; None where it is no block."""
+        layout = self._layout
+        for path in (self.folder / "blocks").glob("[!.]*"):
+            found = NAME.fullmatch(path.name)
+            bounds = (int(found[1]), int(found[2]) + 1) if found else (-1, -1)
+            ours = bounds in layout and path == self._path(bounds) and path.is_file()
+            yield (bounds if ours else None), path
+
     def _strays(self) -> list[Path]:
-        known = {self._path(bounds) for bounds in self.block_bounds()}
-        return sorted(path for path in (self.folder / "blocks").glob("[!.]*") if path not in known)
+        return sorted(path for bounds, path in self._files() if bounds is None)
 
     def _refuse_strays(self) -> None:
         for path in self._strays():

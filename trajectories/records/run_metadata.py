@@ -1,36 +1,177 @@
-"""run.json: what it says about itself, and how damage and edits are noticed."""
+"""run.json: what it says about itself, and how damage, edits and lies are noticed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..checks import shown
 from ..errors import RunFolderError
+from ..names import can_be_kept
 from .files import checksum_of_json
 
 FORMAT = "bundle-trajectories run"
 VERSION = 2
 RESTORE = "restore it or start a new run"
+# What a run may change without becoming another one, and what follows from the rest.
+NOT_IDENTITY = ("layout", "run_id", "checksum")
 
 
 def check_metadata(path: Path, metadata: Any) -> None:
-    """Refuse what is no run.json of a version that can be read, or was changed since it was written."""
+    """Refuse what is no run.json of a version that can be read, was changed since it was written, or lies.
+
+    The checksum has no key, so that an edit can renew it; hence every value is looked at, and the run id, to which
+    the blocks are bound, is compared with what it identifies.
+    """
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise RunFolderError(f"{path} does not describe a run; {RESTORE}")
     version = metadata.get("version")
-    if version != VERSION:
+    if isinstance(version, bool) or version != VERSION:
         earlier = isinstance(version, int) and version < VERSION
         remedy = "simulate it again in a new folder" if earlier else "update the package"
         raise RunFolderError(f"{path} has version {shown(version)}, but {VERSION} is read here; {remedy}")
     content = {key: value for key, value in metadata.items() if key != "checksum"}
     if metadata.get("checksum") != checksum_of_json(content):
         raise RunFolderError(f"{path} is damaged or was edited: its checksum differs; {RESTORE}")
+    for place, (fits, what) in FIELDS.items():
+        value: Any = metadata
+        for key in place:
+            value = value.get(key) if isinstance(value, dict) else None
+        if not fits(value):
+            raise RunFolderError(f"{path} was edited: {'.'.join(place)} is {shown(value)}, not {what}; {RESTORE}")
+    _check_together(path, metadata)
+    if metadata["run_id"] != identity_of(metadata):
+        raise RunFolderError(f"{path} was edited: its run_id is not that of what it describes; {RESTORE}")
 
 
 def identity_of(content: Mapping[str, Any]) -> str:
     """Return the checksum of what an extended run keeps: all but the number of trajectories and the layout."""
-    fixed = {key: value for key, value in content.items() if key != "layout"}
+    fixed = {key: value for key, value in content.items() if key not in NOT_IDENTITY}
     fixed["configuration"] = {k: v for k, v in content["configuration"].items() if k != "trajectories"}
     return checksum_of_json(fixed)
+
+
+def _check_together(path: Path, metadata: Mapping[str, Any]) -> None:
+    """Refuse values that are possible one by one, but not side by side."""
+    configuration, steady = metadata["configuration"], metadata["steady_state"]
+    names, times = metadata["channel_names"], configuration["sample_times"]
+    wrong = None
+    if metadata["layout"][-1][0] != configuration["trajectories"]:
+        wrong = f"the layout has {metadata['layout'][-1][0]} trajectories, the run {configuration['trajectories']}"
+    elif (configuration["initial"] == "steady") != (steady is not None):
+        wrong = "a steady state and a start in it belong together"
+    elif steady is not None and list(steady["rates"]) != names:
+        wrong = f"there are rates of {shown(list(steady['rates']))}, but channels {shown(names)}"
+    elif bool(times) and not (times[0] >= 0 and times[-1] <= configuration["duration"]):
+        wrong = "sample times lie outside the duration"
+    if wrong:
+        raise RunFolderError(f"{path} was edited: {wrong}; {RESTORE}")
+
+
+Fits = Callable[[Any], bool]
+
+
+def _count(least: int) -> Fits:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+def _positive(value: Any) -> bool:
+    return _number(value) and value > 0
+
+
+def _amount(value: Any) -> bool:
+    return _number(value) and value >= 0
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _hash(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def _list_of(fits: Fits) -> Fits:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+def _table_of(fits: Fits) -> Fits:
+    return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
+
+
+def _or_none(fits: Fits) -> Fits:
+    return lambda value: value is None or fits(value)
+
+
+def _anything(value: Any) -> bool:
+    return True
+
+
+def _distinct_names(value: Any) -> bool:
+    return bool(value) and _list_of(can_be_kept)(value) and len(set(value)) == len(value)
+
+
+def _layout(value: Any) -> bool:
+    if not value or not _list_of(_list_of(_count(1)))(value) or any(len(stretch) != 2 for stretch in value):
+        return False
+    lasts = [0, *(last for last, _ in value)]
+    return lasts == sorted(set(lasts))
+
+
+def _ascending(value: Any) -> bool:
+    return _list_of(_number)(value) and value == sorted(value)
+
+
+def _steady(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _table_of(_number)(value.get("rates"))
+        and _amount(value.get("residual"))
+        and _table_of(_number)(value.get("top_level"))
+    )
+
+
+def _space(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _table_of(_count(1))(value.get("levels"))
+        and _or_none(_count(0))(value.get("max_quanta"))
+    )
+
+
+# What every command relies on; what else there is is covered by the run id alone.
+FIELDS: dict[tuple[str, ...], tuple[Fits, str]] = {
+    ("configuration",): (_table_of(_anything), "a table"),
+    ("configuration", "digest"): (_hash, "a SHA-256"),
+    ("configuration", "trajectories"): (_count(1), "a positive integer"),
+    ("configuration", "duration"): (_positive, "a positive number"),
+    ("configuration", "seed"): (_count(0), "an integer of at least 0"),
+    ("configuration", "initial"): (_text, "text"),
+    ("configuration", "propagator"): (_text, "text"),
+    ("configuration", "tolerance"): (_positive, "a positive number"),
+    ("configuration", "sampling"): (_or_none(_hash), "a SHA-256 or null"),
+    ("configuration", "observables"): (_list_of(_text), "a list of names"),
+    ("configuration", "sample_times"): (_ascending, "a list of ascending times"),
+    ("channel_names",): (_distinct_names, "a list of distinct names"),
+    ("parameters",): (_table_of(_anything), "a table"),
+    ("space",): (_or_none(_space), "levels of modes"),
+    ("dimension",): (_count(1), "a positive integer"),
+    ("compiled_propagator",): (_text, "text"),
+    ("propagator_reason",): (_text, "text"),
+    ("steady_state",): (_or_none(_steady), "rates, residual and top levels"),
+    ("software",): (_table_of(_text), "a table of versions"),
+    ("system_sha256",): (_hash, "a SHA-256"),
+    ("layout",): (_layout, "pairs of trajectories and block size, ascending"),
+    ("run_id",): (_hash, "a SHA-256"),
+}

@@ -14,8 +14,8 @@ from ..checks import positive_number
 from ..engine.blocks import Block, BlockTask, run_block
 from ..engine.compiled import CompiledSystem
 from ..model.system import OpenSystem
-from ..records.assembly import block_bounds
 from ..records.files import pack
+from ..records.layout import Layout
 from ..records.run import stored_columns
 from ..results import Estimate
 from .preparation import block_size, prepare
@@ -200,7 +200,7 @@ def estimate_run(
     by_click = compiled.propagator.name == "modes" and len(piece.time) >= ENOUGH_CLICKS
     work = spent * (expected / len(piece.time) if by_click else total / simulated)
     size = block_size(count, span, steady)
-    blocks = len(block_bounds(count, size))
+    blocks = Layout(()).extended(count, size).n_blocks
     busy = min(threads, blocks, checked_workers(None))
     per_click, frame = _block_bytes(piece, len(system.channel_names))
     return RunEstimate(

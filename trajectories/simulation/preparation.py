@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.compiled import CompiledSystem, compile_system
-from ..errors import TruncationWarning
+from ..errors import InvalidInput, TruncationWarning
 from ..lindblad import steady_state
 from .request import Request
 
@@ -19,6 +19,8 @@ from .request import Request
 # are many: blocks bound what an interruption loses and what a worker holds in memory.
 MOST_BLOCKS = 128
 BLOCK_CLICKS = 500_000
+# Clicks of one trajectory, which a worker holds in memory as ten bytes each.
+MOST_CLICKS = 10**9
 
 
 def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
@@ -33,8 +35,10 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
     if isinstance(start, str):
         steady = steady_state(system)
         start = steady.rho
+        rates = {name: float(steady.rate(name)) for name in system.channel_names}
+        _refuse_endless(sum(rates.values()), request.configuration["duration"])
         exact = {
-            "rates": {name: float(steady.rate(name)) for name in system.channel_names},
+            "rates": rates,
             "residual": float(steady.residual),
             "top_level": {name: float(p) for name, p in steady.top_level.items()},
         }
@@ -56,6 +60,15 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         "steady_state": exact,
         "software": software(),
     }
+
+
+def _refuse_endless(rate: float, duration: float) -> None:
+    """Refuse trajectories of more clicks than memory holds, before any is begun."""
+    if rate * duration > MOST_CLICKS:
+        raise InvalidInput(
+            f"duration={duration:g} at a click rate of {rate:g} makes {rate * duration:.3g} clicks a trajectory, "
+            f"more than {MOST_CLICKS:g}; give at most {MOST_CLICKS / rate:.3g}, and more trajectories"
+        )
 
 
 def software() -> dict[str, str]:

@@ -20,6 +20,10 @@ from ..errors import InvalidInput
 from ..lindblad.steady_state import MAX_DIMENSION
 from ..model.system import HERMITICITY, OpenSystem, as_operator
 
+# Trajectories of one run: each takes 16 bytes of whoever reads it, and the clicks that it makes.
+MOST_TRAJECTORIES = 10**9
+MOST_SEED = 2**128 - 1
+
 
 @dataclass(frozen=True, eq=False)
 class Request:
@@ -78,9 +82,9 @@ def checked_request(
     check_tolerance(finite_number(tolerance, "tolerance"))
     configuration: dict[str, Any] = {
         "digest": system.digest,
-        "trajectories": integer(trajectories, "trajectories", 1),
+        "trajectories": integer(trajectories, "trajectories", 1, MOST_TRAJECTORIES),
         "duration": positive_number(duration, "duration"),
-        "seed": integer(seed, "seed", 0),
+        "seed": integer(seed, "seed", 0, MOST_SEED),
         "initial": start,
         "propagator": one_of(propagator, "propagator", ("auto", *PROPAGATORS)),
         "tolerance": float(tolerance),

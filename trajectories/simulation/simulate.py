@@ -17,9 +17,10 @@ from ..engine.compiled import CompiledSystem
 from ..engine.system_file import StoredSystem
 from ..errors import AccuracyWarning, InvalidInput, RunFolderError
 from ..model.system import OpenSystem
-from ..records.assembly import assemble, block_bounds
+from ..records.assembly import assemble
 from ..records.clicks import ClickRecord
 from ..records.files import path_of, remove_leftovers
+from ..records.layout import Layout
 from ..records.lock import RunLock
 from ..records.run import Run
 from .preparation import block_size, prepare, software, warn_caller
@@ -207,7 +208,13 @@ def _grown(run: Run, request: Request, team: Workers, until: Enough | None) -> R
         with closing(team.work(compiled, stored, run.missing(), request)) as finished:
             for block in finished:
                 run.write_block((block.first, block.last), block.columns())
-        growth = _growth(run, request, until) if run.complete else 1.0
+        if not run.complete:
+            if team.expired:
+                return run
+            raise RunFolderError(
+                f"blocks of {run.folder} were removed while it was computed; run the same command again"
+            )
+        growth = _growth(run, request, until)
         if growth <= 1.0:
             return run
         more = min(goal, math.ceil(growth * run.trajectories))
@@ -227,7 +234,10 @@ def _begin(request: Request, out: str | os.PathLike[str], until: Enough | None) 
 
 
 def _resumed(run: Run, request: Request) -> Run:
-    """Return the run after reading every block of it: no work is done for a damaged one."""
+    """Return the run after reading every block of it: no work is done for a damaged one.
+
+    If fewer trajectories are asked for than it has, it is cut back to them: its finished blocks are among them.
+    """
     _require_same(run, request)
     for error in run.damaged().values():
         raise error
@@ -240,7 +250,7 @@ def _resumed(run: Run, request: Request) -> Run:
             "of one machine",
             UserWarning,
         )
-    return run
+    return run.cut_back(request.configuration["trajectories"])
 
 
 def _suffices(run: Run, request: Request, until: Enough | None) -> bool:
@@ -263,7 +273,8 @@ def _simulate_in_memory(request: Request, team: Workers) -> ClickRecord:
     compiled, description = prepare(request)
     configuration = request.configuration
     count = configuration["trajectories"]
-    bounds = block_bounds(count, block_size(count, configuration["duration"], description["steady_state"]))
+    size = block_size(count, configuration["duration"], description["steady_state"])
+    bounds = list(Layout(()).extended(count, size))
     kept: dict[tuple[int, int], dict[str, NDArray[Any]]] = {}
     with closing(team.work(compiled, None, bounds, request)) as finished:
         for block in finished:
@@ -288,7 +299,7 @@ def _warn_of_breach(worst: float, tolerance: float) -> None:
 
 
 def _require_same(run: Run, request: Request) -> None:
-    """Refuse to continue a run of another configuration, or one that has more trajectories than asked for."""
+    """Refuse to continue a run of another configuration, or one that has finished more trajectories."""
     stored = run.configuration
     for key, value in request.configuration.items():
         if key != "trajectories" and stored.get(key) != value:
@@ -297,8 +308,8 @@ def _require_same(run: Run, request: Request) -> None:
                 f"{run.folder} belongs to another run: {key} is {there} there, {here} here; choose another --out"
             )
     asked = request.configuration["trajectories"]
-    if run.trajectories > asked:
+    if run.computed > asked:
         raise RunFolderError(
-            f"{run.folder} has {run.trajectories} trajectories, more than the {asked} asked for; "
-            f"ask for {run.trajectories} or more, or choose another --out"
+            f"{run.folder} has {run.computed} finished trajectories, more than the {asked} asked for; "
+            f"ask for {run.computed} or more, or choose another --out"
         )

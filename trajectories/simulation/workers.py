@@ -55,7 +55,7 @@ class Workers:
             ahead = None if self.deadline is None else 2 * self.workers
             with closing(
                 run_blocks(
-                    system, tasks, pool, report=report, poll=bar.refresh, expired=self._expired, ahead=ahead
+                    system, tasks, pool, report=report, poll=bar.refresh, expired=lambda: self.expired, ahead=ahead
                 )
             ) as blocks:
                 for block in blocks:
@@ -75,7 +75,9 @@ class Workers:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _expired(self) -> bool:
+    @property
+    def expired(self) -> bool:
+        """Whether the time is up."""
         return self.deadline is not None and time.monotonic() > self.deadline
 
 

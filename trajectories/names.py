@@ -1,0 +1,99 @@
+"""Names of channels: which can be kept, how several are joined without ambiguity, and how they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+
+LONGEST_NAME = 255
+ESCAPE = "\\"
+
+
+def can_be_kept(name: object) -> bool:
+    """Whether every file gives a name back as it was: UTF-8 text without NUL, of 1 to 255 characters."""
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or "\0" in name:
+        return False
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def printable(text: str) -> str:
+    """Return text with control characters, line breaks and the like escaped, so that it moves no cursor."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def display(name: str) -> str:
+    """Return a name for a table or a page; in quotation marks where spaces at its ends would be lost."""
+    return printable(name) if name == name.strip() and name else f"“{printable(name)}”"
+
+
+def spelled(names: Iterable[str], separator: str) -> str:
+    r"""Join names so that they can be told apart again: "a", "b+c" → ``a+b\+c``.
+
+    Parameters
+    ----------
+    names : iterable of str
+        At least one; none is empty.
+    separator : str
+        One character. Where it, or a backslash, is part of a name, a backslash stands before it.
+    """
+    return separator.join(
+        name.replace(ESCAPE, 2 * ESCAPE).replace(separator, ESCAPE + separator) for name in names
+    )
+
+
+def parted(text: str, separator: str) -> tuple[str, ...]:
+    r"""Return the names that `spelled` joined: ``a+b\+c`` → ("a", "b+c")."""
+    parts, current, characters = [], "", iter(text)
+    for character in characters:
+        if character == ESCAPE:
+            current += next(characters, ESCAPE)
+        elif character == separator:
+            parts.append(current)
+            current = ""
+        else:
+            current += character
+    return (*parts, current)
+
+
+class ByChannels(dict[tuple[str, ...], Value]):
+    """Results by channels: keyed by tuples of names; looked up also as `spelled`, ``rates["photon+magnon"]``.
+
+    Parameters
+    ----------
+    *entries
+        As for a dictionary, with tuples of names as keys.
+    separator : str
+        Between the names in a key that is a string.
+    """
+
+    def __init__(self, *entries: Any, separator: str) -> None:
+        super().__init__(*entries)
+        self.separator = separator
+
+    def __missing__(self, key: Any) -> Value:
+        names = self._names(key)
+        if names == key:
+            raise KeyError(key)
+        return super().__getitem__(names)
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(self._names(key))
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return the value of a key, or the default."""
+        return super().get(self._names(key), default)
+
+    def by_spelling(self) -> dict[str, Value]:
+        """Return the same with strings as keys, as JSON needs them."""
+        return {spelled(names, self.separator): value for names, value in self.items()}
+
+    def _names(self, key: Any) -> Any:
+        return parted(key, self.separator) if isinstance(key, str) else key
