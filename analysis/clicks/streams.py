@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from trajectories.checks import integer, shown
 from trajectories.errors import InvalidInput
-from trajectories.records.clicks import OF_ONE_RUN, ClickRecord
+from trajectories.records.clicks import ClickRecord
+from trajectories.records.joining import OF_ONE_RUN, joined_provenance, require_joinable
 from trajectories.results import read_only
 
 # Bytes of clicks that a stream keeps in memory from one pass to the next, unless told otherwise.
@@ -128,7 +129,7 @@ def stream(record: Clicks, memory: int = KEPT_BYTES) -> ClickStream:
     Raises
     ------
     InvalidInput
-        Something else, no clicks at all, records whose channels differ, or a negative memory.
+        Something else, no clicks at all, records that `ClickRecord.concatenate` refuses, or a negative memory.
     RunFolderError
         A damaged block of a run.
     """
@@ -142,7 +143,8 @@ def stream(record: Clicks, memory: int = KEPT_BYTES) -> ClickStream:
     if isinstance(record, Sequence):
         parts = tuple(record)
         if all(isinstance(part, ClickRecord) for part in parts):
-            return _scanned(lambda: iter(parts), 0)
+            require_joinable(parts)
+            return replace(_scanned(lambda: iter(parts), 0), provenance=joined_provenance(parts))
     elif hasattr(record, "blocks"):
         return _scanned(record.blocks, memory)
     raise InvalidInput(f"record={shown(record)} must be a ClickRecord, a Run or a sequence of ClickRecords")

@@ -14,9 +14,8 @@ from ..checks import finite_array, finite_number, positions, shown
 from ..errors import InvalidInput
 from ..names import can_be_kept
 from ..results import Expectation, read_only
+from .joining import joined_provenance, require_joinable
 
-# Provenance that a record joined from several does not share.
-OF_ONE_RUN = ("configuration", "run_trajectories", "complete", "worst_error")
 MAX_CHANNELS = 32767  # channel numbers are stored as int16
 
 
@@ -199,23 +198,20 @@ class ClickRecord:
     def concatenate(records: Sequence[ClickRecord]) -> ClickRecord:
         """Join records of the same channels into one; trajectories are numbered on.
 
-        The provenance of the first record is kept, except what is true of that run alone; sampled expectation
-        values are dropped, because their averages belong to each record alone.
+        The provenance of the first record is kept, except what is true of that run alone or what another denies,
+        with the seeds and trajectory numbers of all; sampled expectation values are dropped: their averages belong
+        to each record alone.
 
         Raises
         ------
         InvalidInput
-            No record, or records whose channels differ.
+            No record; records whose channels, systems, detectors or units of time differ; or, as far as the
+            provenance tells, a trajectory that is there twice, which would make all errors too small.
         """
         parts = list(records)
         if not parts:
             raise InvalidInput("concatenate needs at least one record")
-        for part in parts:
-            if part.channel_names != parts[0].channel_names:
-                raise InvalidInput(
-                    f"records watch different channels, {parts[0].channel_names} and {part.channel_names}; "
-                    "select the same ones first"
-                )
+        require_joinable(parts)
         shifts = np.cumsum([0] + [part.n_trajectories for part in parts[:-1]])
         return ClickRecord(
             trajectory=read_only(np.concatenate([p.trajectory + s for p, s in zip(parts, shifts, strict=True)])),
@@ -224,7 +220,7 @@ class ClickRecord:
             channel_names=parts[0].channel_names,
             start=read_only(np.concatenate([part.start for part in parts])),
             stop=read_only(np.concatenate([part.stop for part in parts])),
-            provenance={k: v for k, v in parts[0].provenance.items() if k not in OF_ONE_RUN},
+            provenance=joined_provenance(parts),
         )
 
     def __repr__(self) -> str:

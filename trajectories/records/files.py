@@ -110,19 +110,22 @@ def regular_file(path: Path) -> Iterator[IO[bytes]]:
         yield stream
 
 
-def unpack(packed: bytes | IO[bytes] | Path, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+def unpack(
+    packed: bytes | IO[bytes] | Path, names: Sequence[str] | None = None, optional: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
     """Return the arrays of an NPZ file, or some; raise one of `UNREADABLE` where it is none, or holds pickles.
 
     Only what is asked for is decompressed, and nothing that claims to be larger than its bytes can make it.
     """
     if isinstance(packed, Path):
         with regular_file(packed) as file:
-            return unpack(file, names)
+            return unpack(file, names, optional)
     stream = io.BytesIO(packed) if isinstance(packed, bytes) else packed
     try:
         with zipfile.ZipFile(stream) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            chosen = {name: members[name] for name in (members if names is None else names)}
+            wanted_names = members if names is None else [*names, *(name for name in optional if name in members)]
+            chosen = {name: members[name] for name in wanted_names}
             wanted = sum(info.file_size for info in chosen.values())
             if wanted > memory():
                 raise ValueError(f"{wanted} bytes are more than this machine's memory")
@@ -176,10 +179,16 @@ def read_json(path: Path) -> Any:
         content = stream.read(MOST_JSON + 1)
     if len(content) > MOST_JSON:
         raise ValueError(f"more than {MOST_JSON} bytes")
+    return parse_json(content)
+
+
+def parse_json(content: bytes | str) -> Any:
+    """Return what a JSON document holds; a ValueError where it is none, has NaN, or is nested too deeply."""
     try:
-        return json.loads(content.decode(), parse_constant=_no_constant)
+        text = content if isinstance(content, str) else content.decode()
+        return json.loads(text, parse_constant=_no_constant)
     except (RecursionError, MemoryError) as error:
-        raise ValueError(f"{type(error).__name__}: nested too deeply") from error
+        raise ValueError("it is nested too deeply") from error
 
 
 def _no_constant(name: str) -> Any:

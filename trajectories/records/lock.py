@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
+import stat
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -17,8 +19,15 @@ except ImportError:  # not a POSIX system: the owner that the file names has to 
     fcntl = None  # type: ignore[assignment]
 
 from ..errors import RunFolderError
+from .files import remedy_for
 
 LOCK = ".lock"
+# How the file of a lock begins.
+BEGINNING = b'{"pid": '
+SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+# What opening a lock says that is a link, a folder, a socket or a pipe.
+NO_LOCK = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EINVAL)
 
 
 class RunLock:
@@ -51,6 +60,9 @@ class RunLock:
             self._descriptor = self._locked()
         except (OSError, ValueError) as error:
             self._remove_made()
+            if isinstance(error, OSError) and error.filename == str(self._folder / LOCK) and self._folder.is_dir():
+                remedy = "see what it is, and remove it" if error.errno in NO_LOCK else remedy_for(error)
+                raise RunFolderError(f"cannot lock {self._folder}: {error}; {remedy}") from error
             raise RunFolderError(
                 f"cannot make a run folder at {self._folder}: {error}; choose another --out"
             ) from error
@@ -74,9 +86,12 @@ class RunLock:
     def _locked(self) -> int:
         path = self._folder / LOCK
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            # A link is not followed, so that nothing beyond the folder is written over; a pipe freezes nobody.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | SAFELY, 0o644)
             try:
-                owner = _owner(descriptor)
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise OSError(errno.EINVAL, "it is no regular file", str(path))
+                owner = _owner(descriptor, path)
                 held_by_kernel = _flock(descriptor)
                 if held_by_kernel is False or (held_by_kernel is None and not _gone(owner)):
                     remedy = "" if held_by_kernel is False else f"; if it is gone, delete {path}"
@@ -115,12 +130,15 @@ def _flock(descriptor: int) -> bool | None:
     return True
 
 
-def _owner(descriptor: int) -> dict[str, Any]:
+def _owner(descriptor: int, path: Path) -> dict[str, Any]:
     os.lseek(descriptor, 0, os.SEEK_SET)
+    content = os.read(descriptor, 4096)
     try:
-        owner = json.loads(os.read(descriptor, 4096))
-    except ValueError:  # not yet written
-        return {}
+        owner = json.loads(content)
+    except (ValueError, RecursionError):
+        owner = {}
+    if not BEGINNING.startswith(content[: len(BEGINNING)]):  # else not yet written, or not to its end
+        raise OSError(errno.EINVAL, "it is no lock of ours", str(path))
     return owner if isinstance(owner, dict) else {}
 
 

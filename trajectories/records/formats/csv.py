@@ -17,7 +17,7 @@ def write_csv(source: Source, path: Path) -> None:
     Each trajectory is announced by a comment with its window, so that those without clicks are not lost.
     """
     heading = {"channel_names": source.channel_names, "provenance": source.provenance}
-    with path.open("x", encoding="utf-8", newline="\n") as stream:
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(f"# {FORMAT}, version {VERSION}\n")
         stream.write(f"# {json.dumps(plain_value(heading, 'heading'), ensure_ascii=False)}\n")
         stream.write("trajectory,time,channel\n")

@@ -3,41 +3,122 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import InvalidInput
+from ..files import remedy_for
+
+
+def refuse_taken(path: Path) -> None:
+    """Refuse, before any work, a file that exists or cannot be made where it is wanted.
+
+    Raises
+    ------
+    InvalidInput
+        The file exists, or its folder does not, or cannot be written to.
+    """
+    if os.path.lexists(path):
+        raise InvalidInput(f"{path} exists; give a new file, nothing was changed")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InvalidInput(f"cannot write {path}: {path.parent} is no folder that can be written to; give another")
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what is written there becomes `path` when the block succeeds.
+    """Yield a file without a name; what is written there becomes `path` when the block succeeds.
+
+    Until then no name leads to it, so that nothing is left of it however this process ends. Where the file system
+    has no files without a name, a temporary one beside `path` is yielded.
 
     Raises
     ------
     InvalidInput
         The file exists, or cannot be written.
     """
-    taken = f"{path} exists; give a new file, nothing was changed"
-    if os.path.lexists(path):
-        raise InvalidInput(taken)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    refuse_taken(path)
     try:
+        descriptor = _unnamed(path.parent)
+        if descriptor is None:
+            yield from _named(path)
+            return
         try:
-            yield temporary
-            with temporary.open("rb+") as stream:
-                os.fsync(stream.fileno())
+            yield Path(f"/proc/self/fd/{descriptor}")
+            os.fsync(descriptor)
             try:
-                os.link(temporary, path)  # unlike a rename this never replaces what came in between
-            except FileExistsError as error:
-                raise InvalidInput(taken) from error
-            except OSError:  # a file system without links
-                if os.path.lexists(path):
-                    raise InvalidInput(taken) from None
-                temporary.rename(path)
+                _link(descriptor, path)
+            except FileExistsError:
+                raise
+            except OSError:  # it cannot be given a name here
+                with contextmanager(_named)(path) as temporary:
+                    shutil.copyfile(f"/proc/self/fd/{descriptor}", temporary)
         finally:
-            temporary.unlink(missing_ok=True)
+            os.close(descriptor)
+    except FileExistsError as error:  # unlike a rename, a link never replaces what came in between
+        raise InvalidInput(f"{path} exists; give a new file, nothing was changed") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InvalidInput(f"cannot write {path}: {reason}; give another file or free space") from error
+        raise InvalidInput(f"cannot write {path}: {reason}; {remedy_for(error)}, or give another file") from error
+
+
+def _unnamed(folder: Path) -> int | None:
+    """Return the descriptor of a new file without a name; None where there are none."""
+    if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").is_dir():
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
+    except OSError:  # the file system has none, or the folder cannot be written to, as will be seen
+        return None
+
+
+def _link(descriptor: int, path: Path) -> None:
+    """Give a file without a name its name."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        # A folder is named so that Python calls linkat, which follows the link in /proc to the file.
+        os.link(f"/proc/self/fd/{descriptor}", path.name, dst_dir_fd=folder, follow_symlinks=True)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _named(path: Path) -> Iterator[Path]:
+    """Yield a temporary file beside `path`, and give it that name; those of killed processes are removed first."""
+    for leftover in path.parent.glob(f".{_literal(path.name)}.*.tmp"):
+        if _gone(leftover.name.split(".")[-2]):
+            with suppress(OSError):
+                leftover.unlink()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.touch(exist_ok=False)
+    try:
+        yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            if os.path.lexists(path):
+                raise FileExistsError from None
+            temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _literal(name: str) -> str:
+    """Return a name as a pattern that matches only itself."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _gone(number: str) -> bool:
+    """Whether there is no process of this number any more."""
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return False

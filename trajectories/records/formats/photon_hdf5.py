@@ -6,9 +6,10 @@ Source: the Photon-HDF5 specification (photon-hdf5.org); what is ours alone lies
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,22 @@ from numpy.typing import NDArray
 from ...checks import plain_value, positive_number
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
-from .source import FORMAT, VERSION, Source
+from ..files import MOST_DEFLATED, SMALL, memory, parse_json
+from .forgiving_file import ForgivingFile
+from .source import FORMAT, VERSION, VERSION_WITHOUT_CHECKSUM, Checksum, Source
 from .timeline import Clock, slots, ticks, times
 
 FORMAT_VERSION = "0.5"
 MOST_CHANNELS = 256
 OURS = "user/bundle_trajectories"
+# Two more places that say whose a file is.
+MARK, SOFTWARE = "bundle_trajectories", "bundle-trajectories"
 CHUNK = 65536
 # What a damaged or foreign HDF5 file raises when it is read.
-UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
+UNREADABLE = (
+    *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError),
+    *(MemoryError, RecursionError),
+)
 
 # How PyTables marks a string that is no array.
 PLAIN_STRING = {"CLASS": "ARRAY", "VERSION": "2.4", "FLAVOR": "python"}
@@ -102,22 +110,38 @@ def write_photon_hdf5(source: Source, path: Path, clock: Clock, final: Path, aut
             f"{len(source.channel_names)} channels are more than the {MOST_CHANNELS} of Photon-HDF5"
         )
     h5py = _h5py()
-    with h5py.File(path, "x") as file:
-        stamps = _growing(file, "photon_data/timestamps", np.int64)
-        detectors = _growing(file, "photon_data/detectors", np.uint8)
-        windows = {name: _growing(file, f"{OURS}/{name}", kind) for name, kind in _WINDOWS.items()}
-        counts = np.zeros(len(source.channel_names), dtype=np.int64)
-        free, total = 0, 0.0
-        for piece in source.pieces():
-            origins = slots(piece, clock, free)
-            free = int(origins[-1])
-            total += piece.total_time
-            _append(stamps, ticks(piece, clock, origins))
-            _append(detectors, piece.channel.astype(np.uint8))
-            for name, values in (("origin", origins[:-1]), ("start", piece.start), ("stop", piece.stop)):
-                _append(windows[name], values)
-            counts += piece.counts().sum(axis=0)
-        _describe(file, source, clock, counts, total * clock.seconds, final, author)
+    with closing(ForgivingFile(path)) as stream:
+        with h5py.File(stream, "w") as file:
+            _write(file, stream, source, clock, final, author)
+        stream.check()
+
+
+def _write(file: Any, stream: ForgivingFile, source: Source, clock: Clock, final: Path, author: str) -> None:
+    stamps = _growing(file, "photon_data/timestamps", np.int64)
+    detectors = _growing(file, "photon_data/detectors", np.uint8)
+    windows = {name: _growing(file, f"{OURS}/{name}", kind) for name, kind in _WINDOWS.items()}
+    counts = np.zeros(len(source.channel_names), dtype=np.int64)
+    free, total = 0, 0.0
+    checksum = Checksum()
+    for piece in source.pieces():
+        origins = slots(piece, clock, free)
+        free = int(origins[-1])
+        total += piece.total_time
+        stamped = ticks(piece, clock, origins)
+        _append(stamps, stamped)
+        _append(detectors, piece.channel.astype(np.uint8))
+        bounds = {"origin": origins[:-1], "start": piece.start, "stop": piece.stop}
+        for name, values in bounds.items():
+            _append(windows[name], values)
+        checksum.add(stamps=stamped, detectors=piece.channel, **bounds)
+        counts += piece.counts().sum(axis=0)
+        stream.check()
+    _describe(file, source, clock, counts, total * clock.seconds, final, author, checksum)
+
+
+def _utf8(text: str) -> str:
+    """Return a path as UTF-8 can spell it."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 _WINDOWS = {"origin": np.int64, "start": np.float64, "stop": np.float64}
@@ -136,7 +160,14 @@ def _append(dataset: Any, values: NDArray[Any]) -> None:
 
 
 def _describe(
-    file: Any, source: Source, clock: Clock, counts: NDArray[np.int64], duration: float, final: Path, author: str
+    file: Any,
+    source: Source,
+    clock: Clock,
+    counts: NDArray[np.int64],
+    duration: float,
+    final: Path,
+    author: str,
+    checksum: Checksum,
 ) -> None:
     """Write everything that is not an event, and the description of every field."""
     from ... import __version__
@@ -144,10 +175,10 @@ def _describe(
     identity = {
         "author": author,
         "author_affiliation": "unknown",
-        "filename": final.name,
-        "filename_full": str(final.resolve()),
+        "filename": _utf8(final.name),
+        "filename_full": _utf8(str(final.resolve())),
         "creation_time": datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
-        "software": "bundle-trajectories",
+        "software": SOFTWARE,
         "software_version": __version__,
         "format_name": "Photon-HDF5",
         "format_version": FORMAT_VERSION,
@@ -173,7 +204,7 @@ def _describe(
         "setup/detectors/counts": counts,
         **{f"identity/{name}": value for name, value in identity.items()},
         "provenance/filename": str(source.provenance.get("run_id", "none")),
-        "provenance/software": "bundle-trajectories",
+        "provenance/software": SOFTWARE,
     }
     for name, value in fields.items():
         file[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
@@ -187,7 +218,10 @@ def _describe(
         "unit_seconds": clock.seconds,
         "provenance": source.provenance,
     }
-    file[f"{OURS}/heading"] = np.bytes_(json.dumps(plain_value(heading, "heading")))
+    written = json.dumps(plain_value(heading, "heading"))
+    file[f"{OURS}/heading"] = np.bytes_(written)
+    file[f"{OURS}/checksum"] = np.bytes_(checksum.of(written))
+    file.attrs[MARK] = VERSION
     file.create_group("photon_data/measurement_specs/detectors_specs")
     for name, title in TITLES.items():
         file[name].attrs["TITLE"] = np.bytes_(title)
@@ -199,7 +233,8 @@ def read_photon_hdf5(path: Path, unit: float | None = None) -> ClickRecord:
     """Read clicks, ours or anyone's.
 
     A file of ours comes back with its trajectories, names and model, times to within a tick. Any other becomes one
-    trajectory that lasts as long as the acquisition, its time in seconds or in the unit that is given.
+    trajectory that lasts as long as the acquisition, its time in seconds or in the unit that is given. Links to
+    other places, virtual and external datasets are not followed.
 
     Parameters
     ----------
@@ -211,61 +246,79 @@ def read_photon_hdf5(path: Path, unit: float | None = None) -> ClickRecord:
     Raises
     ------
     InvalidInput
-        No Photon-HDF5 file, more than one spot, or events that make no record.
+        No Photon-HDF5 file, a damaged one of ours, more than one spot, or events that make no record.
     """
     with _opened(path) as file:
-        if "photon_data" not in file:
-            raise InvalidInput(f"{path} has no /photon_data (files of several spots are not read)")
-        stamps = _integers(file, "timestamps")
-        detectors = _integers(file, "detectors")
-        if OURS in file:
+        if _is_ours(file):
             if unit is not None:
                 raise InvalidInput(f"{path} knows its unit of time; leave out unit={unit:g}")
-            return _ours(file, stamps, detectors)
-        return _foreign(file, stamps, detectors, unit)
+            return _ours(file)
+        if _found(file, "photon_data") is None:
+            raise InvalidInput(f"{path} has no /photon_data (files of several spots are not read)")
+        return _foreign(file, unit)
 
 
-def _integers(file: Any, name: str) -> NDArray[np.int64]:
-    """Return a column of events; refuse what an int64 would not hold as it is."""
-    values = np.asarray(file[f"photon_data/{name}"][:])
-    if values.dtype.kind not in "iu":
-        raise InvalidInput(f"{file.filename}: {name} must be integers, but is {values.dtype}; store ticks")
-    if values.size and values.max() > np.iinfo(np.int64).max:
-        raise InvalidInput(f"{file.filename}: {name} reaches {values.max()}, more than 63 bits hold; shift it")
-    return values.astype(np.int64)
+def _is_ours(file: Any) -> bool:
+    """Whether we wrote a file; it says so in three places, so that no single damage makes it somebody else's."""
+    if MARK in file.attrs:
+        return True
+    try:
+        if _found(file, OURS) is not None:
+            return True
+        software = _text(file, "identity/software")
+    except (InvalidInput, *UNREADABLE):
+        return False
+    return software == SOFTWARE
 
 
-def _ours(file: Any, stamps: NDArray[np.int64], detectors: NDArray[np.int64]) -> ClickRecord:
-    heading = json.loads(bytes(file[f"{OURS}/heading"][()]))
-    if heading["version"] != VERSION:
-        raise InvalidInput(f"{file.filename} has version {heading['version']}, but {VERSION} is read here")
-    origin, start, stop = (np.asarray(file[f"{OURS}/{name}"][:]) for name in _WINDOWS)
-    if not len(origin) or (np.diff(origin) <= 0).any() or (len(stamps) and stamps.min() < origin[0]):
-        raise InvalidInput(f"{file.filename} has windows that do not fit its time stamps")
-    rows, when = times(stamps, origin, start, stop, positive_number(heading["tick"], "tick"))
+def _ours(file: Any) -> ClickRecord:
+    damaged = f"{file.filename} was written by {SOFTWARE}, but is damaged"
+    try:
+        written = _text(file, f"{OURS}/heading")
+        heading = parse_json(written)
+        version = heading["version"]
+        if version not in (VERSION, VERSION_WITHOUT_CHECKSUM):
+            raise InvalidInput(
+                f"{file.filename} has version {version}, but {VERSION} is read here; update the package"
+            )
+        stamps, detectors = _integers(file, "timestamps"), _integers(file, "detectors")
+        windows = {name: _array(file, f"{OURS}/{name}") for name in _WINDOWS}
+        origin, start, stop = windows["origin"].astype(np.int64), windows["start"], windows["stop"]
+        if version == VERSION:
+            checksum = Checksum()
+            checksum.add(stamps=stamps, detectors=detectors, origin=origin, start=start, stop=stop)
+            if _text(file, f"{OURS}/checksum") != checksum.of(written):
+                raise InvalidInput(f"{damaged}: its checksum differs; export it again")
+        if not len(origin) or (np.diff(origin) <= 0).any() or (len(stamps) and stamps.min() < origin[0]):
+            raise InvalidInput(f"{damaged}: its windows do not fit its time stamps; export it again")
+        rows, when = times(stamps, origin, start, stop, positive_number(heading["tick"], "tick"))
+        channel_names, provenance = heading["channel_names"], heading["provenance"]
+    except UNREADABLE as error:
+        if isinstance(error, InvalidInput):
+            raise
+        raise InvalidInput(f"{damaged} ({error}); export it again") from error
     return ClickRecord.from_arrays(
         rows,
         when,
         detectors,
-        channel_names=heading["channel_names"],
+        channel_names=channel_names,
         start=start,
         stop=stop,
-        provenance=heading["provenance"],
+        provenance=provenance if isinstance(provenance, dict) else {},
     )
 
 
-def _foreign(
-    file: Any, stamps: NDArray[np.int64], detectors: NDArray[np.int64], unit: float | None
-) -> ClickRecord:
+def _foreign(file: Any, unit: float | None) -> ClickRecord:
     seconds = 1.0 if unit is None else positive_number(unit, "unit")
-    tick = float(file["photon_data/timestamps_specs/timestamps_unit"][()]) / seconds
-    duration = float(file["acquisition_duration"][()]) / seconds
+    tick = _positive(file, "photon_data/timestamps_specs/timestamps_unit") / seconds
+    duration = _positive(file, "acquisition_duration") / seconds
+    if not (0.0 < tick < np.inf and 0.0 < duration < np.inf):
+        raise InvalidInput(f"{file.filename} has times that unit={seconds:g} makes {tick:g} and {duration:g} long")
+    stamps, detectors = _integers(file, "timestamps"), _integers(file, "detectors")
     ids, channel = np.unique(detectors, return_inverse=True)
     names = [f"detector {number}" for number in ids]
-    if "setup/detectors/label" in file:
-        labels = dict(
-            zip(file["setup/detectors/id"][:].tolist(), file["setup/detectors/label"][:].tolist(), strict=True)
-        )
+    if _found(file, "setup/detectors/label") is not None:
+        labels = _labels(file)
         unnamed = np.setdiff1d(ids, list(labels))
         if len(unnamed):
             raise InvalidInput(
@@ -273,7 +326,7 @@ def _foreign(
             )
         ids = np.array(sorted(labels))
         channel = np.searchsorted(ids, detectors)
-        names = [labels[number].decode() for number in ids.tolist()]
+        names = [labels[number] for number in ids.tolist()]
     # Most acquisitions start at tick 0. Some count from elsewhere; then no better start is known than the first.
     first = int(stamps[0]) if stamps.max(initial=0) * tick > duration else 0
     when = (stamps - first) * tick
@@ -291,6 +344,76 @@ def _foreign(
         stop=max(duration, float(when.max(initial=0.0))),
         provenance={"time_unit_seconds": seconds, "source": Path(file.filename).name},
     )
+
+
+def _labels(file: Any) -> dict[int, str]:
+    """Return the names of the detectors by their numbers."""
+    numbers, labels = _array(file, "setup/detectors/id"), _array(file, "setup/detectors/label")
+    if numbers.dtype.kind not in "iu" or numbers.shape != labels.shape or numbers.ndim != 1:
+        raise InvalidInput(f"{file.filename} has in /setup/detectors other than one label for each number")
+    named = {}
+    for number, label in zip(numbers.tolist(), labels.tolist(), strict=True):
+        named[number] = label.decode() if isinstance(label, bytes) else str(label)
+    return named
+
+
+def _found(file: Any, name: str) -> Any | None:
+    """Return what lies at a path, or None; refuse to follow a link, as to another file, or to a pipe that freezes.
+
+    A soft link within the file may pass through one to another file, so that it is not followed either.
+    """
+    h5py, here = _h5py(), file
+    for part in name.split("/"):
+        if not isinstance(here, h5py.Group) or not here.id.links.exists(part.encode()):
+            return None
+        if here.id.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
+            raise InvalidInput(f"{file.filename}: {name} is a link, which is not followed; store the data itself")
+        here = here[part]
+    return here
+
+
+def _array(file: Any, name: str) -> NDArray[Any]:
+    """Return the values of a dataset that lie in the file itself, in no more memory than they can need."""
+    dataset = _found(file, name)
+    if not isinstance(dataset, _h5py().Dataset):
+        raise InvalidInput(f"{file.filename} has no {name}; store it")
+    if dataset.is_virtual or dataset.external:
+        raise InvalidInput(
+            f"{file.filename}: {name} lies in another file, which is not read; store the data itself"
+        )
+    if dataset.shape is None:
+        raise InvalidInput(f"{file.filename}: {name} is empty; store it")
+    size, stored = math.prod(dataset.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()
+    if size > MOST_DEFLATED * stored + SMALL or size > memory():
+        raise InvalidInput(f"{file.filename}: {name} claims {size} bytes, but holds {stored}; store what there is")
+    return np.asarray(dataset[()])
+
+
+def _text(file: Any, name: str) -> str:
+    """Return a string."""
+    value = _array(file, name).item()
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _positive(file: Any, name: str) -> float:
+    """Return one positive number."""
+    values = _array(file, name)
+    if values.size != 1 or values.dtype.kind not in "iuf":
+        raise InvalidInput(f"{file.filename}: {name} must be one real number; correct it")
+    return positive_number(values.item(), f"{file.filename}: {name}")
+
+
+def _integers(file: Any, name: str) -> NDArray[np.int64]:
+    """Return a column of events; refuse what an int64 would not hold as it is."""
+    values = _array(file, f"photon_data/{name}")
+    if values.dtype.kind not in "iu" or values.ndim != 1:
+        raise InvalidInput(
+            f"{file.filename}: {name} must be integers in one column, but is {values.dtype} of shape "
+            f"{values.shape}; store ticks"
+        )
+    if values.size and values.max() > np.iinfo(np.int64).max:
+        raise InvalidInput(f"{file.filename}: {name} reaches {values.max()}, more than 63 bits hold; shift it")
+    return values.astype(np.int64)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def write_ptu(source: Source, path: Path, clock: Clock) -> None:
             free = int(origins[-1])
             stamps, words = _events(piece.channel, ticks(piece, clock, origins), origins[:-1])
             records, overflows = _with_overflows(stamps, words, overflows)
-            records.astype("<u4").tofile(stream)
+            stream.write(records.astype("<u4").tobytes())
             count += len(records)
         stream.seek(count_at)
         stream.write(struct.pack("<q", count))

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...checks import shown
 from ...errors import InvalidInput
-from ..clicks import OF_ONE_RUN, ClickRecord
+from ..clicks import ClickRecord
+from ..files import checksum_of_json
+from ..joining import OF_ONE_RUN
 from ..run import Run
 
 # What every file says of itself, and what is refused when it is read.
 FORMAT = "bundle-trajectories clicks"
-VERSION = 1
+VERSION = 2
+# The first had no checksum.
+VERSION_WITHOUT_CHECKSUM = 1
+
+
+class Checksum:
+    """SHA-256 of the columns of a file and of its heading: what is added in pieces counts as if added at once."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, Any] = {}
+
+    def add(self, **columns: NDArray[Any]) -> None:
+        """Add more of some columns."""
+        for name, values in columns.items():
+            if np.asarray(values).dtype.kind not in "iuf":
+                raise ValueError(f"{name} must be real numbers")
+            kind = "<f8" if np.asarray(values).dtype.kind == "f" else "<i8"
+            self._columns.setdefault(name, hashlib.sha256()).update(np.asarray(values).astype(kind).tobytes())
+
+    def of(self, heading: str) -> str:
+        """Return the checksum of the columns so far and of the heading."""
+        parts = {name: state.hexdigest() for name, state in self._columns.items()}
+        return checksum_of_json([heading, parts])
 
 
 @dataclass(frozen=True)

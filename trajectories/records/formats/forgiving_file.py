@@ -1,0 +1,102 @@
+"""A file under HDF5 whose writing never fails: what the disk refuses is kept in memory until HDF5 lets go of it.
+
+HDF5 ends the process by a segmentation fault where a dataset cannot be flushed (1.14, a full disk). So it is told
+that all went well; whoever writes asks `check` between pieces, closes the file soon, and learns of the error then.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+
+class ForgivingFile(io.RawIOBase):
+    """A new file for reading and writing at any place.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; it exists, and is emptied.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_TRUNC)
+        self._place = self._size = 0
+        self._error: OSError | None = None
+        self._refused: list[tuple[int, bytes]] = []
+
+    def check(self) -> None:
+        """Raise the first error that the disk gave."""
+        if self._error is not None:
+            raise self._error
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place."""
+        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        return self._place
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._place
+
+    def write(self, content: Any) -> int:
+        """Write to the disk, or keep what it refuses."""
+        view = memoryview(content).cast("B")
+        place, left = self._place, view
+        try:
+            while left and self._error is None:
+                written = os.pwrite(self._descriptor, left, place)
+                place, left = place + written, left[written:]
+        except OSError as error:
+            self._error = error
+        if left:
+            self._refused.append((place, bytes(left)))
+        self._place += len(view)
+        self._size = max(self._size, self._place)
+        return len(view)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what was written, wherever it is."""
+        view = memoryview(buffer).cast("B")
+        count = max(0, min(len(view), self._size - self._place))
+        there = os.pread(self._descriptor, count, self._place)
+        view[:count] = there.ljust(count, b"\0")
+        for place, kept in self._refused:
+            first, last = max(place, self._place), min(place + len(kept), self._place + count)
+            if first < last:
+                view[first - self._place : last - self._place] = kept[first - place : last - place]
+        self._place += count
+        return count
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size."""
+        self._size = self._place if size is None else size
+        try:
+            if self._error is None:
+                os.ftruncate(self._descriptor, self._size)
+        except OSError as error:
+            self._error = error
+        return self._size
+
+    def flush(self) -> None:
+        """Do nothing: nothing is buffered here."""
+
+    def readable(self) -> bool:
+        """Whether it can be read."""
+        return True
+
+    def writable(self) -> bool:
+        """Whether it can be written."""
+        return True
+
+    def seekable(self) -> bool:
+        """Whether it has places."""
+        return True
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()

@@ -1,0 +1,129 @@
+"""Whether records can be joined: of one physics, and no trajectory twice, or the errors would be too small."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..checks import shown
+from ..errors import InvalidInput
+
+if TYPE_CHECKING:
+    from .clicks import ClickRecord
+
+# Provenance that a record joined from several does not share.
+OF_ONE_RUN = ("configuration", "run_trajectories", "complete", "worst_error")
+# Seed, first trajectory and one past the last of every stretch of random streams that a joined record holds.
+STREAMS = "random_streams"
+
+
+def require_joinable(parts: Sequence[ClickRecord]) -> None:
+    """Refuse records that do not belong together, as far as their provenance tells.
+
+    Raises
+    ------
+    InvalidInput
+        Records whose channels, system, detectors or unit of time differ, or that hold a trajectory twice.
+    """
+    for part in parts:
+        if part.channel_names != parts[0].channel_names:
+            raise InvalidInput(
+                f"records watch different channels, {parts[0].channel_names} and {part.channel_names}; "
+                "select the same ones first"
+            )
+    for what, of in (("digest of the system", digest_of_record), ("unit of time in seconds", _unit)):
+        known = [(number, value) for number, value in enumerate(map(of, parts)) if value is not None]
+        for number, value in known:
+            if value != known[0][1]:
+                raise InvalidInput(
+                    f"records {known[0][0]} and {number} differ in the {what}, {shown(known[0][1])[:20]} and "
+                    f"{shown(value)[:20]}; join records of the same physics only"
+                )
+    told = [(number, _detectors(part)) for number, part in enumerate(parts) if part.provenance]
+    for number, detectors in told:
+        if detectors != told[0][1]:
+            raise InvalidInput(
+                f"records {told[0][0]} and {number} were seen with different detectors; join records of one set-up"
+            )
+    _require_distinct(parts)
+
+
+def _require_distinct(parts: Sequence[ClickRecord]) -> None:
+    """Refuse a trajectory that is there twice: the same seed and number, or the same clicks of a known source."""
+    stretches = sorted((*stretch, number) for number, part in enumerate(parts) for stretch in random_streams(part))
+    for (seed, _, last, one), (other, first, _, two) in pairwise(stretches):
+        if seed == other and first < last:
+            raise InvalidInput(
+                f"records {min(one, two)} and {max(one, two)} both hold trajectory {first} of seed {seed}; "
+                "join records of different seeds or trajectories"
+            )
+    seen: dict[str, int] = {}
+    for number, part in enumerate(parts):
+        if part.provenance and len(part) and not random_streams(part):
+            clicks = hashlib.sha256(
+                part.trajectory.tobytes() + part.time.tobytes() + part.channel.tobytes()
+            ).hexdigest()
+            if clicks in seen:
+                raise InvalidInput(
+                    f"records {seen[clicks]} and {number} hold the same clicks; join each only once"
+                )
+            seen[clicks] = number
+
+
+def joined_provenance(parts: Sequence[ClickRecord]) -> dict[str, Any]:
+    """Return the provenance of the first record, without what is true of that alone, and who is in all of them."""
+    shared = {k: v for k, v in parts[0].provenance.items() if k not in OF_ONE_RUN}
+    for part in parts[1:]:
+        shared = {k: v for k, v in shared.items() if k not in part.provenance or _same(part.provenance[k], v)}
+    shared.pop(STREAMS, None)
+    digest = next((found for found in map(digest_of_record, parts) if found is not None), None)
+    streams = [list(stretch) for part in parts for stretch in random_streams(part)]
+    return shared | ({"digest": digest} if digest else {}) | ({STREAMS: streams} if streams else {})
+
+
+def digest_of_record(record: ClickRecord) -> Any:
+    """Return the digest of the system that a record says it comes from; None where it does not say."""
+    configuration = record.provenance.get("configuration")
+    digest = configuration.get("digest") if isinstance(configuration, Mapping) else None
+    return record.provenance.get("digest") if digest is None else digest
+
+
+def random_streams(record: ClickRecord) -> list[tuple[int, int, int]]:
+    """Return seed, first trajectory and one past the last of a record's stretches; none where it has no seed."""
+    known = record.provenance.get(STREAMS)
+    if known is not None:
+        return [(int(seed), int(first), int(last)) for seed, first, last in known]
+    configuration = record.provenance.get("configuration")
+    seed = configuration.get("seed") if isinstance(configuration, Mapping) else None
+    if not isinstance(seed, int):
+        return []
+    given = record.provenance.get("run_trajectories")
+    numbers = np.arange(record.n_trajectories) if given is None else np.sort(np.asarray(given, dtype=np.int64))
+    breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
+    return [(seed, int(part[0]), int(part[-1]) + 1) for part in np.split(numbers, breaks) if len(part)]
+
+
+def _unit(record: ClickRecord) -> Any:
+    return record.provenance.get("time_unit_seconds")
+
+
+def _detectors(record: ClickRecord) -> Any:
+    """Return what a record was seen with, without the seeds of the random numbers, which may differ."""
+    return _without_seeds(record.provenance.get("detectors") or [])
+
+
+def _without_seeds(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_seeds(item) for key, item in value.items() if key != "seed"}
+    return [_without_seeds(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two entries of provenance are equal; arrays are, where all of them is."""
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return bool(np.array_equal(one, other))
+    return bool(one == other)
