@@ -310,6 +310,6 @@ def _require_same(run: Run, request: Request) -> None:
     asked = request.configuration["trajectories"]
     if run.computed > asked:
         raise RunFolderError(
-            f"{run.folder} has {run.computed} finished trajectories, more than the {asked} asked for; "
+            f"{run.folder} has {run.computed} trajectories, more than the {asked} asked for; "
             f"ask for {run.computed} or more, or choose another --out"
         )
