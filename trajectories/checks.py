@@ -93,6 +93,19 @@ def positions(values: ArrayLike, what: str, size: int) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
+def whole_numbers(values: ArrayLike, what: str) -> NDArray[np.int64]:
+    """Return integers of any shape as int64; refuse floats, and what 62 bits and a sign do not hold."""
+    array = np.asarray(values)
+    if array.size == 0:
+        return np.zeros(array.shape, dtype=np.int64)
+    if array.dtype.kind not in "iu":
+        raise InvalidInput(f"{what} must be whole numbers of ticks, but is {array.dtype}")
+    if array.max() >= 2**62 or array.min() < -(2**62):
+        bad = array.max() if array.max() >= 2**62 else array.min()
+        raise InvalidInput(f"{what} reaches {bad} ticks, more than 62 bits hold; subtract an offset")
+    return array.astype(np.int64)
+
+
 def plain_value(value: Any, what: str) -> Any:
     """Return a value as JSON holds it: NumPy numbers become Python's, arrays and tuples become lists."""
     if value is None or isinstance(value, bool):

@@ -35,3 +35,7 @@ class AccuracyWarning(UserWarning):
 
 class TruncationWarning(UserWarning):
     """A mode whose top level holds too much population for its truncation to be trusted."""
+
+
+class TickWarning(UserWarning):
+    """Bins that do not fit the whole ticks of a measured record, or clicks that share one tick."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from trajectories.checks import integer
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
+from trajectories.records.ticks import near_whole
 from trajectories.results import read_only
 
 from .detection_kernels import alive
@@ -81,15 +83,30 @@ def _applied(record: ClickRecord, detectors: Mapping[str, Detector], seed: int, 
         parts += _channel_events(record, number, detector, (seed, first))
     index, trajectory, time, channel = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     # Ties keep the order they had; dark counts come after clicks.
-    order = np.lexsort((index, time, trajectory))
+    stamp = _stamped(record, index, time, trajectory)
+    order = np.lexsort((index, stamp, trajectory))
     log = [*record.provenance.get("detectors", []), {n: asdict(d) for n, d in detectors.items()} | {"seed": seed}]
     return replace(
         record,
         trajectory=read_only(trajectory[order], np.int64),
-        time=read_only(time[order], np.float64),
+        stamp=read_only(stamp[order]),
         channel=read_only(channel[order], np.int16),
+        within=None,
         provenance=record.provenance | {"detectors": log},
     )
+
+
+def _stamped(
+    record: ClickRecord, index: NDArray[np.int64], time: NDArray[np.float64], trajectory: NDArray[np.int64]
+) -> NDArray[Any]:
+    """Return what the record's clock makes of times; clicks that were not moved keep their ticks."""
+    if record.clock is None:
+        return time
+    ticks = np.floor(near_whole((time - record.clock.origin[trajectory]) / record.clock.tick)).astype(np.int64)
+    own = np.flatnonzero(index < len(record))
+    own = own[time[own] == record.time[index[own]]]
+    ticks[own] = record.stamp[index[own]]
+    return ticks
 
 
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int16]]

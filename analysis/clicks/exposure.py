@@ -22,6 +22,12 @@ class Exposure(NamedTuple):
         k = np.searchsorted(self.durations, x)
         return np.maximum(self.total[k] - self.number[k] * x, 0.0)
 
+    def in_ticks(self, tick: float | None) -> Exposure:
+        """Return the same table with x and X counted in ticks; for the ratios of X that weights are."""
+        if tick is None:
+            return self
+        return Exposure(self.durations / tick, self.number, self.total / tick)
+
     def weights(self, length: NDArray[Any]) -> NDArray[np.float64]:
         """Return X(0)/X(ℓ), by how much bundles of length ℓ are seen more rarely than short ones."""
         seen = self.at(length)

@@ -13,6 +13,7 @@ from trajectories.checks import integer, shown
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.joining import OF_ONE_RUN, joined_provenance, require_joinable
+from trajectories.records.ticks import NATURAL, Clock, TimeUnit
 from trajectories.results import read_only
 
 # Bytes of clicks that a stream keeps in memory from one pass to the next, unless told otherwise.
@@ -44,6 +45,10 @@ class ClickStream:
         Where the clicks come from, as far as all blocks share it.
     n_clicks : int
         Number of clicks.
+    clock : Clock or None
+        The clock whose ticks are the stamps of the clicks.
+    unit : TimeUnit
+        The unit of all times.
     """
 
     channel_names: tuple[str, ...]
@@ -52,6 +57,8 @@ class ClickStream:
     provenance: dict[str, Any]
     n_clicks: int
     _read: Callable[[], Iterable[ClickRecord]]
+    clock: Clock | None = None
+    unit: TimeUnit = NATURAL
 
     def __len__(self) -> int:
         return self.n_clicks
@@ -65,6 +72,11 @@ class ClickStream:
     def total_time(self) -> float:
         """Observed time summed over trajectories, Σ_r (stop_r − start_r)."""
         return float((self.stop - self.start).sum())
+
+    @property
+    def tick(self) -> float | None:
+        """Length of a tick in `unit`; None for clicks that no clock stamped."""
+        return None if self.clock is None else self.clock.tick
 
     def channel_number(self, name: str) -> int:
         """Return the position of a channel in `channel_names`; raise `InvalidInput` if there is none."""
@@ -139,7 +151,7 @@ def stream(record: Clicks, memory: int = KEPT_BYTES) -> ClickStream:
     if isinstance(record, ClickRecord):
         whole = (record,)
         described = (record.channel_names, record.start, record.stop, record.provenance, len(record))
-        return ClickStream(*described, lambda: whole)
+        return ClickStream(*described, lambda: whole, record.clock, record.unit)
     if isinstance(record, Sequence):
         parts = tuple(record)
         if all(isinstance(part, ClickRecord) for part in parts):
@@ -158,23 +170,33 @@ def _scanned(read: Callable[[], Iterator[ClickRecord]], memory: int) -> ClickStr
     names: tuple[str, ...] = ()
     provenance: dict[str, Any] = {}
     clicks, size = 0, 0
+    origins: list[NDArray[np.float64]] = []
+    first: ClickRecord | None = None
     for block in read():
-        if not start:
-            names, provenance = block.channel_names, block.provenance
+        if first is None:
+            first, names, provenance = block, block.channel_names, block.provenance
         elif block.channel_names != names:
             raise InvalidInput(
                 f"records watch different channels, {names} and {block.channel_names}; select the same ones first"
             )
+        elif not block.same_time(first):
+            raise InvalidInput(
+                f"records count time differently, in {first.counted_in} and {block.counted_in}; load them with "
+                "the same unit"
+            )
+        if block.clock is not None:
+            origins.append(block.clock.origin)
         start.append(block.start)
         stop.append(block.stop)
         clicks += len(block)
-        size += block.time.nbytes + block.trajectory.nbytes + block.channel.nbytes
+        size += sum(column.nbytes for column in block.columns().values())
         kept.append(block)
         if size > memory:
             kept.clear()
-    if not start:
+    if first is None:
         raise InvalidInput("there is no block of clicks yet; give a run with a finished block, or a record")
     whole = tuple(kept)
     shared = {key: value for key, value in provenance.items() if key not in OF_ONE_RUN}
     windows = (read_only(np.concatenate(start)), read_only(np.concatenate(stop)))
-    return ClickStream(names, *windows, shared, clicks, (lambda: whole) if whole else read)
+    clock = first.clock and replace(first.clock, origin=np.concatenate(origins))
+    return ClickStream(names, *windows, shared, clicks, (lambda: whole) if whole else read, clock, first.unit)

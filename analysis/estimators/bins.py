@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +14,9 @@ MANTISSA_BITS, EXPONENT_BITS = 52, 11
 KEYS_PER_EDGE = 8
 
 
-def bin_guess(edges: NDArray[np.float64]) -> tuple[float, LagKeys | None]:
+def bin_guess(stamps: NDArray[Any]) -> tuple[float, LagKeys | None]:
     """Return what `bin_of` needs to guess bins: 1/width if all widths are equal, else a table of keys."""
+    edges = np.asarray(stamps, dtype=np.float64)
     widths = np.diff(edges)
     per_width = len(widths) / float(edges[-1] - edges[0])
     if np.ptp(widths) <= 1e-6 * widths.mean():

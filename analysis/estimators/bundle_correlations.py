@@ -13,6 +13,7 @@ from trajectories.results import Correlation, Histogram
 from ..clicks.exposure import exposure_of
 from ..clicks.inputs import bundle_channels, bundle_window
 from ..clicks.streams import Clicks, stream
+from ..clicks.ticks import edges_in_stamps, held_edges, in_stamps
 from ..statistics.resampling import Pooled, Sums
 from ..statistics.resampling_units import ResamplingUnits, choose_resampling_units
 from .bins import bin_guess
@@ -88,20 +89,22 @@ def cluster_g2_pooled(
     counts = np.zeros((units.count, len(bins) - 1), dtype=np.int64)
     weights = np.zeros(counts.shape)
     rates = {"first": np.zeros((units.count, 1)), "second": np.zeros((units.count, 1))}
-    guess = bin_guess(bins)
+    stamps = edges_in_stamps(record, bins)
+    guess, room = bin_guess(stamps), exposure.in_ticks(record.tick)
     for part, here in units.parts(record):
         bundles = find_bundles(part, delta, names)
         # The sides that face each other need no margin of their own: the stretch between them was observed.
         earlier = bundles.of_kind(n) & bundles.seen_from_start
         later = bundles.of_kind(m) & bundles.seen_to_end
-        columns = (bundles.trajectory, bundles.start, bundles.stop, here.at(bundles.trajectory, bundles.stop))
-        count_bundle_pairs(*columns, earlier, later, exposure, bins, *guess, counts, weights)
+        outermost = (bundles.trajectory, bundles.first_stamp, bundles.last_stamp)
+        columns = (*outermost, here.at(bundles.trajectory, bundles.stop))
+        count_bundle_pairs(*columns, earlier, later, room, stamps, *guess, counts, weights)
         for table, kind in zip(rates.values(), (n, m), strict=True):
             chosen = bundles.complete & bundles.of_kind(kind)
             add_bundle_weights(table, bundles, np.where(chosen, 0, -1), here, exposure)
     sums = {
         "pairs": weights,
-        "overlap": units.overlap(bins, margin=delta),
+        "overlap": units.overlap(held_edges(record, stamps, split=True), margin=delta),
         "exposure": units.time(delta),
         **rates,
     }
@@ -153,11 +156,12 @@ def bundle_waiting_times(
     longest = max(find_bundles(part, delta, names).length.max(initial=0.0) for part in record.blocks())
     units = choose_resampling_units(record, reach=max(float(bins[-1]), delta))
     skipped = int(bins[0] > 0)
-    tally = WaitTally(units, np.concatenate([[0.0], bins]) if skipped else bins, 1)
+    stamps = edges_in_stamps(record, bins)
+    tally = WaitTally(units, np.concatenate([[0], stamps]) if skipped else stamps, 1)
     for part, here in units.parts(record):
         tally.add(_waits(find_bundles(part, delta, names), n, m, delta + longest, here))
     sums = tally.sums()
-    width = np.diff(bins)
+    width = np.diff(held_edges(record, stamps, split=True))
 
     def density(s: Sums) -> NDArray[np.float64]:
         return incidence(s)[:, skipped:, 0] / width
@@ -171,7 +175,7 @@ def bundle_waiting_times(
 def _waits(
     bundles: Bundles, n: int | str, m: int | str, margin: float, units: ResamplingUnits
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return wait, cause (0, or −1 for none), how long it can be followed, and unit of every bundle n.
+    """Return wait, cause (0, or −1 for none), how long it can be followed (as stamps) and unit of every bundle n.
 
     A wait is followed until `margin` before the end of observation.
     """
@@ -181,8 +185,10 @@ def _waits(
     # Past the last bundle and past the trajectory there is nothing to wait for.
     trajectory = np.append(bundles.trajectory, -1)
     found = trajectory[following] == bundles.trajectory[begins]
-    wait = np.where(found, np.append(bundles.start, np.inf)[following] - bundles.stop[begins], np.inf)
-    horizon = bundles.record.stop[bundles.trajectory[begins]] - margin - bundles.stop[begins]
+    begun, ended = np.append(bundles.first_stamp, 0), bundles.last_stamp[begins]
+    wait = np.where(found, begun[following] - ended, np.inf)
+    margin = in_stamps(bundles.record, margin)
+    horizon = bundles.record.stop_stamp[bundles.trajectory[begins]] - margin - ended
     cause = np.where(found & (wait < horizon), 0, -1)
     return (
         np.where(cause == 0, wait, np.inf),

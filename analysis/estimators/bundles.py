@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from trajectories.records.clicks import ClickRecord
 from trajectories.results import read_only
 
 from ..clicks.inputs import bundle_channels, bundle_window, detected_numbers
+from ..clicks.ticks import in_stamps
 from .bundles_kernels import BundleColumns, count_bundles, fill_bundles
 
 # Orders are stored as digits of an int64.
@@ -41,8 +43,8 @@ class Bundles:
         Trajectory of every bundle.
     first_click, last_click : ndarray of int64
         Positions of its outermost clicks in `record` (undetected clicks may lie between).
-    start, stop : ndarray of float64
-        Times of its outermost clicks in 1/ω_b.
+    first_stamp, last_stamp : ndarray of float64 or int64
+        Stamps of its outermost clicks: times, or the whole ticks of the record's clock.
     size : ndarray of int32
         Number of its clicks.
     composition : ndarray of int32, shape (n_bundles, n_channels)
@@ -58,14 +60,24 @@ class Bundles:
     trajectory: NDArray[np.int64]
     first_click: NDArray[np.int64]
     last_click: NDArray[np.int64]
-    start: NDArray[np.float64]
-    stop: NDArray[np.float64]
+    first_stamp: NDArray[Any]
+    last_stamp: NDArray[Any]
     size: NDArray[np.int32]
     composition: NDArray[np.int32]
     order: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.start)
+        return len(self.size)
+
+    @property
+    def start(self) -> NDArray[np.float64]:
+        """Time of the first click of every bundle, in the record's unit."""
+        return self.first_stamp if self.record.clock is None else self.record.time[self.first_click]
+
+    @property
+    def stop(self) -> NDArray[np.float64]:
+        """Time of the last click of every bundle, in the record's unit."""
+        return self.last_stamp if self.record.clock is None else self.record.time[self.last_click]
 
     @cached_property
     def complete(self) -> NDArray[np.bool_]:
@@ -78,17 +90,20 @@ class Bundles:
     @cached_property
     def length(self) -> NDArray[np.float64]:
         """Time ℓ from first to last click of every bundle, in 1/ω_b."""
-        return self.stop - self.start
+        ticks = self.last_stamp - self.first_stamp
+        return ticks if self.record.tick is None else ticks * self.record.tick
 
     @cached_property
     def seen_from_start(self) -> NDArray[np.bool_]:
         """Whether at least δ was observed before the first click of every bundle."""
-        return read_only(self.start - self.record.start[self.trajectory] >= self.window)
+        margin = in_stamps(self.record, self.window)
+        return read_only(self.first_stamp - self.record.start_stamp[self.trajectory] >= margin)
 
     @cached_property
     def seen_to_end(self) -> NDArray[np.bool_]:
         """Whether at least δ was observed after the last click of every bundle."""
-        return read_only(self.record.stop[self.trajectory] - self.stop >= self.window)
+        margin = in_stamps(self.record, self.window)
+        return read_only(self.record.stop_stamp[self.trajectory] - self.last_stamp >= margin)
 
     def composition_name(self, bundle: int) -> str:
         """Return what a bundle is made of, in channel order, e.g. "photon+magnon"."""
@@ -149,14 +164,14 @@ def find_bundles(
     names = bundle_channels(record, channels)
     delta = bundle_window(record, window)
     numbers = detected_numbers(record, names)
-    stream = (record.time, record.channel, record.offsets, numbers, delta)
+    stream = (record.stamp, record.channel, record.offsets, numbers, in_stamps(record, delta))
     count = count_bundles(*stream)
     columns = BundleColumns(
         trajectory=np.empty(count, dtype=np.int64),
         first_click=np.empty(count, dtype=np.int64),
         last_click=np.empty(count, dtype=np.int64),
-        start=np.empty(count),
-        stop=np.empty(count),
+        first_stamp=np.empty(count, record.stamp.dtype),
+        last_stamp=np.empty(count, record.stamp.dtype),
         size=np.empty(count, dtype=np.int32),
         composition=np.zeros((count, len(names)), dtype=np.int32),
         order=np.empty(count, dtype=np.int64),

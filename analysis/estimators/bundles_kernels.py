@@ -21,12 +21,12 @@ def count_bundles(
     """Return how many gap clusters the detected clicks (numbers[channel] ≥ 0) form."""
     bundles = 0
     for r in range(len(offsets) - 1):
-        previous = -np.inf
+        last = -1  # no detected click yet
         for i in range(offsets[r], offsets[r + 1]):
             if numbers[channel[i]] >= 0:
-                if time[i] - previous >= window:
+                if last < 0 or time[i] - time[last] >= window:
                     bundles += 1
-                previous = time[i]
+                last = i
     return bundles
 
 
@@ -36,8 +36,8 @@ class BundleColumns(NamedTuple):
     trajectory: NDArray[np.int64]
     first_click: NDArray[np.int64]
     last_click: NDArray[np.int64]
-    start: NDArray[np.float64]
-    stop: NDArray[np.float64]
+    first_stamp: NDArray[np.float64]  # as the record's stamps: times, or whole ticks
+    last_stamp: NDArray[np.float64]
     size: NDArray[np.int32]
     composition: NDArray[np.int32]  # (n_bundles, n_detected), zero to begin with
     order: NDArray[np.int64]
@@ -57,23 +57,23 @@ def fill_bundles(
     detected = columns.composition.shape[1]
     k = -1
     for r in range(len(offsets) - 1):
-        previous = -np.inf
+        last = -1
         size, order = 0, 0
         for i in range(offsets[r], offsets[r + 1]):
             number = int(numbers[channel[i]])  # so that `order` is an int64 without the JIT too
             if number < 0:
                 continue
-            if time[i] - previous >= window:
+            if last < 0 or time[i] - time[last] >= window:
                 k += 1
                 size, order = 0, 0
                 columns.trajectory[k] = r
                 columns.first_click[k] = i
-                columns.start[k] = time[i]
-            previous = time[i]
+                columns.first_stamp[k] = time[i]
+            last = i
             size += 1
             order = order * detected + number if size <= longest_order else -1
             columns.last_click[k] = i
-            columns.stop[k] = previous
+            columns.last_stamp[k] = time[i]
             columns.size[k] = size
             columns.composition[k, number] += 1
             columns.order[k] = order

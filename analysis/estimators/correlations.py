@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,7 @@ from trajectories.checks import bin_edges
 from trajectories.results import Correlation
 
 from ..clicks.streams import Clicks, ClickStream, stream
+from ..clicks.ticks import edges_in_stamps, held_edges
 from ..statistics.resampling import Pooled, Sums
 from ..statistics.resampling_units import ResamplingUnits, choose_resampling_units
 from .bins import bin_guess
@@ -35,9 +37,14 @@ class PairCounts:
     time : ndarray of shape (units, 1)
         Observed time in 1/ω_b.
     overlap : ndarray of shape (units, n_bins)
-        ∫_bin (T_r − |τ|)₊ dτ, in 1/ω_b².
+        ∫_bin (T_r − |τ|)₊ dτ, in 1/ω_b²; of whole ticks, over the lags that the bin can hold.
     units : ResamplingUnits
         What the rows are.
+    ties : ndarray of shape (units, n_pairs), or None
+        Pairs of lag 0 of a record made of ticks, where 0 is an edge between wider bins: they belong to neither
+        sign, and the values count half of them on either side. `counts` has them in the bin that begins at 0.
+    zero : int
+        The number of that bin.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -47,11 +54,18 @@ class PairCounts:
     time: NDArray[np.float64]
     overlap: NDArray[np.float64]
     units: ResamplingUnits
+    ties: NDArray[np.int64] | None = None
+    zero: int = 0
 
     def pooled(self, first: str, second: str) -> Pooled:
         """Return ĝ² of one pair in a form that can be resampled, with its covariance across bins."""
+        number = self.pairs.index((first, second))
+        pairs = self.counts[:, number].astype(np.float64)
+        if self.ties is not None:
+            pairs[:, self.zero] -= 0.5 * self.ties[:, number]
+            pairs[:, self.zero - 1] += 0.5 * self.ties[:, number]
         sums = {
-            "pairs": self.counts[:, self.pairs.index((first, second))].astype(np.float64),
+            "pairs": pairs,
             "first": self.clicks[first],
             "second": self.clicks[second],
             "time": self.time,
@@ -62,9 +76,13 @@ class PairCounts:
     def correlation(self, first: str, second: str) -> Correlation:
         """Return ĝ² of one pair with its jackknife errors."""
         resampled = self.pooled(first, second).jackknife()
-        counts = self.counts[:, self.pairs.index((first, second))].sum(axis=0)
+        number = self.pairs.index((first, second))
+        counts = self.counts[:, number].sum(axis=0)
         errors = resampled.errors_where(counts)
-        return Correlation(first, second, self.edges, resampled.value, errors, counts, resampled.method)
+        method = resampled.method
+        if self.ties is not None and (tied := int(self.ties[:, number].sum())):
+            method = f"{method}; {tied} pairs of lag 0 counted half on either side"
+        return Correlation(first, second, self.edges, resampled.value, errors, counts, method)
 
 
 def g2(record: Clicks, first: str, second: str, edges: ArrayLike) -> Correlation:
@@ -82,7 +100,8 @@ def g2(record: Clicks, first: str, second: str, edges: ArrayLike) -> Correlation
     edges : array_like of shape (n_bins + 1,)
         Ascending lag bin edges in 1/ω_b, of either sign, with any spacing. Bins are half-open: bin b holds
         the lags with edges[b] ≤ lag < edges[b + 1]. Two clicks at one time are a pair of lag 0; two of one
-        channel are two such pairs, one for each order.
+        channel are two such pairs, one for each order. A record made of ticks is decided in whole ticks: edges
+        that are multiples of the tick are exact.
 
     Returns
     -------
@@ -155,22 +174,38 @@ def count_pairs(record: Clicks, pairs: Sequence[tuple[str, str]], edges: ArrayLi
     record = stream(record)
     numbers = [(record.channel_number(first), record.channel_number(second)) for first, second in pairs]
     units = choose_resampling_units(record, reach=float(np.abs(bins).max()))
-    alone = len(pairs) == 1
-    counts = _count_pair(record, *numbers[0], bins, units) if alone else _count(record, numbers, bins, units)
+    stamps = edges_in_stamps(record, bins)
+    ties = None
+    zero = int(np.searchsorted(stamps, 0))
+    if record.tick is not None and 0 < zero < len(stamps) - 1 and stamps[zero] == 0 and stamps[zero + 1] > 1:
+        ties = _counts(record, numbers, np.array([0, 1]), units)[:, :, 0]
     clicks = units.clicks(record)
     return PairCounts(
         pairs=tuple(pairs),
         edges=bins,
-        counts=counts,
+        counts=_counts(record, numbers, stamps, units),
         clicks={name: clicks[:, [k]] for k, name in enumerate(record.channel_names)},
         time=units.time(),
-        overlap=units.overlap(bins),
+        overlap=units.overlap(held_edges(record, stamps, split=ties is not None)),
         units=units,
+        ties=ties,
+        zero=zero,
+    )
+
+
+def _counts(
+    record: ClickStream, numbers: list[tuple[int, int]], edges: NDArray[Any], units: ResamplingUnits
+) -> NDArray[np.int64]:
+    """Count pairs by lag in the measure of the stamps."""
+    return (
+        _count_pair(record, *numbers[0], edges, units)
+        if len(numbers) == 1
+        else _count(record, numbers, edges, units)
     )
 
 
 def _count(
-    record: ClickStream, numbers: list[tuple[int, int]], edges: NDArray[np.float64], units: ResamplingUnits
+    record: ClickStream, numbers: list[tuple[int, int]], edges: NDArray[Any], units: ResamplingUnits
 ) -> NDArray[np.int64]:
     """Count all pairs in one pass over the merged stream."""
     channels, spare = len(record.channel_names), len(numbers)
@@ -179,17 +214,18 @@ def _count(
     for slot, (first, second) in enumerate(numbers):
         ahead[first, second] = slot
         behind[second, first] = slot
-    nearest, farthest = max(0.0, edges[0], -edges[-1]), float(np.abs(edges).max())
-    slots = PairSlots(ahead, behind, bool(edges[-1] > 0), bool(edges[0] <= 0), float(nearest), farthest)
+    number = edges.dtype.type  # of times, or of whole ticks
+    nearest, farthest = number(max(0, edges[0], -edges[-1])), number(np.abs(edges).max())
+    slots = PairSlots(ahead, behind, bool(edges[-1] > 0), bool(edges[0] <= 0), nearest, farthest)
     counts = np.zeros((units.count, spare + 1, len(edges) - 1), dtype=np.int64)
     guess = bin_guess(edges)
     for part, here in units.parts(record):
-        sweep_pairs(part.time, part.channel, part.offsets, here.columns, slots, edges, *guess, counts)
+        sweep_pairs(part.stamp, part.channel, part.offsets, here.stamped, slots, edges, *guess, counts)
     return counts[:, :spare]
 
 
 def _count_pair(
-    record: ClickStream, first: int, second: int, edges: NDArray[np.float64], units: ResamplingUnits
+    record: ClickStream, first: int, second: int, edges: NDArray[Any], units: ResamplingUnits
 ) -> NDArray[np.int64]:
     """Count one pair by two pointers on the two channels' own streams."""
     numbers = np.zeros(len(record.channel_names), dtype=np.int64)
@@ -197,13 +233,14 @@ def _count_pair(
     numbers[second] += 2
     counts = np.zeros((units.count, len(edges)), dtype=np.int64)
     guess = bin_guess(edges)
+    inside = edges[-1] - 1 if edges.dtype.kind == "i" else np.nextafter(edges[-1], -np.inf)
     for part, here in units.parts(record):
         # Room for all clicks costs nothing: what is not written to takes no memory.
-        room = len(part) + 1
-        columns = (np.empty(room), np.empty(room), np.empty(room, dtype=np.int64))
+        room, kind = len(part) + 1, part.stamp.dtype
+        columns = (np.empty(room, kind), np.empty(room, kind), np.empty(room, dtype=np.int64))
         bounds = np.zeros((2, part.n_trajectories + 1), dtype=np.int64)
-        split_stream(part.time, part.channel, part.offsets, numbers, *columns, bounds)
-        sweep_pair(*columns, bounds, first == second, here.columns, edges, *guess, counts)
+        split_stream(part.stamp, part.channel, part.offsets, numbers, *columns, bounds)
+        sweep_pair(*columns, bounds, first == second, here.stamped, edges, inside, *guess, counts)
     return counts[:, None, :-1]
 
 

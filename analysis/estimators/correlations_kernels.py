@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from ..jit import kernel
 from ..statistics.resampling_units_kernels import UnitColumns, unit_at
 
+# Times and edges are either all floating-point times or all whole ticks; Numba compiles each kernel for both, and
+# integers decide exactly. The annotations name the first.
 # Positions that cannot be negative are made unsigned where it matters: for signed ones Numba looks at every access
 # whether they count from the end, which costs a quarter of the time.
 
@@ -139,6 +141,7 @@ def sweep_pair(
     same: bool,
     units: UnitColumns,
     edges: NDArray[np.float64],
+    inside: float,
     per_width: float,
     keys: LagKeys | None,
     counts: NDArray[np.int64],
@@ -146,10 +149,10 @@ def sweep_pair(
     """Add up the pairs of one channel pair as counts[unit, bin]: what `sweep_pairs` finds, but faster.
 
     Takes the columns of `split_stream`; `same` says that both channels are one, whose clicks are not paired
-    with themselves. The last column of `counts` is a spare bin for lags beyond the edges.
+    with themselves. The last column of `counts` is a spare bin for lags beyond the edges, and `inside` the largest
+    lag that is not.
     """
     shortest, longest, spare = edges[0], edges[-1], len(edges) - 1
-    inside = np.nextafter(longest, -np.inf)
     holds_zero = same and shortest <= 0.0 < longest
     for r in range(bounds.shape[1] - 1):
         begin, end = bounds[1, r], bounds[1, r + 1]
@@ -182,4 +185,4 @@ def sweep_pair(
                 at = unit_at(units, r, second[j]) if cut and lag < 0 else unit
                 counts[np.uint64(at), np.uint64(bin_of(lag, edges, per_width, keys))] += 1
             if holds_zero:  # the click with itself
-                counts[unit, bin_of(0.0, edges, per_width, keys)] -= 1
+                counts[unit, bin_of(first[i] - t, edges, per_width, keys)] -= 1

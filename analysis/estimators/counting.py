@@ -15,6 +15,7 @@ from trajectories.results import Estimate, Histogram
 
 from ..clicks.inputs import checked_channels, detected_numbers
 from ..clicks.streams import Clicks, ClickStream, stream
+from ..clicks.ticks import counting_window
 from ..statistics.goodness_of_fit import hotelling
 from ..statistics.resampling import Pooled, Sums, TestResult, ratio
 from ..statistics.resampling_units import MIN_UNITS, ResamplingUnits, add_up, choose_resampling_units, widened
@@ -243,8 +244,9 @@ def _counted(
     """Return unit and clicks of every window that is not empty."""
     unit = np.empty(len(record), dtype=np.int64)
     count = np.empty(len(record), dtype=np.int64)
-    clicks = (record.time, record.channel, record.offsets, detected_numbers(record, names))
-    filled = window_counts(*clicks, units.windows_of(duration), duration, units.columns, unit, count)
+    clicks = (record.stamp, record.channel, record.offsets, detected_numbers(record, names))
+    stamped = counting_window(record, duration)
+    filled = window_counts(*clicks, units.windows_of(duration), stamped, units.stamped, unit, count)
     return unit[:filled], count[:filled]
 
 

@@ -11,6 +11,7 @@ from trajectories.results import Estimate
 
 from ..clicks.inputs import bundle_window
 from ..clicks.streams import Clicks, stream
+from ..clicks.ticks import in_stamps
 from ..statistics.resampling import Pooled, ratio
 from ..statistics.resampling_units import choose_resampling_units
 from .correlations import count_pairs
@@ -52,11 +53,12 @@ def heralding_efficiency(record: Clicks, herald: str, signal: str, window: float
     record = stream(record)
     numbers = (record.channel_number(herald), record.channel_number(signal))
     width = bundle_window(record, window)
+    near = in_stamps(record, width)
     units = choose_resampling_units(record, reach=width)
     counts = np.zeros((units.count, 2), dtype=np.int64)
     for part, here in units.parts(record):
-        clicks = (part.time, part.channel, part.offsets, part.stop)
-        count_heralds(*clicks, *numbers, width, here.columns, counts)
+        clicks = (part.stamp, part.channel, part.offsets, part.stop_stamp)
+        count_heralds(*clicks, *numbers, near, here.stamped, counts)
     sums = {"numerator": counts[:, 1:].astype(np.float64), "denominator": counts[:, :1].astype(np.float64)}
     return Pooled(sums, ratio, units).jackknife().estimates([int(counts[:, 0].sum())])[0]
 

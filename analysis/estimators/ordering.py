@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,7 @@ from trajectories.results import Estimate, Histogram
 from ..clicks.exposure import exposure_of
 from ..clicks.inputs import bundle_channels, bundle_window, two_of
 from ..clicks.streams import Clicks, stream
+from ..clicks.ticks import edges_in_stamps, held_edges
 from ..statistics.resampling import Pooled, Sums, TestResult, ratio
 from ..statistics.resampling_units import add_up, choose_resampling_units
 from .bundle_rates import order_rates_pooled
@@ -24,7 +26,7 @@ from .bundles import find_bundles
 class PairLags(NamedTuple):
     """Complete bundles of exactly one click in each of two channels, shape (n_pairs,) each."""
 
-    lag: NDArray[np.float64]  # t_second − t_first
+    lag: NDArray[Any]  # t_second − t_first, in the measure of the stamps: times, or whole ticks
     weight: NDArray[np.float64]  # X(0)/X(|lag|): longer pairs fit into the window more rarely
     unit: NDArray[np.int64]
 
@@ -50,33 +52,34 @@ class PairStream:
     def __init__(
         self, record: Clicks, first: str, second: str, window: float | None, channels: Sequence[str] | None
     ) -> None:
-        self._record = stream(record)
-        self._names = bundle_channels(self._record, channels)
+        self.record = stream(record)
+        self._names = bundle_channels(self.record, channels)
         self._pair = two_of(self._names, first, second)
-        self._window = bundle_window(self._record, window)
-        self.units = choose_resampling_units(self._record, reach=self._window)
+        self._window = bundle_window(self.record, window)
+        self.units = choose_resampling_units(self.record, reach=self._window)
 
     def lags(self) -> Iterator[PairLags]:
         """Yield the lags |t_second − t_first| < δ of every block, with exposure weights and resampling units."""
         one, other = self._pair
-        exposure = exposure_of(self._record, self._window)
-        for part, here in self.units.parts(self._record):
+        exposure = exposure_of(self.record, self._window)
+        for part, here in self.units.parts(self.record):
             bundles = find_bundles(part, self._window, self._names)
             # An order's digits are its channels, first click first.
             leads = bundles.order == one * len(self._names) + other
             follows = bundles.order == other * len(self._names) + one
             chosen = np.flatnonzero((bundles.size == 2) & (leads | follows))
             chosen = chosen[bundles.complete[chosen]]
-            length = bundles.stop[chosen] - bundles.start[chosen]
+            length = bundles.last_stamp[chosen] - bundles.first_stamp[chosen]
             yield PairLags(
                 lag=np.where(leads[chosen], length, -length),
-                weight=exposure.weights(length),
+                weight=exposure.weights(bundles.length[chosen]),
                 unit=here.at(bundles.trajectory[chosen], bundles.start[chosen]),
             )
 
     def by_order(self, bins: NDArray[np.float64]) -> ByOrder:
         """Return H₊ and H₋ per unit and bin of |lag|; a lag of 0 counts half for each."""
         shape = (self.units.count, len(bins) - 1)
+        bins = edges_in_stamps(self.record, bins)
         found = ByOrder(np.zeros(shape), np.zeros(shape), np.zeros(len(bins) - 1, dtype=np.int64))
         for pairs in self.lags():
             share = np.where(pairs.lag == 0, 0.5, 1.0) * pairs.weight
@@ -116,7 +119,7 @@ def order_fraction(
     -------
     Estimate
         With the number of complete bundles of exactly one click each behind it. Pairs of clicks at one time
-        count half for either order.
+        count half for either order, and `method` says how many there are.
 
     Raises
     ------
@@ -233,11 +236,20 @@ def lag_histogram_pooled(
     bundles = PairStream(record, first, second, window, channels)
     weights, total = np.zeros((bundles.units.count, len(bins) - 1)), np.zeros((bundles.units.count, 1))
     counts = np.zeros(len(bins) - 1, dtype=np.int64)
+    bins = edges_in_stamps(bundles.record, bins)
+    # Ties of a record made of ticks belong to neither sign: half of each counts on either side of an edge at 0.
+    zero = int(np.searchsorted(bins, 0))
+    inner = bundles.record.tick is not None and 0 < zero < len(bins) - 1
+    split = inner and bins[zero] == 0 and bins[zero + 1] > 1
     for pairs in bundles.lags():
-        _add_binned(weights, pairs.unit, pairs.lag, bins, pairs.weight)
+        share = np.where(pairs.lag == 0, 0.5, 1.0) * pairs.weight if split else pairs.weight
+        _add_binned(weights, pairs.unit, pairs.lag, bins, share)
+        if split:
+            tied = pairs.lag == 0
+            add_up(weights, pairs.unit[tied], zero - 1, share[tied])
         add_up(total, pairs.unit, weights=pairs.weight)
         counts += _counted(pairs.lag, bins)
-    width = np.diff(bins)
+    width = np.diff(held_edges(bundles.record, bins, split=split))
     return Pooled({"numerator": weights, "denominator": total}, lambda s: ratio(s) / width, bundles.units), counts
 
 
@@ -333,21 +345,23 @@ def time_reversal_test(
 
 
 def _order(bundles: PairStream, function: Callable[[Sums], NDArray[np.float64]]) -> Estimate:
-    shape, count = (bundles.units.count, 1), 0
+    shape, count, ties = (bundles.units.count, 1), 0, 0
     sums = {"numerator": np.zeros(shape), "denominator": np.zeros(shape)}
     for pairs in bundles.lags():
         leads = np.where(pairs.lag > 0, 1.0, np.where(pairs.lag < 0, 0.0, 0.5))
         add_up(sums["numerator"], pairs.unit, weights=leads * pairs.weight)
         add_up(sums["denominator"], pairs.unit, weights=pairs.weight)
         count += len(pairs.lag)
-    return Pooled(sums, function, bundles.units).jackknife().estimates([count])[0]
+        ties += int((pairs.lag == 0).sum())
+    found = Pooled(sums, function, bundles.units).jackknife().estimates([count])[0]
+    return replace(found, method=f"{found.method}; {ties} ties count half each") if ties else found
 
 
 def _add_binned(
     table: NDArray[np.float64],
     unit: NDArray[np.int64],
-    lag: NDArray[np.float64],
-    bins: NDArray[np.float64],
+    lag: NDArray[Any],
+    bins: NDArray[Any],
     weight: NDArray[np.float64],
 ) -> None:
     """Add every weight to table[unit, bin]; lags outside the bins are left out."""
@@ -356,7 +370,7 @@ def _add_binned(
     add_up(table, unit[inside], number[inside], weight[inside])
 
 
-def _counted(lag: NDArray[np.float64], bins: NDArray[np.float64]) -> NDArray[np.int64]:
+def _counted(lag: NDArray[Any], bins: NDArray[Any]) -> NDArray[np.int64]:
     """Return the number of lags in every half-open bin."""
     number = np.searchsorted(bins, lag, side="right")
     return np.bincount(number, minlength=len(bins) + 1)[1:-1]

@@ -14,6 +14,7 @@ from trajectories.results import Estimate, Histogram, read_only
 
 from ..clicks.inputs import checked_channels, detected_numbers
 from ..clicks.streams import Clicks, ClickStream, stream
+from ..clicks.ticks import edges_in_stamps, held_edges
 from ..statistics.resampling import Pooled, Sums
 from ..statistics.resampling_units import ResamplingUnits, choose_resampling_units
 from .waiting_kernels import next_clicks, tally_waits
@@ -84,9 +85,10 @@ def waiting_times_pooled(
     number = _position(names, second)
     # What happens before the first edge decides who is still waiting there.
     skipped = int(bins[0] > 0)
-    grid = np.concatenate([[0.0], bins]) if skipped else bins
+    stamps = edges_in_stamps(record, bins)
+    grid = np.concatenate([[0], stamps]) if skipped else stamps
     sums, units = _next_click_sums(record, names, first, grid, reach=float(bins[-1]))
-    width = np.diff(bins)
+    width = np.diff(held_edges(record, stamps, split=True))
 
     def density(s: Sums) -> NDArray[np.float64]:
         return incidence(s)[:, skipped:, number] / width
@@ -123,6 +125,8 @@ def next_click_probabilities(
     names = checked_channels(record := stream(record), channels)
     longest = float((record.stop - record.start).max())
     grid = np.append(0.0, longest * 2.0 ** (np.arange(-STEPS_PER_OCTAVE * OCTAVES, 1) / STEPS_PER_OCTAVE))
+    if record.tick is not None:
+        grid = np.append(0, np.unique(np.ceil(grid[1:] / record.tick)))
     sums, units = _next_click_sums(record, names, first, grid, reach=0.0)
 
     def total(s: Sums) -> NDArray[np.float64]:
@@ -155,7 +159,7 @@ Waits: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.floa
 
 
 class WaitTally:
-    """What `incidence` needs, per unit, added up from waits.
+    """What `incidence` needs, per unit, added up from waits, in the measure of the stamps.
 
     Parameters
     ----------
@@ -168,7 +172,7 @@ class WaitTally:
     """
 
     def __init__(self, units: ResamplingUnits, grid: NDArray[np.float64], causes: int) -> None:
-        self._grid = read_only(grid)
+        self._grid = read_only(grid, np.float64)
         self._last = np.zeros((units.count, len(grid) - 1), dtype=np.int64)
         self._events = np.zeros((units.count, len(grid) - 1, causes), dtype=np.int64)
 
@@ -194,10 +198,11 @@ def _next_click_sums(
         start = np.empty(capacity, dtype=np.int64)
         wait = np.empty(capacity)
         cause = np.empty(capacity, dtype=np.int64)
-        clicks = (part.time, part.channel, part.offsets, detected_numbers(part, names))
+        clicks = (part.stamp, part.channel, part.offsets, detected_numbers(part, names))
         next_clicks(*clicks, number, start, wait, cause)
-        trajectory, time = part.trajectory[start], part.time[start]
-        tally.add((wait, cause, part.stop[trajectory] - time, here.at(trajectory, time)))
+        trajectory = part.trajectory[start]
+        horizon = part.stop_stamp[trajectory] - part.stamp[start]
+        tally.add((wait, cause, horizon, here.at(trajectory, part.time[start])))
     return tally.sums(), units
 
 

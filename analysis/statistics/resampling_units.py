@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trajectories.records.clicks import ClickRecord
+from trajectories.records.ticks import Clock
 from trajectories.results import read_only
 
 from ..clicks.streams import Clicks, ClickStream, stream
@@ -51,6 +53,8 @@ class ResamplingUnits:
         Whether error bars can be had: at least 10 units, and blocks long enough.
     label : str
         For the `method` of results.
+    clock : Clock or None
+        The clock whose ticks are the stamps of the clicks.
     """
 
     columns: UnitColumns
@@ -58,6 +62,15 @@ class ResamplingUnits:
     count: int
     reliable: bool
     label: str
+    clock: Clock | None = None
+
+    @cached_property
+    def stamped(self) -> UnitColumns:
+        """The columns in the measure of the clicks' stamps, which kernels look at."""
+        if self.clock is None:
+            return self.columns
+        start, length = self.clock.elapsed(self.columns.start), self.columns.length / self.clock.tick
+        return self.columns._replace(start=read_only(start), length=read_only(length))
 
     def at(self, trajectory: NDArray[Any], time: NDArray[Any]) -> NDArray[np.int64]:
         """Return the unit of every (trajectory, time)."""
@@ -71,7 +84,8 @@ class ResamplingUnits:
             return self
         columns, mine = self.columns, slice(first, last)
         here = UnitColumns(columns.start[mine], columns.length[mine], columns.first[mine], columns.blocks[mine])
-        return replace(self, columns=here, stop=self.stop[mine])
+        clock = None if self.clock is None else self.clock.rows(mine)
+        return replace(self, columns=here, stop=self.stop[mine], clock=clock)
 
     def parts(self, record: ClickStream) -> Iterator[tuple[ClickRecord, ResamplingUnits]]:
         """Yield every block of a stream with the resampling units of its trajectories."""
@@ -86,7 +100,7 @@ class ResamplingUnits:
         record = stream(record)
         counts = np.zeros((self.count, len(record.channel_names)), dtype=np.int64)
         for part, here in self.parts(record):
-            cell_counts(part.time, part.channel, part.offsets, here.columns, counts)
+            cell_counts(part.stamp, part.channel, part.offsets, here.stamped, counts)
         return counts.astype(np.float64)
 
     def total(self, unit: NDArray[np.int64], weights: NDArray[Any]) -> NDArray[np.float64]:
@@ -234,7 +248,7 @@ def _groups(record: ClickStream, duration: NDArray[np.float64]) -> ResamplingUni
         label = f"{int(group[-1]) + 1} groups of {count} trajectories"
     columns = UnitColumns(record.start, read_only(duration), read_only(group), read_only(np.ones_like(group)))
     units = int(group[-1]) + 1
-    return ResamplingUnits(columns, record.stop, units, units >= MIN_UNITS, label)
+    return ResamplingUnits(columns, record.stop, units, units >= MIN_UNITS, label, record.clock)
 
 
 def _cut(record: ClickStream, duration: NDArray[np.float64], blocks: NDArray[np.int64]) -> ResamplingUnits:
@@ -243,4 +257,4 @@ def _cut(record: ClickStream, duration: NDArray[np.float64], blocks: NDArray[np.
     columns = UnitColumns(record.start, read_only(length), read_only(first), read_only(blocks))
     count = int(blocks.sum())
     label = f"{count} blocks of {length.mean():.3g}"
-    return ResamplingUnits(columns, record.stop, count, count >= MIN_UNITS, label)
+    return ResamplingUnits(columns, record.stop, count, count >= MIN_UNITS, label, record.clock)

@@ -185,7 +185,7 @@ def test_shifting_all_times_changes_nothing(divided, name, ticks):
     """On a grid of ticks the differences are exact, and so are the results."""
     record = divided[0]
     shift = ticks * TICK
-    times = {n: getattr(record, n) + shift for n in ("time", "start", "stop")}
+    times = {n: getattr(record, n) + shift for n in ("stamp", "start", "stop")}
     assert_same(CALLS[name](replace(record, **times)), CALLS[name](record))
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import finite_array, finite_number, positions, shown
+from ..checks import finite_array, finite_number, positions, shown, whole_numbers
 from ..errors import InvalidInput
 from ..names import can_be_kept
 from ..results import Expectation, read_only
 from .joining import joined_provenance, require_joinable
+from .ticks import NATURAL, Clock, TimeUnit, time_unit
 
 MAX_CHANNELS = 32767  # channel numbers are stored as int16
 
@@ -29,8 +30,8 @@ class ClickRecord:
     ----------
     trajectory : ndarray of int64, shape (n_clicks,)
         Row of `start` and `stop` that each click belongs to.
-    time : ndarray of float64, shape (n_clicks,)
-        Click times in 1/ω_b.
+    stamp : ndarray of float64 or int64, shape (n_clicks,)
+        Click times in `unit`; or, where `clock` is given, the whole ticks of that clock.
     channel : ndarray of int16, shape (n_clicks,)
         Position of the clicking channel in `channel_names`.
     channel_names : tuple of str
@@ -41,16 +42,25 @@ class ClickRecord:
         Where the record comes from: model, seed, tolerances, truncation, versions.
     expectations : dict of str to Expectation
         Sampled expectation values, if any were asked for.
+    clock : Clock or None
+        The clock that stamped the clicks; None for clicks that were simulated.
+    unit : TimeUnit
+        The unit of all times; 1/ω_b unless told otherwise.
+    within : ndarray of int32, shape (n_clicks,), or None
+        Time since the sync pulse in steps of `clock.fine`, for synced (T3) data, whose ticks are sync periods.
     """
 
     trajectory: NDArray[np.int64]
-    time: NDArray[np.float64]
+    stamp: NDArray[Any]
     channel: NDArray[np.int16]
     channel_names: tuple[str, ...]
     start: NDArray[np.float64]
     stop: NDArray[np.float64]
     provenance: dict[str, Any] = field(default_factory=dict)
     expectations: Mapping[str, Expectation] = field(default_factory=dict)
+    clock: Clock | None = None
+    unit: TimeUnit = NATURAL
+    within: NDArray[np.int32] | None = None
 
     @classmethod
     def from_arrays(
@@ -64,6 +74,11 @@ class ClickRecord:
         stop: ArrayLike,
         provenance: Mapping[str, Any] | None = None,
         expectations: Mapping[str, Expectation] | None = None,
+        tick: float | None = None,
+        origin: ArrayLike = 0.0,
+        unit: Any = NATURAL,
+        within: ArrayLike | None = None,
+        fine: float | None = None,
     ) -> ClickRecord:
         """Build a record from columns, after checking them.
 
@@ -71,14 +86,21 @@ class ClickRecord:
         ----------
         trajectory, channel : array_like of int, shape (n_clicks,)
             Row of the observation window, and position in `channel_names`, of each click.
-        time : array_like of float, shape (n_clicks,)
-            Click times, ascending within each trajectory.
+        time : array_like of float or int, shape (n_clicks,)
+            Click times, ascending within each trajectory; with `tick`, whole numbers of ticks.
         channel_names : sequence of str
             All channels that were watched.
         start, stop : float or array_like of shape (n_trajectories,)
             Observation windows; two scalars mean one trajectory.
         provenance, expectations : mapping, optional
             Kept with the record.
+        tick, origin : float, optional
+            Length of a tick of the clock that stamped the clicks, and the time of its tick 0 (one value, or one a
+            trajectory), in `unit`.
+        unit : str, float or TimeUnit
+            Unit of time: "s", "ns", … or the length of 1/ω_b in seconds.
+        within, fine : array_like of int and float, optional
+            Time of each click since its sync pulse, in steps of the length `fine`; then `tick` is the sync period.
 
         Raises
         ------
@@ -97,38 +119,72 @@ class ClickRecord:
                 f"window of trajectory {worst} is [{first[worst]:g}, {last[worst]:g}]; stop must exceed start"
             )
         row = positions(trajectory, "trajectory", len(first))
-        when = finite_array(time, "time")
+        clock = None
+        if tick is not None:
+            clock = Clock(tick, np.broadcast_to(finite_array(origin, "origin"), first.shape), fine)
+        when = finite_array(time, "time") if clock is None else whole_numbers(time, "time")
         which = positions(channel, "channel", len(names))
         if not row.shape == when.shape == which.shape or when.ndim != 1:
             raise InvalidInput(
                 f"trajectory, time and channel have shapes {row.shape}, {when.shape}, {which.shape}; must be equal"
             )
         step = np.diff(row)
-        unsorted = np.flatnonzero((step < 0) | ((step == 0) & (np.diff(when) < 0)))
+        unsorted = np.flatnonzero((step < 0) | ((step == 0) & (when[1:] < when[:-1])))
         if len(unsorted):
             raise InvalidInput(
                 f"click {int(unsorted[0]) + 1} is out of order; sort by trajectory, then time (np.lexsort)"
             )
-        outside = np.flatnonzero((when < first[row]) | (when > last[row]))
-        if len(outside):
-            i = int(outside[0])
-            raise InvalidInput(
-                f"click {i} at time {when[i]:g} is outside the window [{first[row[i]]:g}, {last[row[i]]:g}] "
-                f"of trajectory {row[i]}; widen start and stop"
-            )
+        _refuse_outside(row, when, first, last, clock)
+        rest = None if within is None else positions(within, "within", 2**31)
+        if rest is not None and (clock is None or clock.fine is None or rest.shape != when.shape):
+            raise InvalidInput("within needs tick= and fine=, and one number a click")
         return cls(
             trajectory=read_only(row, np.int64),
-            time=read_only(when, np.float64),
+            stamp=read_only(when),
             channel=read_only(which, np.int16),
             channel_names=names,
             start=read_only(first, np.float64),
             stop=read_only(last, np.float64),
             provenance=dict(provenance or {}),
             expectations=dict(expectations or {}),
+            clock=clock,
+            unit=time_unit(unit),
+            within=None if rest is None else read_only(rest, np.int32),
         )
 
     def __len__(self) -> int:
-        return len(self.time)
+        return len(self.stamp)
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """Click times in `unit`, shape (n_clicks,); of a clock's ticks, when they begin (within the window)."""
+        return self.stamp if self.clock is None else self._time_of_ticks
+
+    @cached_property
+    def _time_of_ticks(self) -> NDArray[np.float64]:
+        assert self.clock is not None
+        row = self.trajectory
+        when = self.stamp * self.clock.tick
+        if self.clock.origin.any():
+            when += self.clock.origin[row]
+        np.clip(when, self.start[row], self.stop[row], out=when)
+        when.flags.writeable = False
+        return when
+
+    @cached_property
+    def start_stamp(self) -> NDArray[np.float64]:
+        """Where the windows begin, in the measure of `stamp`: times, or ticks that need not be whole."""
+        return self.start if self.clock is None else read_only(self.clock.elapsed(self.start))
+
+    @cached_property
+    def stop_stamp(self) -> NDArray[np.float64]:
+        """Where the windows end, as `start_stamp`."""
+        return self.stop if self.clock is None else read_only(self.clock.elapsed(self.stop))
+
+    @property
+    def tick(self) -> float | None:
+        """Length of a tick in `unit`; None for clicks that no clock stamped."""
+        return None if self.clock is None else self.clock.tick
 
     @property
     def n_trajectories(self) -> int:
@@ -186,12 +242,13 @@ class ClickRecord:
             raise InvalidInput(f"after({time!r}) leaves no window where stop={self.stop.min():g}; take it earlier")
         return self._with_clicks(self.time >= time, start=read_only(np.maximum(self.start, time)))
 
-    def _with_clicks(self, kept: NDArray[np.bool_], **changes: Any) -> ClickRecord:
-        columns = {
-            "trajectory": read_only(self.trajectory[kept]),
-            "time": read_only(self.time[kept]),
-            "channel": read_only(self.channel[kept]),
-        }
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return the columns that have one entry a click, by name."""
+        names = ("trajectory", "stamp", "channel", "within")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def _with_clicks(self, kept: NDArray[Any], **changes: Any) -> ClickRecord:
+        columns = {name: read_only(column[kept]) for name, column in self.columns().items()}
         return replace(self, **(columns | changes))
 
     @staticmethod
@@ -213,20 +270,79 @@ class ClickRecord:
             raise InvalidInput("concatenate needs at least one record")
         require_joinable(parts)
         shifts = np.cumsum([0] + [part.n_trajectories for part in parts[:-1]])
-        return ClickRecord(
-            trajectory=read_only(np.concatenate([p.trajectory + s for p, s in zip(parts, shifts, strict=True)])),
-            time=read_only(np.concatenate([part.time for part in parts])),
-            channel=read_only(np.concatenate([part.channel for part in parts])),
-            channel_names=parts[0].channel_names,
+        columns = {name: [part.columns()[name] for part in parts] for name in parts[0].columns()}
+        columns["trajectory"] = [p.trajectory + shift for p, shift in zip(parts, shifts, strict=True)]
+        clock = parts[0].clock
+        if clock is not None:
+            clock = replace(clock, origin=np.concatenate([p.clock.origin for p in parts if p.clock is not None]))
+        joined: dict[str, Any] = {name: read_only(np.concatenate(pieces)) for name, pieces in columns.items()}
+        return replace(
+            parts[0],
+            **joined,
             start=read_only(np.concatenate([part.start for part in parts])),
             stop=read_only(np.concatenate([part.stop for part in parts])),
             provenance=joined_provenance(parts),
+            expectations={},
+            clock=clock,
         )
+
+    def same_time(self, other: ClickRecord) -> bool:
+        """Whether stamps of two records can be laid beside each other: one unit, and ticks of one length."""
+        mine, theirs = self.clock, other.clock
+        if self.unit.name != other.unit.name or (mine is None) != (theirs is None):
+            return False
+        return mine is None or theirs is None or (mine.tick, mine.fine) == (theirs.tick, theirs.fine)
+
+    @property
+    def counted_in(self) -> str:
+        """What time is counted in, in words."""
+        return self.unit.name if self.clock is None else f"ticks of {self.unit.of(f'{self.clock.tick:g}')}"
+
+    def in_ticks(self, tick: float) -> ClickRecord:
+        """Return the record as a clock with ticks of this length, started with every window, would stamp it.
+
+        Raises
+        ------
+        InvalidInput
+            A tick that is not positive, or a record that has ticks already.
+        """
+        if self.clock is not None:
+            raise InvalidInput(f"the record is counted in {self.counted_in} already")
+        clock = Clock(tick, self.start)
+        stamp = np.floor((self.stamp - self.start[self.trajectory]) / clock.tick).astype(np.int64)
+        return replace(self, stamp=read_only(stamp), clock=clock)
+
+    def without_ticks(self) -> ClickRecord:
+        """Return the record with times instead of ticks, which is what other clocks' records can be joined to."""
+        return replace(self, stamp=read_only(self.time), clock=None, within=None)
 
     def __repr__(self) -> str:
         return (
             f"ClickRecord({len(self)} clicks, {self.n_trajectories} trajectories, "
             f"channels={list(self.channel_names)}, total_time={self.total_time:g})"
+        )
+
+
+def _refuse_outside(
+    row: NDArray[np.int64],
+    when: NDArray[Any],
+    first: NDArray[np.float64],
+    last: NDArray[np.float64],
+    clock: Clock | None,
+) -> None:
+    """Refuse clicks outside the windows of their trajectories; a tick is inside if any part of it is."""
+    if clock is None:
+        outside = np.flatnonzero((when < first[row]) | (when > last[row]))
+    else:
+        low, high = clock.elapsed(first), clock.elapsed(last)
+        outside = np.flatnonzero((when <= low[row] - 1.0) | (when > high[row]))
+    if len(outside):
+        i = int(outside[0])
+        measure = "time" if clock is None else "tick"
+        low, high = (first, last) if clock is None else (clock.elapsed(first), clock.elapsed(last))
+        raise InvalidInput(
+            f"click {i} at {measure} {when[i]:g} is outside the window [{low[row[i]]:g}, {high[row[i]]:g}] "
+            f"of trajectory {row[i]}; widen start and stop"
         )
 
 

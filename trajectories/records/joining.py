@@ -35,6 +35,11 @@ def require_joinable(parts: Sequence[ClickRecord]) -> None:
                 f"records watch different channels, {parts[0].channel_names} and {part.channel_names}; "
                 "select the same ones first"
             )
+        if not part.same_time(parts[0]):
+            raise InvalidInput(
+                f"records count time differently, in {parts[0].counted_in} and {part.counted_in}; load them with the "
+                "same unit, or turn ticks into times with without_ticks"
+            )
     for what, of in (("digest of the system", digest_of_record), ("unit of time in seconds", _unit)):
         known = [(number, value) for number, value in enumerate(map(of, parts)) if value is not None]
         for number, value in known:
@@ -65,7 +70,7 @@ def _require_distinct(parts: Sequence[ClickRecord]) -> None:
     for number, part in enumerate(parts):
         if part.provenance and len(part) and not random_streams(part):
             clicks = hashlib.sha256(
-                part.trajectory.tobytes() + part.time.tobytes() + part.channel.tobytes()
+                part.trajectory.tobytes() + part.stamp.tobytes() + part.channel.tobytes()
             ).hexdigest()
             if clicks in seen:
                 raise InvalidInput(
