@@ -37,8 +37,8 @@ def require_joinable(parts: Sequence[ClickRecord]) -> None:
             )
         if not part.same_time(parts[0]):
             raise InvalidInput(
-                f"records count time differently, in {parts[0].counted_in} and {part.counted_in}; load them with the "
-                "same unit, or turn ticks into times with without_ticks"
+                f"records count time differently, in {parts[0].counted_in} and {part.counted_in}; load them with "
+                "the same unit, or turn ticks into times with without_ticks"
             )
     for what, of in (("digest of the system", digest_of_record), ("unit of time in seconds", _unit)):
         known = [(number, value) for number, value in enumerate(map(of, parts)) if value is not None]
