@@ -52,8 +52,9 @@ def texts_overlap(ax):
 def test_importing_analysis_is_light():
     """Neither Numba nor matplotlib is loaded before it is needed, and pyplot never is."""
     code = (
-        "import sys, analysis; assert not {'numba', 'matplotlib', 'scipy'} & set(sys.modules), 'heavy';"
-        "trajectories.analysis.plot.correlation; assert 'matplotlib.figure' in sys.modules;"
+        "import sys; from trajectories import analysis;"
+        "assert not {'numba', 'matplotlib', 'scipy'} & set(sys.modules), 'heavy';"
+        "analysis.plot.correlation; assert 'matplotlib.figure' in sys.modules;"
         "assert 'matplotlib.pyplot' not in sys.modules, 'pyplot'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

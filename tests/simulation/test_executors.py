@@ -204,7 +204,7 @@ class TestDask:
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere.json", "tcp://"])
 def test_a_scheduler_that_is_not_there_is_one_line(address, monkeypatch):
     pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    monkeypatch.setattr("trajectories.simulation.simulate.executors.PATIENCE", 0.5)
+    monkeypatch.setattr("trajectories.simulation.executors.PATIENCE", 0.5)
     with pytest.raises(InvalidInput) as refusal, dask_executor(address):
         pass
     assert address in str(refusal.value)

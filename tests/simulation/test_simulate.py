@@ -19,6 +19,7 @@ from trajectories.engine.propagator import check_tolerance
 from trajectories.errors import InvalidInput, RunFolderError, TruncationWarning
 from trajectories.progress import Progress
 from trajectories.simulation import simulate as simulation
+from trajectories.simulation import workers
 from trajectories.simulation.follow import follow
 from trajectories.simulation.simulate import simulate
 
@@ -305,8 +306,8 @@ BAD = [
 
 @pytest.mark.parametrize(("changes", "message"), BAD, ids=[str(changes)[:60] for changes, _ in BAD])
 def test_arguments_that_cannot_be_right_are_refused_before_any_work(tmp_path, monkeypatch, changes, message):
-    for name in ("prepare", "run_blocks"):
-        monkeypatch.setattr(simulation, name, lambda *_, **__: pytest.fail("work was done"))
+    for module, name in ((simulation, "prepare"), (workers, "run_blocks")):
+        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("work was done"))
     given = {"trajectories": 3, "duration": 40.0} | changes
     with pytest.raises(InvalidInput, match=message) as refusal:
         atom(out=tmp_path / "run", **given)

@@ -17,6 +17,7 @@ from trajectories.cli.targets import LEAST_EVENTS, read_target
 from trajectories.errors import InvalidInput, RunFolderError
 from trajectories.records import Run
 from trajectories.simulation import simulate as simulation
+from trajectories.simulation import workers
 from trajectories.simulation.request import checked_request
 from trajectories.simulation.simulate import simulate_run
 
@@ -113,7 +114,7 @@ class TestUntil:
 
     def test_the_same_call_asks_again_and_computes_nothing(self, tmp_path, monkeypatch):
         simulated(5000, out=tmp_path / "run", until=lambda run: True)
-        monkeypatch.setattr(simulation, "run_blocks", lambda *_, **__: pytest.fail("computed again"))
+        monkeypatch.setattr(workers, "run_blocks", lambda *_, **__: pytest.fail("computed again"))
         assert simulated(5000, out=tmp_path / "run", until=lambda run: True).n_trajectories == 64
 
     def test_all_trajectories_are_the_most(self, tmp_path):
@@ -144,7 +145,7 @@ class TestUntil:
 class TestTime:
     def test_time_that_is_up_leaves_the_leading_trajectories(self, tmp_path, monkeypatch):
         ticks = itertools.count()
-        monkeypatch.setattr(simulation.time, "monotonic", lambda: float(next(ticks)))
+        monkeypatch.setattr(workers.time, "monotonic", lambda: float(next(ticks)))
         run = run_of(tmp_path / "run", 120, 400.0, seconds=20.0, workers=2)
         assert 4 <= len(run.finished()) < 60
         assert run.leading() == run.finished()

@@ -12,7 +12,7 @@ from systems_with_answers import PairSource, ResonanceFluorescence
 import trajectories as tj
 from trajectories import analysis as an
 from trajectories.analysis.inference.exact_tests import compare_curves, compare_rates, setting_of
-from trajectories.analysis.inference.validation import filter_tests
+from trajectories.analysis.inference.validation import SIGNIFICANCE, filter_tests
 from trajectories.analysis.statistics.goodness_of_fit import holm, rescaled_time
 from trajectories.engine.compiled import compile_system
 from trajectories.engine.replay.replay import replay
@@ -58,8 +58,8 @@ def check_uniform(found):
     for name in names:
         p = [values[name] for values in found]
         assert stats.kstest(p, "uniform").pvalue > ALARM / len(names), name
-    rejected = sum(holm(list(values.values())).min() < an.validation.SIGNIFICANCE for values in found)
-    assert stats.binom.sf(rejected - 1, len(found), an.validation.SIGNIFICANCE) > ALARM
+    rejected = sum(holm(list(values.values())).min() < SIGNIFICANCE for values in found)
+    assert stats.binom.sf(rejected - 1, len(found), SIGNIFICANCE) > ALARM
 
 
 def test_p_values_of_a_pair_source_are_uniform():

@@ -174,11 +174,10 @@ def estimate_run(
     Examples
     --------
     >>> import trajectories as tj
-    >>> from trajectories.estimate import estimate_run
     >>> atom = tj.HilbertSpace(atom=2)
     >>> sigma = atom.lower("atom")
     >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)], atom)
-    >>> expected = estimate_run(system, trajectories=300, duration=100.0, workers=1, seconds=0.01)
+    >>> expected = tj.estimate_run(system, trajectories=300, duration=100.0, workers=1, seconds=0.01)
     >>> round(expected.total_clicks), expected.propagator
     (13333, 'modes')
     """
