@@ -19,14 +19,14 @@ from ..statistics.resampling_units import ResamplingUnits, choose_resampling_uni
 from .bins import bin_guess
 from .bundle_correlations_kernels import count_bundle_pairs
 from .bundle_rates import add_bundle_weights
-from .bundles import Bundles, find_bundles
+from .bundles import Bundles, Kind, find_bundles, kind_name
 from .waiting import WaitTally, incidence
 
 
 def cluster_g2(
     record: Clicks,
-    n: int | str,
-    m: int | str,
+    n: Kind,
+    m: Kind,
     edges: ArrayLike,
     window: float | None = None,
     channels: Sequence[str] | None = None,
@@ -41,8 +41,9 @@ def cluster_g2(
     ----------
     record : ClickRecord or Run
         The clicks.
-    n, m : int or str
-        Kind of the earlier and of the later bundle: a number of clicks, or a composition "photon+magnon".
+    n, m : int, str or sequence of str
+        Kind of the earlier and of the later bundle: a number of clicks, or a composition, as
+        ("photon", "magnon") or "photon+magnon".
     edges : array_like of shape (n_bins + 1,)
         Ascending edges of τ in 1/ω_b, from 0 up; bins are half-open, edges[b] ≤ τ < edges[b + 1].
     window, channels
@@ -67,13 +68,13 @@ def cluster_g2(
     pooled, counts = cluster_g2_pooled(record, n, m, bins, window, channels)
     resampled = pooled.jackknife()
     errors = resampled.errors_where(counts)
-    return Correlation(str(n), str(m), bins, resampled.value, errors, counts, resampled.method)
+    return Correlation(kind_name(n), kind_name(m), bins, resampled.value, errors, counts, resampled.method)
 
 
 def cluster_g2_pooled(
     record: Clicks,
-    n: int | str,
-    m: int | str,
+    n: Kind,
+    m: Kind,
     edges: ArrayLike,
     window: float | None = None,
     channels: Sequence[str] | None = None,
@@ -113,8 +114,8 @@ def cluster_g2_pooled(
 
 def bundle_waiting_times(
     record: Clicks,
-    n: int | str,
-    m: int | str,
+    n: Kind,
+    m: Kind,
     edges: ArrayLike,
     window: float | None = None,
     channels: Sequence[str] | None = None,
@@ -128,8 +129,9 @@ def bundle_waiting_times(
     ----------
     record : ClickRecord or Run
         The clicks.
-    n, m : int or str
-        Kind of the earlier and of the next bundle: a number of clicks, or a composition "photon+magnon".
+    n, m : int, str or sequence of str
+        Kind of the earlier and of the next bundle: a number of clicks, or a composition, as
+        ("photon", "magnon") or "photon+magnon".
     edges : array_like of shape (n_bins + 1,)
         Ascending edges of the wait in 1/ω_b, from 0 up; bins are half-open.
     window, channels
@@ -168,12 +170,14 @@ def bundle_waiting_times(
 
     resampled = Pooled(sums, density, units).jackknife()
     counts = sums["events"][:, skipped:, 0].sum(axis=0).astype(np.int64)
-    method = f"density of the wait between bundles {n} and {m}, product-limit; {resampled.method}"
+    method = (
+        f"density of the wait between bundles {kind_name(n)} and {kind_name(m)}, product-limit; {resampled.method}"
+    )
     return Histogram(bins, resampled.value, resampled.errors_where(counts), counts, method)
 
 
 def _waits(
-    bundles: Bundles, n: int | str, m: int | str, margin: float, units: ResamplingUnits
+    bundles: Bundles, n: Kind, m: Kind, margin: float, units: ResamplingUnits
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
     """Return wait, cause (0, or −1 for none), how long it can be followed (as stamps) and unit of every bundle n.
 

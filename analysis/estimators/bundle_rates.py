@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from trajectories.checks import integer, positive_numbers
 from trajectories.errors import InvalidInput
+from trajectories.names import ByChannels
 from trajectories.results import Estimate
 
 from ..clicks.exposure import Exposure, exposure_of
@@ -29,7 +30,7 @@ def composition_rates(
     window: float | None = None,
     channels: Sequence[str] | None = None,
     max_size: int | None = None,
-) -> dict[str, Estimate]:
+) -> ByChannels[Estimate]:
     """Estimate how often bundles of each composition are emitted.
 
     R̂ = Σ_b 1/X(ℓ_b) over the complete bundles b of the composition, X(ℓ) = Σ_r (T_r − ℓ − 2δ)₊: a bundle of
@@ -46,9 +47,10 @@ def composition_rates(
 
     Returns
     -------
-    dict of str to Estimate
-        Rates in ω_b, keyed "photon", "photon+magnon", …: names in channel order, repeated for multiplicity;
-        small bundles first. A composition never seen has rate 0 and no error.
+    ByChannels of Estimate
+        Rates in ω_b, keyed ("photon",), ("photon", "magnon"), …: names in channel order, repeated for multiplicity;
+        small bundles first. They are found as ``["photon+magnon"]`` too. A composition never seen has rate 0 and
+        no error.
 
     Raises
     ------
@@ -79,7 +81,8 @@ def composition_rates(
     estimates = pooled.jackknife().estimates(counts)
     # Small bundles first, then in channel order, whichever was seen first.
     order = np.lexsort([*(-table.T[::-1]), table.sum(axis=1)]) if max_size is None else np.arange(len(table))
-    return {"+".join(np.repeat(names, table[k])): estimates[k] for k in order}
+    found = ((_members(names, table[k]), estimates[k]) for k in order)
+    return ByChannels(found, separator="+")
 
 
 def order_rates(
@@ -87,7 +90,7 @@ def order_rates(
     window: float | None = None,
     channels: Sequence[str] | None = None,
     max_size: int = 3,
-) -> dict[str, Estimate]:
+) -> ByChannels[Estimate]:
     """Estimate how often bundles with each sequence of channels are emitted; see `composition_rates`.
 
     Parameters
@@ -101,9 +104,9 @@ def order_rates(
 
     Returns
     -------
-    dict of str to Estimate
-        Rates in ω_b, keyed "photon", "photon>magnon", …, first click first; clicks at one time stand in the
-        order of the record.
+    ByChannels of Estimate
+        Rates in ω_b, keyed ("photon",), ("photon", "magnon"), …, first click first, found as ``["photon>magnon"]``
+        too; clicks at one time stand in the order of the record.
 
     Raises
     ------
@@ -112,8 +115,8 @@ def order_rates(
     """
     names = bundle_channels(record := stream(record), channels)
     pooled, counts = order_rates_pooled(record, window, names, max_size)
-    orders = [">".join(order) for size in range(1, max_size + 1) for order in product(names, repeat=size)]
-    return dict(zip(orders, pooled.jackknife().estimates(counts), strict=True))
+    orders = [order for size in range(1, max_size + 1) for order in product(names, repeat=size)]
+    return ByChannels(zip(orders, pooled.jackknife().estimates(counts), strict=True), separator=">")
 
 
 def order_rates_pooled(
@@ -222,7 +225,7 @@ def pair_purity(
     delta = bundle_window(record, window)
 
     def is_pair(bundles: Bundles) -> NDArray[np.int64]:
-        return (bundles.complete & bundles.of_kind(f"{first}+{second}")).astype(np.int64) - 1
+        return (bundles.complete & bundles.of_kind((first, second))).astype(np.int64) - 1
 
     pooled, counts = _rates(record, delta, names, is_pair, 1)
     sums = {
@@ -248,6 +251,11 @@ def add_bundle_weights(
     unit = units.at(bundles.trajectory[chosen], bundles.start[chosen])
     add_up(table, unit, kind[chosen], exposure.weights(bundles.length[chosen]))
     return np.bincount(kind[chosen], minlength=table.shape[1])
+
+
+def _members(names: tuple[str, ...], counts: NDArray[Any]) -> tuple[str, ...]:
+    """Return the names of the clicks of a composition, in channel order."""
+    return tuple(name for name, count in zip(names, counts.tolist(), strict=True) for _ in range(count))
 
 
 def _rates(

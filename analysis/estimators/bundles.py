@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trajectories.checks import integer
 from trajectories.errors import InvalidInput
+from trajectories.names import parted, spelled
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import read_only
 
 from ..clicks.inputs import bundle_channels, bundle_window, detected_numbers
 from ..clicks.ticks import in_stamps
 from .bundles_kernels import BundleColumns, count_bundles, fill_bundles
+
+# A number of clicks, or a composition: names, or names joined by "+" as `trajectories.names.spelled` does.
+Kind: TypeAlias = int | str | Sequence[str]
 
 # Orders are stored as digits of an int64.
 ORDER_BITS = 62
@@ -106,26 +110,25 @@ class Bundles:
         return read_only(self.record.stop_stamp[self.trajectory] - self.last_stamp >= margin)
 
     def composition_name(self, bundle: int) -> str:
-        """Return what a bundle is made of, in channel order, e.g. "photon+magnon"."""
-        return "+".join(
-            name for name, n in zip(self.channels, self.composition[bundle], strict=True) for _ in range(n)
-        )
+        """Return what a bundle is made of, in channel order, `spelled` as "photon+magnon"."""
+        counted = zip(self.channels, self.composition[bundle], strict=True)
+        return spelled((name for name, n in counted for _ in range(n)), "+")
 
     def order_name(self, bundle: int) -> str:
-        """Return the sequence of a bundle's channels, e.g. "magnon>photon"."""
+        """Return the sequence of a bundle's channels, `spelled` as "magnon>photon"."""
         numbers = detected_numbers(self.record, self.channels)
         clicks = self.record.channel[self.first_click[bundle] : self.last_click[bundle] + 1]
-        return ">".join(self.channels[k] for k in numbers[clicks] if k >= 0)
+        return spelled((self.channels[k] for k in numbers[clicks] if k >= 0), ">")
 
-    def of_kind(self, kind: int | str) -> NDArray[np.bool_]:
-        """Return which bundles have a number of clicks, or a composition such as "photon+magnon".
+    def of_kind(self, kind: Kind) -> NDArray[np.bool_]:
+        """Return which bundles have a number of clicks, or a composition: ("photon", "magnon") or "photon+magnon".
 
         Raises
         ------
         InvalidInput
             A size below 1, or a composition with a channel that is not detected.
         """
-        if not isinstance(kind, str):
+        if not isinstance(kind, str | Sequence):
             return self.size == integer(kind, "bundle size", 1)
         return (self.composition == composition_of(kind, self.channels)).all(axis=1)
 
@@ -187,14 +190,21 @@ def longest_order(channels: int) -> int:
     return 2**31 if channels == 1 else int(ORDER_BITS / np.log2(channels))
 
 
-def composition_of(kind: str, channels: tuple[str, ...]) -> NDArray[np.int32]:
-    """Return the clicks per channel of a composition such as "photon+magnon", shape (n_channels,)."""
-    names = kind.split("+")
+def composition_of(kind: str | Sequence[str], channels: tuple[str, ...]) -> NDArray[np.int32]:
+    """Return the clicks per channel of a composition, names or "photon+magnon", shape (n_channels,)."""
+    names = parted(kind, "+") if isinstance(kind, str) else tuple(kind)
     for name in names:
         if name not in channels:
             known = ", ".join(channels)
             raise InvalidInput(f"bundle {kind!r} has channel {name!r}; the detected ones are {known}")
+    if not names:
+        raise InvalidInput("a bundle of no clicks is none; name its channels")
     return np.array([names.count(name) for name in channels], dtype=np.int32)
+
+
+def kind_name(kind: Kind) -> str:
+    """Return a kind of bundle as text."""
+    return spelled(kind, "+") if isinstance(kind, Sequence) and not isinstance(kind, str) else str(kind)
 
 
 def every_composition(channels: tuple[str, ...], max_size: int) -> NDArray[np.int32]:

@@ -14,6 +14,7 @@ from trajectories.detectors import Detector
 from trajectories.lindblad.click_statistics.ordering import bundles_and_lags
 from trajectories.model import OpenSystem
 from trajectories.records.clicks import ClickRecord
+from trajectories.names import printable, spelled
 from trajectories.results import Estimate
 
 from ..clicks.exposure import Exposure, exposure_of
@@ -115,6 +116,9 @@ class Comparisons:
 
     def add(self, name: str, test: Test | None) -> None:
         """Add a test, or remember that too few events are expected for it."""
+        name = printable(name)
+        while name in self.tests:  # names of channels that read alike
+            name += "′"
         if test is None:
             self.scarce.append(name)
         else:
@@ -201,7 +205,7 @@ def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], click
         # An autocorrelation is even: its negative lags are the same pairs once more.
         chosen = slice(FINE_BINS // 2 if first == second else 0, None)
         binned = setting.bins(both[chosen], curves[first, second].value[chosen], rates[first] * rates[second])
-        found.add(f"g² {first}–{second}", binned and _g2_test(first, second, *binned))
+        found.add(f"g² {spelled((first, second), '–')}", binned and _g2_test(first, second, *binned))
 
 
 def _g2_test(first: str, second: str, edges: NDArray[np.float64], exact: NDArray[np.float64]) -> Test:
@@ -219,7 +223,7 @@ def _add_waits(found: Comparisons, setting: Setting, rates: dict[str, float], cl
     together = np.union1d(edges, within)  # one costly curve gives both, the share and the density
     for first in clicking:
         for second in clicking:
-            label = f"{first} → {second}"
+            label = f"{spelled((first,), '→')} → {spelled((second,), '→')}"
             exact = lindblad.waiting_times(
                 setting.steady, first, second, together, setting.names, setting.detectors
             )
@@ -312,9 +316,9 @@ def _add_purity(found: Comparisons, setting: Setting, names: list[str], window: 
     found.add("purity π₂(δ)", test if expected >= LEAST_EVENTS else None)
 
 
-def _commonest_pair(exact: Mapping[str, Estimate], names: list[str]) -> tuple[str, str] | None:
+def _commonest_pair(exact: Mapping[tuple[str, ...], Estimate], names: list[str]) -> tuple[str, str] | None:
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    rates = [exact[f"{a}>{b}"].value + exact[f"{b}>{a}"].value for a, b in pairs]
+    rates = [exact[a, b].value + exact[b, a].value for a, b in pairs]
     return pairs[int(np.argmax(rates))] if pairs else None
 
 
@@ -322,7 +326,7 @@ def _add_pair(
     found: Comparisons, setting: Setting, names: list[str], window: float, pair: tuple[str, str]
 ) -> None:
     """Add share, order, lags and correlation of the bundles of exactly one click in each channel of a pair."""
-    label = "–".join(pair)
+    label = spelled(pair, "–")
     edges = np.linspace(-window, window, FINE_BINS + 1)
     first, second = pair
     bundles, lags = bundles_and_lags(setting.steady, first, second, edges, window, names, setting.detectors)
@@ -359,7 +363,7 @@ def _estimate_test(
 def _add_cluster_g2(
     found: Comparisons, setting: Setting, names: list[str], window: float, pair: tuple[str, str], rate: float
 ) -> None:
-    kind, name = "+".join(pair), f"bundle g₂ {'–'.join(pair)}"
+    kind, name = pair, f"bundle g₂ {spelled(pair, '–')}"
     edges = window * np.array(CLUSTER_EDGES)
     # The exact curve is dear, and seldom far from 1: whether it can be tested is judged from that.
     if setting.bins(edges, np.ones(len(edges) - 1), rate**2, 4.0 * window) is None:

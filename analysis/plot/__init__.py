@@ -14,6 +14,7 @@ from .style import (
     SKY,
     VERMILION,
     YELLOW,
+    any_script,
     channel_colour,
     save,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "SKY",
     "VERMILION",
     "YELLOW",
+    "any_script",
     "channel_colour",
     "click_stream",
     "correlation",

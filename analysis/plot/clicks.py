@@ -30,9 +30,12 @@ from .style import (
     VERMILION,
     YELLOW,
     channel_colour,
+    name_label,
     new_axes,
 )
 
+# Of a picture of many channels, in inches.
+HIGHEST = 60.0
 BUNDLE_COLOURS = (SKY, YELLOW, PURPLE)  # of the three most common compositions; grey for the rest
 # A bundle is drawn at least this wide, as a share of the stretch shown, because most are far shorter.
 NARROWEST_BUNDLE = 0.006
@@ -80,7 +83,7 @@ def click_stream(
     if bundles is not None and bundles.record is not record:
         raise InvalidInput("bundles belong to another record; give those that find_bundles found in this one")
     names = record.channel_names
-    ax = new_axes(ax, (8.0, 0.55 * len(names) + 1.4))
+    ax = new_axes(ax, (8.0, min(0.55 * len(names) + 1.4, HIGHEST)))
     if bundles is not None:
         _shade_bundles(ax, bundles, trajectory, low, high)
     mine = slice(*record.offsets[trajectory : trajectory + 2])
@@ -88,7 +91,7 @@ def click_stream(
     for row, name in enumerate(names):
         clicks = time[(channel == row) & (time >= low) & (time <= high)]
         ax.vlines(clicks, row - 0.36, row + 0.36, color=channel_colour(name, row), linewidth=1.4)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [name_label(name) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlim(low, high)
     ax.set_xlabel(TIME)
@@ -126,17 +129,17 @@ def populations(
         Populations whose shape is not that of `times`.
     """
     t = np.asarray(times, dtype=np.float64)
-    values = {label: np.asarray(value, dtype=np.float64) for label, value in populations.items()}
+    values = {state: np.asarray(value, dtype=np.float64) for state, value in populations.items()}
     if t.ndim != 1 or len(t) < 2 or not values:
         raise InvalidInput(f"times has shape {t.shape}; give at least two times and one population")
-    for label, value in values.items():
+    for state, value in values.items():
         if value.shape != t.shape:
-            raise InvalidInput(f"population {label!r} has shape {value.shape}, times {t.shape}; must be equal")
+            raise InvalidInput(f"population {state!r} has shape {value.shape}, times {t.shape}; must be equal")
     ax = new_axes(ax, (8.0, 3.8))
     styles = zip(cycle((BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)), cycle(LINE_STYLES), strict=False)
     handles = []
-    for (label, value), (colour, style) in zip(values.items(), styles, strict=False):
-        handles += ax.plot(t, value, color=colour, linestyle=style, linewidth=1.6, label=label)
+    for (state, value), (colour, style) in zip(values.items(), styles, strict=False):
+        handles += ax.plot(t, value, color=colour, linestyle=style, linewidth=1.6, label=state)
     for row, (name, instants) in enumerate((clicks or {}).items()):
         colour, marker = channel_colour(name, row), "vo^sD"[row % 5]
         inside = [x for x in np.atleast_1d(np.asarray(instants, dtype=np.float64)) if t[0] <= x <= t[-1]]
@@ -151,7 +154,9 @@ def populations(
             transform=ax.get_xaxis_transform(),
             clip_on=False,
         )
-        handles.append(Line2D([], [], color=colour, marker=marker, linewidth=0.9, label=f"{name} click"))
+        handles.append(
+            Line2D([], [], color=colour, marker=marker, linewidth=0.9, label=f"{name_label(name)} click")
+        )
     ax.set_xlim(t[0], t[-1])
     ax.set_ylim(-0.03, 1.03)
     ax.set_xlabel(TIME)
@@ -182,7 +187,7 @@ def _shade_bundles(ax: Axes, bundles: Bundles, trajectory: int, low: float, high
     if colours:
         ax.legend(
             handles=[
-                Patch(color=colour, alpha=0.55, linewidth=0.0, label=label) for label, colour in colours.items()
+                Patch(color=colour, alpha=0.55, linewidth=0.0, label=words) for words, colour in colours.items()
             ],
             frameon=False,
             loc="lower left",
@@ -198,4 +203,4 @@ def _shade_bundles(ax: Axes, bundles: Bundles, trajectory: int, low: float, high
 def _short_name(bundles: Bundles, bundle: int) -> str:
     """Return a composition such as "2 photon + magnon", which stays short for large bundles."""
     counted = zip(bundles.composition[bundle], bundles.channels, strict=True)
-    return " + ".join(name if n == 1 else f"{n} {name}" for n, name in counted if n)
+    return " + ".join(name_label(name) if n == 1 else f"{n} {name_label(name)}" for n, name in counted if n)

@@ -22,6 +22,7 @@ from .style import (
     channel_colour,
     draw_bins,
     draw_exact_bins,
+    name_label,
     new_axes,
     reference_line,
 )
@@ -68,9 +69,10 @@ def lag_histogram(
     ax.axvline(0.0, color=GREY, linewidth=0.8)
     ax.set_ylim(bottom=0.0)
     ax.set_xlim(histogram.edges[0], histogram.edges[-1])
-    ax.set_xlabel(rf"lag  $t$({second}) − $t$({first})  ($1/\omega_b$)")
+    one, other = name_label(first), name_label(second)
+    ax.set_xlabel(rf"lag  $t$({other}) − $t$({one})  ($1/\omega_b$)")
     ax.set_ylabel(r"probability density  ($\omega_b$)")
-    for x, side, words in ((0.02, "left", f"← {second} first"), (0.98, "right", f"{first} first →")):
+    for x, side, words in ((0.02, "left", f"← {other} first"), (0.98, "right", f"{one} first →")):
         ax.text(x, 1.02, words, transform=ax.transAxes, ha=side, va="bottom")
     ax.legend(frameon=False)
     return ax
@@ -112,8 +114,9 @@ def correlation(
         ax.set_xscale("log")
     ax.set_xlim(edges[0], edges[-1])
     ax.set_ylim(bottom=0.0)
-    ax.set_xlabel(rf"lag  $\tau$  ($1/\omega_b$); {correlation.second} after {correlation.first}")
-    ax.set_ylabel(rf"$g^{{(2)}}(\tau)$  {correlation.first}, {correlation.second}")
+    first, second = name_label(correlation.first), name_label(correlation.second)
+    ax.set_xlabel(rf"lag  $\tau$  ($1/\omega_b$); {second} after {first}")
+    ax.set_ylabel(rf"$g^{{(2)}}(\tau)$  {first}, {second}")
     ax.legend(frameon=False)
     return ax
 
@@ -168,7 +171,7 @@ def g2_matrix(
             continue
         correlation(matrix[pair], (exact or {}).get(pair), ax, critical=(critical or {}).get(pair))
         ax.get_legend().remove()
-        ax.set_title(f"{pair[0]}, {pair[1]}", fontsize="medium")
+        ax.set_title(f"{name_label(pair[0])}, {name_label(pair[1])}", fontsize="medium")
         ax.set_ylabel(r"$g^{(2)}(\tau)$" if i == j else "")
         ax.set_xlabel(r"lag  $\tau$  ($1/\omega_b$)" if i == j else "")
         ax.locator_params(axis="x", nbins=4)
@@ -214,7 +217,7 @@ def waiting_times(
     smallest = min((float(v.min()) for v in positive if len(v)), default=1.0)
     for number, (name, histogram) in enumerate(waits.items()):
         colour, half = channel_colour(name, number), (critical or {}).get(name)
-        draw_bins(ax, histogram, colour, critical=half, label=f"then {name}", lowest=0.2 * smallest)
+        draw_bins(ax, histogram, colour, critical=half, label=f"then {name_label(name)}", lowest=0.2 * smallest)
         ax.patches[-2].set(linestyle=LINE_STYLES[number % len(LINE_STYLES)])
         ax.patches[-1].set_label("")
     for number, histogram in enumerate((exact or {}).values()):
@@ -225,7 +228,7 @@ def waiting_times(
     ax.set_ylim(bottom=0.5 * smallest)
     edges = [h.edges for h in waits.values()]
     ax.set_xlim(min(e[0] for e in edges), max(e[-1] for e in edges))
-    ax.set_xlabel(rf"wait  $\tau$  after {first}  ($1/\omega_b$)")
+    ax.set_xlabel(rf"wait  $\tau$  after {name_label(first)}  ($1/\omega_b$)")
     ax.set_ylabel(r"density  $W(\tau)$  ($\omega_b$)")
     ax.legend(frameon=False)
     return ax
@@ -268,9 +271,10 @@ def order_asymmetry(
     seen = np.abs(asymmetry.value) + 2.0 * POINTWISE * np.nan_to_num(asymmetry.standard_error)
     top = min(1.05, max(0.1, 1.1 * float(np.nanmax(seen, initial=0.0))))
     ax.set_ylim(-top, top)
-    ax.set_xlabel(rf"|lag|  between {first} and {second}  ($1/\omega_b$)")
+    one, other = name_label(first), name_label(second)
+    ax.set_xlabel(rf"|lag|  between {one} and {other}  ($1/\omega_b$)")
     ax.set_ylabel("order asymmetry")
-    for y, side, words in ((0.97, "top", f"{first} first ↑"), (0.03, "bottom", f"{second} first ↓")):
+    for y, side, words in ((0.97, "top", f"{one} first ↑"), (0.03, "bottom", f"{other} first ↓")):
         ax.text(0.02, y, words, transform=ax.transAxes, ha="left", va=side, color=BLACK)
     ax.legend(frameon=False, loc="upper right")
     return ax

@@ -16,6 +16,7 @@ from .style import (
     checked_points,
     draw_exact_points,
     draw_points,
+    name_label,
     new_axes,
     power_of_ten,
     reference_line,
@@ -165,7 +166,7 @@ def rate_convergence(
         ax.axhline(exact / rate, color=BLACK, linestyle="--", linewidth=1, label="exact")
     ax.set_xlim(0.0, x[-1] / span)
     ax.set_xlabel(rf"observed time  ({spelled.strip() or 1}$/\omega_b$)")
-    ax.set_ylabel(rf"{name}  ({power}$\omega_b$)")
+    ax.set_ylabel(rf"{name_label(name)}  ({power}$\omega_b$)")
     _legend_above(ax, 3)
     return ax
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from trajectories.errors import InvalidInput
+from trajectories.names import display
 from trajectories.results import Correlation, Estimate, Histogram
 
 # Colours that colour-blind readers tell apart (Okabe and Ito, 2008).
@@ -42,13 +45,29 @@ def save(ax: Axes, path: Path) -> Path:
     """
     figure = ax.get_figure(root=True)
     if figure is not None:  # as it is for axes that were removed
-        figure.savefig(path, dpi=150, bbox_inches="tight")
+        with any_script():
+            figure.savefig(path, dpi=150, bbox_inches="tight")
     return path
+
+
+@contextmanager
+def any_script() -> Iterator[None]:
+    """Draw names in scripts that the font lacks as boxes, without a warning for each character."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+        yield
+
+
+def name_label(name: str) -> str:
+    """Return the name of a channel or of a state as text for a picture, in which $ begins no formula."""
+    shown = display(name).replace("$", r"\$")
+    # What begins with an underscore is left out of legends.
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def channel_colour(name: str, position: int) -> str:
     """Return the colour of a channel: always the same for the paper's four."""
-    return CHANNEL_COLOURS.get(name.split()[0], OTHER_COLOURS[position % len(OTHER_COLOURS)])
+    return CHANNEL_COLOURS.get(name.partition(" ")[0], OTHER_COLOURS[position % len(OTHER_COLOURS)])
 
 
 def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:

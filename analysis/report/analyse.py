@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
+from trajectories.names import ByChannels, display, spelled
 from trajectories.results import Correlation, Estimate, Histogram
 
 from ..clicks.exposure import exposure_of
@@ -43,6 +44,8 @@ LONGEST_EXACT = 2.0
 REACH_IN_WAITS = 3.0
 # Windows of the Fano curve, shortest in units of the reach, longest of the shortest trajectory.
 SHORTEST_COUNT, LONGEST_COUNT = 0.2, 0.05
+# Channels whose correlations, and whose exact bundle rates, are worked out: the busiest, for the work grows as n².
+MOST_CORRELATED, MOST_BUNDLED = 12, 30
 # Mean waits that a window must hold for practically every wait to be seen to its end.
 LONG = 30.0
 Pair = tuple[str, str]
@@ -88,15 +91,17 @@ def analyse(
                 "a pair needs a bundle window, but the record names no kappa for 3/kappa; give window"
             )
     found = AnalysisResults(facts=_facts(record), window=delta)
-    clicks = _rates(found, record, exact_values)
+    counted = _rates(found, record, exact_values)
+    clicks = {name: estimate.n for name, estimate in counted.items()}
+    total = sum(counted[name].value for name in names)
     if not len(record):
         return replace(found, notes=["no clicks, so there is nothing more to say"])
     reach = REACH_IN_WAITS * record.total_time / len(record) if delta is None else delta
-    _correlations(found, record, exact_values, [name for name in record.channel_names if clicks[name]], reach)
+    _correlations(found, record, exact_values, _busiest(found, record, clicks), reach)
     detected = [name for name in names if clicks[name]]
     if delta is not None and detected:
         compositions = _bundles(found, record, exact_values, delta, names)
-        _purity(found, record, exact_values, delta, names)
+        _purity(found, record, exact_values, delta, names, total)
         pair = pair or _commonest(compositions)
         if pair is not None:
             found = replace(found, pair=pair)
@@ -106,7 +111,7 @@ def analyse(
     _counting(found, record, exact_values, names, reach)
     if detected:
         busiest = max(detected, key=lambda name: clicks[name])
-        _waits(found, record, exact_values, pair or (busiest, busiest), names, reach)
+        _waits(found, record, exact_values, pair or (busiest, busiest), names, reach, total)
     for why in dict.fromkeys(exact_values.silent.values()):
         questions = dict.fromkeys(what for what, reason in exact_values.silent.items() if reason == why)
         found.notes.append(f"no exact {', '.join(questions)}: {why}")
@@ -127,9 +132,21 @@ def _bundling(record: ClickStream, window: float | None) -> tuple[float | None, 
         return None, names
 
 
+def _busiest(found: AnalysisResults, record: ClickStream, clicks: Mapping[str, int]) -> list[str]:
+    """Return the channels that click, in order; of many the busiest, and a note of what is left out."""
+    clicking = [name for name in record.channel_names if clicks[name]]
+    if len(clicking) <= MOST_CORRELATED:
+        return clicking
+    kept = sorted(clicking, key=lambda name: -clicks[name])[:MOST_CORRELATED]
+    found.notes.append(
+        f"g² of the {MOST_CORRELATED} busiest of {len(clicking)} channels; estimate others with analysis.g2"
+    )
+    return [name for name in clicking if name in kept]
+
+
 def _facts(record: ClickStream) -> dict[str, str]:
     facts = {
-        "clicks": f"{len(record)} in {', '.join(record.channel_names)}",
+        "clicks": f"{len(record)} in {', '.join(map(display, record.channel_names))}",
         "observed": f"{record.n_trajectories} trajectories, {record.total_time:.6g}/ω_b in all",
     }
     configuration = record.provenance.get("configuration") or {}
@@ -149,25 +166,26 @@ def _spelled_detectors(applied: Mapping[str, Any]) -> str:
     for name, value in applied.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{k} {v:g}" for k, v in value.items() if v != ideal.get(k)) or "ideal"
-        words.append(f"{name}: {value}")
+        words.append(f"{display(name)}: {value}")
     return "; ".join(words)
 
 
-def _rates(found: AnalysisResults, record: ClickStream, exact_values: ExactValues) -> dict[str, int]:
-    """Add the click rates, their tests and their histories; return the clicks of every channel."""
+def _rates(found: AnalysisResults, record: ClickStream, exact_values: ExactValues) -> dict[str, Estimate]:
+    """Add the click rates, their tests and their histories; return the rate of every channel."""
     exact = exact_values.ask("click rates", lindblad.rates) or {}
-    for name, estimate in rates(record).items():
-        found.numbers.append(Number("click rates", name, estimate, exact.get(name), "ω_b"))
+    counted = rates(record)
+    for name, estimate in counted.items():
+        found.numbers.append(Number("click rates", display(name), estimate, exact.get(name), "ω_b"))
         if estimate.n:
-            found.checks.append(Check("click rates", f"{name} stationary", stationarity(record, name)))
+            found.checks.append(Check("click rates", f"{display(name)} stationary", stationarity(record, name)))
     time, history = rate_history(record)
     points = tuple(time.tolist())
     found.scans["rates"] = {
-        name: Scan(f"rate of {name}", points, tuple(values), _repeated(exact.get(name), points), None)
+        (name,): Scan(f"rate of {display(name)}", points, tuple(values), _repeated(exact.get(name), points), None)
         for name, values in history.items()
         if values[-1].n
     }
-    return {number.name: number.estimate.n for number in found.numbers}
+    return counted
 
 
 def _correlations(
@@ -180,41 +198,46 @@ def _correlations(
     exact = exact_values.ask("g² of all pairs", lindblad.g2_matrix, edges) or {}
     curves = found.curves.setdefault("g2", {})
     for first, second in pairs:
-        key, estimate = f"{first}|{second}", counted.correlation(first, second)
+        key, estimate = spelled((first, second), "|"), counted.correlation(first, second)
         known = None
         if key in exact:
             nothing = np.zeros(len(exact[key]))
             known = Correlation(first, second, edges, np.array(exact[key]), nothing, nothing.astype(np.int64))
+        words = (display(first), display(second))
         critical = counted.pooled(first, second).jackknife().critical_value()
-        curves[key] = Curve(f"g² of {first} and {second}", estimate, known, _finite(critical))
+        curves[first, second] = Curve(f"g² of {words[0]} and {words[1]}", estimate, known, _finite(critical))
         for b, sign in ((SIDE_BINS, "⁺"),) if first == second else ((SIDE_BINS - 1, "⁻"), (SIDE_BINS, "⁺")):
             value = Estimate(
                 estimate.value[b], estimate.standard_error[b], int(estimate.counts[b]), estimate.method
             )
-            name = f"{first}, {second}: 0{sign}"
+            name = f"{words[0]}, {words[1]}: 0{sign}"
             section = f"g², first {edges[SIDE_BINS + 1]:g}/ω_b on either side of 0"
             found.numbers.append(Number(section, name, value, None if known is None else float(known.value[b])))
 
 
 def _bundles(
     found: AnalysisResults, record: ClickStream, exact_values: ExactValues, delta: float, names: tuple[str, ...]
-) -> dict[str, Estimate]:
+) -> ByChannels[Estimate]:
     """Add the rates of bundles of one and two clicks; return them."""
     section = f"bundles, δ = {delta:g}/ω_b"
-    estimates = composition_rates(record, delta, names, max_size=2)
-    exact = exact_values.ask("bundle rates", lindblad.composition_rates, delta, names, 2) or {}
-    for name, estimate in estimates.items():
-        if estimate.n:
-            found.numbers.append(Number(section, name.replace("+", " + "), estimate, exact.get(name), "ω_b"))
+    few = len(names) <= MOST_BUNDLED
+    estimates = composition_rates(record, delta, names, max_size=2 if few else None)
+    exact = (exact_values.ask("bundle rates", lindblad.composition_rates, delta, names, 2) if few else None) or {}
+    if not few:
+        found.notes.append(f"no exact bundle rates: {len(names)} channels are more than {MOST_BUNDLED}")
+    for members, estimate in estimates.items():
+        if estimate.n and len(members) <= 2:
+            known = exact.get(spelled(members, "|"))
+            found.numbers.append(Number(section, " + ".join(map(display, members)), estimate, known, "ω_b"))
     return estimates
 
 
-def _commonest(compositions: Mapping[str, Estimate]) -> Pair | None:
+def _commonest(compositions: Mapping[tuple[str, ...], Estimate]) -> Pair | None:
     """Return the two channels of the commonest bundle of one click in each; None if there is none."""
-    pairs = {name: e.n for name, e in compositions.items() if len(set(name.split("+"))) == 2 and e.n}
+    pairs = {members: e.n for members, e in compositions.items() if len(members) == len(set(members)) == 2 and e.n}
     if not pairs:
         return None
-    first, second = max(pairs, key=lambda name: pairs[name]).split("+")
+    first, second = max(pairs, key=lambda members: pairs[members])
     return first, second
 
 
@@ -228,36 +251,39 @@ def _pair(
 ) -> None:
     """Add what is known of the bundles of two channels: their share, how they herald each other, their order."""
     first, second = pair
+    one, other = display(first), display(second)
     edges = np.linspace(-delta, delta, 2 * SIDE_BINS + 1)
     exact = exact_values.ask("order and lags of the pair", _pair_exact, first, second, edges, delta, names) or {}
-    section = f"{first}–{second} bundles, δ = {delta:g}/ω_b"
+    section = f"{one}–{other} bundles, δ = {delta:g}/ω_b"
     add = found.numbers.append
     add(Number(section, "pair purity", pair_purity(record, *pair, delta, names), exact.get("purity")))
     for herald, signal in (pair, pair[::-1]):
         estimate = heralding_efficiency(record, herald, signal, delta)
-        known = exact_values.ask(f"{herald} heralding", lindblad.heralding_efficiency, herald, signal, delta)
-        add(Number(section, f"{herald} heralds {signal} within ±δ", estimate, known))
-    curve = found.curves["g2"].get(f"{first}|{second}") or found.curves["g2"].get(f"{second}|{first}")
+        known = exact_values.ask(
+            f"{display(herald)} heralding", lindblad.heralding_efficiency, herald, signal, delta
+        )
+        add(Number(section, f"{display(herald)} heralds {display(signal)} within ±δ", estimate, known))
+    curve = found.curves["g2"].get((first, second)) or found.curves["g2"].get((second, first))
     accidental = coincidence_to_accidental(record, *pair, delta)
     # As the estimate weighs lags: by how long a pair of that lag could be seen.
     weight = exposure_of(record, 0.0).at(np.abs(0.5 * (edges[1:] + edges[:-1])))
     known = None if curve is None or curve.exact is None else float(np.average(curve.exact.value, weights=weight))
     add(Number(section, "coincidences/accidentals, C/A", accidental, known))
     order = exact.get("order")
-    add(Number(section, f"{first} first", order_fraction(record, *pair, delta, names), order))
+    add(Number(section, f"{one} first", order_fraction(record, *pair, delta, names), order))
     asymmetry = order_asymmetry(record, *pair, delta, names)
     add(Number(section, "order asymmetry", asymmetry, None if order is None else 2.0 * order - 1.0))
     reversal = time_reversal_test(record, *pair, edges[SIDE_BINS:], delta, names)
-    found.checks.append(Check(section.split(",")[0], "time reversal", reversal))
+    found.checks.append(Check(f"{one}–{other} bundles", "time reversal", reversal))
     pooled, counts = lag_histogram_pooled(record, *pair, edges, delta, names)
     lags = exact.get("lags")
-    found.curves["lags"] = {"|".join(pair): _curve(f"lag of {second} after {first}", pooled, counts, edges, lags)}
+    found.curves["lags"] = {pair: _curve(f"lag of {other} after {one}", pooled, counts, edges, lags)}
     by_lag = asymmetry_by_lag(record, *pair, edges[SIDE_BINS:], delta, names)
     known_asymmetry = None
     if lags is not None:
         forward, backward = np.array(lags[SIDE_BINS:]), np.array(lags[:SIDE_BINS][::-1])
         known_asymmetry = _exact_bins(by_lag.edges, (forward - backward) / (forward + backward))
-    found.curves["asymmetry"] = {"|".join(pair): Curve("order asymmetry", by_lag, known_asymmetry, None)}
+    found.curves["asymmetry"] = {pair: Curve("order asymmetry", by_lag, known_asymmetry, None)}
 
 
 def _pair_exact(steady: Any, first: str, second: str, edges: Any, delta: float, names: Any, detectors: Any) -> Any:
@@ -268,14 +294,18 @@ def _pair_exact(steady: Any, first: str, second: str, edges: Any, delta: float, 
 
 
 def _purity(
-    found: AnalysisResults, record: ClickStream, exact_values: ExactValues, delta: float, names: tuple[str, ...]
+    found: AnalysisResults,
+    record: ClickStream,
+    exact_values: ExactValues,
+    delta: float,
+    names: tuple[str, ...],
+    total: float,
 ) -> None:
     """Add the purities of one and of two clicks against the bundle window."""
     longest = float((record.stop - record.start).max())
     windows = [float(delta * w) for w in PURITY_WINDOWS if 2.0 * delta * w < longest]
     if not windows:
         return
-    total = sum(n.estimate.value for n in found.numbers if n.section == "click rates" and n.name in names)
     asked = [k for k, w in enumerate(windows) if k % 2 == 0 and w <= LONGEST_EXACT * delta * (1 + 1e-9)]
     exact = np.full((2, len(windows)), np.nan)
     known = exact_values.ask("purity", _purity_exact, [windows[k] for k in asked], names)
@@ -289,7 +319,7 @@ def _purity(
         estimates = tuple(resampled.estimates(counts))
         critical = _finite(resampled.critical_value())
         row = None if known is None else tuple(exact[n - 1].tolist())
-        scans[str(n)] = Scan(f"purity of {n}", tuple(windows), estimates, row, critical, accidental)
+        scans[(str(n),)] = Scan(f"purity of {n}", tuple(windows), estimates, row, critical, accidental)
         at = int(np.argmin(np.abs(np.array(windows) - delta)))
         if np.isclose(windows[at], delta):
             section = f"bundles, δ = {delta:g}/ω_b"
@@ -319,8 +349,8 @@ def _counting(
     exact = exact_values.ask("Fano factor", lindblad.fano, windows, names)
     critical = _finite(resampled.critical_value())
     known = None if exact is None else tuple(exact)
-    found.scans["fano"] = {"fano": Scan("Fano factor", tuple(windows), estimates, known, critical)}
-    section = f"counts of {', '.join(names)}"
+    found.scans["fano"] = {("fano",): Scan("Fano factor", tuple(windows), estimates, known, critical)}
+    section = f"counts of {', '.join(map(display, names))}"
     for k in (0, FANO_WINDOWS // 2, FANO_WINDOWS - 1):
         value = None if known is None else known[k]
         found.numbers.append(Number(section, f"Fano factor, T = {windows[k]:.4g}/ω_b", estimates[k], value))
@@ -333,24 +363,25 @@ def _waits(
     pair: Pair,
     names: tuple[str, ...],
     reach: float,
+    rate: float,
 ) -> None:
     """Add where the click after one of the pair's first channel falls, and when."""
     first = pair[0]
-    rate = sum(n.estimate.value for n in found.numbers if n.section == "click rates" and n.name in names)
     exact: dict[str, Any] = {}
     if (
         rate * float((record.stop - record.start).max()) > LONG
     ):  # else long waits are cut off, unlike the exact ones
         exact = exact_values.ask("next clicks", lindblad.next_click_probabilities, first, names) or {}
     for name, estimate in next_click_probabilities(record, first, names).items():
-        number = Number(f"next click after one of {first}", name, estimate, exact.get(name))
+        number = Number(f"next click after one of {display(first)}", display(name), estimate, exact.get(name))
         found.numbers.append(number)
     edges = np.geomspace(0.01 * reach, max(10.0 / rate, reach), WAIT_BINS + 1)
     curves = found.curves.setdefault("waits", {})
     for second in dict.fromkeys(pair):
         pooled, counts = waiting_times_pooled(record, first, second, edges, names)
         known = exact_values.ask("waiting times", lindblad.waiting_times, first, second, edges, names)
-        curves[second] = _curve(f"wait for {second} after {first}", pooled, counts, edges, known)
+        words = f"wait for {display(second)} after {display(first)}"
+        curves[(second,)] = _curve(words, pooled, counts, edges, known)
 
 
 def _curve(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from trajectories.names import printable
+from trajectories.names import spelled as names_spelled
 from trajectories.results import Correlation, Estimate, Histogram
 
 from ..statistics.resampling import TestResult
@@ -75,7 +77,7 @@ class AnalysisResults:
     checks : list of Check
         Hypothesis tests.
     curves, scans : dict
-        What pictures are drawn from, by kind, then by name.
+        What pictures are drawn from, by kind, then by channels or another name, as a tuple.
     pair : tuple of two str or None
         The channels whose bundles are looked at.
     window : float or None
@@ -87,15 +89,15 @@ class AnalysisResults:
     facts: dict[str, str] = field(default_factory=dict)
     numbers: list[Number] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
-    curves: dict[str, dict[str, Curve]] = field(default_factory=dict)
-    scans: dict[str, dict[str, Scan]] = field(default_factory=dict)
+    curves: dict[str, dict[tuple[str, ...], Curve]] = field(default_factory=dict)
+    scans: dict[str, dict[tuple[str, ...], Scan]] = field(default_factory=dict)
     pair: tuple[str, str] | None = None
     window: float | None = None
     notes: list[str] = field(default_factory=list)
 
     def table(self) -> str:
         """Return the numbers and tests as text."""
-        lines = [f"{name:14} {value}" for name, value in self.facts.items()]
+        lines = [f"{name:14} {printable(value)}" for name, value in self.facts.items()]
         for section, rows in self._sections():
             lines += ["", f"{section:44} {'estimate':>25}  {'exact':>11}  {'deviation':>9}"]
             lines += [
@@ -107,7 +109,7 @@ class AnalysisResults:
             for check in self.checks:
                 name = f"{check.section}: {check.name}"
                 lines.append(f"  {name:42} {check.result.statistic:25.4g}  {check.result.p_value:11.3g}")
-        lines += [""] * bool(self.notes) + [f"note: {note}" for note in self.notes]
+        lines += [""] * bool(self.notes) + [f"note: {printable(note)}" for note in self.notes]
         return "\n".join(lines)
 
     def rows(self, section: str) -> Iterator[tuple[str, str, str, str]]:
@@ -158,8 +160,8 @@ class AnalysisResults:
             "window": self.window,
             "numbers": numbers,
             "tests": checks,
-            "curves": {kind: {k: _curve(c) for k, c in some.items()} for kind, some in self.curves.items()},
-            "scans": {kind: {k: _scan(s) for k, s in some.items()} for kind, some in self.scans.items()},
+            "curves": {kind: _by_name(some, _curve) for kind, some in self.curves.items()},
+            "scans": {kind: _by_name(some, _scan) for kind, some in self.scans.items()},
             "notes": self.notes,
         }
 
@@ -176,6 +178,11 @@ def spelled(estimate: Estimate) -> str:
 def spelled_like(exact: float, estimate: Estimate) -> str:
     """Return an exact value as text of the kind that `spelled` gives its estimate."""
     return f"{exact:.4e}" if "e-" in spelled(estimate) else f"{exact:.5g}"
+
+
+def _by_name(some: Mapping[tuple[str, ...], Any], plain: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return curves or scans by names joined with "|", as `trajectories.names.spelled` does."""
+    return {names_spelled(names, "|"): plain(one) for names, one in some.items()}
 
 
 def _number(value: float | None) -> float | None:

@@ -13,6 +13,7 @@ from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import TrajectoriesError
 from trajectories.model import OpenSystem
+from trajectories.names import spelled
 
 Compute = Callable[..., Any]
 
@@ -92,7 +93,7 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "value"):
         return _plain(value.value)
     if isinstance(value, Mapping):
-        return {k if isinstance(k, str) else "|".join(k): _plain(v) for k, v in value.items()}
+        return {k if isinstance(k, str) else spelled(k, "|"): _plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, list | tuple):

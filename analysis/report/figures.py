@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trajectories.names import display
 from trajectories.results import Correlation, Histogram
 
 from .. import plot
@@ -17,6 +18,7 @@ from .analysis_results import AnalysisResults, Curve
 from .run_summary import click_picture
 
 DOTS_PER_INCH = 150
+MOST_PANELS = 12
 BANDS = (
     "Shaded: 95 % bands from resampling, wide enough for all bins at once where the legend says so. "
     "Dashed: exact values of the master equation."
@@ -69,7 +71,7 @@ def pictures(findings: AnalysisResults, record: Clicks) -> Iterator[Picture]:
     if findings.curves.get("waits"):
         yield _waits(findings)
     if "fano" in findings.scans:
-        scan = findings.scans["fano"]["fano"]
+        scan = findings.scans["fano"][("fano",)]
         ax = plot.fano(scan.points, scan.estimates, scan.exact, critical=scan.critical)
         words = "Variance over mean of the number of clicks in a window; 1 for a Poisson stream."
         yield _picture("fano", "Counting statistics", words, ax)
@@ -78,17 +80,17 @@ def pictures(findings: AnalysisResults, record: Clicks) -> Iterator[Picture]:
 
 
 def _matrix(findings: AnalysisResults) -> Picture:
-    curves = {_pair(key): curve for key, curve in findings.curves["g2"].items()}
+    curves = {(first, second): curve for (first, second), curve in findings.curves["g2"].items()}
     estimates = {pair: _correlation(curve.estimate) for pair, curve in curves.items()}
     exact = {pair: _correlation(curve.exact) for pair, curve in curves.items() if curve.exact is not None}
     critical = {pair: curve.critical for pair, curve in curves.items() if curve.critical is not None}
     axes = plot.g2_matrix(estimates, exact, critical=critical)
-    words = f"Of every pair of channels; at positive lags the second clicked later. {BANDS}"
+    words = f"Of pairs of channels; at positive lags the second clicked later. {BANDS}"
     return _picture("g2", "Second-order correlations", words, axes[0, 0], wide=True)
 
 
 def _purity(findings: AnalysisResults) -> Picture:
-    scans = {int(n): scan for n, scan in findings.scans["purity"].items()}
+    scans = {int(n): scan for (n,), scan in findings.scans["purity"].items()}
     points = next(iter(scans.values())).points
     ax = plot.purity(
         points,
@@ -104,38 +106,39 @@ def _purity(findings: AnalysisResults) -> Picture:
 
 
 def _order(findings: AnalysisResults, first: str, second: str) -> Iterator[Picture]:
-    named = {"first": first, "second": second}
+    named, one, other = {"first": first, "second": second}, display(first), display(second)
     for curve in findings.curves.get("lags", {}).values():
         estimate, exact = _histograms(curve)
         ax = plot.lag_histogram(estimate, exact, critical=curve.critical, **named)  # type: ignore[arg-type]
-        words = f"Lag between the two clicks of {first}–{second} bundles: who clicks first, and by how much."
+        words = f"Lag between the two clicks of {one}–{other} bundles: who clicks first, and by how much."
         yield _picture("lags", "Emission order", words, ax)
     for curve in findings.curves.get("asymmetry", {}).values():
         estimate, exact = _histograms(curve)
         ax = plot.order_asymmetry(estimate, exact, critical=curve.critical, **named)  # type: ignore[arg-type]
-        words = f"(N₊ − N₋)/(N₊ + N₋) of {first}–{second} bundles, with N₊ those in which {first} clicks first."
+        words = f"(N₊ − N₋)/(N₊ + N₋) of {one}–{other} bundles, with N₊ those in which {one} clicks first."
         yield _picture("asymmetry", "Order against the lag", words, ax)
 
 
 def _waits(findings: AnalysisResults) -> Picture:
     curves = findings.curves["waits"]
-    first = next(iter(curves.values())).name.rsplit(" after ", 1)[1]
-    both = {name: _histograms(curve) for name, curve in curves.items()}
+    first = findings.pair[0] if findings.pair is not None else next(iter(curves))[0]
+    both = {name: _histograms(curve) for (name,), curve in curves.items()}
     ax = plot.waiting_times(
         {name: estimate for name, (estimate, _) in both.items()},
         {name: exact for name, (_, exact) in both.items() if exact is not None},
         first=first,
-        critical={name: curve.critical for name, curve in curves.items() if curve.critical is not None},
+        critical={name: curve.critical for (name,), curve in curves.items() if curve.critical is not None},
     )
-    words = f"Time from a click of {first} to the next detected one, by the channel of that one."
+    words = f"Time from a click of {display(first)} to the next detected one, by the channel of that one."
     return _picture("waits", "Waiting times", words, ax)
 
 
 def _convergence(findings: AnalysisResults) -> Picture:
-    scans = findings.scans["rates"]
+    most = sorted(findings.scans["rates"].items(), key=lambda item: -item[1].estimates[-1].n)[:MOST_PANELS]
+    scans = {name: scan for name, scan in findings.scans["rates"].items() if (name, scan) in most}
     figure = Figure(figsize=(6.0, 0.4 + 1.7 * len(scans)), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots(len(scans), 1, sharex=True, squeeze=False)[:, 0]
-    for ax, (name, scan) in zip(axes, scans.items(), strict=True):
+    for ax, ((name,), scan) in zip(axes, scans.items(), strict=True):
         exact = None if scan.exact is None else scan.exact[-1]
         plot.rate_convergence(scan.points, scan.estimates, exact, ax, name=name)
         if ax is not axes[0]:
@@ -143,19 +146,17 @@ def _convergence(findings: AnalysisResults) -> Picture:
         if ax is not axes[-1]:
             ax.set_xlabel("")
     words = "Click rates from the trajectories so far, the more the better."
+    if len(scans) < len(findings.scans["rates"]):
+        words += f" The {MOST_PANELS} busiest channels."
     return _picture("convergence", "Convergence of the rates", words, axes[0])
 
 
 def _picture(name: str, title: str, caption: str, ax: Axes, *, wide: bool = False) -> Picture:
     buffer, figure = io.BytesIO(), ax.get_figure(root=True)
     assert figure is not None  # the axes were made here
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
+    with plot.any_script():
+        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
     return Picture(name, title, caption, buffer.getvalue(), wide)
-
-
-def _pair(key: str) -> tuple[str, str]:
-    first, second = key.split("|")
-    return first, second
 
 
 def _correlation(curve: Correlation | Histogram | None) -> Correlation:

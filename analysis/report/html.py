@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
-from html import escape
+from html import escape as escape_markup
+
+from trajectories.names import printable
 
 from .analysis_results import AnalysisResults
 from .figures import Picture
@@ -83,6 +85,11 @@ def page(findings: AnalysisResults, pictures: Iterable[Picture], title: str, hea
     if findings.notes:
         parts.append("<h2>Notes</h2>\n<ul>" + "".join(f"<li>{escape(n)}</li>" for n in findings.notes) + "</ul>\n")
     return "".join([*parts, "</body>\n</html>\n"])
+
+
+def escape(text: str) -> str:
+    """Return text as HTML shows it; control characters, which HTML does not know, as escapes."""
+    return escape_markup(printable(text))
 
 
 def _figure(picture: Picture) -> str:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from trajectories.errors import InvalidInput
+from trajectories.names import display
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate, Histogram
 
@@ -65,7 +66,7 @@ def summary(
     lines += ["", f"{'channel':20} {'clicks':>8}  {'rate/ω_b':>24}  {'exact':>11}  {'deviation':>9}"]
     for name, estimate in rates(record).items():
         error = f"{estimate.standard_error:10.1e}" if np.isfinite(estimate.standard_error) else f"{'?':>10}"
-        row = f"{name:20} {estimate.n:8d}  {estimate.value:11.4e} ± {error}"
+        row = f"{display(name):20} {estimate.n:8d}  {estimate.value:11.4e} ± {error}"
         if name in exact_rates:
             row += f"  {exact_rates[name]:11.4e}  {_deviation(estimate, exact_rates[name]):>9}"
         lines.append(row)
@@ -78,17 +79,17 @@ def _pair_lines(
     record: ClickStream, pair: tuple[str, str], window: float | None, exact: Mapping[str, float]
 ) -> list[str]:
     first, second = pair
-    name = f"{first}–{second}"
+    name = f"{display(first)}–{display(second)}"
     purity = pair_purity(record, first, second, window)
     clusters = sum(len(find_bundles(part, window)) for part in record.blocks())
     lines = [
-        f"bundles: clicks of {', '.join(bundle_channels(record, None))} closer than "
+        f"bundles: clicks of {', '.join(map(display, bundle_channels(record, None)))} closer than "
         f"δ = {bundle_window(record, window):g}/ω_b",
         f"  {name + ' bundles':34} {purity.n} of {clusters} clusters, single clicks included",
     ]
     shares = {
         "purity": ("purity: share of quanta in them", purity),
-        "order": (f"{first} first", order_fraction(record, first, second, window)),
+        "order": (f"{display(first)} first", order_fraction(record, first, second, window)),
     }
     for key, (label, estimate) in shares.items():
         row = f"  {label:34} {estimate!s:18}"
@@ -105,7 +106,7 @@ def _deviation(estimate: Estimate, exact: float) -> str:
 
 def _of_pair(bundles: Bundles, pair: tuple[str, str]) -> NDArray[np.bool_]:
     """Which bundles are exactly one click of each channel of the pair, seen whole."""
-    chosen: NDArray[np.bool_] = bundles.complete & bundles.of_kind("+".join(pair))
+    chosen: NDArray[np.bool_] = bundles.complete & bundles.of_kind(pair)
     return chosen
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any, TypeAlias
 
+from ..names import parted
+
 # What argparse gives for the commands; its own type is private.
 Commands: TypeAlias = Any
 
@@ -38,8 +40,8 @@ def levels(text: str) -> tuple[int, int, int]:
 
 
 def two_names(text: str) -> tuple[str, str]:
-    """Read two channel names."""
-    names = text.split(",")
+    r"""Read two channel names; a comma that is part of one is written as ``\,``."""
+    names = parted(text, ",")
     if len(names) != 2:
         raise argparse.ArgumentTypeError(f"{text!r} is not two channel names such as photon,magnon")
     return names[0], names[1]

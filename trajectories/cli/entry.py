@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import TrajectoriesError
+from ..names import printable
 from . import analyse, converge, exact, export, info, simulate, validate
 
 DESCRIPTION = """Monte Carlo wave-function click records of open quantum systems.
@@ -82,4 +83,4 @@ def _how_far(options: argparse.Namespace) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {printable(str(message))}", file=sys.stderr)

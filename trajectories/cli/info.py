@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConvergenceError
+from ..names import display, printable
 from .arguments import CONFIG_HELP, Commands, levels
 
 
@@ -49,18 +50,18 @@ def _describe_run(folder: Path) -> None:
     print(f"state         {'complete' if run.complete else 'unfinished'}: {done} of {blocks} blocks")
     print(f"window        {configuration['trajectories']} trajectories × {configuration['duration']:g}/ω_b")
     print(f"seed          {configuration['seed']}")
-    print(f"propagator    {run.metadata['compiled_propagator']} ({run.metadata['propagator_reason']})")
+    print(f"propagator    {run.metadata['compiled_propagator']} ({printable(run.metadata['propagator_reason'])})")
     print(f"tolerance     {configuration['tolerance']:g}")
     print(f"system        N={run.metadata['dimension']}, digest {configuration['digest'][:16]}")
     for name, value in run.metadata["parameters"].items():
-        print(f"  {name:22} {value}")
+        print(f"  {printable(name):22} {printable(str(value))}")
     if run.leading():
         if not run.complete:
             used = run.leading()[-1][1]
             print(f"clicks        of the first {used} trajectories, up to the first block that is missing")
         counts = sum(block.counts().sum(axis=0) for block in run.blocks())
         for name, count in zip(run.metadata["channel_names"], counts, strict=True):
-            print(f"clicks        {name:12} {count}")
+            print(f"clicks        {display(name):12} {count}")
 
 
 def _describe_configuration(options: argparse.Namespace) -> None:
@@ -71,16 +72,16 @@ def _describe_configuration(options: argparse.Namespace) -> None:
     system = job.system
     print(f"system        N={system.dimension}, {system.H_eff.nnz} entries in H_eff, digest {system.digest[:16]}")
     for name, value in system.parameters.items():
-        print(f"  {name:22} {value}")
+        print(f"  {printable(name):22} {printable(str(value))}")
     if job.resonator is not None:
         _describe_resonances(job)
     steady = steady_state(system)
     total = 0.0
     for name in system.channel_names:
         total += steady.rate(name)
-        print(f"exact rate    {name:12} {steady.rate(name):.6g}")
+        print(f"exact rate    {display(name):12} {steady.rate(name):.6g}")
     for name, population in steady.top_level.items():
-        print(f"top level     {name:12} {population:.2g}")
+        print(f"top level     {display(name):12} {population:.2g}")
     if job.trajectories is not None and job.duration is not None:
         print(f"expected      {total * job.trajectories * job.duration:.0f} clicks")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..checks import positive_number, shown
 from ..errors import InvalidInput
+from ..names import parted, printable
 from ..lindblad.inputs import bundle_channels, bundle_window, two_of
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ class Target:
         """Say how far the run is."""
         found = self.measure(run)
         reached = f"{found.n} events" if self.of == "events" else f"{found} from {found.n} events"
-        return f"{self.text}: {'reached' if self._growth(found) <= 1.0 else 'not reached'}, with {reached}"
+        return (
+            f"{printable(self.text)}: {'reached' if self._growth(found) <= 1.0 else 'not reached'}, with {reached}"
+        )
 
     def _growth(self, found: Estimate) -> float:
         if self.of == "events":
@@ -100,7 +103,7 @@ def read_target(text: str, system: OpenSystem, window: float | None) -> Target:
             f"--until {shown(text)} bounds {form['what']!r}; {form['bound']} bounds one of {', '.join(known)}"
         )
     measure, wanted = known[form["what"]]
-    names = [name.strip() for name in form["names"].split(",")]
+    names = [name if name in system.channel_names else name.strip() for name in parted(form["names"], ",")]
     unknown = [name for name in names if name not in system.channel_names]
     if unknown:
         there = ", ".join(system.channel_names)
@@ -162,7 +165,7 @@ def _bundles(run: Run, names: Sequence[str], window: float | None) -> Estimate:
     from trajectories import analysis
 
     in_order = sorted(names, key=run.metadata["channel_names"].index)
-    return analysis.composition_rates(run, window, max_size=2)["+".join(in_order)]
+    return analysis.composition_rates(run, window, max_size=2)[tuple(in_order)]
 
 
 # Each with the number of channels that it takes.

@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from ..model.space import HilbertSpace
+from ..names import printable, spelled
 from .click_statistics.bundle_rates import PairBundles, by_composition, order_rates
 from .click_statistics.counting import rates
 from .entanglement import entanglement_witness, negativity
@@ -75,18 +76,19 @@ def _bundles(steady: SteadyState, pair: tuple[str, str], window: float | None) -
     total = DetectedSystem(steady.system, names).total_rate(pack(steady.rho))
     # One table of orders for everything below, because it takes most of the time.
     ordered = order_rates(steady, window=window, max_size=2)
-    forward, backward = ordered[f"{first}>{second}"].value, ordered[f"{second}>{first}"].value
+    forward, backward = ordered[first, second].value, ordered[second, first].value
     bundles = PairBundles(forward, backward, total)
     compositions = by_composition(ordered, names, max_size=2)
     quantities = {_cluster_label(name): estimate.value for name, estimate in compositions.items()}
-    quantities[f"purity of {first}+{second}"] = bundles.purity.value
+    quantities[f"purity of {spelled(pair, '+')}"] = bundles.purity.value
     if bundles.rate.value > 0.0:
         quantities[f"{first} first"] = bundles.order_fraction.value
     return quantities
 
 
-def _cluster_label(composition: str) -> str:
-    return f"rate of {composition}" if "+" in composition else f"rate of {composition} alone"
+def _cluster_label(composition: tuple[str, ...]) -> str:
+    label = f"rate of {spelled(composition, '+')}"
+    return label if len(composition) > 1 else f"{label} alone"
 
 
 def _entanglement(steady: SteadyState, space: HilbertSpace) -> dict[str, float]:
@@ -107,6 +109,6 @@ def format_summary(table: dict[str, dict[str, float]]) -> str:
         if not values:
             continue
         lines.append(section)
-        lines += [f"  {name:44} {value:14.6g}" for name, value in values.items()]
+        lines += [f"  {printable(name):44} {value:14.6g}" for name, value in values.items()]
         lines.append("")
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from ..checks import positive_number
 from ..engine.blocks import Block, BlockTask, run_block
 from ..engine.compiled import CompiledSystem
 from ..model.system import OpenSystem
+from ..names import display
 from ..records.files import pack
 from ..records.layout import Layout
 from ..records.run import stored_columns
@@ -120,7 +121,7 @@ class RunEstimate:
         source = "from the rates of a short piece" if total else "from the rates of the steady state"
         clicks = Estimate(self.total_clicks, total)
         lines = [f"clicks      {_count(clicks)} expected {source}"]
-        lines += [f"  {name:20} {_count(expected)}" for name, expected in self.clicks.items()]
+        lines += [f"  {display(name):20} {_count(expected)}" for name, expected in self.clicks.items()]
         memory = self.memory
         return "\n".join(
             [

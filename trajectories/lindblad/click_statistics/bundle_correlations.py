@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import permutations
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...checks import bin_edges, integer
 from ...detectors import Detector
 from ...errors import InvalidInput
+from ...names import parted, spelled
 from ...results import Correlation
 from ..inputs import bundle_channels, checked_times
 from ..steady_state import SteadyState
@@ -18,15 +20,15 @@ from ..superoperators.propagation import observe
 from .cluster_maps import cluster_maps
 
 Detectors = Mapping[str, Detector] | None
-
-
 Channels = Sequence[str] | None
+# A number of clicks, or a composition: names, or names joined by "+" as `trajectories.names.spelled` does.
+Kind: TypeAlias = int | str | Sequence[str]
 
 
 def cluster_g2(
     steady: SteadyState,
-    n: int | str,
-    m: int | str,
+    n: Kind,
+    m: Kind,
     edges: ArrayLike,
     window: float | None = None,
     channels: Channels = None,
@@ -42,8 +44,9 @@ def cluster_g2(
     ----------
     steady : SteadyState
         The stationary state.
-    n, m : int or str
-        Kind of the earlier and of the later cluster: a number of clicks, or a composition "photon+magnon".
+    n, m : int, str or sequence of str
+        Kind of the earlier and of the later cluster: a number of clicks, or a composition, as
+        ("photon", "magnon") or "photon+magnon".
     edges : array_like of shape (n_bins + 1,)
         Ascending edges of τ in 1/ω_b, from 0 up.
     window, channels, detectors
@@ -63,13 +66,13 @@ def cluster_g2(
     primitive = _correlation(steady, (n, m), bins, window, channels, detectors)[1]
     nothing = np.zeros(len(bins) - 1)
     value = np.diff(primitive) / np.diff(bins)
-    return Correlation(str(n), str(m), bins, value, nothing, nothing.astype(np.int64))
+    return Correlation(_kind_name(n), _kind_name(m), bins, value, nothing, nothing.astype(np.int64))
 
 
 def cluster_g2_at(
     steady: SteadyState,
-    n: int | str,
-    m: int | str,
+    n: Kind,
+    m: Kind,
     tau: ArrayLike,
     window: float | None = None,
     channels: Channels = None,
@@ -83,7 +86,7 @@ def cluster_g2_at(
 
 def _correlation(
     steady: SteadyState,
-    kinds: tuple[int | str, int | str],
+    kinds: tuple[Kind, Kind],
     times: NDArray[np.float64],
     window: float | None,
     channels: Channels,
@@ -116,12 +119,18 @@ def _correlation(
     return result
 
 
-def _sequences(kind: int | str, names: tuple[str, ...]) -> list[tuple[str | None, ...]]:
+def _sequences(kind: Kind, names: tuple[str, ...]) -> list[tuple[str | None, ...]]:
     """Return the sequences of channels that make up a kind of cluster; None stands for any channel."""
-    if not isinstance(kind, str):
+    if not isinstance(kind, Sequence):
         return [(None,) * integer(kind, "cluster size", 1)]
-    members = kind.split("+")
+    members = parted(kind, "+") if isinstance(kind, str) else tuple(kind)
     for name in members:
         if name not in names:
             raise InvalidInput(f"cluster {kind!r} has channel {name!r}; the detected ones are {', '.join(names)}")
+    if not members:
+        raise InvalidInput("a cluster of no clicks is none; name its channels")
     return sorted(set(permutations(members)))
+
+
+def _kind_name(kind: Kind) -> str:
+    return spelled(kind, "+") if isinstance(kind, Sequence) and not isinstance(kind, str) else str(kind)

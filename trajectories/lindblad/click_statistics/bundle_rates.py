@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...checks import integer, nonnegative_number, positive_numbers
 from ...detectors import Detector
 from ...errors import InvalidInput
+from ...names import ByChannels
 from ...results import Estimate
 from ..inputs import bundle_channels, two_of
 from ..steady_state import SteadyState
@@ -28,7 +29,7 @@ def composition_rates(
     channels: Channels = None,
     max_size: int = 3,
     detectors: Detectors = None,
-) -> dict[str, Estimate]:
+) -> ByChannels[Estimate]:
     """Return how often clusters of each composition are emitted: `order_rates` summed over the orders.
 
     Parameters
@@ -47,9 +48,9 @@ def composition_rates(
 
     Returns
     -------
-    dict of str to Estimate
-        Rates in ω_b, keyed "photon", "photon+magnon", …: names in channel order, repeated for multiplicity;
-        small clusters first.
+    ByChannels of Estimate
+        Rates in ω_b, keyed ("photon",), ("photon", "magnon"), …: names in channel order, repeated for multiplicity;
+        small clusters first. They are found as ``["photon+magnon"]`` too.
 
     Raises
     ------
@@ -60,16 +61,16 @@ def composition_rates(
     return by_composition(ordered, bundle_channels(steady.system, channels), max_size)
 
 
-def by_composition(ordered: Mapping[str, Estimate], names: Sequence[str], max_size: int) -> dict[str, Estimate]:
+def by_composition(
+    ordered: Mapping[tuple[str, ...], Estimate], names: Sequence[str], max_size: int
+) -> ByChannels[Estimate]:
     """Return what `order_rates` of these channels gives, summed over the orders."""
     totals = {
-        "+".join(members): 0.0
-        for size in range(1, max_size + 1)
-        for members in combinations_with_replacement(names, size)
+        members: 0.0 for size in range(1, max_size + 1) for members in combinations_with_replacement(names, size)
     }
-    for key, rate in ordered.items():
-        totals["+".join(sorted(key.split(">"), key=names.index))] += rate.value
-    return {key: Estimate(value) for key, value in totals.items()}
+    for order, rate in ordered.items():
+        totals[tuple(sorted(order, key=names.index))] += rate.value
+    return ByChannels(((members, Estimate(value)) for members, value in totals.items()), separator="+")
 
 
 def order_rates(
@@ -78,7 +79,7 @@ def order_rates(
     channels: Channels = None,
     max_size: int = 3,
     detectors: Detectors = None,
-) -> dict[str, Estimate]:
+) -> ByChannels[Estimate]:
     """Return how often clusters with each sequence of channels are emitted.
 
     R(k₁ > … > k_n) = Tr[E 𝒥_{k_n} K … K 𝒥_{k₁} E ρ],  E = e^{L0 δ},  K = ∫₀^δ e^{L0 t} dt,  where L0 is the motion
@@ -91,8 +92,9 @@ def order_rates(
 
     Returns
     -------
-    dict of str to Estimate
-        Rates in ω_b, keyed "photon", "photon>magnon", …, first click first.
+    ByChannels of Estimate
+        Rates in ω_b, keyed ("photon",), ("photon", "magnon"), …, first click first, found as ``["photon>magnon"]``
+        too.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def order_rates(
     integer(max_size, "max_size", 1)
     maps = cluster_maps(steady, window, channels, detectors)
     sequences = [s for size in range(1, max_size + 1) for s in product(maps.names, repeat=size)]
-    return {">".join(sequence): Estimate(maps.rate(sequence)) for sequence in sequences}
+    return ByChannels(((sequence, Estimate(maps.rate(sequence))) for sequence in sequences), separator=">")
 
 
 def cluster_rates(
