@@ -48,9 +48,9 @@ def composition_rates(
     Returns
     -------
     ByChannels of Estimate
-        Rates in ω_b, keyed ("photon",), ("photon", "magnon"), …: names in channel order, repeated for multiplicity;
-        small bundles first. They are found as ``["photon+magnon"]`` too. A composition never seen has rate 0 and
-        no error.
+        Rates in ω_b, keyed ("photon",), ("photon", "magnon"), …: names in channel order, repeated for their
+        multiplicity; small bundles first. They are found as ``["photon+magnon"]`` too. A composition never seen
+        has rate 0 and no error.
 
     Raises
     ------

@@ -13,8 +13,8 @@ from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.lindblad.click_statistics.ordering import bundles_and_lags
 from trajectories.model import OpenSystem
-from trajectories.records.clicks import ClickRecord
 from trajectories.names import printable, spelled
+from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate
 
 from ..clicks.exposure import Exposure, exposure_of

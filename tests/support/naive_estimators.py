@@ -113,7 +113,7 @@ def composition_rates(record, window, channels):
     rates = {}
     for cluster in clusters(record, window, channels):
         if is_complete(record, cluster, window):
-            key = "+".join(sorted(names_of(record, cluster), key=channels.index))
+            key = tuple(sorted(names_of(record, cluster), key=channels.index))
             rates[key] = rates.get(key, 0.0) + weight(record, cluster, window)
     return rates
 
@@ -122,7 +122,7 @@ def order_rates(record, window, channels):
     rates = {}
     for cluster in clusters(record, window, channels):
         if is_complete(record, cluster, window):
-            key = ">".join(names_of(record, cluster))
+            key = tuple(names_of(record, cluster))
             rates[key] = rates.get(key, 0.0) + weight(record, cluster, window)
     return rates
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from ..checks import positive_number, shown
 from ..errors import InvalidInput
-from ..names import parted, printable
 from ..lindblad.inputs import bundle_channels, bundle_window, two_of
+from ..names import parted, printable
 
 if TYPE_CHECKING:
     from ..model import OpenSystem

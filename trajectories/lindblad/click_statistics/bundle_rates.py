@@ -49,8 +49,8 @@ def composition_rates(
     Returns
     -------
     ByChannels of Estimate
-        Rates in ω_b, keyed ("photon",), ("photon", "magnon"), …: names in channel order, repeated for multiplicity;
-        small clusters first. They are found as ``["photon+magnon"]`` too.
+        Rates in ω_b, keyed ("photon",), ("photon", "magnon"), …: names in channel order, repeated for their
+        multiplicity; small clusters first. They are found as ``["photon+magnon"]`` too.
 
     Raises
     ------
