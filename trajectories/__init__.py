@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .detectors import Detector as Detector
     from .engine.replay.replay import Replay as Replay
     from .engine.replay.replay import replay as replay
+    from .ensembles import TrajectoryStates as TrajectoryStates
     from .errors import InvalidInput as InvalidInput
     from .errors import RunFolderError as RunFolderError
     from .errors import TrajectoriesError as TrajectoriesError
@@ -57,6 +58,7 @@ _HOMES = {
     "RunFolderError": ".errors",
     "SpinningResonator": ".model",
     "TrajectoriesError": ".errors",
+    "TrajectoryStates": ".ensembles",
     "bundle_correlation": ".simulation.two_time",
     "cross_correlation": ".simulation.two_time",
     "estimate_run": ".simulation.estimate",

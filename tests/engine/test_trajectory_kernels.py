@@ -31,13 +31,13 @@ from trajectories.engine.compiled import (
     PROPAGATORS,
     CompiledSystem,
     compile_system,
-    initial_ensemble,
     stack_operators,
 )
 from trajectories.engine.random_streams import trajectory_stream
 from trajectories.engine.sparse import sparse_action, sparse_kernels
 from trajectories.engine.sparse.sparse_kernels import BRACKET, RADIUS
 from trajectories.errors import ConvergenceError, InvalidInput
+from trajectories.model.states import initial_states
 
 RANDOM = [(1, 2, 1), (2, 3, 4), (3, 4, 2), (4, 6, 3)]
 
@@ -144,8 +144,9 @@ def test_every_click_of_a_record_is_where_its_random_numbers_put_it(name, propag
 def test_kernel_and_twin_start_from_the_same_ket_of_a_mixed_state(propagator):
     system = random_system(6, 4, 2)
     rho = np.diag([0.4, 0.3, 0.2, 0.1]).astype(complex)
-    kets, weights = initial_ensemble(rho, 4)
-    record = watch(system, 12, 10.0, seed=6, initial=rho, propagator=propagator)
+    start = initial_states(rho, 4)
+    kets, weights = start.kets, start.weights
+    record = watch(system, 12, 10.0, seed=6, initial=rho, stratified=False, propagator=propagator)
     for row, (low, high) in enumerate(zip(record.offsets[:-1], record.offsets[1:], strict=True)):
         times, chosen = reference_trajectory(system, kets, np.cumsum(weights), trajectory_stream(6, row), 10.0)
         np.testing.assert_array_equal(record.channel[low:high], chosen)

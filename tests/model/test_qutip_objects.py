@@ -45,14 +45,35 @@ def test_names_are_numbered_unless_given():
     assert tj.OpenSystem.from_qutip(H, c_ops).channel_names == ("channel 0", "channel 1")
 
 
+def test_what_does_not_depend_on_time_is_constant():
+    """A constant QobjEvo, [H], a sum of terms without coefficients, and a collapse operator without a list."""
+    H, (c, _) = jaynes_cummings()
+    right = tj.OpenSystem.from_qutip(H, [c]).digest
+    constant = [[H], (H,), [[H]], [0.5 * H, 0.5 * H], qutip.QobjEvo(H), qutip.QobjEvo([H]), H.full().tolist()]
+    for same in constant:
+        assert tj.OpenSystem.from_qutip(same, [c]).digest == right
+    for one in [c, qutip.QobjEvo(c), [qutip.QobjEvo([c])], c.full(), c.to("CSR").data_as("csr_matrix"), [[c]]]:
+        assert tj.OpenSystem.from_qutip(H, one).digest == right
+
+
+def test_operators_of_qutip_are_taken_wherever_an_operator_is():
+    H, c_ops = jaynes_cummings()
+    direct = tj.OpenSystem(H, [tj.Channel(name, c) for name, c in zip(("a", "b"), c_ops, strict=True)])
+    assert direct.digest == tj.OpenSystem.from_qutip(H, c_ops, ["a", "b"]).digest
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [
         (lambda H, c: ([H, [H, lambda t: t]], c), "Hamiltonian depends on time"),
         (lambda H, c: (qutip.QobjEvo([H, [H, lambda t: t]]), c), "Hamiltonian depends on time"),
         (lambda H, c: (H, [c[0], [c[1], "sin(t)"]]), "collapse operator 'atom' depends on time"),
+        (lambda H, c: ([H, "sin(t)"], c), "Hamiltonian depends on time"),
+        (lambda H, c: (lambda t: H, c), "Hamiltonian depends on time"),
+        (lambda H, c: ([H, qutip.qeye(8)], c), "same subsystems"),
+        (lambda H, c: (qutip.liouvillian(H), c), "must be an operator"),
         (lambda H, c: (qutip.basis([4, 2], [0, 0]), c), "must be an operator"),
-        (lambda H, c: (H, c[0]), "must be a list"),
+        (lambda H, c: (H, 0.5), "must be a list"),
         (lambda H, c: (H, c[:1]), "must name each of the 1"),
         (lambda H, c: (H + 0.1j * c[0], c), "not Hermitian"),
         (lambda H, c: ("H", c), "square matrix"),

@@ -45,7 +45,7 @@ def watched(compiled: CompiledSystem, trajectory: int, clicks: int):
     drawn = stream.random(2 * clicks + 2)
     state = compiled.propagator.start(compiled.kets[0], len(compiled.jumps.indptr) // compiled.dimension)
     waits, channels = np.zeros(clicks), np.zeros(clicks, np.int16)
-    sampling = (NO_SAMPLING.operators, NO_SAMPLING.times, np.zeros((0, 0)))
+    sampling = (NO_SAMPLING.operators, NO_SAMPLING.times, np.zeros((0, 0)), np.zeros((0, 0), complex))
     for n in range(clicks):
         while state.integers[N_CLICKS] == 0:
             one = (waits[n : n + 1], channels[n : n + 1])

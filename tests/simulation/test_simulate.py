@@ -276,7 +276,7 @@ BAD = [
     ({"initial": [0.0, 0.0]}, "norm 0"),
     ({"initial": [1.0, NAN]}, "NaN"),
     ({"initial": [1.0, 0.0, 0.0]}, "shape"),
-    ({"initial": [[1.0], [0.0]]}, "shape"),
+    ({"initial": [[1.0, 0.0]]}, "shape"),
     ({"initial": [1.0, "x"]}, "initial"),
     ({"initial": [[1.0], [1.0, 2.0]]}, "initial"),
     ({"initial": None}, "initial"),

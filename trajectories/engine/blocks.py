@@ -52,11 +52,14 @@ class Sampling:
         The operators, stacked.
     times : ndarray of shape (n_times,)
         Ascending sample times.
+    kets : bool
+        Whether the states at these times are wanted too.
     """
 
     count: int
     operators: Jumps
     times: NDArray[np.float64]
+    kets: bool = False
 
 
 NO_SAMPLING = Sampling(
@@ -66,20 +69,27 @@ NO_SAMPLING = Sampling(
 
 @dataclass(frozen=True)
 class BlockTask:
-    """What one worker is asked to do: trajectories `first` … `last` − 1, each from 0 to `duration`."""
+    """What one worker is asked to do: trajectories `first` … `last` − 1, each from 0 to `duration`.
+
+    `stage` is the number of runs that these trajectories have behind them, and `final_states` whether their states
+    at the end are wanted.
+    """
 
     first: int
     last: int
     seed: int
     duration: float
     sampling: Sampling = NO_SAMPLING
+    stage: int = 0
+    final_states: bool = False
 
 
 @dataclass(frozen=True)
 class Block:
     """Clicks of consecutive trajectories, sorted by trajectory, then time.
 
-    `counts` holds the clicks of each trajectory, `sampled` ⟨O⟩ of shape (trajectories, times, operators).
+    `counts` holds the clicks of each trajectory, `sampled` ⟨O⟩ of shape (trajectories, times, operators), `kets`
+    the normalised states that were asked for, shape (trajectories, times, N), and `final_kets` those at the end.
     `worst_error` is the largest bound of |ΔS|/S over the clicks, `products` the products with H_eff spent.
     """
 
@@ -91,6 +101,8 @@ class Block:
     sampled: NDArray[np.float64]
     worst_error: float
     products: int
+    kets: NDArray[np.complex128]
+    final_kets: NDArray[np.complex128] | None = None
 
     @property
     def trajectory(self) -> NDArray[np.int64]:
@@ -99,13 +111,14 @@ class Block:
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return what a run folder keeps of the block."""
-        return {
+        columns: dict[str, NDArray[Any]] = {
             "counts": self.counts,
             "time": self.time,
             "channel": self.channel,
             "sampled": self.sampled,
             "worst_error": np.array(self.worst_error),
         }
+        return columns if self.final_kets is None else columns | {"final_kets": self.final_kets}
 
 
 class WorkerLost(TrajectoriesError):
@@ -133,35 +146,41 @@ def run_block(
     """
     if isinstance(compiled, StoredSystem):
         compiled = compiled.load()
-    size = task.last - task.first
-    sampled = np.full((size, len(task.sampling.times), task.sampling.count), np.nan)
+    size, times = task.last - task.first, task.sampling.times
+    if task.final_states:
+        times = np.append(times, task.duration)
+    wanted = len(times) if task.sampling.kets else int(task.final_states)
+    sampled = np.full((size, len(times), task.sampling.count), np.nan)
+    kets = np.full((size, wanted, compiled.dimension), np.nan, np.complex128)
     pieces: list[tuple[NDArray[np.float64], NDArray[np.int16]]] = []
     worst, products = 0.0, 0
     for row, index in enumerate(range(task.first, task.last)):
-        times, channels, error, spent = _follow(compiled, task, index, sampled[row], report, abort)
-        pieces.append((times, channels))
+        sampling = (task.sampling.operators, times, sampled[row], kets[row])
+        clicked, channels, error, spent = _follow(compiled, task, index, sampling, report, abort)
+        pieces.append((clicked, channels))
         worst, products = max(worst, error), products + spent
-    counts = np.array([len(times) for times, _ in pieces], dtype=np.int64)
+    counts = np.array([len(clicked) for clicked, _ in pieces], dtype=np.int64)
     time, channel = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return Block(task.first, task.last, counts, time, channel, sampled, worst, products)
+    clicks = (task.first, task.last, counts, time, channel)
+    if not task.final_states:
+        return Block(*clicks, sampled, worst, products, kets)
+    return Block(*clicks, sampled[:, :-1], worst, products, kets[:, :-1], kets[:, -1])
 
 
 def _follow(
     compiled: CompiledSystem,
     task: BlockTask,
     index: int,
-    sampled: NDArray[np.float64],
+    sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]],
     report: Report | None,
     abort: threading.Event | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int16], float, int]:
     """Follow one trajectory, draining and refilling the kernel's buffers."""
-    stream = trajectory_stream(task.seed, index)
-    chosen = int(np.searchsorted(compiled.cumulative, stream.random(), side="right"))
+    stream = trajectory_stream(task.seed, index, task.stage)
     n_channels = (len(compiled.jumps.indptr) - 1) // compiled.dimension
-    state = compiled.propagator.start(compiled.kets[min(chosen, len(compiled.kets) - 1)], n_channels)
+    state = compiled.propagator.start(compiled.kets[compiled.initial(task.seed, index, stream)], n_channels)
     uniforms = stream.random(UNIFORMS)
     times, channels = np.zeros(CLICKS), np.zeros(CLICKS, np.int16)
-    sampling = (task.sampling.operators, task.sampling.times, sampled)
     drained: list[tuple[NDArray[np.float64], NDArray[np.int16]]] = []
     reached = 0.0
     while True:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from ..checks import finite_array
+from ..ensembles import strata
 from ..errors import ConvergenceError, InvalidInput
+from ..model.states import Draws, InitialStates, initial_states
 from ..model.system import OpenSystem
 from .jump_kernels import Jumps
 from .modes.eigenmodes import ModesPropagator
@@ -37,6 +38,8 @@ class CompiledSystem:
         Pure states of the initial ensemble, normalised.
     cumulative : ndarray of float, shape (n_kets,)
         Their cumulative probabilities; the last is 1.
+    draws : {"independent", "stratified", "each"}
+        How a trajectory gets its initial state; see `InitialStates`.
     """
 
     propagator: Propagator
@@ -44,11 +47,21 @@ class CompiledSystem:
     jumps: Jumps
     kets: NDArray[np.complex128]
     cumulative: NDArray[np.float64]
+    draws: Draws = "independent"
 
     @property
     def dimension(self) -> int:
         """Dimension N of the Hilbert space."""
         return self.kets.shape[1]
+
+    def initial(self, seed: int, index: int, stream: np.random.Generator) -> int:
+        """Return which ket trajectory `index` starts from; one number of its stream is spent in any case."""
+        number = stream.random()
+        if self.draws == "each":
+            return index
+        if self.draws == "stratified":
+            return int(strata(seed, np.array([index]), self.cumulative)[0])
+        return min(int(np.searchsorted(self.cumulative, number, side="right")), len(self.kets) - 1)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name, for a pickle-free NPZ."""
@@ -59,6 +72,7 @@ class CompiledSystem:
             "reason": np.array(self.reason),
             "kets": self.kets,
             "cumulative": self.cumulative,
+            "draws": np.array(self.draws),
         }
 
     @classmethod
@@ -67,11 +81,12 @@ class CompiledSystem:
         kind = PROPAGATORS[str(named["propagator"])]
         propagator = kind(kind.Arrays(**{key: named[f"propagator.{key}"] for key in kind.Arrays._fields}))
         jumps = Jumps(**{key: named[f"jumps.{key}"] for key in Jumps._fields})
-        return cls(propagator, str(named["reason"]), jumps, named["kets"], named["cumulative"])
+        draws: Any = str(named["draws"]) if "draws" in named else "independent"
+        return cls(propagator, str(named["reason"]), jumps, named["kets"], named["cumulative"], draws)
 
 
 def compile_system(
-    system: OpenSystem, initial: ArrayLike, *, propagator: str = "auto", tolerance: float = 1e-10
+    system: OpenSystem, initial: ArrayLike | InitialStates, *, propagator: str = "auto", tolerance: float = 1e-10
 ) -> CompiledSystem:
     """Compile a system for trajectories that start from a given state.
 
@@ -79,9 +94,9 @@ def compile_system(
     ----------
     system : OpenSystem
         The system.
-    initial : array_like of complex
+    initial : array_like of complex, or InitialStates
         A ket of shape (N,), or a density matrix of shape (N, N), of which trajectories start from random
-        eigenvectors with their probabilities.
+        eigenvectors with their probabilities; or the states themselves and how they are drawn.
     propagator : {"auto", "modes", "sparse"}
         How states are carried between clicks; "auto" takes the eigenmodes of H_eff where they keep the tolerance.
     tolerance : float
@@ -93,11 +108,12 @@ def compile_system(
         An unknown propagator, one that cannot keep the tolerance, a tolerance out of range, or an initial state
         that is not one.
     """
-    kets, probabilities = initial_ensemble(initial, system.dimension)
-    cumulative = np.cumsum(probabilities)
+    start = initial_states(initial, system.dimension)
+    cumulative = np.cumsum(start.weights)
     cumulative /= cumulative[-1]
     stacked = stack_operators([channel.operator for channel in system.channels], system.dimension)
-    return CompiledSystem(*_compile_propagator(system, propagator, tolerance), stacked, kets, cumulative)
+    chosen = _compile_propagator(system, propagator, tolerance)
+    return CompiledSystem(*chosen, stacked, start.kets, cumulative, start.draws)
 
 
 def _compile_propagator(system: OpenSystem, name: str, tolerance: float) -> tuple[Propagator, str]:
@@ -115,40 +131,6 @@ def _compile_propagator(system: OpenSystem, name: str, tolerance: float) -> tupl
         return ModesPropagator.compile(system, tolerance), "auto: the eigenbasis of H_eff keeps the tolerance"
     except ConvergenceError as error:
         return SparsePropagator.compile(system, tolerance), f"auto: {error}"
-
-
-def initial_ensemble(initial: ArrayLike, dimension: int) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-    """Return the pure states (as rows) and probabilities of a ket or of a density matrix.
-
-    Raises
-    ------
-    InvalidInput
-        A wrong shape, NaN, zero norm, or a matrix that is not a density matrix.
-    """
-    state = finite_array(initial, "the initial state", np.complex128)
-    if state.shape == (dimension,):
-        return normalised(state, "the initial ket")[None, :], np.ones(1)
-    if state.shape != (dimension, dimension):
-        raise InvalidInput(
-            f"the initial state has shape {state.shape}; must be ({dimension},) or ({dimension}, {dimension})"
-        )
-    trace = float(np.trace(state).real)
-    if abs(trace - 1.0) > 1e-8 or np.abs(state - state.conj().T).max() > 1e-8:
-        raise InvalidInput(f"the initial density matrix must be Hermitian with trace 1, but has trace {trace:.6g}")
-    weights, vectors = np.linalg.eigh(0.5 * (state + state.conj().T))
-    if weights[0] < -1e-8:
-        raise InvalidInput(f"the initial density matrix has the negative eigenvalue {weights[0]:.3g}")
-    # Rounding leaves weights of ±1e-17 whose vectors mean nothing.
-    kept = np.flatnonzero(weights > 1e-15)[::-1]
-    return np.ascontiguousarray(vectors[:, kept].T), weights[kept]
-
-
-def normalised(ket: NDArray[np.complex128], what: str) -> NDArray[np.complex128]:
-    """Return a ket with norm 1; refuse one of norm 0, which is no state."""
-    norm = np.linalg.norm(ket)
-    if norm == 0.0:
-        raise InvalidInput(f"{what} has norm 0; give a state")
-    return ket / norm
 
 
 def stack_operators(operators: Sequence[sparse.csr_array], dimension: int) -> Jumps:

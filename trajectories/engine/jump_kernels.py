@@ -93,3 +93,13 @@ def expectation(operators, psi, values):
                 amplitude += operators.data[p] * psi[operators.indices[p]]
             total += psi[i].real * amplitude.real + psi[i].imag * amplitude.imag
         values[k] = total / norm
+
+
+@kernel()
+def keep_ket(psi, number, n_samples, kets):
+    """Write ψ/‖ψ‖ into `kets`, which has room for the last of the `n_samples` sampled states, if this is one."""
+    row = number - (n_samples - len(kets))
+    if row >= 0:
+        scale = 1.0 / np.sqrt(squared_norm(psi))
+        for i in range(len(psi)):
+            kets[row, i] = scale * psi[i]

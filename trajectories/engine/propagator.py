@@ -56,11 +56,11 @@ class Propagator(Protocol):
         stop: float,
         state: TrajectoryState,
         uniforms: NDArray[np.float64],
-        sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64]],
+        sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]],
         clicks: tuple[NDArray[np.float64], NDArray[np.int16]],
     ) -> int:
         """Follow a trajectory until it ends or a buffer must be drained; return why (see `slots`).
 
-        `sampling` is operators, times, and the table that their values are written to; `clicks` are the buffers of
-        click times and channels.
+        `sampling` is operators, times, the table that their values are written to, and the one for the states at
+        the last of these times, which may have no row; `clicks` are the buffers of click times and channels.
         """

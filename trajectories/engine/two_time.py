@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from .blocks import BlockTask, Sampling, run_block
+from .blocks import NO_SAMPLING, BlockTask, Sampling, run_block
 from .compiled import CompiledSystem, stack_operators
-from .jump_kernels import Jumps
 
 # Spawn keys, below a trajectory's own, of the random numbers that are not its clicks.
 SAMPLE_TIMES, BRANCHES = 0, 1
@@ -48,10 +47,8 @@ def occupations(
 
 def kets_along(compiled: CompiledSystem, sampling: TimeSampling, index: int) -> NDArray[np.complex128]:
     """Return the normalised states of a trajectory at its sample times, shape (samples, N), up to phases."""
-    wanted = Sampling(2 * compiled.dimension, _ket_operators(compiled.dimension), sampling.times(index))
-    values = _sampled(compiled, sampling, index, wanted)
-    kets = values[:, : compiled.dimension] + 1j * values[:, compiled.dimension :]
-    return kets / np.linalg.norm(kets, axis=1, keepdims=True)
+    wanted = replace(NO_SAMPLING, times=sampling.times(index), kets=True)
+    return run_block(compiled, BlockTask(index, index + 1, sampling.seed, sampling.duration, wanted)).kets[0]
 
 
 def two_time_average(
@@ -109,19 +106,3 @@ def _sampled(
     """Return ⟨O_k⟩ along one trajectory, shape (n_times, n_operators)."""
     task = BlockTask(index, index + 1, sampling.seed, sampling.duration, wanted)
     return run_block(compiled, task).sampled[0]
-
-
-def _ket_operators(dimension: int) -> Jumps:
-    """Return operators whose averages are the real, then the imaginary parts of ⟨ψ|r⟩⟨j|ψ⟩ for every j.
-
-    Kernels give averages only. Those of |r⟩⟨j| are the ket itself but for the factor ⟨ψ|r⟩, which for a random
-    direction r is practically never so small that digits are lost.
-    """
-    parts = np.random.default_rng(0).normal(size=(2, dimension))
-    direction = (parts[0] + 1j * parts[1]) / np.sqrt(2.0 * dimension)
-    column = np.repeat(np.arange(dimension), dimension)
-    return Jumps(
-        indptr=np.arange(2 * dimension**2 + 1),
-        indices=np.concatenate([column, column]),
-        data=np.concatenate([np.tile(direction, dimension), np.tile(-1j * direction, dimension)]),
-    )

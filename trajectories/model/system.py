@@ -15,7 +15,7 @@ from ..checks import plain_value, shown
 from ..digest import digest_of
 from ..errors import InvalidInput
 from ..names import can_be_kept
-from .qutip_objects import default_names, matrix_of, qobj, same_subsystems
+from .qutip_objects import default_names, matrix_of, operator_list, qobj, same_subsystems
 from .space import HilbertSpace
 
 # H is taken for Hermitian when ‖H − H†‖_max is below this fraction of ‖H‖_max.
@@ -23,15 +23,15 @@ HERMITICITY = 1e-12
 
 
 def as_operator(operator: Any, what: str) -> sparse.csr_array:
-    """Return `operator` (NumPy or SciPy sparse) as a canonical complex CSR array, finite and square.
+    """Return `operator` (NumPy, SciPy sparse or QuTiP) as a canonical complex CSR array, finite and square.
 
     Raises
     ------
     InvalidInput
-        Not a square matrix of numbers, or not finite.
+        Not a square matrix of numbers, not finite, or a QuTiP object that is no constant operator.
     """
     try:
-        matrix = sparse.csr_array(operator, dtype=np.complex128, copy=True)
+        matrix = sparse.csr_array(matrix_of(operator, what), dtype=np.complex128, copy=True)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInput(
             f"{what} must be a square matrix of numbers, but is {type(operator).__name__}"
@@ -120,7 +120,7 @@ class OpenSystem:
     def from_qutip(
         cls,
         hamiltonian: Any,
-        collapse_operators: Sequence[Any],
+        collapse_operators: Any,
         names: Sequence[str] | None = None,
         space: HilbertSpace | None = None,
     ) -> OpenSystem:
@@ -128,10 +128,10 @@ class OpenSystem:
 
         Parameters
         ----------
-        hamiltonian : qutip.Qobj or array
-            H, constant in time.
-        collapse_operators : sequence of qutip.Qobj or array
-            The c_ops, rates included.
+        hamiltonian : qutip.Qobj, constant qutip.QobjEvo, list of qutip.Qobj, or array
+            H, constant in time; the operators of a list are added.
+        collapse_operators : the same, or a sequence of it
+            The c_ops, rates included; or a single one.
         names : sequence of str, optional
             Channel names; by default ``"channel 0"``, ``"channel 1"``, …, in QuTiP's order of ``col_which``.
         space : HilbertSpace, optional
@@ -142,9 +142,7 @@ class OpenSystem:
         InvalidInput
             A time-dependent operator, an object that is no operator, or whatever `OpenSystem` refuses.
         """
-        if not isinstance(collapse_operators, Iterable) or hasattr(collapse_operators, "dims"):
-            raise InvalidInput("collapse_operators must be a list of operators, as for mcsolve")
-        operators = list(collapse_operators)
+        operators = operator_list(collapse_operators)
         same_subsystems(hamiltonian, operators)
         named = zip(default_names(len(operators), names), operators, strict=True)
         channels = tuple(Channel(name, matrix_of(given, f"collapse operator {name!r}")) for name, given in named)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ensembles import Stratification, TrajectoryStates, strata
 from ..results import Expectation
 from .clicks import ClickRecord
 
@@ -29,8 +30,8 @@ def assemble(
     bounds : sequence of (int, int)
         First trajectory of each block, and one past its last.
     parts : sequence of mapping
-        Columns of each block: clicks of every trajectory (``counts``), their ``time`` and ``channel``, and what
-        was ``sampled``.
+        Columns of each block: clicks of every trajectory (``counts``), their ``time`` and ``channel``, what
+        was ``sampled``, and where they were asked for the states at the end, ``final_kets``.
     """
     configuration = metadata["configuration"]
     # The rows of a record count only the trajectories that it holds.
@@ -43,6 +44,7 @@ def assemble(
         "worst_error": max(float(part["worst_error"]) for part in parts),
     }
     sampled = np.concatenate([part["sampled"] for part in parts])
+    dealt = _dealt(metadata, numbers)
     return ClickRecord.from_arrays(
         np.repeat(np.arange(len(numbers)), counts),
         np.concatenate([part["time"] for part in parts]),
@@ -51,18 +53,66 @@ def assemble(
         start=np.zeros(len(numbers)),
         stop=np.full(len(numbers), configuration["duration"]),
         provenance=provenance,
-        expectations=_ensemble_averages(configuration["observables"], configuration["sample_times"], sampled),
+        expectations=_ensemble_averages(
+            configuration["observables"], configuration["sample_times"], sampled, dealt
+        ),
+        final_states=_final_states(configuration, parts, dealt),
     )
 
 
+# The initial state of each trajectory, and the probabilities of the states.
+Dealt: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+def _dealt(metadata: Mapping[str, Any], numbers: NDArray[np.int64]) -> Dealt | None:
+    """Return which states of a mixture the trajectories were dealt; None where nothing was dealt out."""
+    if metadata.get("initial_shares") is None:
+        return None
+    cumulative = np.array(metadata["initial_shares"])
+    return strata(metadata["configuration"]["seed"], numbers, cumulative), np.diff(cumulative, prepend=0.0)
+
+
+def _final_states(
+    configuration: Mapping[str, Any], parts: Sequence[Mapping[str, NDArray[Any]]], dealt: Dealt | None
+) -> TrajectoryStates | None:
+    """Join the states at the end, weighted as the averages are."""
+    if not configuration.get("final_states"):
+        return None
+    weights = None
+    if dealt is not None:
+        chosen, probabilities = dealt
+        counts = np.bincount(chosen, minlength=len(probabilities))
+        weights = Stratification.of(probabilities, counts).weights[chosen]
+    time = configuration.get("begun_at", 0.0) + configuration["duration"]
+    kets = np.concatenate([part["final_kets"] for part in parts])
+    return TrajectoryStates(kets, weights, time, configuration.get("stage", 0) + 1)
+
+
 def _ensemble_averages(
-    names: Sequence[str], times: Sequence[float], sampled: NDArray[np.float64]
+    names: Sequence[str], times: Sequence[float], sampled: NDArray[np.float64], dealt: Dealt | None
 ) -> dict[str, Expectation]:
     """Average sampled values of shape (trajectories, times, operators) over the trajectories."""
-    count = len(sampled)
-    error = sampled.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.full(sampled.shape[1:], np.nan)
-    mean = sampled.mean(axis=0)
+    count, method = len(sampled), "mean over trajectories"
+    if dealt is None:
+        error = sampled.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.full(sampled.shape[1:], np.nan)
+        mean = sampled.mean(axis=0)
+    else:
+        chosen, probabilities = dealt
+        counts, means, squares = _by_state(sampled, chosen, len(probabilities))
+        mean, error = Stratification.of(probabilities, counts).average(counts, means, squares)
+        method = "mean over trajectories, stratified by their initial state"
     return {
-        name: Expectation(np.array(times), mean[:, k], error[:, k], count, "mean over trajectories")
-        for k, name in enumerate(names)
+        name: Expectation(np.array(times), mean[:, k], error[:, k], count, method) for k, name in enumerate(names)
     }
+
+
+def _by_state(
+    sampled: NDArray[np.float64], chosen: NDArray[np.int64], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the number of trajectories from each state, their means, and their summed squared deviations."""
+    counts = np.bincount(chosen, minlength=size)
+    means, squares = np.zeros((2, size, *sampled.shape[1:]))
+    np.add.at(means, chosen, sampled)
+    means /= np.maximum(counts, 1)[:, None, None]
+    np.add.at(squares, chosen, (sampled - means[chosen]) ** 2)
+    return counts, means, squares

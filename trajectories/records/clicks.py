@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import finite_array, finite_number, positions, shown, whole_numbers
+from ..ensembles import TrajectoryStates
 from ..errors import InvalidInput
 from ..names import can_be_kept
 from ..results import Expectation, read_only
@@ -48,6 +49,8 @@ class ClickRecord:
         The unit of all times; 1/ω_b unless told otherwise.
     within : ndarray of int32, shape (n_clicks,), or None
         Time since the sync pulse in steps of `clock.fine`, for synced (T3) data, whose ticks are sync periods.
+    final_states : TrajectoryStates or None
+        State of each trajectory at the end, where they were asked for; `simulate` takes them as initial states.
     """
 
     trajectory: NDArray[np.int64]
@@ -61,6 +64,7 @@ class ClickRecord:
     clock: Clock | None = None
     unit: TimeUnit = NATURAL
     within: NDArray[np.int32] | None = None
+    final_states: TrajectoryStates | None = None
 
     @classmethod
     def from_arrays(
@@ -79,6 +83,7 @@ class ClickRecord:
         unit: Any = NATURAL,
         within: ArrayLike | None = None,
         fine: float | None = None,
+        final_states: TrajectoryStates | None = None,
     ) -> ClickRecord:
         """Build a record from columns, after checking them.
 
@@ -101,6 +106,8 @@ class ClickRecord:
             Unit of time: "s", "ns", … or the length of 1/ω_b in seconds.
         within, fine : array_like of int and float, optional
             Time of each click since its sync pulse, in steps of the length `fine`; then `tick` is the sync period.
+        final_states : TrajectoryStates, optional
+            One for each trajectory.
 
         Raises
         ------
@@ -150,6 +157,7 @@ class ClickRecord:
             clock=clock,
             unit=time_unit(unit),
             within=None if rest is None else read_only(rest, np.int32),
+            final_states=final_states,
         )
 
     def __len__(self) -> int:

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import plain_value
+from ..ensembles import NORM_TOLERANCE
 from ..errors import InvalidInput, RunFolderError
 from .assembly import assemble
 from .clicks import ClickRecord
@@ -52,6 +53,8 @@ from .system_check import contradiction, names_needed
 
 COLUMNS = ("counts", "time", "channel", "sampled", "worst_error")
 NAME = re.compile(r"(\d{9,18})-(\d{9,18})\.npz")
+# Columns that only runs have which were asked for them.
+OPTIONAL = ("final_kets",)
 RECOMPUTE = "give --repair (from Python: trajectories.records.repair) to set it aside, and it is computed again"
 
 
@@ -325,7 +328,8 @@ class Run:
         bounds : (int, int)
             One of `block_bounds`.
         columns : mapping of str to ndarray
-            ``counts`` (clicks of each trajectory), ``time``, ``channel``, ``sampled`` and ``worst_error``.
+            ``counts`` (clicks of each trajectory), ``time``, ``channel``, ``sampled`` and ``worst_error``; and
+            ``final_kets`` where states at the end were asked for.
         """
         arrays = stored_columns(columns, len(self.metadata["channel_names"]))
         checksum = np.array(self._checksum(bounds, arrays))
@@ -341,7 +345,7 @@ class Run:
         """
         path = self._path(bounds)
         try:
-            arrays = unpack(path, (*COLUMNS, "checksum"))
+            arrays = unpack(path, (*self._columns, "checksum"))
             stored = str(arrays.pop("checksum"))
             computed = self._checksum(bounds, arrays)
             wrong = None if stored == computed else "is damaged or belongs to another run"
@@ -351,6 +355,11 @@ class Run:
         if wrong:
             raise RunFolderError(f"block {path} {wrong}; {RECOMPUTE}")
         return arrays
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        """The columns that blocks of this run have."""
+        return (*COLUMNS, *OPTIONAL) if self.metadata["configuration"].get("final_states") else COLUMNS
 
     def _misfit(self, bounds: tuple[int, int], arrays: Mapping[str, NDArray[Any]]) -> str | None:
         """Return why columns, though their checksum fits, are no block of this run: somebody made them."""
@@ -366,6 +375,12 @@ class Run:
             return "has another number of clicks than its trajectories"
         if channel.size and not (channel.min() >= 0 and channel.max() < len(self.metadata["channel_names"])):
             return "has clicks in channels that the run does not have"
+        if "final_kets" in arrays:
+            kets = arrays["final_kets"]
+            if kets.shape != (size, self.metadata["dimension"]) or kets.dtype.kind != "c":
+                return f"does not hold the states of {size} trajectories"
+            if not (abs(np.linalg.norm(kets, axis=1) - 1.0) <= NORM_TOLERANCE).all():
+                return "has states whose norm is not 1"
         rows = np.repeat(np.arange(size), counts)
         within = (time >= 0) & (time <= configuration["duration"])
         if not within.all() or ((np.diff(rows) == 0) & (np.diff(time) < 0)).any():
@@ -441,7 +456,7 @@ class Run:
 
     def _checksum(self, bounds: tuple[int, int], arrays: Mapping[str, NDArray[Any]]) -> str:
         state = hashlib.sha256(f"{self.run_id} {bounds}".encode())
-        for name in COLUMNS:
+        for name in (*COLUMNS, *(name for name in OPTIONAL if name in arrays)):
             state.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
             state.update(arrays[name].tobytes())
         return state.hexdigest()
@@ -449,7 +464,8 @@ class Run:
 
 def stored_columns(columns: Mapping[str, NDArray[Any]], n_channels: int) -> dict[str, NDArray[Any]]:
     """Return the columns of a block as a file holds them: nine bytes a click for up to 256 channels."""
-    arrays = {name: np.asarray(columns[name], order="C") for name in COLUMNS}
+    chosen = (*COLUMNS, *(name for name in OPTIONAL if name in columns))
+    arrays = {name: np.asarray(columns[name], order="C") for name in chosen}
     return arrays | {"channel": arrays["channel"].astype(np.min_scalar_type(n_channels - 1))}
 
 

@@ -64,6 +64,8 @@ def _check_together(path: Path, metadata: Mapping[str, Any]) -> None:
         wrong = "a steady state and a start in it belong together"
     elif steady is not None and list(steady["rates"]) != names:
         wrong = f"there are rates of {shown(list(steady['rates']))}, but channels {shown(names)}"
+    elif (configuration.get("draws") == "stratified") != (metadata.get("initial_shares") is not None):
+        wrong = "initial_shares and stratified draws belong together"
     elif bool(times) and not (times[0] >= 0 and times[-1] <= configuration["duration"]):
         wrong = "sample times lie outside the duration"
     if wrong:
@@ -133,6 +135,18 @@ def _ascending(value: Any) -> bool:
     return _list_of(_number)(value) and value == sorted(value)
 
 
+def _draws(value: Any) -> bool:
+    return isinstance(value, str) and value in ("stratified", "each")
+
+
+def _true(value: Any) -> bool:
+    return value is True
+
+
+def _shares(value: Any) -> bool:
+    return bool(value) and _ascending(value) and value[0] >= 0 and value[-1] == 1
+
+
 def _steady(value: Any) -> bool:
     return (
         isinstance(value, dict)
@@ -163,6 +177,11 @@ FIELDS: dict[tuple[str, ...], tuple[Fits, str]] = {
     ("configuration", "sampling"): (_or_none(_hash), "a SHA-256 or null"),
     ("configuration", "observables"): (_list_of(_text), "a list of names"),
     ("configuration", "sample_times"): (_ascending, "a list of ascending times"),
+    ("configuration", "draws"): (_or_none(_draws), "'stratified' or 'each'"),
+    ("configuration", "stage"): (_or_none(_count(0)), "an integer of at least 0"),
+    ("configuration", "begun_at"): (_or_none(_amount), "a time"),
+    ("configuration", "final_states"): (_or_none(_true), "true"),
+    ("initial_shares",): (_or_none(_shares), "ascending numbers up to 1"),
     ("channel_names",): (_distinct_names, "a list of distinct names"),
     ("parameters",): (_table_of(_anything), "a table"),
     ("space",): (_or_none(_space), "levels of modes"),

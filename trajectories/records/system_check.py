@@ -19,7 +19,8 @@ ENSEMBLE = ("kets", "cumulative")
 def names_needed(metadata: Mapping[str, Any]) -> list[str]:
     """Return the names of the arrays that `contradiction` looks at."""
     ensemble = ENSEMBLE if metadata["steady_state"] is not None else ()
-    return [*names_of_arrays(metadata["channel_names"]), *ensemble]
+    draws = ("draws", "cumulative") if metadata["configuration"].get("draws") is not None else ()
+    return [*names_of_arrays(metadata["channel_names"]), *dict.fromkeys([*ensemble, *draws])]
 
 
 def contradiction(metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str | None:
@@ -46,6 +47,11 @@ def contradiction(metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
     digest = digest_of(arrays)
     if digest != metadata["configuration"]["digest"]:
         return f"digest is {metadata['configuration']['digest'][:16]}…, but the system has {digest[:16]}…"
+    draws, shares = metadata["configuration"].get("draws"), metadata.get("initial_shares")
+    if draws is not None and str(arrays["draws"]) != draws:
+        return f"draws is {draws!r}, but the system has {str(arrays['draws'])!r}"
+    if shares is not None and arrays["cumulative"].tolist() != shares:
+        return "initial_shares are not those of the system"
     if metadata["steady_state"] is None:
         return None
     exact = metadata["steady_state"]["rates"]

@@ -56,6 +56,7 @@ def follow(
     system = OpenSystem.from_arrays(arrays)
     sampling, _ = checked_sampling(system, configuration["duration"], observables, times)
     stop = float(sampling.times[-1]) if len(sampling.times) else 0.0
-    task = BlockTask(trajectory, trajectory + 1, configuration["seed"], stop, sampling)
+    stage = int(configuration.get("stage", 0))
+    task = BlockTask(trajectory, trajectory + 1, configuration["seed"], stop, sampling, stage)
     sampled = run_block(CompiledSystem.from_arrays(arrays), task).sampled[0]
     return {name: sampled[:, k] for k, name in enumerate(observables)}

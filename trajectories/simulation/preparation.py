@@ -13,6 +13,7 @@ import numpy as np
 from ..engine.compiled import CompiledSystem, compile_system
 from ..errors import InvalidInput, TruncationWarning
 from ..lindblad import steady_state
+from ..model.states import initial_states
 from .request import Request
 
 # Files a run is split into at the most where clicks are few, and clicks a block holds at the most where they
@@ -32,9 +33,9 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         The arrays that workers need, and what ``run.json`` says about them.
     """
     system, start, exact = request.system, request.initial, None
-    if isinstance(start, str):
+    if start is None:
         steady = steady_state(system)
-        start = steady.rho
+        start = initial_states(steady.rho, system.dimension)
         rates = {name: float(steady.rate(name)) for name in system.channel_names}
         _refuse_endless(sum(rates.values()), request.configuration["duration"])
         exact = {
@@ -50,6 +51,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         system, start, propagator=configuration["propagator"], tolerance=configuration["tolerance"]
     )
     space = system.space
+    shares = {"initial_shares": compiled.cumulative.tolist()} if compiled.draws == "stratified" else {}
     return compiled, {
         "channel_names": list(system.channel_names),
         "parameters": system.parameters,
@@ -58,6 +60,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         "compiled_propagator": compiled.propagator.name,
         "propagator_reason": compiled.reason,
         "steady_state": exact,
+        **shares,
         "software": software(),
     }
 

@@ -14,10 +14,12 @@ from scipy import sparse
 
 from ..checks import finite_array, finite_number, integer, one_of, positive_number, shown
 from ..engine.blocks import NO_SAMPLING, Sampling
-from ..engine.compiled import PROPAGATORS, initial_ensemble, normalised, stack_operators
+from ..engine.compiled import PROPAGATORS, stack_operators
 from ..engine.propagator import check_tolerance
+from ..ensembles import TrajectoryStates
 from ..errors import InvalidInput
 from ..lindblad.steady_state import MAX_DIMENSION
+from ..model.states import InitialStates, initial_states, normalised, state_array
 from ..model.system import HERMITICITY, OpenSystem, as_operator
 
 # Trajectories of one run: each takes 16 bytes of whoever reads it, and the clicks that it makes.
@@ -33,8 +35,8 @@ class Request:
     ----------
     system : OpenSystem
         What is watched.
-    initial : {"steady"} or array_like
-        Where trajectories start.
+    initial : InitialStates or None
+        Where trajectories start; None means the steady state, which is still to be computed.
     sampling : Sampling
         What is averaged along the way.
     configuration : dict
@@ -42,9 +44,19 @@ class Request:
     """
 
     system: OpenSystem
-    initial: str | ArrayLike
+    initial: InitialStates | None
     sampling: Sampling
     configuration: dict[str, Any]
+
+    @property
+    def stage(self) -> int:
+        """Number of runs that the trajectories have behind them."""
+        return int(self.configuration.get("stage", 0))
+
+    @property
+    def final_states(self) -> bool:
+        """Whether the states at the end are kept."""
+        return bool(self.configuration.get("final_states", False))
 
 
 def checked_request(
@@ -53,11 +65,13 @@ def checked_request(
     duration: float,
     *,
     seed: int,
-    initial: str | ArrayLike = "steady",
+    initial: Any = "steady",
+    stratified: bool = True,
     propagator: str = "auto",
     tolerance: float = 1e-10,
     observables: Mapping[str, Any] | None = None,
     sample_times: ArrayLike | None = None,
+    final_states: bool = False,
 ) -> Request:
     """Refuse what cannot be right, and return the rest; for the parameters see `trajectories.simulate`.
 
@@ -68,29 +82,68 @@ def checked_request(
     """
     if not isinstance(system, OpenSystem):
         raise InvalidInput(f"system must be an OpenSystem, but is {type(system).__name__}; call its .system()")
+    count = integer(trajectories, "trajectories", 1, MOST_TRAJECTORIES)
+    for name, value in (("stratified", stratified), ("final_states", final_states)):
+        if not isinstance(value, bool | np.bool_):
+            raise InvalidInput(f"{name}={shown(value)} must be True or False")
+    start, described = _start(system, initial, bool(stratified), count)
+    check_tolerance(finite_number(tolerance, "tolerance"))
+    configuration: dict[str, Any] = {
+        "digest": system.digest,
+        "trajectories": count,
+        "duration": positive_number(duration, "duration"),
+        "seed": integer(seed, "seed", 0, MOST_SEED),
+        **described,
+        "propagator": one_of(propagator, "propagator", ("auto", *PROPAGATORS)),
+        "tolerance": float(tolerance),
+    }
+    if final_states:
+        configuration["final_states"] = True
+    sampling, asked_for = checked_sampling(system, configuration["duration"], observables, sample_times)
+    return Request(system, start, sampling, configuration | asked_for)
+
+
+def _start(
+    system: OpenSystem, initial: Any, stratified: bool, trajectories: int
+) -> tuple[InitialStates | None, dict[str, Any]]:
+    """Return the initial states, None for the steady state, and what the configuration says of them."""
+    if isinstance(initial, TrajectoryStates):
+        return _going_on(system, initial, trajectories)
     if not isinstance(initial, str):
-        start = _fingerprint(*initial_ensemble(initial, system.dimension))
-    elif initial != "steady":
-        raise InvalidInput(f"initial={shown(initial)} must be 'steady', a ket or a density matrix")
-    elif system.dimension > MAX_DIMENSION:
+        start = initial_states(initial, system.dimension, stratified)
+        described = {"initial": _fingerprint(start.kets, start.weights)}
+        return start, described if start.draws == "independent" else described | {"draws": start.draws}
+    if initial != "steady":
+        raise InvalidInput(
+            f"initial={shown(initial)} must be 'steady', a ket, a density matrix, pairs (state, weight), or "
+            "the final_states of a record"
+        )
+    if system.dimension > MAX_DIMENSION:
         raise InvalidInput(
             f"dimension {system.dimension} exceeds {MAX_DIMENSION}, up to which the steady state can be found; "
             "lower the levels, or give an initial ket"
         )
-    else:
-        start = initial
-    check_tolerance(finite_number(tolerance, "tolerance"))
-    configuration: dict[str, Any] = {
-        "digest": system.digest,
-        "trajectories": integer(trajectories, "trajectories", 1, MOST_TRAJECTORIES),
-        "duration": positive_number(duration, "duration"),
-        "seed": integer(seed, "seed", 0, MOST_SEED),
-        "initial": start,
-        "propagator": one_of(propagator, "propagator", ("auto", *PROPAGATORS)),
-        "tolerance": float(tolerance),
+    return None, {"initial": initial}
+
+
+def _going_on(
+    system: OpenSystem, states: TrajectoryStates, trajectories: int
+) -> tuple[InitialStates, dict[str, Any]]:
+    """Return the states of an earlier run, one for each trajectory."""
+    count, dimension = states.kets.shape
+    if dimension != system.dimension:
+        raise InvalidInput(f"the initial states have dimension {dimension}, the system {system.dimension}")
+    if trajectories > count:
+        raise InvalidInput(
+            f"trajectories={trajectories} cannot go on from the states of {count}; ask for {count} or fewer"
+        )
+    weights = np.full(count, 1.0 / count)
+    return InitialStates(states.kets, weights, "each"), {
+        "initial": _fingerprint(states.kets),
+        "draws": "each",
+        "stage": states.stage,
+        "begun_at": states.time,
     }
-    sampling, asked_for = checked_sampling(system, configuration["duration"], observables, sample_times)
-    return Request(system, initial, sampling, configuration | asked_for)
 
 
 def checked_sampling(
@@ -126,11 +179,11 @@ def _observable(name: str, given: Any, dimension: int) -> sparse.csr_array:
     if not isinstance(name, str):
         raise InvalidInput(f"observable {shown(name)} must be named by a string")
     what = f"observable {name!r}"
-    matrix = given if sparse.issparse(given) else finite_array(given, what, np.complex128)
-    if matrix.ndim == 1:
-        ket = sparse.csr_array(normalised(matrix, what)[:, None])
-        matrix = ket @ ket.conj().T
-    operator = as_operator(matrix, what)
+    shape = given.shape if hasattr(given, "shape") else finite_array(given, what, np.complex128).shape
+    if len(shape) == 1 or shape == (dimension, 1) != (1, 1):
+        ket = sparse.csr_array(normalised(state_array(given, what), what)[:, None])
+        given = ket @ ket.conj().T
+    operator = as_operator(given, what)
     if operator.shape[0] != dimension:
         raise InvalidInput(f"{what} has dimension {operator.shape[0]}, the system {dimension}")
     skew = np.abs(sparse.csr_array(operator - operator.conj().T).data).max(initial=0.0)

@@ -44,7 +44,8 @@ def simulate(
     duration: float,
     *,
     seed: int,
-    initial: str | ArrayLike = "steady",
+    initial: Any = "steady",
+    stratified: bool = True,
     propagator: str = "auto",
     tolerance: float = 1e-10,
     workers: int | None = None,
@@ -53,6 +54,7 @@ def simulate(
     progress: bool = True,
     observables: Mapping[str, Any] | None = None,
     sample_times: ArrayLike | None = None,
+    final_states: bool = False,
     until: Enough | None = None,
 ) -> ClickRecord:
     """Simulate click records by the Monte Carlo wave-function method.
@@ -71,9 +73,15 @@ def simulate(
         Time for which each is watched, in 1/ω_b.
     seed : int
         Key of the random numbers, not negative. Trajectory r depends on (seed, r) and the system only.
-    initial : {"steady"} or array_like
+    initial : {"steady"}, array_like, sparse array, qutip.Qobj, list of pairs (state, weight), or TrajectoryStates
         ``"steady"`` draws eigenvectors of the steady state, so that the record is stationary from t = 0. Or a
-        ket of shape (N,) and any norm, or a density matrix of shape (N, N).
+        ket of shape (N,) or (N, 1) and any norm; a density matrix of shape (N, N) and trace 1; a mixture of such
+        states, with weights that sum to 1. The `final_states` of a record let its trajectories go on.
+    stratified : bool
+        Whether the states of a mixture that is given, of a density matrix its eigenvectors, are dealt out in
+        proportion to their weights, and ``.expectations`` averaged accordingly: ρ(0) is then exact as soon as each
+        state has a trajectory, and no error comes from the draw. If not, each trajectory draws a state
+        independently of the others, as from the steady state in any case.
     propagator : {"auto", "modes", "sparse"}
         How states are carried between clicks: in the eigenbasis of H_eff, or by the action of its exponential.
         ``"auto"`` takes the eigenmodes where they keep the tolerance; the record says which was used and why.
@@ -90,11 +98,13 @@ def simulate(
         one, it is loaded; if it holds fewer trajectories, the others are added.
     progress : bool
         Whether to draw a progress bar.
-    observables : mapping of str to array, optional
-        Operators of shape (N, N), or kets of shape (N,) and any norm whose population is meant, to be averaged
-        over the trajectories at `sample_times`.
+    observables : mapping of str to array or qutip.Qobj, optional
+        Operators of shape (N, N), or kets of shape (N,) or (N, 1) and any norm whose population is meant, to be
+        averaged over the trajectories at `sample_times`.
     sample_times : array_like of float, optional
         Ascending times in [0, duration]. Sampling does not change the clicks.
+    final_states : bool
+        Whether to keep the state of each trajectory at the end, 16 N bytes each.
     until : callable, optional
         Called with the `Run` when 64 trajectories are finished, and again whenever it has grown. Returns True when
         they suffice, False when twice as many are needed, or how many times as many are. Needs `out`; at the
@@ -103,7 +113,7 @@ def simulate(
     Returns
     -------
     ClickRecord
-        All clicks, with ensemble averages in ``.expectations`` when asked for.
+        All clicks, with ensemble averages in ``.expectations`` and ``.final_states`` when asked for.
 
     Raises
     ------
@@ -125,6 +135,14 @@ def simulate(
     >>> record = tj.simulate(system, trajectories=20, duration=50.0, seed=1, progress=False)
     >>> record.n_trajectories, record.total_time
     (20, 1000.0)
+
+    A quench: prepare with the drive on, then let the same trajectories go on without it.
+
+    >>> dark = tj.OpenSystem(0 * sigma, [tj.Channel("atom", sigma)], atom)
+    >>> driven = tj.simulate(system, 20, 50.0, seed=1, progress=False, final_states=True)
+    >>> after = tj.simulate(dark, 20, 50.0, seed=1, initial=driven.final_states, progress=False)
+    >>> int(after.counts().max())
+    1
     """
     request = checked_request(
         system,
@@ -132,10 +150,12 @@ def simulate(
         duration,
         seed=seed,
         initial=initial,
+        stratified=stratified,
         propagator=propagator,
         tolerance=tolerance,
         observables=observables,
         sample_times=sample_times,
+        final_states=final_states,
     )
     if out is not None:
         run = simulate_run(request, out, workers=workers, executor=executor, progress=progress, until=until)
@@ -300,10 +320,10 @@ def _warn_of_breach(worst: float, tolerance: float) -> None:
 
 def _require_same(run: Run, request: Request) -> None:
     """Refuse to continue a run of another configuration, or one that has finished more trajectories."""
-    stored = run.configuration
-    for key, value in request.configuration.items():
-        if key != "trajectories" and stored.get(key) != value:
-            there, here = (str(v)[:16] for v in (stored.get(key), value))
+    stored, asked_for = run.configuration, request.configuration
+    for key in dict.fromkeys([*asked_for, *stored]):
+        if key != "trajectories" and stored.get(key) != asked_for.get(key):
+            there, here = (str(of.get(key, "not asked for"))[:16] for of in (stored, asked_for))
             raise RunFolderError(
                 f"{run.folder} belongs to another run: {key} is {there} there, {here} here; choose another --out"
             )

@@ -44,7 +44,8 @@ class Workers:
         if not bounds:
             return
         seed, duration = request.configuration["seed"], request.configuration["duration"]
-        tasks = [BlockTask(first, last, seed, duration, request.sampling) for first, last in bounds]
+        asked = (seed, duration, request.sampling, request.stage, request.final_states)
+        tasks = [BlockTask(first, last, *asked) for first, last in bounds]
         total = sum((last - first) * duration for first, last in bounds)
         with (
             Progress(total, self.progress) as bar,

@@ -137,11 +137,11 @@ class ModesPropagator(Propagator):
         stop: float,
         state: TrajectoryState,
         uniforms: NDArray[np.float64],
-        sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64]],
+        sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]],
         clicks: tuple[NDArray[np.float64], NDArray[np.int16]],
     ) -> int:
         """Follow a trajectory until it ends or a buffer must be drained; see `modes_kernels.advance`."""
-        observables, sample_times, sampled = sampling
+        observables, sample_times, sampled, kets = sampling
         return advance(
             self.arrays,
             stop,
@@ -153,6 +153,7 @@ class ModesPropagator(Propagator):
             state.work,
             *clicks,
             sampled,
+            kets,
         )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import kernel, light_kernel
-from ..jump_kernels import expectation
+from ..jump_kernels import expectation, keep_ket
 from ..phase_kernels import exponentials
 from ..slots import (
     CLICKS_FULL,
@@ -235,8 +235,8 @@ def find_click(arrays, window, reals, integers, work):
 
 
 @kernel()
-def _sample(arrays, observables, samples, until, reals, integers, work, sampled):
-    """Write ⟨O⟩ at every sample time before `until`."""
+def _sample(arrays, observables, samples, until, reals, integers, work, sampled, kets):
+    """Write ⟨O⟩ at every sample time before `until`, and the states at the last ones."""
     if not (integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until):
         return
     # All of the state is needed from the beginning of the gap, but clicks must not depend on being watched.
@@ -256,12 +256,13 @@ def _sample(arrays, observables, samples, until, reals, integers, work, sampled)
                 amplitude += arrays.vectors[i, j] * (z * complex(p[j], q[j]))
             work.psi[i] = amplitude
         expectation(observables, work.psi, sampled[here])
+        keep_ket(work.psi, here, len(samples), kets)
         integers[NEXT_SAMPLE] += 1
     work.start[:], work.rows[:], work.start_square[:], work.jump[:] = start, rows, square, jump
 
 
 @kernel()
-def advance(arrays, stop, uniforms, observables, samples, reals, integers, work, times, channels, sampled):
+def advance(arrays, stop, uniforms, observables, samples, reals, integers, work, times, channels, sampled, kets):
     """Follow one trajectory until it ends or a buffer has to be drained; return why it came back.
 
     The arguments are those of `sparse_kernels.advance`; ``work.start`` is the state at GAP_START.
@@ -278,7 +279,7 @@ def advance(arrays, stop, uniforms, observables, samples, reals, integers, work,
         if wait == -2.0:
             return NO_BRACKET
         time = np.inf if wait < 0.0 else reals[GAP_START] + wait
-        _sample(arrays, observables, samples, min(time, end), reals, integers, work, sampled)
+        _sample(arrays, observables, samples, min(time, end), reals, integers, work, sampled, kets)
         if time > stop:
             return HORIZON
         chosen = choose_channel(arrays, blocks, uniforms[integers[NEXT_UNIFORM] + 1] * total, total, work)

@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from ...checks import shown
 from ...detectors import Detector
 from ...errors import InvalidInput
+from ...model.states import initial_states
 from ...model.system import OpenSystem
 from ...records.clicks import ClickRecord
 from ...results import read_only
-from ..compiled import CompiledSystem, compile_system, initial_ensemble
+from ..compiled import CompiledSystem, compile_system
 from ..modes.eigenmodes import ModesPropagator
 from .density_filter import as_real, compile_maps
 from .replay_kernels import FilterModes, follow_density, follow_modes, follow_sparse
@@ -201,7 +202,8 @@ def log_likelihood(
 
 def _ket_filter(system: OpenSystem, initial: ArrayLike, compiled: CompiledSystem | None) -> tuple[Follow, str]:
     """Return the filter for ideal detection of every channel."""
-    kets, weights = initial_ensemble(initial, system.dimension)
+    start = initial_states(initial, system.dimension)
+    kets, weights = start.kets, start.weights
     ensemble = np.ascontiguousarray(np.sqrt(weights)[:, None] * kets)
     ready = compile_system(system, kets[0]) if compiled is None else compiled
     propagator, jumps = ready.propagator, ready.jumps
@@ -227,9 +229,8 @@ def _density_filter(
     system: OpenSystem, initial: ArrayLike, watching: list[Detector | None], longest: float
 ) -> tuple[Follow, str]:
     """Return the filter for imperfect detection."""
-    kets, weights = initial_ensemble(initial, system.dimension)
     maps = compile_maps(system, watching, longest)
-    start = as_real((kets.T * weights) @ kets.conj())
+    start = as_real(initial_states(initial, system.dimension).density_matrix)
 
     def follow(clicks: Any, hazard: Any, intensity: Any) -> tuple[float, bool]:
         return 0.0, follow_density(maps, start, clicks, hazard, intensity)

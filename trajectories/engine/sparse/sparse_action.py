@@ -16,7 +16,7 @@ from scipy.sparse.linalg import eigsh
 from scipy.special import jv
 
 from ...model.system import OpenSystem
-from ..jump_kernels import Jumps, expectation
+from ..jump_kernels import Jumps, expectation, keep_ket
 from ..propagator import BRACKET_WIDTH, Propagator, TrajectoryState, check_tolerance
 from ..slots import (
     DARK,
@@ -128,11 +128,11 @@ class SparsePropagator(Propagator):
         stop: float,
         state: TrajectoryState,
         uniforms: NDArray[np.float64],
-        sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64]],
+        sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]],
         clicks: tuple[NDArray[np.float64], NDArray[np.int16]],
     ) -> int:
         """Follow a trajectory until it ends or a buffer must be drained; see `sparse_kernels.advance`."""
-        observables, sample_times, sampled = sampling
+        observables, sample_times, sampled, kets = sampling
         status = advance(
             self.arrays,
             jumps,
@@ -145,6 +145,7 @@ class SparsePropagator(Propagator):
             state.work,
             *clicks,
             sampled,
+            kets,
         )
         if status != DARK:
             return int(status)
@@ -158,6 +159,7 @@ class SparsePropagator(Propagator):
         observables: Jumps,
         sample_times: NDArray[np.float64],
         sampled: NDArray[np.float64],
+        kets: NDArray[np.complex128],
     ) -> None:
         """Write the samples of a dark state, however late: in its small Krylov space H is diagonalised."""
         first = int(state.integers[NEXT_SAMPLE])
@@ -170,6 +172,7 @@ class SparsePropagator(Propagator):
         for k in range(first, len(sample_times)):
             evolved = vectors @ (np.exp(-1j * energies * (sample_times[k] - now)) * start)
             expectation(observables, evolved @ basis, sampled[k])
+            keep_ket(evolved @ basis, k, len(sample_times), kets)
         state.integers[NEXT_SAMPLE] = len(sample_times)
 
 

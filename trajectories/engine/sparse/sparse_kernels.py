@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import kernel
-from ..jump_kernels import apply_jump, choose_channel, click_rates, expectation, squared_norm
+from ..jump_kernels import apply_jump, choose_channel, click_rates, expectation, keep_ket, squared_norm
 from ..slots import (
     CLICKS_FULL,
     DARK,
@@ -297,17 +297,20 @@ def find_click(arrays, jumps, step, reals, integers, work):
 
 
 @kernel()
-def _sample(arrays, observables, samples, start, until, integers, work, sampled):
-    """Write ⟨O⟩ at every sample time before `until`; `start` is the absolute time of work.psi."""
+def _sample(arrays, observables, samples, start, until, integers, work, sampled, kets):
+    """Write ⟨O⟩ at every sample time before `until`, and the last states; work.psi is the state at `start`."""
     while integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until:
         here = integers[NEXT_SAMPLE]
         integers[PRODUCTS] += propagate(arrays, work.psi, max(samples[here] - start, 0.0), work.trial, work)
         expectation(observables, work.trial, sampled[here])
+        keep_ket(work.trial, here, len(samples), kets)
         integers[NEXT_SAMPLE] += 1
 
 
 @kernel()
-def advance(arrays, jumps, stop, uniforms, observables, samples, reals, integers, work, times, channels, sampled):
+def advance(
+    arrays, jumps, stop, uniforms, observables, samples, reals, integers, work, times, channels, sampled, kets
+):
     """Follow one trajectory until it ends or a buffer has to be drained; return why it came back.
 
     The steps are counted from the last click and never shortened, so the record does not depend on the
@@ -327,8 +330,8 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, reals, integers
         State that survives between calls; see the slots above.
     work : Workspace
         ``work.psi`` is the state at GAP_START + ELAPSED, with norm² SURVIVAL.
-    times, channels, sampled : ndarray
-        Output buffers.
+    times, channels, sampled, kets : ndarray
+        Output buffers; `kets` takes the states at as many of the last sample times as it has rows.
     """
     step = arrays.scalars[STEP]
     budget = PAUSE_AFTER // max(1, len(work.psi))
@@ -361,6 +364,7 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, reals, integers
                 integers,
                 work,
                 sampled,
+                kets,
             )
             work.psi[:] = work.lower
             reals[ELAPSED] += step
@@ -382,7 +386,8 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, reals, integers
             reals[THRESHOLD] *= 1.0 - LOST_TO_ROUNDING
             continue
         click = reals[GAP_START] + (reals[ELAPSED] + wait)
-        _sample(arrays, observables, samples, now, min(click, np.nextafter(stop, np.inf)), integers, work, sampled)
+        until = min(click, np.nextafter(stop, np.inf))
+        _sample(arrays, observables, samples, now, until, integers, work, sampled, kets)
         if click > stop:
             return HORIZON
         chosen = choose_channel(work.rates, total, uniforms[integers[NEXT_UNIFORM]])

@@ -1,0 +1,212 @@
+"""Ensembles of trajectories: which state each starts from, averages that know of it, states handed on.
+
+The states of a mixture are dealt out by a sequence u_r = {u₀ + r/φ} with the golden ratio φ and a random u₀:
+trajectory r starts from the state in whose share of [0, 1) the number u_r falls. Of any n trajectories state i
+gets n p_i, give or take one or two, however large n becomes; u_r depends on the seed and on r alone; and because
+u₀ is uniform, each trajectory by itself is drawn with the probabilities p_i.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checks import finite_array, integer, shown
+from .errors import InvalidInput
+from .results import read_only
+
+# 2⁶⁴/φ, odd: the fractional part of r/φ to 64 bits, in integers that wrap.
+GOLDEN = 0x9E3779B97F4A7C15
+# Trajectories from which a variance is estimated at the least.
+LEAST_IN_GROUP = 8
+# How far a norm, or the sum of weights, may be from 1.
+NORM_TOLERANCE = 1e-8
+
+
+def stratified_numbers(seed: int, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return u_r in [0, 1) of trajectories r: a low-discrepancy sequence, keyed by the seed.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the run. The random streams of its trajectories have spawn keys, this one has none.
+    indices : ndarray of int64
+        Numbers r of trajectories.
+    """
+    offset = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+    with np.errstate(over="ignore"):
+        places = offset + np.asarray(indices, dtype=np.uint64) * np.uint64(GOLDEN)
+    return np.asarray((places >> np.uint64(11)) * 2.0**-53)
+
+
+def strata(seed: int, indices: NDArray[np.int64], cumulative: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the number of the initial state of trajectories r.
+
+    Parameters
+    ----------
+    seed, indices
+        As for `stratified_numbers`.
+    cumulative : ndarray of shape (n_states,)
+        Cumulative probabilities of the states; the last is 1.
+    """
+    chosen = np.searchsorted(cumulative, stratified_numbers(seed, indices), side="right")
+    return np.minimum(chosen, len(cumulative) - 1).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Stratification:
+    """How trajectories are averaged that started from known shares of the states of a mixture.
+
+    ⟨O⟩ = Σ_i p_i ⟨O⟩_i with the mean ⟨O⟩_i over the trajectories that started from state i. What is dealt out
+    instead of drawn has no variance: at t = 0 the average is exact. Where some state has no trajectory, all states
+    at most as likely as that one are pooled: the mean is over the trajectories that started from any of them.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_states,)
+        Weight in the average of each trajectory that started from state i.
+    groups : ndarray of int64, shape (n_states,)
+        States of one group have their variance estimated together: few trajectories tell none.
+    """
+
+    weights: NDArray[np.float64]
+    groups: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, probabilities: NDArray[np.float64], counts: NDArray[np.int64]) -> Stratification:
+        """Return the weights for so many trajectories from each state.
+
+        Parameters
+        ----------
+        probabilities : ndarray of shape (n_states,)
+            p_i, summing to 1.
+        counts : ndarray of int64, shape (n_states,)
+            Trajectories that started from each state; at least one in all.
+        """
+        order = np.argsort(-probabilities, kind="stable")
+        p, n = probabilities[order] / probabilities.sum(), counts[order]
+        pooled = int(np.argmax(n == 0)) if (n == 0).any() else len(n)
+        # States as likely as the first that got no trajectory are pooled with it, wherever the order put them.
+        pooled = int(np.searchsorted(-p, -p[pooled], side="left")) if pooled < len(n) else pooled
+        while pooled < len(n) and n[pooled:].sum() == 0:
+            pooled -= 1
+        weights, groups = np.zeros(len(p)), np.zeros(len(p), np.int64)
+        weights[:pooled] = p[:pooled] / n[:pooled]
+        if pooled < len(n):
+            weights[pooled:] = p[pooled:].sum() / n[pooled:].sum()
+        bounds = _groups(n, pooled)
+        for number, (first, last) in enumerate(pairwise(bounds)):
+            groups[first:last] = number
+        back = np.argsort(order, kind="stable")
+        return cls(weights[back], groups[back])
+
+    def average(
+        self, counts: NDArray[np.int64], sums: NDArray[np.float64], squares: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the average and its standard error; NaN where a group has a single trajectory.
+
+        With the weight w_r of a trajectory and the weighted mean m_g of its group the variance is
+        Σ_g n_g/(n_g − 1) Σ_{r∈g} w_r² (x_r − m_g)²; for one group this is the variance of a mean.
+
+        Parameters
+        ----------
+        counts : ndarray of int64, shape (n_states,)
+            n_i, trajectories from each state.
+        sums : ndarray of shape (n_states, …)
+            Means x̄_i over the trajectories of each state; anything where there is none.
+        squares : ndarray of shape (n_states, …)
+            Σ(x_r − x̄_i)² over the trajectories of each state.
+        """
+        shape = (-1,) + (1,) * (sums.ndim - 1)
+        share = (self.weights * counts).reshape(shape)
+        mean = np.where(share > 0.0, share * sums, 0.0)
+        variance = np.zeros(sums.shape[1:])
+        for group in range(int(self.groups.max()) + 1):
+            mine = np.flatnonzero((self.groups == group) & (counts > 0))
+            total = int(counts[mine].sum())
+            if total < 2:
+                return mean.sum(axis=0), np.full(sums.shape[1:], np.nan)
+            centre = mean[mine].sum(axis=0) / share[mine].sum()
+            n, w = counts[mine].reshape(shape), self.weights[mine].reshape(shape)
+            spread = w**2 * (squares[mine] + n * (sums[mine] - centre) ** 2)
+            variance += total / (total - 1) * spread.sum(axis=0)
+        return mean.sum(axis=0), np.sqrt(variance)
+
+
+@dataclass(frozen=True, eq=False)
+class TrajectoryStates:
+    """The pure states of trajectories at one moment: at the end of a run, and at the start of the next.
+
+    ρ = Σ_r w_r |ψ_r⟩⟨ψ_r| is the density matrix that they average to. Given that there was no click so far, the
+    time to the next one is distributed as after a fresh start in ψ_r. So trajectories that go on with new random
+    numbers follow the same law as if they had never stopped.
+
+    Parameters
+    ----------
+    kets : array_like of complex, shape (n_trajectories, N)
+        One state for each trajectory, of norm 1.
+    weights : array_like of float, shape (n_trajectories,), optional
+        Weights w_r, summing to 1; equal when not given.
+    time : float
+        Time since the trajectories began, in 1/ω_b, all runs together.
+    stage : int
+        Number of runs behind these states; with the seed and the trajectory it is the key of the random numbers of
+        the run that goes on, so that the same seed may be given again.
+    """
+
+    kets: NDArray[np.complex128]
+    weights: NDArray[np.float64] | None = None
+    time: float = 0.0
+    stage: int = 0
+
+    def __post_init__(self) -> None:
+        kets = finite_array(self.kets, "kets", np.complex128)
+        if kets.ndim != 2 or len(kets) == 0:
+            raise InvalidInput(f"kets have shape {kets.shape}; give one ket for each trajectory, (n, N)")
+        norms = np.linalg.norm(kets, axis=1)
+        worst = int(np.argmax(abs(norms - 1.0)))
+        if abs(norms[worst] - 1.0) > NORM_TOLERANCE:
+            raise InvalidInput(f"ket {worst} has norm {norms[worst]:.6g}; divide it by its norm")
+        weights = np.full(len(kets), 1.0 / len(kets))
+        if self.weights is not None:
+            weights = finite_array(self.weights, "weights")
+            if weights.shape != (len(kets),) or (weights < 0.0).any() or abs(weights.sum() - 1.0) > NORM_TOLERANCE:
+                raise InvalidInput(
+                    f"weights={shown(self.weights)} must be {len(kets)} that sum to 1, none below 0"
+                )
+        integer(self.stage, "stage", 0)
+        object.__setattr__(self, "kets", read_only(kets, np.complex128))
+        object.__setattr__(self, "weights", read_only(weights, np.float64))
+
+    def __len__(self) -> int:
+        return len(self.kets)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.kets, dtype=dtype)
+
+    @property
+    def density_matrix(self) -> NDArray[np.complex128]:
+        """ρ = Σ_r w_r |ψ_r⟩⟨ψ_r|, shape (N, N)."""
+        return np.asarray((self.kets.T * np.asarray(self.weights)) @ self.kets.conj())
+
+
+def _groups(counts: NDArray[np.int64], pooled: int) -> list[int]:
+    """Return the bounds of groups of enough trajectories, of states in order.
+
+    Pooled states share a group with the last state that is not: how far states without a trajectory would be from
+    those is seen, if at all, in how far the rare ones differ.
+    """
+    bounds, gathered = [0], 0
+    for k in range(pooled if pooled == len(counts) else pooled - 1):
+        gathered += int(counts[k])
+        if gathered >= LEAST_IN_GROUP:
+            bounds.append(k + 1)
+            gathered = 0
+    rest = int(counts[bounds[-1] :].sum())
+    if bounds[-1] == len(counts) or rest >= LEAST_IN_GROUP or len(bounds) == 1:
+        return bounds if bounds[-1] == len(counts) else [*bounds, len(counts)]
+    return [*bounds[:-1], len(counts)]  # what is left over at the end joins the last group
