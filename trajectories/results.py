@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,17 @@ def _freeze(result: object, **dtypes: type) -> None:
         object.__setattr__(result, name, read_only(getattr(result, name), dtype))
 
 
+def _nothing() -> NDArray[np.float64]:
+    """Return no numerical errors: none were estimated."""
+    return np.zeros(0)
+
+
+def _freeze_numerical_error(result: Any) -> None:
+    """Give a column of zeros to a result whose numerical errors were not estimated."""
+    errors = result.numerical_error if len(result.numerical_error) else np.zeros(len(result.value))
+    object.__setattr__(result, "numerical_error", read_only(errors, np.float64))
+
+
 @dataclass(frozen=True)
 class Estimate:
     """One number and its uncertainty.
@@ -37,12 +48,15 @@ class Estimate:
         How many events (clicks, pairs, bundles) stand behind it; 0 for an exact value.
     method : str
         How value and error were obtained.
+    numerical_error : float
+        How far the computation of an exact value may be off, as estimated by it.
     """
 
     value: float
     standard_error: float = 0.0
     n: int = 0
     method: str = "exact"
+    numerical_error: float = 0.0
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the normal confidence interval value ± z·standard_error at `level`."""
@@ -86,6 +100,8 @@ class Correlation:
         Pairs counted in each bin (0 when exact).
     method : str
         How it was obtained.
+    numerical_error : ndarray of shape (n_bins,)
+        How far the computation of exact values may be off, as estimated by it.
     """
 
     first: str
@@ -95,9 +111,11 @@ class Correlation:
     standard_error: NDArray[np.float64]
     counts: NDArray[np.int64]
     method: str = "exact"
+    numerical_error: NDArray[np.float64] = field(default_factory=_nothing)
 
     def __post_init__(self) -> None:
         _freeze(self, edges=np.float64, value=np.float64, standard_error=np.float64, counts=np.int64)
+        _freeze_numerical_error(self)
 
     @property
     def tau(self) -> NDArray[np.float64]:
@@ -119,6 +137,8 @@ class Histogram:
         Events in each bin (0 when exact).
     method : str
         What is counted, per what, and how the error was obtained.
+    numerical_error : ndarray of shape (n_bins,)
+        How far the computation of exact values may be off, as estimated by it.
     """
 
     edges: NDArray[np.float64]
@@ -126,9 +146,11 @@ class Histogram:
     standard_error: NDArray[np.float64]
     counts: NDArray[np.int64]
     method: str = "exact"
+    numerical_error: NDArray[np.float64] = field(default_factory=_nothing)
 
     def __post_init__(self) -> None:
         _freeze(self, edges=np.float64, value=np.float64, standard_error=np.float64, counts=np.int64)
+        _freeze_numerical_error(self)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from .superoperators.liouvillian import Liouvillian, hermitian_part
 Matrix = NDArray[np.complex128]
 
 METHODS = ("auto", "eigenmodes", "schur")
+SOLVERS = ("auto", "propagation", "reduced")
 # A steady state is refused above this residual; the iteration aims for rounding, which is far below it.
 RESIDUAL = 1e-12
 ROUNDING = 1e-16
@@ -49,6 +50,10 @@ class SteadyState:
         ``"eigenmodes"`` or ``"schur"``: how L0 was inverted.
     iterations : int
         Number of products with the Liouvillian.
+    solver : {"auto", "propagation", "reduced"}
+        How exact functions of clicks compute: see `Solver`. ``with_solver("propagation")`` gives the reference.
+    workspace : dict
+        What exact functions keep between calls.
     """
 
     rho: Matrix
@@ -57,6 +62,24 @@ class SteadyState:
     top_level: dict[str, float] = field(default_factory=dict)
     method: str = "eigenmodes"
     iterations: int = 0
+    solver: str = "auto"
+    workspace: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def with_solver(self, solver: str) -> SteadyState:
+        """Return the same state whose exact functions compute in a given way.
+
+        Parameters
+        ----------
+        solver : {"auto", "propagation", "reduced"}
+            ``"propagation"`` follows the whole density matrix: slow, and the reference for the others.
+            ``"reduced"`` diagonalises over few modes even where propagation is quick.
+
+        Raises
+        ------
+        InvalidInput
+            Another name.
+        """
+        return replace(self, solver=one_of(solver, "solver", SOLVERS))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rho", read_only(self.rho, np.complex128))

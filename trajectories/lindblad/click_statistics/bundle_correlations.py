@@ -14,10 +14,10 @@ from ...detectors import Detector
 from ...errors import InvalidInput
 from ...names import parted, spelled
 from ...results import Correlation
-from ..inputs import bundle_channels, checked_times
+from ..inputs import bundle_channels, bundle_window, checked_times
+from ..solver import Answer, Model, solver_of
 from ..steady_state import SteadyState
-from ..superoperators.propagation import observe
-from .cluster_maps import cluster_maps
+from .cluster_maps import ClusterMaps, cluster_maps
 
 Detectors = Mapping[str, Detector] | None
 Channels = Sequence[str] | None
@@ -63,10 +63,11 @@ def cluster_g2(
         As in `composition_rates`, or a kind that is malformed or never emitted.
     """
     bins = bin_edges(edges, lowest=0.0)
-    primitive = _correlation(steady, (n, m), bins, window, channels, detectors)[1]
+    answer = _answer(steady, (n, m), bins, window, channels, detectors, binned=True)
     nothing = np.zeros(len(bins) - 1)
-    value = np.diff(primitive) / np.diff(bins)
-    return Correlation(_kind_name(n), _kind_name(m), bins, value, nothing, nothing.astype(np.int64))
+    names = (_kind_name(n), _kind_name(m))
+    counts = nothing.astype(np.int64)
+    return Correlation(*names, bins, answer.value, nothing, counts, answer.method, answer.error)
 
 
 def cluster_g2_at(
@@ -80,22 +81,44 @@ def cluster_g2_at(
 ) -> NDArray[np.float64]:
     """Return `cluster_g2` at given times τ ≥ 0, of any shape and order."""
     times = checked_times(tau, "tau")
-    values = _correlation(steady, (n, m), times.reshape(-1), window, channels, detectors)[0]
-    return values.reshape(times.shape)
+    answer = _answer(steady, (n, m), times.reshape(-1), window, channels, detectors, binned=False)
+    return answer.value.reshape(times.shape)
 
 
-def _correlation(
+def _answer(
     steady: SteadyState,
     kinds: tuple[Kind, Kind],
     times: NDArray[np.float64],
     window: float | None,
     channels: Channels,
     detectors: Detectors,
+    *,
+    binned: bool,
+) -> Answer:
+    """Return g₂ of two kinds of cluster at each time, or averaged between neighbouring times."""
+    names = bundle_channels(steady.system, channels)
+    sequences = [_sequences(kind, names) for kind in kinds]
+    delta = bundle_window(steady.system, window)
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        both = _correlation(cluster_maps(model, delta, 2.0 * delta), kinds, sequences, times)
+        return np.diff(both[1]) / np.diff(times) if binned else both[0]
+
+    longest = float(times.max(initial=0.0))
+    stationary = longest > 2.0 * delta
+    return solver_of(steady).answer(
+        compute, names, detectors, horizon=max(longest, delta), starts=5, stationary=stationary, curve=True
+    )
+
+
+def _correlation(
+    maps: ClusterMaps,
+    kinds: tuple[Kind, Kind],
+    sequences: list[list[tuple[str | None, ...]]],
+    times: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return g₂ of two kinds of cluster and its integral from 0 at each time, shape (2, n_times)."""
-    names = bundle_channels(steady.system, channels)
-    earlier, later = (_sequences(kind, names) for kind in kinds)
-    maps = cluster_maps(steady, window, channels, detectors)
+    earlier, later = sequences
     after = np.sum([maps.after(sequence) for sequence in earlier], axis=0)
     before = np.sum([maps.before(sequence) for sequence in later], axis=0)
     rates = [float(maps.survival @ after), float(before @ maps.click_free_state)]
@@ -104,7 +127,7 @@ def _correlation(
     result = np.zeros((2, len(times)))
     delta = maps.window
     span = np.append(np.clip(times, delta, 2.0 * delta), [delta, 2.0 * delta])
-    near = observe(maps.forward, after, before[None], span, integrals=1)[:, :, 0] / (rates[0] * rates[1])
+    near = maps.motion.observe(after, before[None], span, integrals=1)[:, :, 0] / (rates[0] * rates[1])
     result[0] = np.where(times >= delta, near[0, :-2], 0.0)
     result[1] = near[1, :-2] - near[1, -2]
     late = times >= 2.0 * delta
@@ -112,10 +135,10 @@ def _correlation(
         # Of the earlier cluster's final state only the difference from ρ moves; it decays.
         start = maps.free(after) / rates[0] - maps.rho
         reader = maps.free_adjoint(before)[None] / rates[1]
-        expansion = maps.detected.evolution(float((times[late] - 2.0 * delta).max()) or delta)
-        far = observe(expansion, start, reader, times[late] - 2.0 * delta, integrals=1)[:, :, 0]
+        lags = times[late] - 2.0 * delta
+        far = maps.model.motion(float(lags.max()) or delta).observe(start, reader, lags, integrals=1)[:, :, 0]
         result[0, late] = 1.0 + far[0]
-        result[1, late] += times[late] - 2.0 * delta + far[1]
+        result[1, late] += lags + far[1]
     return result
 
 

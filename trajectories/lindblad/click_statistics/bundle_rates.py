@@ -14,9 +14,9 @@ from ...detectors import Detector
 from ...errors import InvalidInput
 from ...names import ByChannels
 from ...results import Estimate
-from ..inputs import bundle_channels, two_of
+from ..inputs import bundle_channels, bundle_window, two_of
+from ..solver import Model, estimates_of, require_clicks, solver_of
 from ..steady_state import SteadyState
-from ..superoperators.propagation import observe
 from .cluster_maps import ClusterMaps, cluster_maps, maps_of_windows
 
 Detectors = Mapping[str, Detector] | None
@@ -68,9 +68,13 @@ def by_composition(
     totals = {
         members: 0.0 for size in range(1, max_size + 1) for members in combinations_with_replacement(names, size)
     }
+    errors = dict.fromkeys(totals, 0.0)
     for order, rate in ordered.items():
-        totals[tuple(sorted(order, key=names.index))] += rate.value
-    return ByChannels(((members, Estimate(value)) for members, value in totals.items()), separator="+")
+        members = tuple(sorted(order, key=names.index))
+        totals[members] += rate.value
+        errors[members] += rate.numerical_error
+    found = ((m, Estimate(value, numerical_error=errors[m])) for m, value in totals.items())
+    return ByChannels(found, separator="+")
 
 
 def order_rates(
@@ -102,9 +106,17 @@ def order_rates(
         As in `composition_rates`.
     """
     integer(max_size, "max_size", 1)
-    maps = cluster_maps(steady, window, channels, detectors)
-    sequences = [s for size in range(1, max_size + 1) for s in product(maps.names, repeat=size)]
-    return ByChannels(((sequence, Estimate(maps.rate(sequence))) for sequence in sequences), separator=">")
+    names, delta = bundle_channels(steady.system, channels), bundle_window(steady.system, window)
+    sequences = [s for size in range(1, max_size + 1) for s in product(names, repeat=size)]
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        maps = cluster_maps(model, delta)
+        return np.array([maps.rate(sequence) for sequence in sequences])
+
+    # Every sequence is cut in the middle, and each half is followed for a window.
+    starts = 2 + 2 * sum(len(names) ** n for n in range(1, max_size // 2 + 1))
+    answer = solver_of(steady).answer(compute, names, detectors, horizon=delta, starts=starts)
+    return ByChannels(zip(sequences, estimates_of(answer), strict=True), separator=">")
 
 
 def cluster_rates(
@@ -129,8 +141,14 @@ def cluster_rates(
         As in `composition_rates`.
     """
     integer(max_size, "max_size", 1)
-    maps = cluster_maps(steady, window, channels, detectors)
-    return [Estimate(maps.rate((None,) * n)) for n in range(1, max_size + 1)]
+    names, delta = bundle_channels(steady.system, channels), bundle_window(steady.system, window)
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        maps = cluster_maps(model, delta)
+        return np.array([maps.rate((None,) * n) for n in range(1, max_size + 1)])
+
+    answer = solver_of(steady).answer(compute, names, detectors, horizon=delta, starts=1 + max_size)
+    return estimates_of(answer)
 
 
 def purity(
@@ -157,8 +175,15 @@ def purity(
     """
     integer(n, "n", 1)
     deltas = positive_numbers(windows, "windows")
-    scan = maps_of_windows(steady, deltas, channels, detectors)
-    return [Estimate(n * maps.rate((None,) * n) / maps.total_rate) for maps in scan]
+    names = bundle_channels(steady.system, channels)
+    require_clicks(steady, names, detectors)
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        scan = maps_of_windows(model, deltas)
+        return np.array([n * maps.rate((None,) * n) / maps.total_rate for maps in scan])
+
+    horizon = float(deltas.max() + (n - 1) * deltas.sum())
+    return estimates_of(solver_of(steady).answer(compute, names, detectors, horizon=horizon, starts=2))
 
 
 def accidental_purity(rate: float, n: int, windows: Sequence[float]) -> list[Estimate]:
@@ -193,26 +218,34 @@ class PairBundles:
         R(first > second) and R(second > first) in ω_b.
     total : float
         Rate Σλ of all detected clicks in ω_b.
+    errors : tuple of two floats
+        How far the computation of `forward` and of `backward` may be off.
     """
 
     forward: float
     backward: float
     total: float
+    errors: tuple[float, float] = (0.0, 0.0)
 
     @property
     def rate(self) -> Estimate:
         """R(first > second) + R(second > first)."""
-        return Estimate(self.forward + self.backward)
+        return Estimate(self.forward + self.backward, numerical_error=sum(self.errors))
 
     @property
     def purity(self) -> Estimate:
         """2 (R(first > second) + R(second > first))/Σλ."""
-        return Estimate(2.0 * self.rate.value / self.total)
+        rate = self.rate
+        return Estimate(2.0 * rate.value / self.total, numerical_error=2.0 * rate.numerical_error / self.total)
 
     @property
     def order_fraction(self) -> Estimate:
         """R(first > second)/(R(first > second) + R(second > first)); NaN if the pair is never emitted."""
-        return Estimate(self.forward / self.rate.value if self.rate.value > 0.0 else float("nan"))
+        rate = self.rate.value
+        if rate <= 0.0:
+            return Estimate(float("nan"))
+        error = (self.backward * self.errors[0] + self.forward * self.errors[1]) / rate**2
+        return Estimate(self.forward / rate, numerical_error=error)
 
 
 def pair_bundles(
@@ -241,8 +274,7 @@ def pair_bundles(
     InvalidInput
         As in `composition_rates`, or channels that are equal, not detected or never click.
     """
-    maps, names = maps_of_pair(steady, (first, second), window, channels, detectors)
-    return both_orders(maps, names, np.array([maps.window]))[0]
+    return bundles_of_pair(steady, (first, second), np.zeros(1), window, channels, detectors)[0]
 
 
 def pair_purity(
@@ -261,23 +293,38 @@ def pair_purity(
     return pair_bundles(steady, first, second, window, channels, detectors).purity
 
 
-def maps_of_pair(
-    steady: SteadyState, pair: tuple[str, str], window: float | None, channels: Channels, detectors: Detectors
-) -> tuple[ClusterMaps, tuple[str, str]]:
-    """Return the cluster maps for two different detected channels, and their checked names."""
-    names = two_of(bundle_channels(steady.system, channels), *pair)
-    return cluster_maps(steady, window, channels, detectors), names
+def bundles_of_pair(
+    steady: SteadyState,
+    pair: tuple[str, str],
+    bins: NDArray[np.float64],
+    window: float | None,
+    channels: Channels,
+    detectors: Detectors,
+) -> tuple[PairBundles, NDArray[np.float64], NDArray[np.float64]]:
+    """Return both orders of a pair, and its rate per signed lag, averaged over bins, with the numerical error."""
+    names = bundle_channels(steady.system, channels)
+    both = two_of(names, *pair)
+    delta = bundle_window(steady.system, window)
+    total = require_clicks(steady, names, detectors)
+    lags = np.clip(bins, -delta, delta)
+    times = np.append(np.abs(lags), delta)
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        maps = cluster_maps(model, delta)
+        forward, backward = (_within(maps, order, times) for order in (both, both[::-1]))
+        primitive = np.where(lags >= 0.0, forward[:-1], -backward[:-1])
+        return np.concatenate([[forward[-1], backward[-1]], np.diff(primitive) / np.diff(bins)])
+
+    answer = solver_of(steady).answer(compute, names, detectors, horizon=delta, starts=4)
+    forward, backward = (float(value) for value in answer.value[:2])
+    errors = (float(answer.error[0]), float(answer.error[1]))
+    return PairBundles(forward, backward, total, errors), answer.value[2:], answer.error[2:]
 
 
-def both_orders(
-    maps: ClusterMaps, pair: tuple[str, str], times: NDArray[np.float64]
-) -> tuple[PairBundles, NDArray[np.float64]]:
-    """Return the rates of pairs closer than each time, shape (2, n_times); the last time is δ."""
-    total, within = maps.total_rate, np.empty((2, len(times)))
-    for row, (leading, following) in zip(within, (pair, pair[::-1]), strict=True):
-        start, effect = maps.after((leading,)), maps.before((following,))[None]
-        row[:] = observe(maps.forward, start, effect, times, integrals=1)[1, :, 0]
-    return PairBundles(float(within[0, -1]), float(within[1, -1]), total), within
+def _within(maps: ClusterMaps, order: tuple[str, str], times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rate of pairs in one order whose second click comes within each time."""
+    start, effect = maps.after(order[:1]), maps.before(order[1:])
+    return maps.motion.observe(start, effect[None], times, integrals=1)[1, :, 0]
 
 
 def refuse_absent(bundles: PairBundles, first: str, second: str) -> None:

@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ...detectors import Detector
-from ..inputs import bundle_channels, bundle_window
-from ..steady_state import SteadyState
-from ..superoperators.chebyshev import Expansion
-from ..superoperators.detected import DetectedSystem
-from ..superoperators.hermitian_vectors import Vector, pack
-from ..superoperators.propagation import propagate
+from ..solver import Model, Motion
+from ..superoperators.hermitian_vectors import Vector
 
 # A sequence of channels, first click first; None stands for any detected channel.
 Kinds = tuple[str | None, ...]
 
 
-def cluster_maps(
-    steady: SteadyState,
-    window: float | None,
-    channels: Sequence[str] | None,
-    detectors: Mapping[str, Detector] | None,
-) -> ClusterMaps:
-    """Return the maps of one window; None means 3/κ, and for the channels all that form bundles."""
-    deltas = np.array([bundle_window(steady.system, window)])
-    return maps_of_windows(steady, deltas, channels, detectors)[0]
+def cluster_maps(model: Model, window: float, longest: float | None = None) -> ClusterMaps:
+    """Return the maps of one window δ; `longest` is the longest time that their motion will be followed."""
+    return maps_of_windows(model, np.array([window]), longest)[0]
 
 
-def maps_of_windows(
-    steady: SteadyState,
-    windows: NDArray[np.float64],
-    channels: Sequence[str] | None,
-    detectors: Mapping[str, Detector] | None,
-) -> list[ClusterMaps]:
-    """Return the maps of several windows: E ρ and E†1 of all of them lie on one path, followed once."""
-    detected = DetectedSystem(steady.system, bundle_channels(steady.system, channels), detectors)
-    rho, longest = pack(steady.rho), float(windows.max())
-    motion = detected.click_free(longest), detected.click_free(longest, adjoint=True)
-    states = propagate(motion[0], rho, windows)
-    survivals = propagate(motion[1], detected.identity, windows)
-    return [
-        ClusterMaps(detected, rho, float(delta), motion, free)
-        for delta, free in zip(windows, zip(states, survivals, strict=True), strict=True)
-    ]
+def maps_of_windows(model: Model, windows: NDArray[np.float64], longest: float | None = None) -> list[ClusterMaps]:
+    """Return the maps of several windows: E ρ and E†1 of all of them lie on one path, followed once.
+
+    A model keeps its maps, because many questions need the same.
+    """
+    missing = np.unique([w for w in windows if ("maps", float(w)) not in model.memory])
+    if len(missing):
+        motion = model.click_free_motion(float(longest or missing.max()))
+        states = motion.propagate(model.rho, missing)
+        survivals = motion.propagate(model.identity, missing, adjoint=True)
+        for delta, free in zip(missing, zip(states, survivals, strict=True), strict=True):
+            model.memory["maps", float(delta)] = ClusterMaps(model, float(delta), motion, free)
+    return [model.memory["maps", float(delta)] for delta in windows]
 
 
 class ClusterMaps:
@@ -65,25 +49,17 @@ class ClusterMaps:
         Detected channels.
     rho : ndarray of shape (N²,)
         The stationary state, packed.
-    forward, backward : Expansion
-        e^{L0 t} and e^{L0† t}.
+    motion : Motion
+        e^{L0 t}.
     click_free_state : ndarray of shape (N²,)
         E ρ, the state after a click-free window.
     survival : ndarray of shape (N²,)
         E†1: its expectation value is the probability of no click within the window.
     """
 
-    def __init__(
-        self,
-        detected: DetectedSystem,
-        rho: Vector,
-        window: float,
-        motion: tuple[Expansion, Expansion],
-        free: tuple[Vector, Vector],
-    ) -> None:
-        self.detected, self.names = detected, detected.names
-        self.rho, self.window = rho, window
-        self.forward, self.backward = motion
+    def __init__(self, model: Model, window: float, motion: Motion, free: tuple[Vector, Vector]) -> None:
+        self.model, self.names = model, model.names
+        self.rho, self.window, self.motion = model.rho, window, motion
         self.click_free_state, self.survival = free
         self._between: dict[Kinds, Vector] = {}
         self._between_adjoint: dict[Kinds, Vector] = {}
@@ -91,28 +67,28 @@ class ClusterMaps:
     @property
     def total_rate(self) -> float:
         """Σλ of the detected channels, dark counts included."""
-        return self.detected.total_rate(self.rho)
+        return self.model.total_rate(self.rho)
 
     def free(self, state: Vector) -> Vector:
         """Return E X."""
-        return propagate(self.forward, state, np.array([self.window]))[0]
+        return self.motion.propagate(state, np.array([self.window]))[0]
 
     def free_adjoint(self, observable: Vector) -> Vector:
         """Return E† O."""
-        return propagate(self.backward, observable, np.array([self.window]))[0]
+        return self.motion.propagate(observable, np.array([self.window]), adjoint=True)[0]
 
     def after(self, sequence: Kinds) -> Vector:
         """Return 𝒥_{k_n} K … K 𝒥_{k₁} E ρ, the state right after a sequence that a free window preceded."""
         state = self.click_free_state if len(sequence) == 1 else self._integrated(sequence[:-1])
         last = sequence[-1]
-        return self.detected.jumps(state) if last is None else self.detected.jump(last, state)
+        return self.model.jumps(state) if last is None else self.model.jump(last, state)
 
     def before(self, sequence: Kinds) -> Vector:
         """Return 𝒥†_{k₁} K† … K† 𝒥†_{k_n} E†1, the probability right before a sequence and a free window after."""
         observable = self.survival if len(sequence) == 1 else self._integrated_adjoint(sequence[1:])
         first = sequence[0]
         names = self.names if first is None else (first,)
-        return np.sum([self.detected.jump_adjoint(name, observable) for name in names], axis=0)
+        return np.sum([self.model.jump_adjoint(name, observable) for name in names], axis=0)
 
     def rate(self, sequence: Kinds) -> float:
         """Return how often exactly this sequence is emitted as a cluster."""
@@ -125,13 +101,13 @@ class ClusterMaps:
         """Return K applied to the state after a sequence, remembered for all that begin alike."""
         if sequence not in self._between:
             state, window = self.after(sequence), np.array([self.window])
-            self._between[sequence] = propagate(self.forward, state, window, integral=True)[0]
+            self._between[sequence] = self.motion.propagate(state, window, integral=True)[0]
         return self._between[sequence]
 
     def _integrated_adjoint(self, sequence: Kinds) -> Vector:
         """Return K† applied to the observable before a sequence, remembered for all that end alike."""
         if sequence not in self._between_adjoint:
             observable, window = self.before(sequence), np.array([self.window])
-            found = propagate(self.backward, observable, window, integral=True)[0]
+            found = self.motion.propagate(observable, window, integral=True, adjoint=True)[0]
             self._between_adjoint[sequence] = found
         return self._between_adjoint[sequence]

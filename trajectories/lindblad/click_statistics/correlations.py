@@ -13,6 +13,7 @@ from ...detectors import Detector
 from ...model import OpenSystem
 from ...results import Correlation
 from ..inputs import checked_state, checked_times
+from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
 from ..superoperators.detected import NOISE, DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
@@ -50,8 +51,7 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
         Unknown channels, one that never clicks, bad edges, or a detector with dead time or jitter.
     """
     bins = bin_edges(edges)
-    pair = _PairCorrelations(steady, (first, second), detectors, float(np.abs(bins).max()))
-    return pair.binned(first, second, bins)
+    return _binned(steady, [(first, second)], bins, detectors)[first, second]
 
 
 def g2_matrix(
@@ -62,9 +62,7 @@ def g2_matrix(
     Channels that never click are left out.
     """
     bins = bin_edges(edges)
-    clicking = _clicking(steady, detectors)
-    pairs = _PairCorrelations(steady, clicking, detectors, float(np.abs(bins).max()))
-    return {(k, j): pairs.binned(k, j, bins) for k, j in product(clicking, repeat=2)}
+    return _binned(steady, [(k, j) for k, j in product(_clicking(steady, detectors), repeat=2)], bins, detectors)
 
 
 def g2_at(
@@ -86,13 +84,21 @@ def g2_at(
     """
     lags = checked_times(tau, "tau", lowest=-np.inf)
     flat = lags.reshape(-1)
-    pair = _PairCorrelations(steady, (first, second), detectors, float(np.abs(flat).max(initial=0.0)))
-    result = np.empty_like(flat)
-    for forward, chosen in ((True, flat >= 0), (False, flat < 0)):
-        if chosen.any():
-            earlier, later = (first, second) if forward else (second, first)
-            result[chosen] = pair.after(earlier, np.abs(flat[chosen]), 0)[0][:, pair.position(later)]
-    return result.reshape(lags.shape)
+    require_clicks(steady, (first, second), detectors)
+    horizon = float(np.abs(flat).max(initial=0.0))
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        result = np.empty_like(flat)
+        for chosen, earlier, later in ((flat >= 0, first, second), (flat < 0, second, first)):
+            if chosen.any():
+                result[chosen] = _after(model, earlier, (later,), np.abs(flat[chosen]), horizon, 0)[0][:, 0]
+        return result
+
+    starts = 1 if first == second or (flat >= 0).all() else 2
+    answer = solver_of(steady).answer(
+        compute, None, detectors, horizon=horizon, starts=starts, stationary=True, curve=True
+    )
+    return answer.value.reshape(lags.shape)
 
 
 def _clicking(steady: SteadyState, detectors: Detectors) -> tuple[str, ...]:
@@ -152,44 +158,59 @@ def transient_g2(
     return result.reshape(delays.shape)
 
 
-class _PairCorrelations:
-    """g² between some channels; the motion after a click in each is followed once for all second ones."""
+def _binned(
+    steady: SteadyState, pairs: list[tuple[str, str]], edges: NDArray[np.float64], detectors: Detectors
+) -> dict[tuple[str, str], Correlation]:
+    """Return bin averages of g² of some pairs, from differences of ∫₀^τ g² of both signs."""
+    names = tuple(dict.fromkeys(name for pair in pairs for name in pair))
+    require_clicks(steady, names, detectors)
+    zero = np.zeros((len(edges), len(names)))
+    starting = {k for k, _ in pairs if edges[-1] > 0} | {j for _, j in pairs if edges[0] < 0}
+    # Every lag that occurs, ascending: negative lags are the other order's, and start from the same clicks.
+    lags, place = np.unique(np.abs(edges), return_inverse=True)
 
-    def __init__(self, steady: SteadyState, names: Sequence[str], detectors: Detectors, longest: float) -> None:
-        for name in names:
-            steady.system.channel(name)
-        self.names = tuple(dict.fromkeys(names))
-        self.detected = DetectedSystem(steady.system, None, detectors)
-        self.rho = pack(steady.rho)
-        self.rates = {name: self.detected.rate(name, self.rho) for name in self.names}
-        self.expansion = self.detected.evolution(longest or 1.0)
-        self.effects = np.array([self.detected.effect(name) / self.rates[name] for name in self.names])
-        self._known: dict[tuple[str, bytes, int], NDArray[np.float64]] = {}
+    def compute(model: Model) -> NDArray[np.float64]:
+        after = {name: _after(model, name, names, lags, float(lags[-1]), 1)[1] for name in starting}
+        primitive = [
+            np.where(
+                edges > 0,
+                after.get(first, zero)[place, names.index(second)],
+                -after.get(second, zero)[place, names.index(first)],
+            )
+            for first, second in pairs
+        ]
+        return np.diff(np.reshape(primitive, (len(pairs), len(edges))), axis=1) / np.diff(edges)
 
-    def position(self, name: str) -> int:
-        return self.names.index(name)
+    horizon = float(lags[-1])
+    answer = solver_of(steady).answer(
+        compute, None, detectors, horizon=horizon, starts=len(starting), stationary=True, curve=True
+    )
+    nothing = np.zeros(len(edges) - 1)
+    return {
+        (first, second): Correlation(
+            first, second, edges, value, nothing, nothing.astype(np.int64), answer.method, error
+        )
+        for (first, second), value, error in zip(pairs, answer.value, answer.error, strict=True)
+    }
 
-    def after(self, first: str, lags: NDArray[np.float64], integrals: int) -> NDArray[np.float64]:
-        """Return g² (and ∫₀^τ g²) after a click in `first`, shape (integrals + 1, n_lags, n_channels)."""
-        key = (first, lags.tobytes(), integrals)
-        if key not in self._known:
-            # ρ itself does not move, so only the difference from it is followed: it decays, and g² tends to 1.
-            click: Vector = self.detected.jump(first, self.rho) / self.rates[first] - self.rho
-            values = observe(self.expansion, click, self.effects, lags, integrals=integrals)
-            values[0] += 1.0
-            if integrals:
-                values[1] += lags[:, None]
-            self._known[key] = values
-        return self._known[key]
 
-    def binned(self, first: str, second: str, edges: NDArray[np.float64]) -> Correlation:
-        """Return the bin averages from differences of ∫₀^τ g², of both signs."""
-        primitive = np.zeros(len(edges))
-        for sign, earlier, later in ((1.0, first, second), (-1.0, second, first)):
-            chosen = sign * edges > 0
-            if chosen.any():
-                lags = np.ascontiguousarray(sign * edges[chosen])
-                primitive[chosen] = sign * self.after(earlier, lags, 1)[1][:, self.position(later)]
-        value = np.diff(primitive) / np.diff(edges)
-        nothing = np.zeros(len(value))
-        return Correlation(first, second, edges, value, nothing, nothing.astype(np.int64))
+def _after(
+    model: Model,
+    first: str,
+    seconds: Sequence[str],
+    lags: NDArray[np.float64],
+    horizon: float,
+    integrals: int,
+) -> NDArray[np.float64]:
+    """Return g² (and ∫₀^τ g²) after a click in `first`, shape (integrals + 1, n_lags, n_seconds)."""
+    key = ("g2", first, tuple(seconds), lags.tobytes(), integrals)
+    if key not in model.memory:
+        # ρ itself does not move, so only the difference from it is followed: it decays, and g² tends to 1.
+        click: Vector = model.jump(first, model.rho) / model.rate(first, model.rho) - model.rho
+        effects = np.array([model.effect(name) / model.rate(name, model.rho) for name in seconds])
+        values = model.motion(horizon or 1.0).observe(click, effects, lags, integrals=integrals)
+        values[0] += 1.0
+        if integrals:
+            values[1] += lags[:, None]
+        model.memory[key] = values
+    return np.asarray(model.memory[key])

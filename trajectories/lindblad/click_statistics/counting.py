@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from ...checks import integer, positive_numbers
 from ...detectors import Detector
 from ...results import Estimate
+from ..inputs import checked_channels
+from ..solver import Model, estimates_of, require_clicks, solver_of
 from ..steady_state import SteadyState
 from ..superoperators.detected import DetectedSystem
-from ..superoperators.hermitian_vectors import Vector, pack, unpack
-from ..superoperators.inverse import Inverse, choose_resolvent
-from ..superoperators.liouvillian import Liouvillian
-from ..superoperators.propagation import observe
+from ..superoperators.hermitian_vectors import Vector, pack
 
 
 def fano(
@@ -53,14 +52,20 @@ def fano(
         or jitter.
     """
     durations = positive_numbers(windows, "windows")
-    detected = _counted(steady, channels, detectors)
-    rho = pack(steady.rho)
-    rate = detected.total_rate(rho)
-    # Tr[𝒥 e^{Ls}(𝒥ρ − λρ)] is the integrand without a difference of large numbers.
-    excess: Vector = detected.jumps(rho) - rate * rho
-    expansion = detected.evolution(float(durations.max()))
-    double = observe(expansion, excess, detected.total_effect()[None], durations, integrals=2)[2][:, 0]
-    return [Estimate(float(1.0 + 2.0 * d / (rate * t))) for d, t in zip(double, durations, strict=True)]
+    names = _counted(steady, channels)
+    require_clicks(steady, names, detectors)
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        rate = model.total_rate(model.rho)
+        # Tr[𝒥 e^{Ls}(𝒥ρ − λρ)] is the integrand without a difference of large numbers.
+        excess: Vector = model.jumps(model.rho) - rate * model.rho
+        motion = model.motion(float(durations.max()))
+        double = motion.observe(excess, model.total_effect()[None], durations, integrals=2)[2][:, 0]
+        return np.asarray(1.0 + 2.0 * double / (rate * durations))
+
+    horizon = float(durations.max())
+    answer = solver_of(steady).answer(compute, names, detectors, horizon=horizon, stationary=True)
+    return estimates_of(answer)
 
 
 def cumulants(
@@ -97,30 +102,30 @@ def cumulants(
     Flindt, Novotný, Braggio, Sassetti and Jauho, Phys. Rev. Lett. 100, 150601 (2008).
     """
     integer(order, "order", 1)
-    detected = _counted(steady, channels, detectors)
-    detected.total_rate(pack(steady.rho))
-    inverse = Inverse(Liouvillian(steady.system), choose_resolvent(steady.system))
-    effect = detected.total_effect()
-    states = [pack(steady.rho)]
-    values: list[float] = []
-    for n in range(1, order + 1):
-        values.append(sum(comb(n, m) * float(effect @ states[n - m]) for m in range(1, n + 1)))
-        if n == order:
-            break
-        source = np.zeros_like(states[0])
-        for m in range(1, n + 1):
-            source -= comb(n, m) * (detected.jumps(states[n - m]) - values[m - 1] * states[n - m])
-        source -= float(detected.identity @ source) * states[0]  # rounding only: L reaches traceless matrices
-        solution = pack(inverse.solve(unpack(source)))
-        states.append(solution - float(detected.identity @ solution) * states[0])
-    return np.array(values)
+    names = _counted(steady, channels)
+    require_clicks(steady, names, detectors)
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        effect, motion = model.total_effect(), model.motion(0.0)
+        states = [model.rho]
+        values: list[float] = []
+        for n in range(1, order + 1):
+            values.append(sum(comb(n, m) * float(effect @ states[n - m]) for m in range(1, n + 1)))
+            if n == order:
+                break
+            source = np.zeros_like(states[0])
+            for m in range(1, n + 1):
+                source -= comb(n, m) * (model.jumps(states[n - m]) - values[m - 1] * states[n - m])
+            source -= float(model.identity @ source) * states[0]  # rounding only: L reaches traceless matrices
+            solution = motion.solve(source, traceless=True)
+            states.append(solution - float(model.identity @ solution) * states[0])
+        return np.array(values)
+
+    return solver_of(steady).answer(compute, names, detectors, horizon=0.0, starts=order, stationary=True).value
 
 
-def _counted(
-    steady: SteadyState, channels: str | Sequence[str] | None, detectors: Mapping[str, Detector] | None
-) -> DetectedSystem:
-    names = (channels,) if isinstance(channels, str) else channels
-    return DetectedSystem(steady.system, names, detectors)
+def _counted(steady: SteadyState, channels: str | Sequence[str] | None) -> tuple[str, ...]:
+    return checked_channels(steady.system, (channels,) if isinstance(channels, str) else channels)
 
 
 Detectors = Mapping[str, Detector] | None

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...checks import one_of
 from ...detectors import Detector
 from ...results import Estimate
 from ..inputs import among, bundle_window
+from ..solver import Model, estimates_of, require_clicks, solver_of
 from ..steady_state import SteadyState
-from ..superoperators.detected import DetectedSystem
-from ..superoperators.hermitian_vectors import pack
-from ..superoperators.propagation import observe, propagate
 from .correlations import g2
 
 Detectors = Mapping[str, Detector] | None
@@ -49,15 +48,20 @@ def heralding_efficiency(
         Unknown channels, a herald that never clicks, a window that is not positive, or none given and no κ, or a
         detector with dead time or jitter.
     """
-    every = DetectedSystem(steady.system, None, detectors)
-    among(herald, every.names), among(signal, every.names)
+    among(herald, steady.system.channel_names), among(signal, steady.system.channel_names)
     width = np.array([bundle_window(steady.system, window)])
-    silent = DetectedSystem(steady.system, (signal,), detectors).click_free(float(width[0]))
-    rho = pack(steady.rho)
-    rate = every.rate(herald, rho)
-    before = propagate(silent, rho, width)[0]
-    missed = observe(silent, every.jump(herald, before), every.identity[None], width)[0, 0, 0]
-    return Estimate(float(1.0 - missed / rate))
+    require_clicks(steady, (herald,), detectors)
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        silent = model.click_free_motion(float(width[0]))
+        before = silent.propagate(model.rho, width)[0]
+        missed = silent.observe(model.jump(herald, before), model.identity[None], width)[0, 0]
+        return np.asarray(1.0 - missed / model.rate(herald, model.rho))
+
+    answer = solver_of(steady).answer(
+        compute, (signal,), detectors, horizon=float(width[0]), starts=2, interest=(herald,)
+    )
+    return estimates_of(answer)[0]
 
 
 def coincidence_to_accidental(
@@ -95,5 +99,7 @@ def coincidence_to_accidental(
     """
     one_of(convention, "convention", ("C/A", "(C-A)/A"))
     width = bundle_window(steady.system, window)
-    ratio = float(g2(steady, first, second, [-width, width], detectors).value[0])
-    return Estimate(ratio - 1.0 if convention == "(C-A)/A" else ratio)
+    curve = g2(steady, first, second, [-width, width], detectors)
+    ratio, error = float(curve.value[0]), float(curve.numerical_error[0])
+    value = ratio - 1.0 if convention == "(C-A)/A" else ratio
+    return Estimate(value, method=curve.method, numerical_error=error)

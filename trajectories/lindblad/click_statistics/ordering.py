@@ -11,7 +11,7 @@ from ...checks import bin_edges
 from ...detectors import Detector
 from ...results import Estimate, Histogram
 from ..steady_state import SteadyState
-from .bundle_rates import PairBundles, both_orders, maps_of_pair, pair_bundles, refuse_absent
+from .bundle_rates import PairBundles, bundles_of_pair, pair_bundles, refuse_absent
 
 Detectors = Mapping[str, Detector] | None
 Channels = Sequence[str] | None
@@ -85,12 +85,8 @@ def bundles_and_lags(
 ) -> tuple[PairBundles, Histogram]:
     """Return `pair_bundles` and `lag_histogram` for the price of one of them."""
     bins = bin_edges(edges)
-    maps, names = maps_of_pair(steady, (first, second), window, channels, detectors)
-    lags = np.clip(bins, -maps.window, maps.window)
-    bundles, (forward, backward) = both_orders(maps, names, np.append(np.abs(lags), maps.window))
+    bundles, density, error = bundles_of_pair(steady, (first, second), bins, window, channels, detectors)
     refuse_absent(bundles, first, second)
-    primitive = np.where(lags >= 0.0, forward[:-1], -backward[:-1]) / bundles.rate.value
-    nothing = np.zeros(len(bins) - 1)
-    value = np.diff(primitive) / np.diff(bins)
+    nothing, rate = np.zeros(len(bins) - 1), bundles.rate.value
     method = "exact probability density of the lag per pair bundle"
-    return bundles, Histogram(bins, value, nothing, nothing.astype(np.int64), method)
+    return bundles, Histogram(bins, density / rate, nothing, nothing.astype(np.int64), method, error / rate)

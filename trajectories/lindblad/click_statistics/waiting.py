@@ -10,15 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from ...checks import bin_edges, positive_numbers
 from ...detectors import Detector
 from ...results import Estimate, Histogram
-from ..inputs import among
+from ..inputs import among, checked_channels
+from ..solver import Model, estimates_of, require_clicks, solver_of
 from ..steady_state import SteadyState
-from ..superoperators.detected import DetectedSystem
-from ..superoperators.hermitian_vectors import pack, unpack
-from ..superoperators.inverse import Inverse, choose_resolvent
-from ..superoperators.liouvillian import Liouvillian
-from ..superoperators.propagation import observe
-
-Matrix = NDArray[np.complex128]
 
 
 def waiting_times(
@@ -58,17 +52,20 @@ def waiting_times(
         Unknown or undetected channels, one that never clicks, bad edges, or a detector with dead time or jitter.
     """
     bins = bin_edges(edges, lowest=0.0)
-    detected = DetectedSystem(steady.system, channels, detectors)
-    among(first, detected.names), among(second, detected.names)
-    rho = pack(steady.rho)
-    start = detected.jump(first, rho) / detected.rate(first, rho)
-    effect = detected.effect(second)[None]
-    primitive = observe(detected.click_free(float(bins[-1])), start, effect, bins, integrals=1)[1][:, 0]
-    value = np.diff(primitive) / np.diff(bins)
-    nothing = np.zeros(len(value))
-    return Histogram(
-        bins, value, nothing, nothing.astype(np.int64), f"exact density of the wait per click of {first}"
-    )
+    names = checked_channels(steady.system, channels)
+    among(first, names), among(second, names)
+    require_clicks(steady, (first,), detectors)
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        start = model.jump(first, model.rho) / model.rate(first, model.rho)
+        motion = model.click_free_motion(float(bins[-1]))
+        primitive = motion.observe(start, model.effect(second)[None], bins, integrals=1)[1][:, 0]
+        return np.diff(primitive) / np.diff(bins)
+
+    answer = solver_of(steady).answer(compute, names, detectors, horizon=float(bins[-1]), curve=True)
+    nothing = np.zeros(len(bins) - 1)
+    method = f"exact density of the wait per click of {first}"
+    return Histogram(bins, answer.value, nothing, nothing.astype(np.int64), method, answer.error)
 
 
 def next_click_probabilities(
@@ -95,20 +92,18 @@ def next_click_probabilities(
     InvalidInput
         As in `waiting_times`.
     """
-    detected = DetectedSystem(steady.system, channels, detectors)
-    among(first, detected.names)
-    liouvillian = Liouvillian(steady.system)
-    rho = pack(steady.rho)
-    click = unpack(detected.jump(first, rho) / detected.rate(first, rho))
+    names = checked_channels(steady.system, channels)
+    among(first, names)
+    require_clicks(steady, (first,), detectors)
 
-    def click_free(state: Matrix) -> Matrix:
-        clicks = liouvillian.jump(state, detected.efficiencies) + detected.dark * state
-        return liouvillian.apply(state) - clicks
+    def compute(model: Model) -> NDArray[np.float64]:
+        click = model.jump(first, model.rho) / model.rate(first, model.rho)
+        # L0 is invertible: a state without clicks for ever would be a second steady state.
+        dwell = model.click_free_motion(0.0).solve(-click)
+        return np.array([model.effect(name) @ dwell for name in names])
 
-    # L0 is invertible: a state without clicks for ever would be a second steady state.
-    inverse = Inverse(liouvillian, choose_resolvent(steady.system), click_free)
-    dwell = pack(inverse.solve(-click))
-    return {name: Estimate(float(detected.effect(name) @ dwell)) for name in detected.names}
+    answer = solver_of(steady).answer(compute, names, detectors, horizon=0.0)
+    return dict(zip(names, estimates_of(answer), strict=True))
 
 
 def no_click_probability(
@@ -141,7 +136,11 @@ def no_click_probability(
         An unknown channel, times that are not positive, or a detector with dead time or jitter.
     """
     times, place = np.unique(positive_numbers(np.atleast_1d(durations), "durations"), return_inverse=True)
-    watched = DetectedSystem(steady.system, (channel,), detectors)
-    free = watched.click_free(float(times[-1]))
-    survival = observe(free, pack(steady.rho), watched.identity[None], times)[0, :, 0]
+    names = checked_channels(steady.system, (channel,))
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        free = model.click_free_motion(float(times[-1]))
+        return free.observe(model.rho, model.identity[None], times)[0, :, 0]
+
+    survival = solver_of(steady).answer(compute, names, detectors, horizon=float(times[-1]), curve=True).value
     return np.asarray(np.clip(survival, 1e-300, 1.0)[place])

@@ -1,0 +1,107 @@
+"""The basis states that a stationary state needs, found from inside out, and the system restricted to them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, sparse
+
+from ...model import Channel, OpenSystem
+
+Matrix = NDArray[np.complex128]
+States = NDArray[np.int64]
+
+# States of smaller estimated population, in ρ or after a click, are left out.
+STATE_CUT = 1e-15
+# Rounds of growing; each adds neighbours of what the last one added.
+MAX_ROUNDS = 40
+
+
+def restricted(system: OpenSystem, states: States) -> OpenSystem:
+    """Return the system on some basis states: again a master equation that keeps the trace.
+
+    H and every c lose their rows and columns outside; the decay is that of the restricted c, so that no
+    population leaks out.
+    """
+    channels = tuple(Channel(c.name, _part(c.operator, states)) for c in system.channels)
+    return OpenSystem(_part(system.hamiltonian, states), channels, None, system.parameters)
+
+
+def embedded(part: Matrix, states: States, dimension: int) -> Matrix:
+    """Return a matrix on some basis states as one on all, zero elsewhere."""
+    whole = np.zeros((dimension, dimension), dtype=np.complex128)
+    whole[np.ix_(states, states)] = part
+    return whole
+
+
+def first_states(system: OpenSystem) -> States:
+    """Return where growing starts: at most two quanta, or what is within two steps of the stablest state."""
+    space = system.space
+    if space is not None and space.modes:
+        quanta = space.occupations[:, : len(space.modes)].sum(axis=1)
+        return np.flatnonzero(quanta <= 2)
+    reach = abs(system.hamiltonian) + sum((abs(c.operator) for c in system.channels), start=0 * system.decay.real)
+    reach = sparse.csr_array(reach + reach.T)
+    inside = np.zeros(system.dimension, dtype=bool)
+    inside[int(np.argmin(system.decay.diagonal().real))] = True
+    for _ in range(2):
+        inside |= (reach @ inside.astype(np.float64)) > 0
+    return np.flatnonzero(inside)
+
+
+def neighbours(system: OpenSystem, states: States, rho: Matrix, cut: float) -> States:
+    """Return the states outside whose estimated population in ρ or after a click exceeds a cut.
+
+    p_i = Σ_m w_m |⟨i|H|ψ_m⟩|²/|λ_m − H_ii|² + Σ_k ⟨i|c_kρc_k†|i⟩/Γ_i, with ψ_m the right eigenvectors of the
+    restricted H_eff, λ_m their eigenvalues and w_m the populations, in ρ or after a click in a channel,
+    whichever is largest; H_ii includes the decay −iΓ_i/2.
+    """
+    outside = np.setdiff1d(np.arange(system.dimension), states)
+    if not len(outside):
+        return outside
+    inner = restricted(system, states)
+    values, vectors = linalg.eig(inner.H_eff.toarray(), check_finite=False)
+    inverse = linalg.pinv(vectors)
+    state = inverse @ rho @ inverse.conj().T
+    weight = np.abs(np.diag(state))
+    gained = np.zeros(len(outside))
+    decay = system.decay.diagonal().real[outside]
+    slowest = float(system.decay.diagonal().real[system.decay.diagonal().real > 0].min(initial=np.inf))
+    for channel, part in zip(system.channels, inner.channels, strict=True):
+        rate = float(np.real(np.sum(part.operator.conj().multiply(part.operator @ rho))))
+        jump = inverse @ (part.operator @ vectors)
+        if rate > 1e-14 * max(float(abs(part.operator).max()) ** 2, 1e-300):
+            after = np.abs(np.einsum("jk,kl,jl->j", jump, state, jump.conj(), optimize=True)) / rate
+            weight = np.maximum(weight, after)
+        out = sparse.csr_array(channel.operator)[outside][:, states]
+        moved = out @ rho
+        gained += np.real(np.asarray(out.conj().multiply(moved).sum(axis=1))).reshape(-1)
+    gained /= np.maximum(decay, slowest if np.isfinite(slowest) else 1.0)
+    coupling = sparse.csr_array(system.hamiltonian)[outside][:, states]
+    energy = system.H_eff.diagonal()[outside]
+    amplitude = np.abs(coupling @ vectors) ** 2
+    distance = np.abs(values[None, :] - energy[:, None]) ** 2
+    smallest = (1e-3 * np.median(np.abs(values - values.mean()))) ** 2 + 1e-300
+    population = (amplitude / np.maximum(distance, smallest)) @ weight + gained
+    return outside[population > cut]
+
+
+def closed_under_jumps(system: OpenSystem, states: States) -> States:
+    """Return the states with all that their jumps lead to and that are closer to rest, so that no click is lost.
+
+    For ladder operators these are the lower states.
+    """
+    decay = system.decay.diagonal().real
+    jumps = sum((abs(c.operator) for c in system.channels), start=0 * system.decay.real)
+    inside = np.zeros(system.dimension, dtype=bool)
+    inside[states] = True
+    while True:
+        entries = sparse.coo_array(jumps)
+        reached = inside[entries.col] & ~inside[entries.row] & (decay[entries.row] < decay[entries.col])
+        if not reached.any():
+            return np.flatnonzero(inside)
+        inside[entries.row[reached]] = True
+
+
+def _part(operator: sparse.csr_array, states: States) -> sparse.csr_array:
+    return sparse.csr_array(operator[states][:, states])

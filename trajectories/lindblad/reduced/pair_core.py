@@ -1,0 +1,255 @@
+"""A core of mode pairs, on which the motion is diagonalised once: every curve is then Σ a e^{μt}."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from ..superoperators.hermitian_vectors import Vector, pack, unpack
+from .exponentials import exponentials
+from .mode_space import SILENT, ModeSpace
+from .pair_core_kernels import add_jumps
+
+Array = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+# Rounding: a growth rate below this fraction of the fastest motion is set to zero.
+ROUNDING = 1e-13
+# Where rates lie this far below the fastest motion, eigenvalues are refined.
+SLOW = 1e-5
+
+
+def importance(space: ModeSpace, starts: Sequence[str], ends: Sequence[str], exclusive: bool = False) -> Array:
+    """Return how much each pair of modes matters to curves that start and end with a click, shape (r, r).
+
+    max over k, l of b_k b_l |x_jk||u_kj| √(Γ_jk/(Γ_jk + |ω_jk|))/s_kl, with x the larger of J_kρ/λ_k and ρ,
+    u = c_l†c_l/λ_l, Γ − iω = −D. b = (λ_max/λ)^¼ protects channels that seldom click. The square root weighs down
+    pairs that oscillate so fast that jumps into and out of them average out. s is the size of the curve:
+    max(1, g(0)), or, if no other click lies between, Γ̄ Σ_jk x_jk u_kj/(Γ̄ − D_jk), its average over a typical
+    lifetime 1/Γ̄.
+    """
+    rates = {name: float(np.sum(space.rho.T * effect).real) for name, effect in space.effects.items()}
+    loudest = max(rates.values(), default=0.0)
+    starting, ending = ([k for k in names if rates[k] > SILENT * loudest] for names in (starts, ends))
+    decay = np.abs(space.motion.real)
+    typical = max(float(np.median(decay.diagonal())), 1e-300)
+    found = np.zeros(space.rho.shape)
+    for k in starting:
+        after = space.jumps[k] @ space.rho @ space.jumps[k].conj().T / rates[k]
+        size = np.maximum(np.abs(after), np.abs(space.rho))
+        for end in ending:
+            reader = space.effects[end].T / rates[end]
+            scale = max(1.0, float(np.sum(after * reader).real))
+            if exclusive:
+                scale = min(scale, typical * abs(np.sum(after * reader / (typical - space.motion))) + 1e-12)
+            rare = (loudest / rates[k] * loudest / rates[end]) ** 0.25
+            found = np.maximum(found, rare / scale * size * np.abs(reader))
+    found *= np.sqrt((decay + typical) / (decay + typical + np.abs(space.motion.imag)))
+    return np.maximum(found, found.T)
+
+
+class PairMotion:
+    """e^{Gt} on Y, exact on a core of pairs and without jumps on all others.
+
+    G = D − d + Σ_k w_k C_k·C_k†, w the share of channel k's jumps that is not watched, d the watched dark counts.
+
+    Parameters
+    ----------
+    space : ModeSpace
+        The modes.
+    unwatched : mapping of str to float
+        w; channels left out have none.
+    effect : ndarray of shape (r², )
+        Packed form of what is watched: the trace falls at the rate that it tells.
+    dark : float
+        d.
+    chosen : ndarray of bool, shape (r, r), optional
+        The core, symmetric. Without one G = D − d, which needs w = 0.
+
+    Attributes
+    ----------
+    size : int
+        R, the number of real dimensions of the core.
+    condition : float
+        Estimated condition number of the eigenvectors, in the 1-norm; 1 without a core.
+    growth : float
+        Largest real part of an eigenvalue relative to the slowest decay, which is 0 but for rounding.
+    """
+
+    def __init__(
+        self,
+        space: ModeSpace,
+        unwatched: Mapping[str, float],
+        effect: Vector,
+        dark: float,
+        chosen: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self._r = len(space.rho)
+        self._diagonal: Complex = space.motion - dark
+        inside = np.zeros((self._r, self._r), dtype=bool) if chosen is None else chosen
+        rows, columns = (side.astype(np.int64) for side in np.nonzero(inside))
+        self._index = rows * self._r + columns
+        self.size, self.condition, self.growth = len(rows), 1.0, 0.0
+        # Of the pairs outside the core, (j, k) and (k, j) are complex conjugates: one of both is followed.
+        self._tail = np.flatnonzero(np.triu(~inside).reshape(-1))
+        self._twice = np.where(self._tail // self._r == self._tail % self._r, 1.0, 2.0)
+        self._tables: dict[tuple[bytes, int], tuple[list[Complex], list[Complex]]] = {}
+        self.values: Complex = np.zeros(0, dtype=np.complex128)
+        if self.size:
+            self._diagonalise(self._matrix(space, unwatched, rows, columns, effect))
+
+    def _matrix(
+        self,
+        space: ModeSpace,
+        unwatched: Mapping[str, float],
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        effect: Vector,
+    ) -> Array:
+        """Return G on the core; the trace that leaks out of it is put back into ρ."""
+        place = np.full((self._r, self._r), -1)
+        place[rows, columns] = np.arange(self.size)
+        matrix = np.zeros((self.size, self.size))
+        d = self._diagonal[rows, columns]
+        matrix[np.arange(self.size), np.arange(self.size)] = d.real
+        different = rows != columns
+        matrix[np.flatnonzero(different), place[columns, rows][different]] += d.imag[different]
+        for name, weight in unwatched.items():
+            if weight > 0.0:
+                add_jumps(rows, columns, space.jumps[name], weight, matrix)
+        trace, rho = pack(space.gram)[self._index], pack(space.rho)[self._index]
+        norm = float(trace @ rho)
+        if norm > 0.5:
+            leak = -(trace @ matrix + effect[self._index])
+            matrix += np.outer(rho / norm, leak)
+        return matrix
+
+    def _diagonalise(self, matrix: Array) -> None:
+        self.values, self._vectors = linalg.eig(matrix, check_finite=False)
+        fastest = float(np.abs(self.values).max(initial=0.0))
+        decaying = np.abs(self.values.real[np.abs(self.values.real) > ROUNDING * fastest])
+        self._factor()
+        if np.isfinite(self.condition) and decaying.min(initial=fastest) < SLOW * fastest:
+            self._refine(matrix)
+            self._factor()
+        self.growth = float(self.values.real.max(initial=0.0)) / max(fastest, 1e-300)
+        if self.growth <= ROUNDING:
+            self.values = np.minimum(self.values.real, 0.0) + 1j * self.values.imag
+
+    def _factor(self) -> None:
+        norm = float(np.abs(self._vectors).sum(axis=0).max())
+        self._lu = linalg.lu_factor(self._vectors, check_finite=False)
+        reciprocal = float(linalg.lapack.zgecon(self._lu[0], norm)[0])
+        self.condition = 1.0 / reciprocal if reciprocal > 0.0 else float("inf")
+
+    def _refine(self, matrix: Array) -> None:
+        """Make one Newton step on all eigenpairs: slow ones are otherwise known to rounding of the fastest only.
+
+        The residual of a slow pair is computed row by row, and its rows of fast motion are weighed down by the
+        left eigenvectors, so that what remains is rounding of the slow motion itself.
+        """
+        vectors, values = self._vectors, self.values
+        residual = (matrix @ vectors.real) + 1j * (matrix @ vectors.imag) - vectors * values
+        step = linalg.lu_solve(self._lu, residual, check_finite=False)
+        gap = values[None, :] - values[:, None]
+        close = np.abs(gap) <= 1e3 * np.abs(step)
+        turn = np.where(close, 0.0, step / np.where(close, 1.0, gap))
+        self.values = values + np.diag(step)
+        self._vectors = vectors + vectors @ turn
+
+    def _exponentials(self, times: Array, integrals: int) -> tuple[list[Complex], list[Complex]]:
+        key = (times.tobytes(), integrals)
+        if key not in self._tables:
+            if len(self._tables) > 8:
+                self._tables.clear()
+            outside = self._diagonal.reshape(-1)[self._tail]
+            self._tables[key] = (
+                exponentials(self.values, times, integrals),
+                exponentials(outside, times, integrals),
+            )
+        return self._tables[key]
+
+    def _coefficients(self, vector: Vector) -> Complex:
+        return np.asarray(linalg.lu_solve(self._lu, vector[self._index], check_finite=False))
+
+    def _readers(self, functionals: Array) -> Complex:
+        return np.asarray(functionals[:, self._index] @ self._vectors)
+
+    def observe(self, start: Vector, functionals: Array, times: Array, *, integrals: int = 0) -> Array:
+        """Return u·e^{Gt}x and its repeated integrals from 0, shape (integrals + 1, n_times, n).
+
+        Parameters
+        ----------
+        start : ndarray of shape (r²,)
+            x, packed.
+        functionals : ndarray of shape (n, r²)
+            u, packed.
+        times : ndarray of shape (n_times,)
+            Not negative, in any order.
+        integrals : int
+            How many times to integrate: 0, 1 or 2.
+        """
+        core, outside = self._exponentials(np.ascontiguousarray(times), integrals)
+        result = np.zeros((integrals + 1, len(times), len(functionals)))
+        if self.size:
+            inner = self._readers(functionals) * self._coefficients(start)
+            for row, table in zip(result, core, strict=True):
+                row += (table @ inner.T).real
+        if len(self._tail):
+            amplitude = unpack(start).reshape(-1)[self._tail] * self._twice
+            # Tr(UY) = Σ U_kj Y_jk, and U_kj is the conjugate of U_jk.
+            forms = np.array([unpack(u).reshape(-1)[self._tail].conj() for u in functionals])
+            for row, table in zip(result, outside, strict=True):
+                row += (table @ (forms * amplitude).T).real
+        return result
+
+    def propagate(self, start: Vector, times: Array, *, integral: bool = False, adjoint: bool = False) -> Array:
+        """Return e^{Gt}x or ∫₀ᵗ e^{Gs}x ds, or the same of the adjoint G†, at each time, shape (n_times, r²)."""
+        order = int(integral)
+        core, outside = (table[order] for table in self._exponentials(np.ascontiguousarray(times), order))
+        result = np.empty((len(times), self._r**2))
+        matrix = unpack(start).reshape(-1)[self._tail]
+        inner = outer = None
+        if self.size:
+            inner = self._readers(start[None])[0] if adjoint else self._coefficients(start)
+        for k in range(len(times)):
+            outer = np.zeros(self._r**2, dtype=np.complex128)
+            outer[self._tail] = matrix * (outside[k].conj() if adjoint else outside[k])
+            result[k] = pack(_mirrored(outer.reshape(self._r, self._r)))
+            if inner is not None:
+                if adjoint:
+                    values = linalg.lu_solve(self._lu, inner * core[k], trans=1, check_finite=False)
+                else:
+                    values = self._vectors @ (inner * core[k])
+                result[k, self._index] = values.real
+        return result
+
+    def solve(self, source: Vector, *, traceless: bool = False) -> Vector:
+        """Return X with G X = R; with `traceless` that of a singular G that leaves a stationary state alone."""
+        outside = np.zeros(self._r**2, dtype=np.complex128)
+        outside[self._tail] = unpack(source).reshape(-1)[self._tail] / self._diagonal.reshape(-1)[self._tail]
+        result = pack(_mirrored(outside.reshape(self._r, self._r)))
+        if self.size:
+            coefficients = self._coefficients(source)
+            values = self.values.copy()
+            if traceless:
+                stationary = int(np.argmin(np.abs(values)))
+                coefficients[stationary], values[stationary] = 0.0, 1.0
+            result[self._index] = (self._vectors @ (coefficients / values)).real
+        return result
+
+    @cached_property
+    def slowest(self) -> float:
+        """Smallest modulus of an eigenvalue, in the core and outside."""
+        outside = np.abs(self._diagonal.reshape(-1)[self._tail])
+        return float(min(np.abs(self.values).min(initial=np.inf), outside.min(initial=np.inf)))
+
+
+def _mirrored(upper: Complex) -> Complex:
+    """Return the Hermitian matrix of an upper triangle."""
+    lower = np.triu(upper, 1).conj().T
+    return upper + lower

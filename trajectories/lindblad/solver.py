@@ -1,0 +1,344 @@
+"""One place that chooses how an exact question is answered, and says how far the answer may be off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..detectors import Detector
+from ..results import Estimate
+from .inputs import checked_channels, checked_detectors
+from .reduced.essential import STATE_CUT, closed_under_jumps, restricted
+from .reduced.mode_space import MODE_CUT, AllModes, all_modes, mode_space
+from .reduced.model import ReducedModel, ReducedSystem
+from .steady_state import SteadyState, steady_state
+from .superoperators.detected import DetectedSystem
+from .superoperators.full_model import FullModel
+from .superoperators.hermitian_vectors import Vector, pack
+
+Array = NDArray[np.float64]
+Detectors = Mapping[str, Detector] | None
+
+# Importance below which pairs of modes stay out of the core, level by level. Errors fall in proportion.
+PAIR_CUTS = (1e-6, 1.5e-7, 3e-8)
+# Shares of the largest relative difference between a level and the one below, and between that and the one before,
+# of which the larger is stated as the error. In proportion to the cuts the first would be 0.18.
+STATED_SHARE, EARLIER_SHARE = 0.35, 0.15
+# Relative error that an answer should have, and that beyond which the reduction is given up for propagation.
+TARGET, GIVE_UP = 1e-6, 1e-4
+# Values of a curve that are smaller than this fraction of its largest are judged beside that fraction.
+SMALL_VALUE = 1e-3
+# Most real dimensions of a core: its diagonalisation takes some ten seconds.
+LARGEST_CORE = 2200
+# Up to this dimension all pairs of modes are taken, and nothing is left out.
+COMPLETE = 30
+# Above this dimension the system is first restricted to essential states.
+RESTRICT = 300
+# Worst condition of the core's eigenvectors, and fastest growth beside the fastest motion; healthy: 1e5 and 1e-16.
+MAX_CONDITION, MAX_GROWTH = 1e9, 1e-9
+# Condition of the eigenvectors of H_eff above which nothing is reduced.
+MAX_MODES_CONDITION = 1e6
+# Predicted costs in seconds: of one product with L per N², and of a core per R³.
+PRODUCT, CORE = 6e-9, 6e-10
+# A core serves this many questions on average.
+SHARED = 4.0
+# Below this many seconds propagation is not worth replacing.
+QUICK = 0.3
+# Relative error of propagation, and of a diagonalisation per condition of its eigenvectors.
+PROPAGATED, ROUNDING = 1e-9, 1e-15
+METHODS = ("auto", "propagation", "reduced")
+
+
+class Motion(Protocol):
+    """e^{Gt} on packed matrices."""
+
+    def observe(self, start: Vector, functionals: Array, times: Array, *, integrals: int = 0) -> Array:
+        """Return u·e^{Gt}x and its repeated integrals from 0, shape (integrals + 1, n_times, n)."""
+        ...
+
+    def propagate(self, start: Vector, times: Array, *, integral: bool = False, adjoint: bool = False) -> Array:
+        """Return e^{Gt}x, or ∫₀ᵗ e^{Gs}x ds, at each time; with G† if `adjoint`."""
+        ...
+
+    def solve(self, source: Vector, *, traceless: bool = False) -> Vector:
+        """Return X with G X = R."""
+        ...
+
+
+Model = FullModel | ReducedModel
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Exact values, how they were computed, and how far they may be off.
+
+    Attributes
+    ----------
+    value, error : ndarray
+        The values, and an estimate of how far the computation may be off.
+    method : str
+        ``"exact, …"`` with the way and the largest relative error.
+    seconds : float
+        What it took.
+    """
+
+    value: Array
+    error: Array
+    method: str
+    seconds: float
+
+
+class Solver:
+    """Answers exact questions about one stationary state; whatever serves several is made once.
+
+    Four ways, the cheapest that is safe. *Modes*, where every channel is detected ideally: the motion between
+    clicks is then diagonal over the modes of H_eff. *A core of mode pairs* (`reduced.pair_core`), diagonalised
+    once for each set of detected channels. *All pairs* in small systems, where nothing is left out. *Propagation*
+    of the whole space, the reference, which takes over where a core fails its checks. Above 300 dimensions the
+    first two work on the essential basis states.
+
+    The error of a core is estimated by a second, smaller core with fewer modes: no useful bound that is
+    guaranteed is known.
+
+    Parameters
+    ----------
+    steady : SteadyState
+        The state; its `solver` names a way, or "auto".
+    """
+
+    def __init__(self, steady: SteadyState) -> None:
+        self._given = steady
+        self.answers: list[Answer] = []
+        self._full: dict[str, FullModel] = {}
+        self._models: dict[tuple[str, int], ReducedModel] = {}
+        self._reduced: dict[int, ReducedSystem] = {}
+        self._essential: dict[int, tuple[SteadyState, AllModes]] = {}
+
+    def answer(
+        self,
+        compute: Callable[[Model], Array],
+        channels: Sequence[str] | None,
+        detectors: Detectors,
+        *,
+        horizon: float,
+        starts: int = 1,
+        interest: Sequence[str] = (),
+        stationary: bool = False,
+        curve: bool = False,
+    ) -> Answer:
+        """Return what `compute` makes of the best model.
+
+        Parameters
+        ----------
+        compute : callable
+            Maps a model to an array of values.
+        channels : sequence of str or None
+            Detected channels.
+        detectors : mapping of str to Detector or None
+            Efficiency and dark counts by channel.
+        horizon : float
+            Longest time that is followed, in 1/ω_b; 0 for linear equations alone.
+        starts : int
+            How many states are followed that far.
+        interest : sequence of str
+            Undetected channels whose clicks start or end what is followed.
+        stationary : bool
+            Whether the motion under L is wanted, and not only that without clicks.
+        curve : bool
+            Whether the last axis is a curve, whose small values are judged beside its largest.
+        """
+        began = time.perf_counter()
+        names = checked_channels(self._given.system, channels)
+        seen = checked_detectors(self._given.system, detectors)
+        found = None
+        if self._reduce(names, seen, horizon, starts, interest, stationary):
+            found = self._from_reduced(compute, names, seen, tuple(interest), curve)
+        if found is None:
+            model = self._full_model(names, seen)
+            value = np.asarray(compute(model), dtype=np.float64)
+            found = value, PROPAGATED, f"propagation of {self._given.system.dimension} dimensions"
+        value, relative, way = found
+        method = f"exact, {way}, relative error {relative:.1g}"
+        answer = Answer(value, relative * _scale(value, curve), method, time.perf_counter() - began)
+        self.answers.append(answer)
+        return answer
+
+    def _reduce(
+        self,
+        names: tuple[str, ...],
+        seen: Mapping[str, Detector],
+        horizon: float,
+        starts: int,
+        interest: Sequence[str],
+        stationary: bool,
+    ) -> bool:
+        """Say whether the reduced model is the cheaper way."""
+        way = self._given.solver
+        if way != "auto":
+            return way == "reduced"
+        propagating = self._propagation_cost(horizon, starts)
+        if propagating < QUICK:
+            return False
+        if self._state(0)[1].condition > MAX_MODES_CONDITION:
+            return False
+        ideal = all(name in names and seen[name].efficiency == 1.0 for name in seen)
+        if ideal and not stationary:
+            return True
+        if self._complete:
+            sizes = [len(self._state(0)[0].rho) ** 2]
+        else:
+            every = self._given.system.channel_names
+            wanted = every if stationary else tuple(dict.fromkeys([*names, *interest]))
+            sizes = [self._system(level).core_size(wanted, not stationary) for level in (0, 1)]
+        reducing = sum(CORE * min(size, LARGEST_CORE) ** 3 for size in sizes)
+        return reducing < SHARED * propagating
+
+    def _propagation_cost(self, horizon: float, starts: int) -> float:
+        """Return the predicted seconds of following some states for a time."""
+        dimension = self._given.system.dimension
+        if horizon <= 0.0:  # a few linear solves
+            return 40.0 * 4e-10 * dimension**3 * starts
+        return horizon * self._spread * PRODUCT * dimension**2 * starts
+
+    @cached_property
+    def _spread(self) -> float:
+        """Bound of the frequencies in L and of its decays."""
+        system = self._given.system
+        matrix = abs(system.centred_H_eff)
+        centre = system.centred_H_eff.diagonal().real
+        other = np.asarray(matrix.sum(axis=1)).reshape(-1) - np.abs(system.centred_H_eff.diagonal())
+        decay = float(system.decay.diagonal().real.max(initial=0.0))
+        return float((centre + other).max() - (centre - other).min()) + 2.0 * decay
+
+    def _from_reduced(
+        self,
+        compute: Callable[[Model], Array],
+        names: tuple[str, ...],
+        seen: Mapping[str, Detector],
+        interest: tuple[str, ...],
+        curve: bool,
+    ) -> tuple[Array, float, str] | None:
+        """Return values, their relative error and the way; None where the checks say that the core is no good."""
+        if self._complete:
+            model = self._reduced_model(0, names, seen, interest)
+            value = np.asarray(compute(model), dtype=np.float64)
+            sound, condition = self._sound(model)
+            return (value, ROUNDING * condition, "all pairs of modes") if sound else None
+        models = [self._reduced_model(level, names, seen, interest) for level in (0, 1)]
+        with ThreadPoolExecutor(2) as pool:
+            coarse, value = (np.asarray(v, dtype=np.float64) for v in pool.map(compute, models))
+        level, earlier = 1, 0.0
+        while True:
+            sound, condition = self._sound(models[-1])
+            difference = _difference(value, coarse, curve)
+            worst = max(STATED_SHARE * difference, EARLIER_SHARE * earlier) + ROUNDING * condition
+            if not sound or not np.isfinite(worst) or worst > GIVE_UP:
+                return None
+            larger = level + 1 < len(PAIR_CUTS) and models[-1].size < 0.8 * LARGEST_CORE
+            if worst <= TARGET or not larger:
+                return value, worst, f"core of {models[-1].size} mode pairs" if models[-1].size else "modes"
+            level, earlier = level + 1, difference
+            models.append(self._reduced_model(level, names, seen, interest))
+            coarse, value = value, np.asarray(compute(models[-1]), dtype=np.float64)
+
+    def _sound(self, model: ReducedModel) -> tuple[bool, float]:
+        """Say whether all motions of a model pass the checks, and return their worst condition."""
+        condition = max((motion.condition for motion in model.used), default=1.0)
+        growth = max((motion.growth for motion in model.used), default=0.0)
+        return condition <= MAX_CONDITION and growth <= MAX_GROWTH, condition
+
+    @property
+    def _complete(self) -> bool:
+        return self._given.system.dimension <= COMPLETE
+
+    def _reduced_model(
+        self, level: int, names: tuple[str, ...], seen: Mapping[str, Detector], interest: tuple[str, ...]
+    ) -> ReducedModel:
+        key = (_key(names, seen) + repr(interest), level)
+        if key not in self._models:
+            self._models[key] = ReducedModel(self._system(level), names, seen, interest)
+        return self._models[key]
+
+    def _system(self, level: int) -> ReducedSystem:
+        """Return the modes of a level; the first level has fewer modes and states than the others."""
+        if level not in self._reduced:
+            steady, modes = self._state(level)
+            cut = 0.0 if self._complete else MODE_CUT * (10.0 if level == 0 else 1.0)
+            space = mode_space(steady.system, steady.rho, modes, cut)
+            pairs = 0.0 if self._complete else PAIR_CUTS[level]
+            self._reduced[level] = ReducedSystem(steady.system, space, pairs, LARGEST_CORE)
+        return self._reduced[level]
+
+    def _state(self, level: int) -> tuple[SteadyState, AllModes]:
+        """Return the stationary state, on the essential states where there are many, and all modes."""
+        which = min(level, 1) if self._given.system.dimension > RESTRICT else 0
+        if which not in self._essential:
+            steady = self._given
+            if self._given.system.dimension > RESTRICT:
+                steady = _on_essential_states(self._given, STATE_CUT * (10.0 if which == 0 else 1.0))
+            self._essential[which] = steady, all_modes(steady.system)
+        return self._essential[which]
+
+    def _full_model(self, names: tuple[str, ...], seen: Mapping[str, Detector]) -> FullModel:
+        key = _key(names, seen)
+        if key not in self._full:
+            self._full[key] = FullModel(self._given.system, self._given.rho, names, seen)
+        return self._full[key]
+
+
+def solver_of(steady: SteadyState) -> Solver:
+    """Return the solver of a steady state, made once."""
+    if "solver" not in steady.workspace:
+        steady.workspace["solver"] = Solver(steady)
+    solver: Solver = steady.workspace["solver"]
+    return solver
+
+
+def require_clicks(steady: SteadyState, names: Sequence[str], detectors: Detectors) -> float:
+    """Return the total rate of some channels; raise `InvalidInput` if one never clicks."""
+    detected = DetectedSystem(steady.system, None, detectors)
+    rho = pack(steady.rho)
+    return sum(detected.rate(name, rho) for name in names)
+
+
+def estimates_of(answer: Answer) -> list[Estimate]:
+    """Return the values of an answer, one dimension, as estimates."""
+    both = zip(answer.value.tolist(), answer.error.tolist(), strict=True)
+    return [Estimate(value, method=answer.method, numerical_error=error) for value, error in both]
+
+
+def _on_essential_states(steady: SteadyState, cut: float) -> SteadyState:
+    """Return the stationary state of the system on the states that hold more than `cut` in ρ or after a click."""
+    population = np.diag(steady.rho).real.copy()
+    for channel in steady.system.channels:
+        rate = steady.rate(channel.name)
+        if rate > 0.0:
+            moved = channel.operator @ steady.rho
+            after = np.real(np.asarray(channel.operator.conj().multiply(moved).sum(axis=1))).reshape(-1)
+            population = np.maximum(population, after / rate)
+    states = closed_under_jumps(steady.system, np.flatnonzero(population > cut))
+    part = steady.rho[np.ix_(states, states)]
+    return steady_state(restricted(steady.system, states), guess=part)
+
+
+def _scale(value: Array, curve: bool) -> Array:
+    """Return what an error is relative to: the value, or a fraction of the largest value of a curve."""
+    size = np.abs(value)
+    return np.maximum(size, SMALL_VALUE * size.max(axis=-1, keepdims=True)) if curve and size.size else size
+
+
+def _difference(value: Array, other: Array, curve: bool) -> float:
+    """Return the largest relative difference of two answers."""
+    scale, difference = _scale(value, curve), np.abs(value - other)
+    return float(np.divide(difference, scale, out=np.zeros_like(difference), where=scale > 0.0).max(initial=0.0))
+
+
+def _key(names: tuple[str, ...], seen: Mapping[str, Detector]) -> str:
+    return repr((names, sorted((name, sorted(asdict(detector).items())) for name, detector in seen.items())))
