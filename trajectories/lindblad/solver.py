@@ -301,11 +301,18 @@ def solver_of(steady: SteadyState) -> Solver:
     return solver
 
 
-def require_clicks(steady: SteadyState, names: Sequence[str], detectors: Detectors) -> float:
-    """Return the total rate of some channels; raise `InvalidInput` if one never clicks."""
+def require_clicks(steady: SteadyState, names: Sequence[str], detectors: Detectors) -> None:
+    """Raise `InvalidInput` if one of some channels is unknown or never clicks."""
     detected = DetectedSystem(steady.system, None, detectors)
     rho = pack(steady.rho)
-    return sum(detected.rate(name, rho) for name in names)
+    for name in names:
+        steady.system.channel(name)
+        detected.rate(name, rho)
+
+
+def total_rate(steady: SteadyState, names: Sequence[str], detectors: Detectors) -> float:
+    """Return the total rate of some channels; raise `InvalidInput` if none of them ever clicks."""
+    return DetectedSystem(steady.system, names, detectors).total_rate(pack(steady.rho))
 
 
 def estimates_of(answer: Answer) -> list[Estimate]:

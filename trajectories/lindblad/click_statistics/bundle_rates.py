@@ -15,7 +15,7 @@ from ...errors import InvalidInput
 from ...names import ByChannels
 from ...results import Estimate
 from ..inputs import bundle_channels, bundle_window, two_of
-from ..solver import Model, estimates_of, require_clicks, solver_of
+from ..solver import Model, estimates_of, solver_of, total_rate
 from ..steady_state import SteadyState
 from .cluster_maps import ClusterMaps, cluster_maps, maps_of_windows
 
@@ -176,7 +176,7 @@ def purity(
     integer(n, "n", 1)
     deltas = positive_numbers(windows, "windows")
     names = bundle_channels(steady.system, channels)
-    require_clicks(steady, names, detectors)
+    total_rate(steady, names, detectors)
 
     def compute(model: Model) -> NDArray[np.float64]:
         scan = maps_of_windows(model, deltas)
@@ -305,7 +305,7 @@ def bundles_of_pair(
     names = bundle_channels(steady.system, channels)
     both = two_of(names, *pair)
     delta = bundle_window(steady.system, window)
-    total = require_clicks(steady, names, detectors)
+    total = total_rate(steady, names, detectors)
     lags = np.clip(bins, -delta, delta)
     times = np.append(np.abs(lags), delta)
 

@@ -12,7 +12,7 @@ from ...checks import integer, positive_numbers
 from ...detectors import Detector
 from ...results import Estimate
 from ..inputs import checked_channels
-from ..solver import Model, estimates_of, require_clicks, solver_of
+from ..solver import Model, estimates_of, solver_of, total_rate
 from ..steady_state import SteadyState
 from ..superoperators.detected import DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
@@ -53,7 +53,7 @@ def fano(
     """
     durations = positive_numbers(windows, "windows")
     names = _counted(steady, channels)
-    require_clicks(steady, names, detectors)
+    total_rate(steady, names, detectors)
 
     def compute(model: Model) -> NDArray[np.float64]:
         rate = model.total_rate(model.rho)
@@ -103,7 +103,7 @@ def cumulants(
     """
     integer(order, "order", 1)
     names = _counted(steady, channels)
-    require_clicks(steady, names, detectors)
+    total_rate(steady, names, detectors)
 
     def compute(model: Model) -> NDArray[np.float64]:
         effect, motion = model.total_effect(), model.motion(0.0)
