@@ -39,3 +39,7 @@ class TruncationWarning(UserWarning):
 
 class TickWarning(UserWarning):
     """Bins that do not fit the whole ticks of a measured record, or clicks that share one tick."""
+
+
+class RecordWarning(UserWarning):
+    """Something about a measured file that its numbers depend on: cut off, or shorter than its header claims."""

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ...checks import one_of, shown
+from ...checks import integer, one_of, shown
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
 from ..files import path_of
 from ..run import Run
+from ..ticks import time_unit
 from .csv import write_csv
+from .hydraharp import is_hydraharp, tagged_hydraharp
+from .measured import PIECE, MeasuredFile, record_of
 from .new_file import new_file
 from .npz import read_npz, write_npz
 from .photon_hdf5 import read_photon_hdf5, write_photon_hdf5
+from .picoharp import is_picoharp, tagged_picoharp
 from .ptu import write_ptu
+from .ptu_reader import is_ptu, read_ptu, tagged_ptu
 from .source import Source
+from .text import read_text
 from .timeline import clock_of
 
 # Suffix of each format that is written.
 FORMATS = {"npz": ".npz", "csv": ".csv", "photon-hdf5": ".h5", "ptu": ".ptu"}
 HDF5_SUFFIXES = (".h5", ".hdf5")
+TEXT_SUFFIXES = (".csv", ".txt", ".tsv", ".dat")
 
 
 def export(
@@ -71,7 +80,7 @@ def export(
         with new_file(place) as temporary:
             (write_npz if chosen == "npz" else write_csv)(whole, temporary)
         return place
-    clock = clock_of(whole.provenance, tick, unit)
+    clock = clock_of(whole.provenance, tick, unit, whole.tick, whole.unit)
     with new_file(place) as temporary:
         if chosen == "ptu":
             write_ptu(whole, temporary, clock)
@@ -80,37 +89,116 @@ def export(
     return place
 
 
-def load(path: str | os.PathLike[str], *, unit: float | None = None) -> ClickRecord:
-    """Load clicks: of a run folder, an NPZ file or a Photon-HDF5 file, ours or measured.
+def load(
+    path: str | os.PathLike[str],
+    *,
+    unit: Any = None,
+    duration: float | None = None,
+    tick: float | None = None,
+    columns: Sequence[str | int] | None = None,
+    markers: bool = False,
+) -> ClickRecord:
+    """Load clicks: of a run folder, of our own files, or of what a time tagger measured.
 
     Parameters
     ----------
     path : path
         A run folder, finished or not: of an unfinished one the trajectories before the first unfinished block are
-        returned, and ``provenance["complete"]`` is False. Or a file .npz with the arrays trajectory, time,
-        channel, channel_names, start and stop; or a Photon-HDF5 file .h5 or .hdf5.
-    unit : float, optional
-        Unit of time wanted, in seconds, when a Photon-HDF5 file of another program is read; seconds by default.
+        returned, and ``provenance["complete"]`` is False. Or a file of clicks: .npz, Photon-HDF5 (.h5, .hdf5),
+        PTU, HT2, HT3, PT2, PT3 (known by how they begin), or text in columns (.csv, .txt, .tsv, .dat).
+    unit : str or float, optional
+        Unit of time wanted for a measured file: "s" (when not given), "ms", "µs", "ns", "ps", "fs", or the length
+        of 1/ω_b in seconds, to compare with a model.
+    duration : float, optional
+        How long was observed, in that unit, where a measured file does not say or says it wrong.
+    tick : float, optional
+        What whole numbers in a text file count, in seconds.
+    columns : sequence of two str or int, optional
+        Columns of time and channel in a text file.
+    markers : bool
+        Whether markers of PTU, HT and PT files become channels; they are left out otherwise.
 
     Raises
     ------
     InvalidInput
-        The path does not exist, or is no file of clicks.
+        The path does not exist, is no file of clicks, or an option does not belong to its kind.
     RunFolderError
         It is a folder that is no run folder, or a file in it is damaged.
+
+    Warns
+    -----
+    RecordWarning
+        A measured file that is cut off, or that claims to last longer than its events do.
     """
     place = path_of(path)
     if not place.exists():
         raise InvalidInput(f"{path} does not exist; give a run folder or a file of clicks")
+    if place.is_file() and (kind := _tagged_kind(place)) is not None:
+        _refuse(path, kind, tick=tick, columns=columns)
+        if kind == "PTU":
+            return read_ptu(place, unit, duration, markers)
+        tagged = tagged_hydraharp(place) if kind == "HydraHarp" else tagged_picoharp(place)
+        return record_of(tagged, "s" if unit is None else unit, duration, markers)
     if place.suffix in HDF5_SUFFIXES and place.is_file():
-        return read_photon_hdf5(place, unit)
-    if unit is not None:
-        raise InvalidInput(f"unit={shown(unit)} is for Photon-HDF5 files; {path} has its own unit")
+        _refuse(path, "Photon-HDF5", tick=tick, columns=columns, markers=markers or None)
+        return read_photon_hdf5(place, unit, duration)
+    if place.suffix.lower() in TEXT_SUFFIXES and place.is_file():
+        _refuse(path, "text", markers=markers or None)
+        return read_text(place, unit, duration, tick, columns)
+    given = {"unit": unit, "duration": duration, "tick": tick, "columns": columns, "markers": markers or None}
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidInput(f"{name}={shown(value)} is for measured files; {path} has its own {name}")
     if place.is_dir():
         return Run.open(place).record()
     if place.suffix != ".npz":
-        raise InvalidInput(f"{path} is neither a run folder nor .npz, .h5 or .hdf5; export it as one of them")
+        raise InvalidInput(
+            f"{path} is neither a run folder nor .npz, .h5, .hdf5, .csv, .txt, nor a PTU, HT2, HT3, PT2 or PT3 "
+            "file; export it as one of them"
+        )
     return read_npz(place)
+
+
+def open_measured(path: str | os.PathLike[str], *, unit: Any = "s", piece: int = PIECE) -> MeasuredFile:
+    """Open a PTU, HT2, HT3, PT2 or PT3 file to be read piece by piece, in bounded memory.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    unit : str or float
+        Unit of time, as in `load`.
+    piece : int
+        Clicks of a piece.
+
+    Returns
+    -------
+    MeasuredFile
+        Every estimator takes it as it takes a run.
+
+    Raises
+    ------
+    InvalidInput
+        No such file, or one of another kind.
+    """
+    place = path_of(path)
+    kind = _tagged_kind(place) if place.is_file() else None
+    if kind is None:
+        raise InvalidInput(f"{path} is no PTU, HT2, HT3, PT2 or PT3 file; use load")
+    tagged = {"PTU": tagged_ptu, "HydraHarp": tagged_hydraharp, "PicoHarp": tagged_picoharp}[kind](place)
+    return MeasuredFile(tagged, time_unit(unit), integer(piece, "piece", 2))
+
+
+def _tagged_kind(path: Path) -> str | None:
+    """Return which kind of file of time-tagged records a file is; None for any other."""
+    kinds = {"PTU": is_ptu, "HydraHarp": is_hydraharp, "PicoHarp": is_picoharp}
+    return next((kind for kind, is_it in kinds.items() if is_it(path)), None)
+
+
+def _refuse(path: Any, kind: str, **given: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidInput(f"{name}={shown(value)} does not belong to {path}, a {kind} file; leave it out")
 
 
 def _format_of(path: Path, name: str | None) -> str:

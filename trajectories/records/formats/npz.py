@@ -14,10 +14,13 @@ from ...checks import plain_value
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
 from ..files import UNREADABLE, parse_json, regular_file, unpack
+from ..ticks import NATURAL
 from .source import FORMAT, VERSION, VERSION_WITHOUT_CHECKSUM, Checksum, Source
 
 COLUMNS = ("trajectory", "time", "channel", "start", "stop")
 NEEDED = (*COLUMNS, "channel_names")
+# Of a record made of ticks, whose time column holds them.
+TICKED = ("tick", "origin", "within", "fine")
 # What files of ours have beside them. The archive says so too: no single damage makes one somebody else's.
 OURS = ("heading", "checksum")
 COMMENT = FORMAT.encode()
@@ -26,10 +29,15 @@ COMMENT = FORMAT.encode()
 def write_npz(source: Source, path: Path) -> None:
     """Write all clicks of a source; they are held in memory, as whoever reads the file will."""
     record = ClickRecord.concatenate(list(source.pieces()))
-    heading = json.dumps(
-        {"format": FORMAT, "version": VERSION, "provenance": plain_value(source.provenance, "provenance")}
-    )
+    described = {"format": FORMAT, "version": VERSION, "provenance": plain_value(source.provenance, "provenance")}
+    if source.unit != NATURAL:
+        described["unit"] = source.unit.to_dict()
+    heading = json.dumps(described)
     columns: dict[str, Any] = {name: getattr(record, name) for name in COLUMNS}
+    if record.clock is not None:
+        columns |= {"time": record.stamp, "tick": np.array(record.clock.tick), "origin": record.clock.origin}
+        if record.within is not None:
+            columns |= {"within": record.within, "fine": np.array(record.clock.fine)}
     arrays = {
         "heading": np.array(heading),
         "checksum": np.array(_checksum(heading, columns, record.channel_names)),
@@ -53,15 +61,21 @@ def read_npz(path: Path) -> ClickRecord:
     """
     try:
         with regular_file(path) as stream:
-            arrays = unpack(stream, NEEDED, OURS)
+            arrays = unpack(stream, NEEDED, (*OURS, *TICKED))
             ours = zipfile.ZipFile(stream).comment == COMMENT or _has_heading(arrays)
-        provenance = _provenance(path, arrays) if ours else {}
+        heading = _heading(path, arrays) if ours else {}
     except (*UNREADABLE, RecursionError) as error:
         if isinstance(error, InvalidInput):
             raise
         raise InvalidInput(
             f"{path} is no NPZ file of clicks ({error}); it needs the arrays {', '.join(NEEDED)}"
         ) from error
+    provenance = heading.get("provenance")
+    more: dict[str, Any] = {"unit": heading["unit"]} if "unit" in heading else {}
+    if "tick" in arrays:
+        more |= {"tick": _number(path, arrays, "tick"), "origin": arrays.get("origin", 0.0)}
+        if "within" in arrays:
+            more |= {"within": arrays["within"], "fine": _number(path, arrays, "fine")}
     return ClickRecord.from_arrays(
         arrays["trajectory"],
         arrays["time"],
@@ -69,8 +83,16 @@ def read_npz(path: Path) -> ClickRecord:
         channel_names=[str(name) for name in np.atleast_1d(arrays["channel_names"]).reshape(-1)],
         start=arrays["start"],
         stop=arrays["stop"],
-        provenance=provenance,
+        provenance=provenance if isinstance(provenance, dict) else {},
+        **more,
     )
+
+
+def _number(path: Path, arrays: dict[str, NDArray[Any]], name: str) -> float:
+    """Return one number of a file."""
+    if name not in arrays or arrays[name].size != 1:
+        raise InvalidInput(f"{path} needs one number {name} with its whole ticks; store it")
+    return float(arrays[name].reshape(-1)[0])
 
 
 def _has_heading(arrays: dict[str, NDArray[Any]]) -> bool:
@@ -82,8 +104,8 @@ def _has_heading(arrays: dict[str, NDArray[Any]]) -> bool:
     return isinstance(heading, dict) and heading.get("format") == FORMAT
 
 
-def _provenance(path: Path, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    """Return the provenance in a file of ours, after checking the whole of it."""
+def _heading(path: Path, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """Return the heading of a file of ours, after checking the whole of it."""
     heading = parse_json(str(arrays["heading"]))
     version = heading["version"]
     if version not in (VERSION, VERSION_WITHOUT_CHECKSUM):
@@ -92,11 +114,10 @@ def _provenance(path: Path, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
         names = tuple(str(name) for name in arrays["channel_names"])
         if str(arrays["checksum"]) != _checksum(str(arrays["heading"]), arrays, names):
             raise InvalidInput(f"{path} is damaged: its checksum differs; export it again")
-    found = heading["provenance"]
-    return found if isinstance(found, dict) else {}
+    return dict(heading)
 
 
 def _checksum(heading: str, columns: dict[str, NDArray[Any]], names: tuple[str, ...]) -> str:
     checksum = Checksum()
-    checksum.add(**{name: columns[name] for name in COLUMNS})
+    checksum.add(**{name: columns[name] for name in (*COLUMNS, *TICKED) if name in columns})
     return checksum.of(json.dumps([heading, names]))

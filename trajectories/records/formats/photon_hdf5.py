@@ -6,10 +6,7 @@ Source: the Photon-HDF5 specification (photon-hdf5.org); what is ours alone lies
 from __future__ import annotations
 
 import json
-import math
-import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +17,14 @@ from numpy.typing import NDArray
 from ...checks import plain_value, positive_number
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
-from ..files import MOST_DEFLATED, SMALL, memory, parse_json
+from ..files import parse_json
+from ..ticks import TimeUnit, time_unit
 from .forgiving_file import ForgivingFile
+from .hdf5_values import UNREADABLE, found, h5py_module, integers_of, opened, text_of, values_of
+from .photon_hdf5_foreign import foreign
 from .source import FORMAT, VERSION, VERSION_WITHOUT_CHECKSUM, Checksum, Source
-from .timeline import Clock, slots, ticks, times
+from .timeline import Clock, slots, ticks
+from .windows import Windows, first_ticks
 
 FORMAT_VERSION = "0.5"
 MOST_CHANNELS = 256
@@ -31,12 +32,6 @@ OURS = "user/bundle_trajectories"
 # Two more places that say whose a file is.
 MARK, SOFTWARE = "bundle_trajectories", "bundle-trajectories"
 CHUNK = 65536
-# What a damaged or foreign HDF5 file raises when it is read.
-UNREADABLE = (
-    *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError),
-    *(MemoryError, RecursionError),
-)
-
 # How PyTables marks a string that is no array.
 PLAIN_STRING = {"CLASS": "ARRAY", "VERSION": "2.4", "FLAVOR": "python"}
 
@@ -96,6 +91,13 @@ TITLES = {
     "user": "A custom field.",
 }
 
+NANOTIME_TITLES = {
+    "photon_data/nanotimes": "TCSPC photon arrival time (nanotimes).",
+    "photon_data/nanotimes_specs": "Group for nanotime-specific data.",
+    "photon_data/nanotimes_specs/tcspc_unit": "TCSPC time bin duration in seconds (nanotimes unit).",
+    "photon_data/nanotimes_specs/tcspc_num_bins": "Number of TCSPC bins.",
+}
+
 
 def write_photon_hdf5(source: Source, path: Path, clock: Clock, final: Path, author: str = "unknown") -> None:
     """Write time stamps (int64 ticks) and detectors (uint8); windows, names and model in ``/user``.
@@ -109,7 +111,7 @@ def write_photon_hdf5(source: Source, path: Path, clock: Clock, final: Path, aut
         raise InvalidInput(
             f"{len(source.channel_names)} channels are more than the {MOST_CHANNELS} of Photon-HDF5"
         )
-    h5py = _h5py()
+    h5py = h5py_module()
     with closing(ForgivingFile(path)) as stream:
         with h5py.File(stream, "w") as file:
             _write(file, stream, source, clock, final, author)
@@ -119,7 +121,8 @@ def write_photon_hdf5(source: Source, path: Path, clock: Clock, final: Path, aut
 def _write(file: Any, stream: ForgivingFile, source: Source, clock: Clock, final: Path, author: str) -> None:
     stamps = _growing(file, "photon_data/timestamps", np.int64)
     detectors = _growing(file, "photon_data/detectors", np.uint8)
-    windows = {name: _growing(file, f"{OURS}/{name}", kind) for name, kind in _WINDOWS.items()}
+    windows = {name: _growing(file, f"{OURS}/{name}", kind) for name, kind in (_WINDOWS | _TICKS).items()}
+    nanotimes = None if source.fine is None else _growing(file, "photon_data/nanotimes", np.int32)
     counts = np.zeros(len(source.channel_names), dtype=np.int64)
     free, total = 0, 0.0
     checksum = Checksum()
@@ -130,7 +133,12 @@ def _write(file: Any, stream: ForgivingFile, source: Source, clock: Clock, final
         stamped = ticks(piece, clock, origins)
         _append(stamps, stamped)
         _append(detectors, piece.channel.astype(np.uint8))
+        if nanotimes is not None and piece.within is not None:
+            _append(nanotimes, piece.within)
+            checksum.add(nanotimes=piece.within)
+        zero = piece.start if piece.clock is None else piece.clock.origin
         bounds = {"origin": origins[:-1], "start": piece.start, "stop": piece.stop}
+        bounds |= {"first": first_ticks(piece), "zero": zero}
         for name, values in bounds.items():
             _append(windows[name], values)
         checksum.add(stamps=stamped, detectors=piece.channel, **bounds)
@@ -145,6 +153,8 @@ def _utf8(text: str) -> str:
 
 
 _WINDOWS = {"origin": np.int64, "start": np.float64, "stop": np.float64}
+# The trajectory's own tick at `origin`, and the time of its tick 0; files before ticks were kept lack them.
+_TICKS = {"first": np.int64, "zero": np.float64}
 
 
 def _growing(file: Any, name: str, kind: Any) -> Any:
@@ -206,6 +216,9 @@ def _describe(
         "provenance/filename": str(source.provenance.get("run_id", "none")),
         "provenance/software": SOFTWARE,
     }
+    if source.fine is not None:
+        fields["photon_data/nanotimes_specs/tcspc_unit"] = source.fine * clock.seconds
+        fields["photon_data/nanotimes_specs/tcspc_num_bins"] = int(np.ceil(clock.tick / source.fine))
     for name, value in fields.items():
         file[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
         if isinstance(value, str):  # as PyTables marks a plain string, which readers built on it decode
@@ -216,6 +229,8 @@ def _describe(
         "channel_names": source.channel_names,
         "tick": clock.tick,
         "unit_seconds": clock.seconds,
+        "unit": TimeUnit(source.unit.name, clock.seconds).to_dict(),
+        "fine": source.fine,
         "provenance": source.provenance,
     }
     written = json.dumps(plain_value(heading, "heading"))
@@ -223,13 +238,13 @@ def _describe(
     file[f"{OURS}/checksum"] = np.bytes_(checksum.of(written))
     file.attrs[MARK] = VERSION
     file.create_group("photon_data/measurement_specs/detectors_specs")
-    for name, title in TITLES.items():
+    for name, title in (TITLES | (NANOTIME_TITLES if source.fine is not None else {})).items():
         file[name].attrs["TITLE"] = np.bytes_(title)
     file.attrs["format_name"] = np.bytes_("Photon-HDF5")
     file.attrs["format_version"] = np.bytes_(FORMAT_VERSION)
 
 
-def read_photon_hdf5(path: Path, unit: float | None = None) -> ClickRecord:
+def read_photon_hdf5(path: Path, unit: Any = None, duration: float | None = None) -> ClickRecord:
     """Read clicks, ours or anyone's.
 
     A file of ours comes back with its trajectories, names and model, times to within a tick. Any other becomes one
@@ -240,22 +255,23 @@ def read_photon_hdf5(path: Path, unit: float | None = None) -> ClickRecord:
     ----------
     path : path
         The file.
-    unit : float, optional
-        Length of the wanted unit of time in seconds, for files of other programs: 1/ω_b, to compare with a model.
+    unit : str or float, optional
+        Unit of time wanted for files of other programs: a name, or the length of 1/ω_b in seconds.
+    duration : float, optional
+        How long was observed, in that unit, for files of other programs.
 
     Raises
     ------
     InvalidInput
         No Photon-HDF5 file, a damaged one of ours, more than one spot, or events that make no record.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         if _is_ours(file):
-            if unit is not None:
-                raise InvalidInput(f"{path} knows its unit of time; leave out unit={unit:g}")
+            for name, given in (("unit", unit), ("duration", duration)):
+                if given is not None:
+                    raise InvalidInput(f"{path} knows its {name} of time; leave out {name}={given}")
             return _ours(file)
-        if _found(file, "photon_data") is None:
-            raise InvalidInput(f"{path} has no /photon_data (files of several spots are not read)")
-        return _foreign(file, unit)
+        return foreign(file, unit, duration)
 
 
 def _is_ours(file: Any) -> bool:
@@ -263,9 +279,9 @@ def _is_ours(file: Any) -> bool:
     if MARK in file.attrs:
         return True
     try:
-        if _found(file, OURS) is not None:
+        if found(file, OURS) is not None:
             return True
-        software = _text(file, "identity/software")
+        software = text_of(file, "identity/software")
     except (InvalidInput, *UNREADABLE):
         return False
     return software == SOFTWARE
@@ -274,165 +290,47 @@ def _is_ours(file: Any) -> bool:
 def _ours(file: Any) -> ClickRecord:
     damaged = f"{file.filename} was written by {SOFTWARE}, but is damaged"
     try:
-        written = _text(file, f"{OURS}/heading")
+        written = text_of(file, f"{OURS}/heading")
         heading = parse_json(written)
         version = heading["version"]
         if version not in (VERSION, VERSION_WITHOUT_CHECKSUM):
             raise InvalidInput(
                 f"{file.filename} has version {version}, but {VERSION} is read here; update the package"
             )
-        stamps, detectors = _integers(file, "timestamps"), _integers(file, "detectors")
-        windows = {name: _array(file, f"{OURS}/{name}") for name in _WINDOWS}
+        stamps, detectors = (
+            integers_of(file, "photon_data", "timestamps"),
+            integers_of(file, "photon_data", "detectors"),
+        )
+        windows = {name: values_of(file, f"{OURS}/{name}") for name in _WINDOWS}
         origin, start, stop = windows["origin"].astype(np.int64), windows["start"], windows["stop"]
+        more = {
+            name: values_of(file, f"{OURS}/{name}") for name in _TICKS if found(file, f"{OURS}/{name}") is not None
+        }
+        nanotimes = None if heading.get("fine") is None else integers_of(file, "photon_data", "nanotimes")
         if version == VERSION:
             checksum = Checksum()
-            checksum.add(stamps=stamps, detectors=detectors, origin=origin, start=start, stop=stop)
-            if _text(file, f"{OURS}/checksum") != checksum.of(written):
+            checksum.add(stamps=stamps, detectors=detectors, origin=origin, start=start, stop=stop, **more)
+            if nanotimes is not None:
+                checksum.add(nanotimes=nanotimes)
+            if text_of(file, f"{OURS}/checksum") != checksum.of(written):
                 raise InvalidInput(f"{damaged}: its checksum differs; export it again")
         if not len(origin) or (np.diff(origin) <= 0).any() or (len(stamps) and stamps.min() < origin[0]):
             raise InvalidInput(f"{damaged}: its windows do not fit its time stamps; export it again")
-        rows, when = times(stamps, origin, start, stop, positive_number(heading["tick"], "tick"))
+        tick = positive_number(heading["tick"], "tick")
         channel_names, provenance = heading["channel_names"], heading["provenance"]
+        unit = time_unit(heading.get("unit", {"seconds": heading["unit_seconds"]}))
     except UNREADABLE as error:
         if isinstance(error, InvalidInput):
             raise
         raise InvalidInput(f"{damaged} ({error}); export it again") from error
-    return ClickRecord.from_arrays(
-        rows,
-        when,
+    base = more.get("first", np.zeros(len(origin), dtype=np.int64)).astype(np.int64)
+    return Windows(origin, base, start, stop, more.get("zero", start)).record(
+        stamps,
         detectors,
         channel_names=channel_names,
-        start=start,
-        stop=stop,
+        tick=tick,
+        unit=unit,
+        within=nanotimes,
+        fine=heading.get("fine"),
         provenance=provenance if isinstance(provenance, dict) else {},
     )
-
-
-def _foreign(file: Any, unit: float | None) -> ClickRecord:
-    seconds = 1.0 if unit is None else positive_number(unit, "unit")
-    tick = _positive(file, "photon_data/timestamps_specs/timestamps_unit") / seconds
-    duration = _positive(file, "acquisition_duration") / seconds
-    if not (0.0 < tick < np.inf and 0.0 < duration < np.inf):
-        raise InvalidInput(f"{file.filename} has times that unit={seconds:g} makes {tick:g} and {duration:g} long")
-    stamps, detectors = _integers(file, "timestamps"), _integers(file, "detectors")
-    ids, channel = np.unique(detectors, return_inverse=True)
-    names = [f"detector {number}" for number in ids]
-    if _found(file, "setup/detectors/label") is not None:
-        labels = _labels(file)
-        unnamed = np.setdiff1d(ids, list(labels))
-        if len(unnamed):
-            raise InvalidInput(
-                f"{file.filename} has events of detector {unnamed[0]}, not named in /setup/detectors; add it"
-            )
-        ids = np.array(sorted(labels))
-        channel = np.searchsorted(ids, detectors)
-        names = [labels[number] for number in ids.tolist()]
-    # Most acquisitions start at tick 0. Some count from elsewhere; then no better start is known than the first.
-    first = int(stamps[0]) if stamps.max(initial=0) * tick > duration else 0
-    when = (stamps - first) * tick
-    if when.max(initial=0.0) > (1.0 + 1e-6) * duration:
-        raise InvalidInput(
-            f"{file.filename} has stamps over {when.max() * seconds:g} s but an acquisition_duration of "
-            f"{duration * seconds:g} s; mend one of them, or the rates would be wrong"
-        )
-    return ClickRecord.from_arrays(
-        np.zeros(len(stamps), dtype=np.int64),
-        when,
-        channel,
-        channel_names=names,
-        start=0.0,
-        stop=max(duration, float(when.max(initial=0.0))),
-        provenance={"time_unit_seconds": seconds, "source": Path(file.filename).name},
-    )
-
-
-def _labels(file: Any) -> dict[int, str]:
-    """Return the names of the detectors by their numbers."""
-    numbers, labels = _array(file, "setup/detectors/id"), _array(file, "setup/detectors/label")
-    if numbers.dtype.kind not in "iu" or numbers.shape != labels.shape or numbers.ndim != 1:
-        raise InvalidInput(f"{file.filename} has in /setup/detectors other than one label for each number")
-    named = {}
-    for number, label in zip(numbers.tolist(), labels.tolist(), strict=True):
-        named[number] = label.decode() if isinstance(label, bytes) else str(label)
-    return named
-
-
-def _found(file: Any, name: str) -> Any | None:
-    """Return what lies at a path, or None; refuse to follow a link, as to another file, or to a pipe that freezes.
-
-    A soft link within the file may pass through one to another file, so that it is not followed either.
-    """
-    h5py, here = _h5py(), file
-    for part in name.split("/"):
-        if not isinstance(here, h5py.Group) or not here.id.links.exists(part.encode()):
-            return None
-        if here.id.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
-            raise InvalidInput(f"{file.filename}: {name} is a link, which is not followed; store the data itself")
-        here = here[part]
-    return here
-
-
-def _array(file: Any, name: str) -> NDArray[Any]:
-    """Return the values of a dataset that lie in the file itself, in no more memory than they can need."""
-    dataset = _found(file, name)
-    if not isinstance(dataset, _h5py().Dataset):
-        raise InvalidInput(f"{file.filename} has no {name}; store it")
-    if dataset.is_virtual or dataset.external:
-        raise InvalidInput(
-            f"{file.filename}: {name} lies in another file, which is not read; store the data itself"
-        )
-    if dataset.shape is None:
-        raise InvalidInput(f"{file.filename}: {name} is empty; store it")
-    size, stored = math.prod(dataset.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()
-    if size > MOST_DEFLATED * stored + SMALL or size > memory():
-        raise InvalidInput(f"{file.filename}: {name} claims {size} bytes, but holds {stored}; store what there is")
-    return np.asarray(dataset[()])
-
-
-def _text(file: Any, name: str) -> str:
-    """Return a string."""
-    value = _array(file, name).item()
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _positive(file: Any, name: str) -> float:
-    """Return one positive number."""
-    values = _array(file, name)
-    if values.size != 1 or values.dtype.kind not in "iuf":
-        raise InvalidInput(f"{file.filename}: {name} must be one real number; correct it")
-    return positive_number(values.item(), f"{file.filename}: {name}")
-
-
-def _integers(file: Any, name: str) -> NDArray[np.int64]:
-    """Return a column of events; refuse what an int64 would not hold as it is."""
-    values = _array(file, f"photon_data/{name}")
-    if values.dtype.kind not in "iu" or values.ndim != 1:
-        raise InvalidInput(
-            f"{file.filename}: {name} must be integers in one column, but is {values.dtype} of shape "
-            f"{values.shape}; store ticks"
-        )
-    if values.size and values.max() > np.iinfo(np.int64).max:
-        raise InvalidInput(f"{file.filename}: {name} reaches {values.max()}, more than 63 bits hold; shift it")
-    return values.astype(np.int64)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open for reading, and turn whatever a damaged file raises into one line."""
-    h5py = _h5py()
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except InvalidInput:
-        raise
-    except UNREADABLE as error:
-        raise InvalidInput(f"{path} is no readable Photon-HDF5 file: {error}") from error
-
-
-def _h5py() -> Any:
-    try:
-        import h5py
-    except ImportError as error:
-        raise InvalidInput("Photon-HDF5 needs h5py; pip install 'bundle-trajectories[formats]'") from error
-    os.environ.setdefault("HDF5_USE_FILE_LOCKING", "BEST_EFFORT")
-    return h5py

@@ -1,4 +1,4 @@
-"""PTU (T2 mode): clicks as a PicoQuant time tagger would have written them, four bytes each.
+"""PTU: clicks as a PicoQuant time tagger would have written them in T2 mode (or T3, if synced), four bytes each.
 
 Source: PicoQuant's published description of the unified TTTR format. Records are those of a HydraHarp 2 in T2
 mode: bit 31 marks a special record, bits 30–25 hold the channel, bits 24–0 the ticks since the last overflow.
@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 
 from ...checks import plain_value
 from ...errors import InvalidInput
+from ..clicks import ClickRecord
+from ..ticks import TimeUnit
 from .source import FORMAT, VERSION, Source
 from .timeline import Clock, slots, ticks
+from .windows import packed_windows
 
 MAGIC = b"PQTTTR\0\x001.0.00\0\0"
 HYDRAHARP_2_T2 = 0x01010204
@@ -37,6 +40,9 @@ MOST_WRAPS = 127
 # Overflow records an event may cost before the file is refused as mostly empty.
 MOST_OVERFLOWS = 1000
 MOST_CHANNELS = 63
+T2_WRAPS = (WRAP, MOST_WRAPS)
+# In T3 mode: bits 24–10 hold the steps since the sync pulse, bits 9–0 the sync pulses since the last overflow.
+HYDRAHARP_2_T3, T3, STEP_SHIFT, MOST_STEPS, T3_WRAPS = 0x01010304, 3, np.uint32(10), 2**15, (1024, 1023)
 # The marker that stands where the window of a trajectory begins.
 START_MARKER = np.uint32(1)
 # Days from 1899-12-30, where these files count dates from, to 1970-01-01.
@@ -57,25 +63,40 @@ def write_ptu(source: Source, path: Path, clock: Clock) -> None:
     with path.open("wb") as stream:
         count_at = _write_header(stream, source, clock)
         free = overflows = count = 0
+        synced = source.fine is not None
         for piece in source.pieces():
             origins = slots(piece, clock, free)
             free = int(origins[-1])
-            stamps, words = _events(piece.channel, ticks(piece, clock, origins), origins[:-1])
-            records, overflows = _with_overflows(stamps, words, overflows)
+            words = piece.channel.astype(np.uint32) << CHANNEL_SHIFT
+            if synced:
+                words |= _steps(piece) << STEP_SHIFT
+            stamps, words = _events(words, ticks(piece, clock, origins), origins[:-1])
+            records, overflows = _with_overflows(stamps, words, overflows, *(T3_WRAPS if synced else T2_WRAPS))
             stream.write(records.astype("<u4").tobytes())
             count += len(records)
         stream.seek(count_at)
         stream.write(struct.pack("<q", count))
 
 
+def _steps(record: ClickRecord) -> NDArray[np.uint32]:
+    """Return the steps since the sync pulse; refuse more than 15 bits hold."""
+    assert record.within is not None
+    if record.within.max(initial=0) >= MOST_STEPS:
+        raise InvalidInput(
+            f"a click comes {record.within.max()} steps after its sync pulse, more than the {MOST_STEPS} of PTU; "
+            "export it as npz"
+        )
+    return record.within.astype(np.uint32)
+
+
 def _events(
-    channel: NDArray[np.int16], stamps: NDArray[np.int64], markers: NDArray[np.int64]
+    clicks: NDArray[np.uint32], stamps: NDArray[np.int64], markers: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
     """Return clicks and window markers in order of time, a marker before the clicks of its tick."""
     words = np.concatenate(
         [
             np.full(len(markers), SPECIAL | START_MARKER << CHANNEL_SHIFT, dtype=np.uint32),
-            channel.astype(np.uint32) << CHANNEL_SHIFT,
+            clicks,
         ]
     )
     merged = np.concatenate([markers, stamps])
@@ -84,12 +105,16 @@ def _events(
 
 
 def _with_overflows(
-    stamps: NDArray[np.int64], words: NDArray[np.uint32], overflows: int
+    stamps: NDArray[np.int64],
+    words: NDArray[np.uint32],
+    overflows: int,
+    wrap: int = WRAP,
+    most: int = MOST_WRAPS,
 ) -> tuple[NDArray[np.uint32], int]:
-    """Return the records, with counted overflows inserted where the 25 bits of time wrap, and the wraps so far."""
-    wraps = stamps // WRAP
+    """Return the records, with counted overflows inserted where the bits of time wrap, and the wraps so far."""
+    wraps = stamps // wrap
     passed = np.diff(wraps, prepend=overflows)
-    repeats = -(-passed // MOST_WRAPS)  # overflow records before each event
+    repeats = -(-passed // most)  # overflow records before each event
     if repeats.sum() > MOST_OVERFLOWS * (len(stamps) + 1000):
         raise InvalidInput(
             f"the tick is so short that {repeats.sum()} overflows would be written; give a longer tick"
@@ -98,11 +123,11 @@ def _with_overflows(
     records = np.full(int(places[-1]) + 1 if len(places) else 0, SPECIAL | OVERFLOW_CHANNEL << CHANNEL_SHIFT)
     is_event = np.zeros(len(records), dtype=bool)
     is_event[places] = True
-    records[is_event] = words | (stamps % WRAP).astype(np.uint32)
+    records[is_event] = words | (stamps % wrap).astype(np.uint32)
     # All overflow records of an event are full but the last one, which takes what remains.
     last = places[repeats > 0] - 1
-    counts = np.full(len(records), MOST_WRAPS, dtype=np.int64)
-    counts[last] = passed[repeats > 0] - (repeats[repeats > 0] - 1) * MOST_WRAPS
+    counts = np.full(len(records), most, dtype=np.int64)
+    counts[last] = passed[repeats > 0] - (repeats[repeats > 0] - 1) * most
     records[~is_event] |= counts[~is_event].astype(np.uint32)
     return records, int(wraps[-1]) if len(wraps) else overflows
 
@@ -116,32 +141,36 @@ def _write_header(stream: BinaryIO, source: Source, clock: Clock) -> int:
         "channel_names": source.channel_names,
         "tick": clock.tick,
         "unit_seconds": clock.seconds,
+        "unit": TimeUnit(source.unit.name, clock.seconds).to_dict(),
+        "fine": source.fine,
+        "windows": packed_windows(source.pieces()),
         "marker_1": "the window of the next trajectory begins",
         "provenance": source.provenance,
     }
     comment = json.dumps(plain_value(heading, "heading"))  # ASCII, as the tag wants
     stream.write(MAGIC)
     count_at = 0
-    for name, kind, value in _tags(comment, now, clock):
+    for name, kind, value in _tags(comment, now, clock, source.fine):
         if name == RECORDS_TAG:
             count_at = stream.tell() + 40
         stream.write(_packed(name, kind, value))
     return count_at
 
 
-def _tags(comment: str, now: float, clock: Clock) -> Iterator[tuple[str, int, Any]]:
+def _tags(comment: str, now: float, clock: Clock, fine: float | None) -> Iterator[tuple[str, int, Any]]:
     yield "File_GUID", TEXT, f"{{{str(uuid.uuid4()).upper()}}}"
     yield "File_CreatingTime", DATE, now
     yield "File_Comment", TEXT, comment
     yield "CreatorSW_Name", TEXT, "bundle-trajectories"
     yield "CreatorSW_Version", TEXT, str(VERSION)
-    yield "Measurement_Mode", INT, T2
+    synced = fine is not None
+    yield "Measurement_Mode", INT, T3 if synced else T2
     yield "Measurement_SubMode", INT, 0
     yield "MeasDesc_GlobalResolution", FLOAT, clock.tick_in_seconds
-    yield "MeasDesc_Resolution", FLOAT, clock.tick_in_seconds
-    yield "TTResultFormat_TTTRRecType", INT, HYDRAHARP_2_T2
+    yield "MeasDesc_Resolution", FLOAT, clock.tick_in_seconds if fine is None else fine * clock.seconds
+    yield "TTResultFormat_TTTRRecType", INT, HYDRAHARP_2_T3 if synced else HYDRAHARP_2_T2
     yield "TTResultFormat_BitsPerRecord", INT, 32
-    yield "TTResult_SyncRate", INT, 0
+    yield "TTResult_SyncRate", INT, round(1.0 / clock.tick_in_seconds) if synced else 0
     yield RECORDS_TAG, INT, 0
     yield "Header_End", EMPTY, 0
 

@@ -16,6 +16,7 @@ from ..clicks import ClickRecord
 from ..files import checksum_of_json
 from ..joining import OF_ONE_RUN
 from ..run import Run
+from ..ticks import NATURAL, TimeUnit
 
 # What every file says of itself, and what is refused when it is read.
 FORMAT = "bundle-trajectories clicks"
@@ -54,11 +55,18 @@ class Source:
         Channels of every piece.
     provenance : dict
         Where the clicks come from, as plain values.
+    tick, fine : float or None
+        Length of a tick of the clock that stamped the clicks, and of a step within it; None for times.
+    unit : TimeUnit
+        The unit of all times.
     """
 
     record: ClickRecord | Run
     channel_names: tuple[str, ...]
     provenance: dict[str, Any]
+    tick: float | None = None
+    fine: float | None = None
+    unit: TimeUnit = NATURAL
 
     @classmethod
     def of(cls, given: ClickRecord | Run) -> Source:
@@ -72,7 +80,9 @@ class Source:
             A run without any finished block.
         """
         if isinstance(given, ClickRecord):
-            return cls(given, given.channel_names, {"complete": True} | given.provenance)
+            fine = given.clock.fine if given.clock is not None and given.within is not None else None
+            provenance = {"complete": True} | given.provenance
+            return cls(given, given.channel_names, provenance, given.tick, fine, given.unit)
         if not isinstance(given, Run):
             raise InvalidInput(f"cannot export {shown(given)}; give a ClickRecord or a Run")
         first = next(given.blocks(), None)

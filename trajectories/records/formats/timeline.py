@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ...checks import finite_array, positive_number
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
+from ..ticks import NATURAL, TimeUnit
+from .windows import first_ticks
 
 # A tick is this fraction of the shortest lifetime unless another is asked for: no delay is blurred by more.
 TICK_IN_LIFETIMES = 1e-6
@@ -42,14 +44,31 @@ class Clock:
         return self.tick * self.seconds
 
 
-def clock_of(provenance: dict[str, Any], tick: float | None, seconds: float | None) -> Clock:
+def clock_of(
+    provenance: dict[str, Any],
+    tick: float | None,
+    seconds: float | None,
+    own: float | None = None,
+    unit: TimeUnit = NATURAL,
+) -> Clock:
     """Return the clock asked for; without words, 1e-6 of the shortest lifetime, and the paper's ω_b/2π = 2 GHz.
+
+    A record made of ticks keeps its `own`, and a `unit` of known length its length.
 
     Raises
     ------
     InvalidInput
-        A value that is not positive, or none given where the record's parameters do not tell.
+        A value that is not positive, or none given where the record's parameters do not tell; a tick other than a
+        record's own, or a length other than that of its unit.
     """
+    if own is not None:
+        if tick is not None and tick != own:
+            raise InvalidInput(f"tick={tick:g} differs from the record's own ticks of {own:g}, which are written")
+        tick = own
+    if unit.seconds is not None:
+        if seconds is not None and seconds != unit.seconds:
+            raise InvalidInput(f"unit={seconds:g} differs from the record's unit, {unit.name}; leave it out")
+        seconds = unit.seconds
     parameters = provenance.get("parameters")
     parameters = parameters if isinstance(parameters, dict) else {}
     if tick is None:
@@ -76,7 +95,10 @@ def slots(record: ClickRecord, clock: Clock, first: int) -> NDArray[np.int64]:
     InvalidInput
         More ticks than 64 bits count.
     """
-    lengths = np.floor((record.stop - record.start) / clock.tick) + 1.0
+    if record.clock is None:
+        lengths = np.floor((record.stop - record.start) / clock.tick) + 1.0
+    else:  # its own ticks, each of which the window touches
+        lengths = np.floor(record.stop_stamp) - np.floor(record.start_stamp) + 1.0
     if not first + lengths.sum() < LARGEST_TICK:
         raise InvalidInput(f"tick={clock.tick:g} is too short for windows of {record.total_time:g}; give a longer")
     return first + np.concatenate([[0], np.cumsum(lengths.astype(np.int64))])
@@ -84,17 +106,7 @@ def slots(record: ClickRecord, clock: Clock, first: int) -> NDArray[np.int64]:
 
 def ticks(record: ClickRecord, clock: Clock, origins: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the tick in which each click falls; clicks of one time share one."""
+    if record.clock is not None:
+        return record.stamp + (origins[:-1] - first_ticks(record))[record.trajectory]
     elapsed = record.time - record.start[record.trajectory]
     return origins[record.trajectory] + np.floor(elapsed / clock.tick).astype(np.int64)
-
-
-def times(
-    stamps: NDArray[np.int64],
-    origins: NDArray[np.int64],
-    start: NDArray[np.float64],
-    stop: NDArray[np.float64],
-    tick: float,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return trajectory and time of each stamp: `ticks` undone, to within one tick."""
-    rows = np.searchsorted(origins, stamps, side="right") - 1
-    return rows, np.minimum(start[rows] + (stamps - origins[rows]) * tick, stop[rows])

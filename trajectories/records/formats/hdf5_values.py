@@ -1,0 +1,105 @@
+"""What is read from an HDF5 file, so that no link, claim or damage in it does harm."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...checks import positive_number
+from ...errors import InvalidInput
+from ..files import MOST_DEFLATED, SMALL, memory
+
+# What a damaged or foreign HDF5 file raises when it is read.
+UNREADABLE = (
+    *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError),
+    *(MemoryError, RecursionError),
+)
+
+
+def found(file: Any, name: str) -> Any | None:
+    """Return what lies at a path, or None; refuse to follow a link, as to another file, or to a pipe that freezes.
+
+    A soft link within the file may pass through one to another file, so that it is not followed either.
+    """
+    h5py, here = h5py_module(), file
+    for part in name.split("/"):
+        if not isinstance(here, h5py.Group) or not here.id.links.exists(part.encode()):
+            return None
+        if here.id.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
+            raise InvalidInput(f"{file.filename}: {name} is a link, which is not followed; store the data itself")
+        here = here[part]
+    return here
+
+
+def values_of(file: Any, name: str) -> NDArray[Any]:
+    """Return the values of a dataset that lie in the file itself, in no more memory than they can need."""
+    dataset = found(file, name)
+    if not isinstance(dataset, h5py_module().Dataset):
+        raise InvalidInput(f"{file.filename} has no {name}; store it")
+    if dataset.is_virtual or dataset.external:
+        raise InvalidInput(
+            f"{file.filename}: {name} lies in another file, which is not read; store the data itself"
+        )
+    if dataset.shape is None:
+        raise InvalidInput(f"{file.filename}: {name} is empty; store it")
+    size, stored = math.prod(dataset.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()
+    if size > MOST_DEFLATED * stored + SMALL or size > memory():
+        raise InvalidInput(f"{file.filename}: {name} claims {size} bytes, but holds {stored}; store what there is")
+    return np.asarray(dataset[()])
+
+
+def text_of(file: Any, name: str) -> str:
+    """Return a string."""
+    value = values_of(file, name).item()
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def positive_of(file: Any, name: str) -> float:
+    """Return one positive number."""
+    values = values_of(file, name)
+    if values.size != 1 or values.dtype.kind not in "iuf":
+        raise InvalidInput(f"{file.filename}: {name} must be one real number; correct it")
+    return positive_number(values.item(), f"{file.filename}: {name}")
+
+
+def integers_of(file: Any, group: str, name: str) -> NDArray[np.int64]:
+    """Return a column of events; refuse what an int64 would not hold as it is."""
+    values = values_of(file, f"{group}/{name}")
+    if values.dtype.kind not in "iu" or values.ndim != 1:
+        raise InvalidInput(
+            f"{file.filename}: {name} must be integers in one column, but is {values.dtype} of shape "
+            f"{values.shape}; store ticks"
+        )
+    if values.size and values.max() > np.iinfo(np.int64).max:
+        raise InvalidInput(f"{file.filename}: {name} reaches {values.max()}, more than 63 bits hold; shift it")
+    return values.astype(np.int64)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open for reading, and turn whatever a damaged file raises into one line."""
+    h5py = h5py_module()
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except InvalidInput:
+        raise
+    except UNREADABLE as error:
+        raise InvalidInput(f"{path} is no readable Photon-HDF5 file: {error}") from error
+
+
+def h5py_module() -> Any:
+    """Return h5py, or say how to get it."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise InvalidInput("Photon-HDF5 needs h5py; pip install 'bundle-trajectories[formats]'") from error
+    os.environ.setdefault("HDF5_USE_FILE_LOCKING", "BEST_EFFORT")
+    return h5py

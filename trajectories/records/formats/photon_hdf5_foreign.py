@@ -1,0 +1,170 @@
+"""Photon-HDF5 as other programs write it: what is missing or odd but legal is accepted, and said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...checks import positive_number
+from ...errors import InvalidInput
+from ..clicks import ClickRecord
+from ..ticks import time_unit
+from .hdf5_values import found, h5py_module, integers_of, positive_of, values_of
+from .measured import in_order, note, observed
+
+# What converters of other formats write for an overflow, where the detectors are not listed.
+OVERFLOW_MARK = 127
+# How much longer than a rounded acquisition_duration the stamps may span, in seconds and as a share.
+ROUNDED, SHARE = 1.0, 0.01
+
+
+def foreign(file: Any, unit: Any, duration: float | None) -> ClickRecord:
+    """Return the clicks of a file as one trajectory in whole ticks; see `read_photon_hdf5`.
+
+    Every group ``photon_data``, ``photon_data0``, … is a spot. Without ``detectors`` a spot has one channel;
+    ``nanotimes`` are kept as the time within the period; detectors that ``/setup/detectors`` does not list are
+    named by their number.
+    """
+    path = Path(file.filename)
+    measure = time_unit("s" if unit is None else unit)
+    if measure.seconds is None:
+        raise InvalidInput(f"unit {measure.name} has no length; give a name such as ns, or 1/ω_b in seconds")
+    notes: list[str] = []
+    groups = _spots(file)
+    ticks = {positive_of(file, f"{group}/timestamps_specs/timestamps_unit") for group in groups}
+    if len(ticks) > 1:
+        raise InvalidInput(f"{path} counts its spots in ticks of {sorted(ticks)} s; load spots with one tick")
+    tick = ticks.pop() / measure.seconds
+    labels = _labels(file)
+    stamps, numbers, rests, fine = [], [], [], None
+    for spot, group in enumerate(groups):
+        stamp = integers_of(file, group, "timestamps")
+        number = np.zeros(len(stamp), dtype=np.int64)
+        if found(file, f"{group}/detectors") is not None:
+            number = integers_of(file, group, "detectors")
+        if number.shape != stamp.shape:
+            raise InvalidInput(f"{path}: {group} has {len(stamp)} timestamps but {len(number)} detectors; mend it")
+        kept = np.ones(len(stamp), dtype=bool)
+        if OVERFLOW_MARK not in labels and len(np.unique(number)) > 1:
+            kept = number != OVERFLOW_MARK
+        if not kept.all():
+            count = int((~kept).sum())
+            note(
+                notes,
+                f"{path.name}: {count} events of the unlisted detector {OVERFLOW_MARK} are overflows, not photons",
+                loud=False,
+            )
+        if found(file, f"{group}/nanotimes") is not None:
+            rest = integers_of(file, group, "nanotimes")
+            if rest.shape != stamp.shape:
+                raise InvalidInput(f"{path}: {group} has {len(stamp)} timestamps but {len(rest)} nanotimes")
+            fine = positive_of(file, f"{group}/nanotimes_specs/tcspc_unit") / measure.seconds
+            rests.append(np.clip(rest, 0, 2**31 - 1)[kept])
+        stamps.append(stamp[kept])
+        numbers.append(np.stack([np.full(int(kept.sum()), spot), number[kept]]))
+    stamp, number = np.concatenate(stamps), np.concatenate(numbers, axis=1)
+    if rests and len(rests) != len(groups):
+        raise InvalidInput(f"{path} has nanotimes in some spots only; store them in all")
+    within = np.concatenate(rests).astype(np.int32) if rests else None
+    names, place = _channels(number, labels, len(groups))
+    stamp, place, within = in_order(stamp, place, within, notes)
+    claimed = None
+    if found(file, "acquisition_duration") is not None:
+        claimed = _duration(file, measure.seconds)
+    last = int(stamp[-1]) if len(stamp) else 0
+    # Most acquisitions start at tick 0. Some count from elsewhere; then no better start is known than the first.
+    first = (
+        int(stamp[0]) if len(stamp) and (stamp[0] < 0 or (claimed is not None and last * tick > claimed)) else 0
+    )
+    span = (last + 1 - first) * tick
+    if duration is None and claimed is not None and claimed < span:
+        over = span - claimed
+        if over * measure.seconds > ROUNDED and over > SHARE * claimed:
+            raise InvalidInput(
+                f"{path} has stamps over {span * measure.seconds:g} s but an acquisition_duration of "
+                f"{claimed * measure.seconds:g} s; give duration= with the right one, or the rates would be wrong"
+            )
+        if over > 1e-6 * claimed and over > 2.0 * tick:
+            note(notes, f"{path.name}: stamps span {span:.9g}, a little more than the acquisition_duration of "
+                 f"{claimed:.9g}; the span is used", loud=False)  # fmt: skip
+        claimed = span
+    stop = observed(path, claimed, span, span / max(len(stamp), 1), duration, False, notes)
+    return ClickRecord.from_arrays(
+        np.zeros(len(stamp), dtype=np.int64),
+        stamp,
+        place,
+        channel_names=names,
+        start=0.0,
+        stop=stop,
+        tick=tick,
+        origin=-first * tick,
+        unit=measure,
+        within=within,
+        fine=fine,
+        provenance={
+            "time_unit_seconds": measure.seconds,
+            "source": path.name,
+            "header": {"format": "Photon-HDF5"},
+        }
+        | ({"notes": notes} if notes else {}),
+    )
+
+
+def _spots(file: Any) -> list[str]:
+    """Return the groups of photon data in the order of their numbers."""
+    several = [name for name in file if name.startswith("photon_data") and name[11:].isdigit()]
+    groups = ["photon_data"] if "photon_data" in file else sorted(several, key=lambda name: int(name[11:]))
+    if not groups:
+        raise InvalidInput(f"{file.filename} has no /photon_data, so it is no Photon-HDF5 file")
+    for group in groups:
+        if not isinstance(found(file, group), h5py_module().Group):
+            raise InvalidInput(f"{file.filename}: {group} is no group of photon data; store timestamps in it")
+    return groups
+
+
+def _labels(file: Any) -> dict[int, str]:
+    """Return the names of the listed detectors by their numbers; empty strings where they have only a number."""
+    if found(file, "setup/detectors/id") is None:
+        return {}
+    numbers = np.atleast_1d(values_of(file, "setup/detectors/id"))
+    whole = numbers.dtype.kind in "iu" or (numbers.dtype.kind == "f" and (numbers == np.round(numbers)).all())
+    if numbers.ndim != 1 or not whole:
+        raise InvalidInput(f"{file.filename}: /setup/detectors/id must be whole numbers in one column; correct it")
+    labels: list[Any] = [""] * len(numbers)
+    if found(file, "setup/detectors/label") is not None:
+        labels = np.atleast_1d(values_of(file, "setup/detectors/label")).tolist()
+    if len(labels) != len(numbers):
+        raise InvalidInput(f"{file.filename} has in /setup/detectors other than one label for each number")
+    named = [label.decode(errors="replace") if isinstance(label, bytes) else str(label) for label in labels]
+    return dict(zip(numbers.astype(np.int64).tolist(), named, strict=True))
+
+
+def _channels(
+    number: NDArray[np.int64], labels: dict[int, str], spots: int
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Return names and places of channels (spot, detector): the listed ones, and whatever else clicked."""
+    seen = {(int(spot), int(one)) for spot, one in np.unique(number, axis=1).T}
+    if spots == 1:
+        seen |= {(0, one) for one in labels}
+    keys = sorted(seen) or [(0, 0)]
+    names = []
+    for spot, one in keys:
+        name = labels.get(one) or f"detector {one}"
+        names.append(name if spots == 1 else f"spot {spot} {name}")
+    if len(set(names)) < len(names):  # labels that repeat cannot tell detectors apart
+        names = [f"{name} ({one})" for name, (_, one) in zip(names, keys, strict=True)]
+    lookup = {key: k for k, key in enumerate(keys)}
+    distinct, inverse = np.unique(number, axis=1, return_inverse=True)
+    table = np.array([lookup[int(a), int(b)] for a, b in distinct.T] or [0], dtype=np.int64)
+    return names, table[inverse.reshape(-1)] if number.shape[1] else np.zeros(0, dtype=np.int64)
+
+
+def _duration(file: Any, seconds: float) -> float:
+    """Return the acquisition_duration, one number or an array with one for each spot, of which the longest."""
+    values = values_of(file, "acquisition_duration")
+    if values.dtype.kind not in "iuf" or not values.size:
+        raise InvalidInput(f"{file.filename}: acquisition_duration must be a number; correct it")
+    return positive_number(float(values.max()), f"{file.filename}: acquisition_duration") / seconds

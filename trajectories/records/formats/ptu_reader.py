@@ -1,0 +1,127 @@
+"""PTU files: the header through ptufile, the records in chunks.
+
+ptufile decodes a file at once and keeps every overflow; a file larger than memory is decoded here in chunks, to
+the same photons, markers and times (the tests compare the two for every record type).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import InvalidInput
+from ..clicks import ClickRecord
+from .measured import record_of
+from .source import FORMAT, VERSION
+from .tttr import LAYOUTS, Tagged
+from .windows import unpacked_windows
+
+MAGIC = b"PQTTTR"
+# Tags of the header that a record keeps.
+KEPT: tuple[str, ...] = (
+    "CreatorSW_Name",
+    "CreatorSW_Version",
+    "HW_Type",
+    "HW_PartNo",
+    "HW_SerialNo",
+    "File_CreatingTime",
+)
+KEPT += ("MeasDesc_AcquisitionTime", "TTResult_StopReason", "TTResult_SyncRate", "TTResultFormat_TTTRRecType")
+
+
+def is_ptu(path: Path) -> bool:
+    """Whether a file begins as PTU files do, whatever its name."""
+    with path.open("rb") as stream:
+        return stream.read(len(MAGIC)) == MAGIC
+
+
+def tagged_ptu(path: Path) -> Tagged:
+    """Read the header of a PTU file.
+
+    Raises
+    ------
+    InvalidInput
+        ptufile is not installed, or the header is damaged or names an unknown kind of record.
+    """
+    try:
+        import ptufile
+    except ImportError as error:
+        raise InvalidInput("PTU needs ptufile; pip install 'bundle-trajectories[formats]'") from error
+    try:
+        with ptufile.PtuFile(path) as file:
+            tags, offset = dict(file.tags), int(file.record_offset)
+        kind = int(tags["TTResultFormat_TTTRRecType"])
+        layout = LAYOUTS.get(kind)
+        if layout is None:
+            raise InvalidInput(f"{path} has records of the unknown type {kind:#x}; export it as HDF5 or text")
+        tick = float(tags["MeasDesc_GlobalResolution"])
+        fine = float(tags["MeasDesc_Resolution"]) if layout.t3 else None
+        acquisition = float(tags.get("MeasDesc_AcquisitionTime") or 0.0) * 1e-3
+        records = int(tags.get("TTResult_NumberOfRecords") or 0)
+    except InvalidInput:
+        raise
+    except Exception as error:  # whatever a damaged header makes of the library
+        raise InvalidInput(f"{path} is no readable PTU file: {error or type(error).__name__}") from error
+    header = {name: _plain(tags[name]) for name in KEPT if name in tags} | {"format": "PTU"}
+    comment = str(tags.get("File_Comment") or "")
+    if comment.startswith("{"):
+        header["comment"] = comment
+    return Tagged(path, offset, max(records, 0), layout, tick, fine, acquisition or None, header)
+
+
+def read_ptu(path: Path, unit: Any = None, duration: float | None = None, markers: bool = False) -> ClickRecord:
+    """Read a PTU file, of an instrument or of ours; see `record_of`.
+
+    A file of ours comes back with its trajectories, channel names and provenance, its clicks in whole ticks.
+    """
+    tagged = tagged_ptu(path)
+    ours = _heading(tagged)
+    if ours is None:
+        tagged.header.pop("comment", None)
+        return record_of(tagged, "s" if unit is None else unit, duration, markers)
+    if unit is not None or duration is not None:
+        raise InvalidInput(f"{path} knows its unit and its windows; leave out unit= and duration=")
+    return _ours(tagged, ours)
+
+
+def _heading(tagged: Tagged) -> dict[str, Any] | None:
+    """Return what we wrote into the comment of a file; None for files of others."""
+    try:
+        heading = json.loads(tagged.header.get("comment", ""))
+    except ValueError:
+        return None
+    return heading if isinstance(heading, dict) and heading.get("format") == FORMAT else None
+
+
+def _ours(tagged: Tagged, heading: dict[str, Any]) -> ClickRecord:
+    path = tagged.path
+    if "windows" not in heading or heading.get("version") != VERSION:
+        raise InvalidInput(f"{path} was written by another version, without its windows; export it again")
+    if tagged.truncated:
+        raise InvalidInput(f"{path} is cut off: {tagged.available} of {tagged.records} records; export it again")
+    chunks = list(tagged.events())
+    stamp = np.concatenate([chunk.stamp for chunk in chunks]) if chunks else np.zeros(0, dtype=np.int64)
+    channel = np.concatenate([chunk.channel for chunk in chunks]) if chunks else np.zeros(0, dtype=np.int16)
+    slots = np.concatenate([chunk.marker_stamp for chunk in chunks]) if chunks else np.zeros(0, dtype=np.int64)
+    windows = unpacked_windows(heading["windows"], slots, path)
+    within = np.concatenate([chunk.within for chunk in chunks]) if tagged.layout.t3 else None
+    return windows.record(
+        stamp,
+        channel,
+        within=within,
+        fine=heading["fine"],
+        channel_names=heading["channel_names"],
+        tick=heading["tick"],
+        unit=heading["unit"],
+        provenance=heading["provenance"],
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if isinstance(value, str | int | float | bool) else str(value)

@@ -1,0 +1,89 @@
+"""Windows of trajectories that lie end to end on one axis of ticks: written as runs of equal ones and read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InvalidInput
+from ..clicks import ClickRecord
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where each trajectory of a file lies, shape (n_trajectories,) each.
+
+    Attributes
+    ----------
+    slot : ndarray of int64
+        Tick of the file at which each begins.
+    base : ndarray of int64
+        The trajectory's own tick that stands there.
+    start, stop, origin : ndarray of float64
+        Its window, and the time of its tick 0.
+    """
+
+    slot: NDArray[np.int64]
+    base: NDArray[np.int64]
+    start: NDArray[np.float64]
+    stop: NDArray[np.float64]
+    origin: NDArray[np.float64]
+
+    def record(self, stamp: NDArray[np.int64], channel: NDArray[Any], **described: Any) -> ClickRecord:
+        """Return the record whose clicks have these ticks of the file."""
+        row = np.searchsorted(self.slot, stamp, side="right") - 1
+        if len(row) and row[0] < 0:
+            raise InvalidInput("the first click lies before the first window; the file is damaged")
+        own = stamp - self.slot[row] + self.base[row]
+        windows: dict[str, Any] = {"start": self.start, "stop": self.stop, "origin": self.origin}
+        return ClickRecord.from_arrays(row, own, channel, **windows, **described)
+
+
+def first_ticks(record: ClickRecord) -> NDArray[np.int64]:
+    """Return the tick of its own clock at which the window of every trajectory begins; 0 without a clock."""
+    if record.clock is None:
+        return np.zeros(record.n_trajectories, dtype=np.int64)
+    return np.floor(record.start_stamp).astype(np.int64)
+
+
+def packed_windows(pieces: Iterable[ClickRecord]) -> list[list[float]]:
+    """Return [trajectories, start, stop, origin, first tick] of every run of equal windows."""
+    runs: list[list[float]] = []
+    for piece in pieces:
+        origin = piece.start if piece.clock is None else piece.clock.origin
+        base = first_ticks(piece)
+        table = np.column_stack([piece.start, piece.stop, origin])
+        new = np.flatnonzero((table[1:] != table[:-1]).any(axis=1) | (base[1:] != base[:-1])) + 1
+        for first, last in zip([0, *new.tolist()], [*new.tolist(), len(base)], strict=True):
+            entry = [*table[first].tolist(), int(base[first])]
+            if runs and runs[-1][1:] == entry:
+                runs[-1][0] += last - first
+            else:
+                runs.append([last - first, *entry])
+    return runs
+
+
+def unpacked_windows(runs: Any, slot: NDArray[np.int64], path: Path) -> Windows:
+    """Return the windows of a file, of which `slot` holds the beginnings.
+
+    Raises
+    ------
+    InvalidInput
+        Other than one window for each beginning, or beginnings out of order.
+    """
+    try:
+        numbers = [int(run[0]) for run in runs]
+        if min(numbers, default=0) < 1 or sum(numbers) != len(slot):
+            raise ValueError(f"{sum(numbers)} windows for {len(slot)} trajectories")
+        columns = [np.repeat(np.array([run[k] for run in runs], dtype=np.float64), numbers) for k in (1, 2, 3)]
+        base = np.repeat(np.array([run[4] for run in runs], dtype=np.int64), numbers)
+        if (np.diff(slot) <= 0).any():
+            raise ValueError("windows out of order")
+    except (ValueError, TypeError, IndexError) as error:
+        raise InvalidInput(f"{path} is damaged ({error}); export it again") from error
+    return Windows(slot, base, *columns)
