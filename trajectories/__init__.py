@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .records import repair as repair
     from .records.formats import export as export
     from .records.formats import load as load
+    from .records.formats import open_measured as open_measured
     from .results import Correlation as Correlation
     from .results import Estimate as Estimate
     from .results import Histogram as Histogram
@@ -67,6 +68,7 @@ _HOMES = {
     "follow": ".simulation.follow",
     "load": ".records.formats",
     "moments": ".simulation.two_time",
+    "open_measured": ".records.formats",
     "repair": ".records",
     "replay": ".engine.replay.replay",
     "simulate": ".simulation.simulate",

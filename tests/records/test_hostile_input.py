@@ -75,7 +75,7 @@ def test_targets_of_rare_channels_and_spaced_names(tmp_path, text):
 
 @pytest.mark.parametrize(
     ("stamps", "detectors"),
-    [([0.25, 1.75], [0, 2]), ([1, 2], [0.5, 1.0]), ([1, 2], [0, 1]), (np.array([1, 2**63], np.uint64), [0, 2])],
+    [([0.25, 1.75], [0, 2]), ([1, 2], [0.5, 1.0]), (np.array([1, 2**63], np.uint64), [0, 2])],
 )
 def test_a_foreign_file_is_not_rounded_or_relabelled(tmp_path, stamps, detectors):
     with h5py.File(tmp_path / "a.h5", "w") as file:

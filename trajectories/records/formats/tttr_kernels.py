@@ -45,7 +45,7 @@ def picoharp(word: int, t3: bool) -> tuple[int, int, int, int]:
         return (PHOTON if 1 <= channel <= 4 else ILLEGAL), channel - 1, time, within
     time = word & 0xFFFFFFF
     if channel == 15:
-        return (OVERFLOW, 1, 0, 0) if time & 15 == 0 else (MARKER, time & 15, time & ~15, 0)
+        return (OVERFLOW, 1, 0, 0) if time & 15 == 0 else (MARKER, time & 15, time, 0)
     return (PHOTON if channel <= 4 else ILLEGAL), channel, time, 0
 
 
