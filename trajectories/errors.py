@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 from .names import printable
 
 
@@ -15,6 +18,24 @@ class TrajectoriesError(Exception):
 
 class InvalidInput(TrajectoriesError, ValueError):
     """An argument or configuration value that is refused before any work is done."""
+
+
+class MissingPackage(InvalidInput):
+    """A package that is only needed for what was asked, and that is not installed.
+
+    Parameters
+    ----------
+    what : str
+        What needs it.
+    packages : str
+        Names on the package index, as pip takes them.
+    cause : object
+        What the import said.
+    """
+
+    def __init__(self, what: str, packages: str, cause: object) -> None:
+        python = shlex.quote(sys.executable) if sys.executable else "python3"
+        super().__init__(f"{what} needs {packages} ({cause}); {python} -m pip install {packages}")
 
 
 class RunFolderError(TrajectoriesError):

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from ..checks import shown
-from ..errors import InvalidInput
+from ..errors import InvalidInput, MissingPackage
 from .space import HilbertSpace
 
 
@@ -116,7 +116,7 @@ def qobj(matrix: sparse.csr_array, space: HilbertSpace | None) -> Any:
     try:
         import qutip
     except ImportError as error:
-        raise InvalidInput("QuTiP is not installed; pip install 'bundle-trajectories[qutip]'") from error
+        raise MissingPackage("a QuTiP object", "qutip", error) from error
     product = space is not None and space.dimension == int(np.prod(list(space.levels.values())))
     sizes = list(space.levels.values()) if space is not None and product else [matrix.shape[0]]
     return qutip.Qobj(sparse.csr_matrix(matrix), dims=[sizes, sizes])

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..checks import shown
-from ..errors import InvalidInput
+from ..errors import InvalidInput, MissingPackage
 
 # How long to wait for a scheduler, in seconds.
 PATIENCE = 20.0
-INSTALL = "pip install 'bundle-trajectories[cluster]'"
 
 
 @contextmanager
@@ -38,7 +37,7 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise InvalidInput(f"--dask needs dask.distributed ({error}); {INSTALL}") from error
+        raise MissingPackage("--dask", "distributed", error) from error
     where = {"address": address} if "://" in address else {"scheduler_file": address}
     if "scheduler_file" in where and not Path(address).is_file():
         raise InvalidInput(f"--dask {address} is neither an address such as tcp://host:8786 nor a scheduler file")
@@ -72,7 +71,7 @@ def mpi_executor() -> Iterator[tuple[Executor, int] | None]:
         from mpi4py import MPI
         from mpi4py.futures import MPICommExecutor
     except (ImportError, RuntimeError) as error:  # mpi4py raises the latter where it finds no MPI library
-        raise InvalidInput(f"--mpi needs mpi4py and an MPI library ({error}); {INSTALL}") from error
+        raise MissingPackage("--mpi", "mpi4py mpich", error) from error
     workers = MPI.COMM_WORLD.Get_size() - 1
     if workers < 1:
         raise InvalidInput("--mpi needs at least two ranks; run mpiexec -n 4 trajectories simulate … --mpi")

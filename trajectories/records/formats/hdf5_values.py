@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...checks import positive_number
-from ...errors import InvalidInput
+from ...errors import InvalidInput, MissingPackage
 from ..files import MOST_DEFLATED, SMALL, memory
 
 # What a damaged or foreign HDF5 file raises when it is read.
@@ -100,6 +100,6 @@ def h5py_module() -> Any:
     try:
         import h5py
     except ImportError as error:
-        raise InvalidInput("Photon-HDF5 needs h5py; pip install 'bundle-trajectories[formats]'") from error
+        raise MissingPackage("Photon-HDF5", "h5py", error) from error
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "BEST_EFFORT")
     return h5py

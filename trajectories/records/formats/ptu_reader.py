@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, MissingPackage
 from ..clicks import ClickRecord
 from .measured import record_of
 from .source import FORMAT, VERSION
@@ -50,7 +50,7 @@ def tagged_ptu(path: Path) -> Tagged:
     try:
         import ptufile
     except ImportError as error:
-        raise InvalidInput("PTU needs ptufile; pip install 'bundle-trajectories[formats]'") from error
+        raise MissingPackage("PTU", "ptufile", error) from error
     try:
         with ptufile.PtuFile(path) as file:
             tags, offset = dict(file.tags), int(file.record_offset)
