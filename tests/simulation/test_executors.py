@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from types import SimpleNamespace
 
 import cluster_workers
@@ -122,6 +123,86 @@ def test_blocks_finished_beside_the_lost_worker_are_kept(tmp_path, reference):
     before = {bounds: run._path(bounds).stat().st_mtime_ns for bounds in kept}
     assert same(simulated(out=tmp_path / "run"), reference)
     assert before == {bounds: run._path(bounds).stat().st_mtime_ns for bounds in kept}
+
+
+SCRIPT = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+import numpy as np
+import trajectories as tj
+
+sigma = np.array([[0.0, 1.0], [0.0, 0.0]])
+system = tj.OpenSystem(0.5 * (sigma + sigma.T), [tj.Channel("atom", np.sqrt(0.4) * sigma)])
+
+def run():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        record = tj.simulate(system, 4, 20.0, seed=1, executor=pool, out=sys.argv[1], progress=False)
+    print(record.n_trajectories)
+
+"""
+
+
+def test_a_script_without_a_main_guard_is_told_the_cause_and_the_remedy_works(here):
+    """Every process says the cause, none does any work, and the same run goes on once the remedy is followed."""
+
+    def started(last: str) -> subprocess.CompletedProcess[str]:
+        (here / "mine.py").write_text(SCRIPT + last, encoding="utf-8")
+        asked = [sys.executable, "mine.py", "out"]
+        return subprocess.run(asked, env=environment(), capture_output=True, text=True, timeout=120)
+
+    wrong = started("run()\n")
+    assert wrong.returncode != 0
+    errors = [line for line in wrong.stderr.splitlines() if line.startswith("trajectories.")]
+    assert len(errors) >= 2
+    assert all('put what it runs under if __name__ == "__main__":' in line for line in errors)
+    assert "mine.py' has no main guard" in errors[-1]
+    assert "run the same command again" not in wrong.stderr
+    right = started('if __name__ == "__main__":\n    run()\n')
+    assert (right.returncode, right.stdout) == (0, "4\n"), right.stderr
+
+
+def test_workers_lost_without_a_run_folder_keep_nothing_and_say_so():
+    class Breaking(ThreadPoolExecutor):
+        def submit(self, fn, *args):
+            future = Future()
+            future.set_exception(BrokenProcessPool("gone"))
+            return future
+
+    with Breaking(1) as pool, pytest.raises(WorkerLost, match=r"without out= no block is kept; give a run folder"):
+        simulated(executor=pool)
+
+
+class DaskLike:
+    """A client, which has a submit() of another kind."""
+
+    def submit(self, *_):
+        return "future"
+
+
+def shut_down() -> ThreadPoolExecutor:
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    return pool
+
+
+@pytest.mark.parametrize(
+    ("executor", "message"),
+    [
+        (5, r"executor=5 must be a concurrent\.futures\.Executor"),
+        ("processes", "executor='processes' must be"),
+        (ProcessPoolExecutor, r"must be a concurrent\.futures\.Executor, such as ProcessPoolExecutor\(4\)"),
+        (multiprocessing, "must be a"),
+        (DaskLike(), r"of a Dask client give its get_executor\(\)"),
+        (shut_down(), "give one that is not shut down"),
+    ],
+)
+@pytest.mark.parametrize("out", [None, "run"])
+def test_what_is_no_executor_is_refused_in_one_line(tmp_path, executor, message, out):
+    with pytest.raises(InvalidInput, match=message) as refusal:
+        simulated(executor=executor, out=out and tmp_path / out)
+    assert "\n" not in str(refusal.value)
+    if executor == 5:
+        assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("what", ["no file", "another file", "no archive"])

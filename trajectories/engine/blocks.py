@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConvergenceError, TrajectoriesError
+from ..errors import ConvergenceError, InvalidInput, TrajectoriesError
 from .compiled import CompiledSystem
 from .interruption import Interruption
 from .jump_kernels import Jumps
@@ -254,6 +254,8 @@ def run_blocks(
     ------
     WorkerLost
         A worker process died and the executor cannot go on; the blocks that it finished were yielded.
+    InvalidInput
+        The executor takes no work.
     """
     abort = threading.Event() if report is not None else None
     upcoming = deque(tasks)
@@ -299,9 +301,17 @@ def _submit(
     abort: threading.Event | None,
 ) -> Future[Block]:
     try:
-        return executor.submit(run_block, compiled, task, report, abort)
+        future = executor.submit(run_block, compiled, task, report, abort)
     except BrokenExecutor as error:
         raise _lost(error) from error
+    except RuntimeError as error:  # how executors refuse after their shutdown
+        raise InvalidInput(f"the executor takes no work ({error}); give one that is not shut down") from error
+    if not isinstance(future, Future):
+        raise InvalidInput(
+            f"the executor's submit() returned {type(future).__name__}, not a concurrent.futures.Future; "
+            "of a Dask client give its get_executor()"
+        )
+    return future
 
 
 def _failed(future: Future[Block]) -> bool:
@@ -320,7 +330,4 @@ def _result(future: Future[Block]) -> Block:
 
 
 def _lost(error: BaseException) -> WorkerLost:
-    return WorkerLost(
-        f"workers were lost ({type(error).__name__}: {error}); finished blocks are kept; "
-        "run the same command again"
-    )
+    return WorkerLost(f"workers were lost ({type(error).__name__}: {error})")

@@ -25,7 +25,7 @@ from ..records.lock import RunLock
 from ..records.run import Run
 from .preparation import block_size, prepare, software, warn_caller
 from .request import Request, checked_request, checked_workers
-from .workers import Workers, deadline_in
+from .workers import Workers, checked_executor, deadline_in
 
 __all__ = ["simulate", "simulate_run"]
 
@@ -162,7 +162,7 @@ def simulate(
         return run.record()
     if until is not None:
         raise InvalidInput("until looks at a run folder; give out=")
-    return _simulate_in_memory(request, Workers(executor, checked_workers(workers), progress))
+    return _simulate_in_memory(request, Workers(checked_executor(executor), checked_workers(workers), progress))
 
 
 def simulate_run(
@@ -205,7 +205,7 @@ def simulate_run(
     InvalidInput, RunFolderError, WorkerLost, KeyboardInterrupt
         As for `simulate`.
     """
-    team = Workers(executor, checked_workers(workers), progress, deadline_in(seconds))
+    team = Workers(checked_executor(executor), checked_workers(workers), progress, deadline_in(seconds))
     if until is not None and not callable(until):
         raise InvalidInput(f"until={shown(until)} must be a function of the run")
     run = Run.find(out)

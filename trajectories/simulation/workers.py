@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import re
+import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -9,14 +12,22 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
-from ..checks import positive_number
-from ..engine.blocks import Block, BlockTask, run_blocks
+from ..checks import positive_number, shown
+from ..engine.blocks import Block, BlockTask, WorkerLost, run_blocks
 from ..engine.compiled import CompiledSystem
 from ..engine.system_file import StoredSystem
+from ..errors import InvalidInput
 from ..progress import Progress
 from ..records.files import checksum_of_file, pack
 from .request import Request
+
+# What a script must do whose worker processes are spawned, not forked.
+GUARD = (
+    "worker processes that are spawned import the script again, which starts them again; put what it runs under "
+    'if __name__ == "__main__":'
+)
 
 
 def deadline_in(seconds: float | None) -> float | None:
@@ -59,10 +70,19 @@ class Workers:
                     system, tasks, pool, report=report, poll=bar.refresh, expired=lambda: self.expired, ahead=ahead
                 )
             ) as blocks:
-                for block in blocks:
-                    if report is None:
-                        bar.add((block.last - block.first) * duration, len(block.time))
-                    yield block
+                finished = 0
+                try:
+                    for block in blocks:
+                        if report is None:
+                            bar.add((block.last - block.first) * duration, len(block.time))
+                        finished += 1
+                        yield block
+                except WorkerLost as lost:
+                    kept = "finished blocks are kept; run the same command again"
+                    if stored is None:
+                        kept = "without out= no block is kept; give a run folder"
+                    cause = _imports_script_again(pool) if not finished else ""
+                    raise WorkerLost(f"{lost}; {cause or kept}") from lost.__cause__
 
     @contextmanager
     def _pool(self) -> Iterator[tuple[Executor, bool]]:
@@ -80,6 +100,38 @@ class Workers:
     def expired(self) -> bool:
         """Whether the time is up."""
         return self.deadline is not None and time.monotonic() > self.deadline
+
+
+def checked_executor(executor: Any) -> Executor | None:
+    """Return an executor; refuse what is none, and one that the processes of another would start over and over.
+
+    Raises
+    ------
+    InvalidInput
+        Nothing that blocks can be submitted to; or a process that an executor has started runs the script again.
+    """
+    if executor is None:
+        return None
+    if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
+        raise InvalidInput(
+            f"executor={shown(executor)} must be a concurrent.futures.Executor, such as ProcessPoolExecutor(4)"
+        )
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise InvalidInput(f"this process was started as a worker, and {GUARD}")
+    return cast(Executor, executor)
+
+
+def _imports_script_again(pool: Executor) -> str:
+    """Say so if the processes of a pool died of importing a script that has no main guard; else return nothing."""
+    context = getattr(pool, "_mp_context", None)
+    if context is None or context.get_start_method() == "fork":
+        return ""
+    try:
+        script = Path(sys.modules["__main__"].__file__)  # type: ignore[arg-type]
+        text = script.read_text(encoding="utf-8")
+    except (AttributeError, KeyError, TypeError, OSError, ValueError):  # not a script: nothing is imported again
+        return ""
+    return "" if re.search(r"__name__\s*==", text) else f"{shown(str(script))} has no main guard: {GUARD}"
 
 
 @contextmanager
