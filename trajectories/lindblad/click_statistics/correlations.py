@@ -147,7 +147,7 @@ def transient_g2(
     longest = max(start, float(delays.max(initial=0.0))) or 1.0
     expansion = detected.evolution(longest)
     now = propagate(expansion, pack(initial), np.array([start]))[0]
-    rate = detected.rate(first, now)
+    rate = detected.rate(first, now, NOISE)
     effect = detected.effect(second)[None]
     noise = NOISE * float(np.linalg.norm(effect))
     flat = delays.reshape(-1)

@@ -16,7 +16,8 @@ from .chebyshev import Expansion
 from .hermitian_vectors import Vector, pack, packed_generator, unpack
 from .liouvillian import sandwich
 
-# A rate below this fraction of ‖c†c‖_F is the rounding noise of populations that are zero.
+# A rate below this fraction of its terms Σ|u_ij||ρ_ij| is what rounding leaves of a sum that vanishes; and below
+# this fraction of ‖c†c‖_F, what propagation makes of populations that are zero.
 NOISE = 1e-14
 
 
@@ -87,15 +88,16 @@ class DetectedSystem:
         """Return Σ_k (η_k c_k†c_k + d_k) over the detected channels."""
         return np.sum([self.effect(name) for name in self.names], axis=0)
 
-    def clicks(self, name: str, state: Vector) -> bool:
-        """Say whether a channel's rate is more than the rounding noise of empty levels."""
+    def clicks(self, name: str, state: Vector, noise: float = 0.0) -> bool:
+        """Say whether a channel's rate is more than rounding, where elements of the state are known to `noise`."""
         effect = self.effect(name)
-        return float(effect @ state) > NOISE * float(np.linalg.norm(effect))
+        doubt = NOISE * float(np.abs(effect) @ np.abs(state)) + noise * float(np.linalg.norm(effect))
+        return float(effect @ state) > doubt
 
-    def rate(self, name: str, state: Vector) -> float:
+    def rate(self, name: str, state: Vector, noise: float = 0.0) -> float:
         """Return the rate of events in a channel; raise `InvalidInput` if there are none at all."""
         value = float(self.effect(name) @ state)
-        if not self.clicks(name, state):
+        if not self.clicks(name, state, noise):
             raise InvalidInput(f"channel {name!r} never clicks in this state (rate={value:.3g}); choose another")
         return value
 

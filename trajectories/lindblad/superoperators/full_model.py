@@ -13,7 +13,7 @@ from ...detectors import Detector
 from ...model import OpenSystem
 from .chebyshev import Expansion
 from .detected import DetectedSystem
-from .hermitian_vectors import Generator, Vector, pack, packed_generator, unpack
+from .hermitian_vectors import Generator, Vector, pack, packed_generator
 from .inverse import Inverse, choose_resolvent
 from .liouvillian import Liouvillian
 from .no_jump import Resolvent
@@ -60,12 +60,12 @@ class FullMotion:
 
     def solve(self, source: Vector, *, traceless: bool = False) -> Vector:
         """Return X with G X = R; with `traceless` the traceless one of a traceless R."""
-        liouvillian = self._model.liouvillian
-        click_free = self._model.without_clicks if self._click_free else None
-        inverse = Inverse(liouvillian, self._model.resolvent, click_free)
-        solution = pack(inverse.solve(unpack(source)))
+        model = self._model
+        solution = model.inverse(self._click_free).solve(
+            source, model.total_effect(), model.rho if traceless else None
+        )
         if traceless:
-            solution -= float(self._model.identity @ solution) * self._model.rho
+            solution -= float(model.identity @ solution) * model.rho
         return solution
 
 
@@ -90,6 +90,7 @@ class FullModel(DetectedSystem):
         super().__init__(system, channels, detectors)
         self.rho: Vector = pack(rho)
         self._generators: dict[bool, Generator] = {}
+        self._inverses: dict[bool, Inverse] = {}
         self.memory: dict[tuple[Any, ...], Any] = {}
 
     @cached_property
@@ -102,10 +103,12 @@ class FullModel(DetectedSystem):
         """The inverse of the motion without any jump."""
         return choose_resolvent(self.system)
 
-    def without_clicks(self, state: Matrix) -> Matrix:
-        """Return L0 X."""
-        clicks = self.liouvillian.jump(state, self.efficiencies) + self.dark * state
-        return self.liouvillian.apply(state) - clicks
+    def inverse(self, click_free: bool) -> Inverse:
+        """Return the inverse of L0, or of L on traceless matrices, made once."""
+        if click_free not in self._inverses:
+            detected = (self.efficiencies, self.dark) if click_free else ({}, 0.0)
+            self._inverses[click_free] = Inverse(self.liouvillian, self.resolvent, *detected)
+        return self._inverses[click_free]
 
     def motion(self, horizon: float) -> FullMotion:
         """Return e^{Lt}."""

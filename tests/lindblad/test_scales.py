@@ -1,0 +1,91 @@
+"""Rates that lie many decades apart: steady states, next clicks and cumulants against closed forms and mpmath."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from click_systems import random_system
+from systems_of_many_scales import atom, atom_rate, exact_rates, of_many_scales
+from systems_with_answers import degenerate_v_atom, lambda_atom, paper_system, random_lindbladian
+
+from trajectories import lindblad
+from trajectories.errors import ConvergenceError, SteadyStateNotUnique
+from trajectories.lindblad.superoperators.liouvillian import Liouvillian
+
+DECADES = 10.0 ** np.arange(-12.0, 12.5, 1.0)
+
+
+@pytest.mark.parametrize("method", ["auto", "elimination"])
+def test_driven_atom_over_twenty_four_decades(method):
+    for kappa in DECADES:
+        steady = lindblad.steady_state(atom(1.0, kappa), method=method)
+        assert float(steady.rate("p") / atom_rate(1.0, kappa)) == pytest.approx(1.0, abs=1e-11), kappa
+        assert steady.error <= 1e-9
+
+
+def test_a_residual_relative_to_the_fastest_rate_says_nothing():
+    # Planted fault: the state that was once returned at κ/Ω = 1e8, 2 % off, has a residual of rounding only.
+    system = atom(1.0, 1e8)
+    wrong = np.array(lindblad.steady_state(system).rho)
+    wrong[1, 1] *= 1.02
+    liouvillian = Liouvillian(system)
+    assert np.linalg.norm(liouvillian.apply(wrong)) / liouvillian.scale < 1e-16
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_systems_over_twelve_decades(seed):
+    system = of_many_scales(seed)
+    exact = exact_rates(system)
+    steady = lindblad.steady_state(system)
+    assert steady.error <= 1e-9
+    for channel in system.channels:
+        size = float(abs(channel.operator).power(2).max())
+        if exact[channel.name] > 1e-24 * size:
+            share = float(steady.rate(channel.name) / exact[channel.name])
+            assert share == pytest.approx(1.0, abs=1e-9), channel.name
+        else:
+            assert steady.rate(channel.name) <= 1e-22 * size
+
+
+def test_elimination_states_a_bound_that_holds():
+    for seed in (1, 6, 11, 16, 21):
+        system = of_many_scales(seed)
+        steady, exact = lindblad.steady_state(system, method="elimination"), exact_rates(system)
+        assert steady.method == "elimination"
+        assert steady.error < 1e-20
+        assert max(abs(float(steady.rate(name) / rate) - 1.0) for name, rate in exact.items()) < 1e-14
+
+
+def test_elimination_and_refinement_agree():
+    for system in (paper_system(), random_lindbladian(4, 5, 3), lambda_atom()[0]):
+        refined = lindblad.steady_state(system, method="schur")
+        eliminated = lindblad.steady_state(system, method="elimination")
+        np.testing.assert_allclose(refined.rho, eliminated.rho, rtol=1e-11, atol=1e-16)
+
+
+def test_elimination_tells_a_conserved_quantity():
+    with pytest.raises(SteadyStateNotUnique, match="not unique"):
+        lindblad.steady_state(degenerate_v_atom(), method="elimination")
+
+
+def test_elimination_is_refused_where_it_would_take_hours():
+    with pytest.raises(ValueError, match="N ≤ 50"):
+        lindblad.steady_state(paper_system((3, 3, 3)), method="elimination")
+
+
+def test_what_no_method_can_reach_is_an_error():
+    # A decay of 1e-18 of the frequencies drowns in the rounding of the solves, and N is too large to eliminate.
+    with pytest.raises(ConvergenceError, match="bring the rates closer"):
+        lindblad.steady_state(random_system(3, 52, 2, rate=1e-18))
+    steady = lindblad.steady_state(random_system(3, 6, 2, rate=1e-18))
+    assert steady.method == "elimination"
+
+
+def test_next_click_and_cumulants_over_twenty_four_decades():
+    for kappa in DECADES[::2]:
+        steady = lindblad.steady_state(atom(1.0, kappa))
+        assert lindblad.next_click_probabilities(steady, "p")["p"].value == pytest.approx(1.0, abs=1e-12)
+        mean, variance = lindblad.cumulants(steady, order=2)
+        # Mandel's Q at long times, −6Ω²γ²/(γ² + 2Ω²)² with H = (Ω/2)(σ + σ†).
+        fano = 1.0 - 24.0 * kappa**2 / (kappa**2 + 8.0) ** 2
+        assert variance / mean == pytest.approx(fano, rel=1e-11)
