@@ -130,7 +130,7 @@ def test_pt3_as_phconvert_reads_it(tmp_path):
     reader = pytest.importorskip("phconvert.pqreader", exc_type=ImportError)
     words = np.sort(random_words(0x00010303, 500) & 0xFFFF) | (2 << 28) | (77 << 16)
     path = picoharp_file(tmp_path / "a.pt3", words.astype(np.uint32), t3=True)
-    stamps, detectors, nanotimes, _ = reader.load_pt3(str(path))
+    stamps, detectors, nanotimes = reader.load_pt3(str(path))[:3]
     record = quiet(path)
     assert record.stamp.tolist() == np.asarray(stamps).tolist()
     assert set(np.asarray(detectors).tolist()) == {2}
