@@ -37,10 +37,8 @@ HDF5 = {
     "plain": (lambda f: (spot(f), duration(f)), (STAMPS, ["detector 0", "detector 1"], DETECTORS, 10)),
     "no detectors": (lambda f: (spot(f, detectors=None), duration(f)), (STAMPS, ["detector 0"], [0] * 4, 10)),
     "no duration": (lambda f: spot(f), (STAMPS, ["detector 0", "detector 1"], DETECTORS, 10)),
-    "long duration": (
-        lambda f: (spot(f), duration(f, 1e-7)),
-        (STAMPS, ["detector 0", "detector 1"], DETECTORS, 100),
-    ),
+    "longer": (lambda f: (spot(f), duration(f, 2e-8)), (STAMPS, ["detector 0", "detector 1"], DETECTORS, 20)),
+    "much longer": (lambda f: (spot(f), duration(f, 1e-7)), (STAMPS, ["detector 0", "detector 1"], DETECTORS, 10)),
     "rounded duration": (
         lambda f: (spot(f, stamps=[0, 1, 2, 5400000000]), duration(f, 5.0)),
         ([0, 1, 2, 5400000000], ["detector 0", "detector 1"], DETECTORS, 5400000001),
