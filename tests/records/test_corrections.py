@@ -1,0 +1,186 @@
+"""Corrections before analysis: right clicks, right windows, and a note of each in the provenance."""
+
+import numpy as np
+import pytest
+
+import trajectories as tj
+from trajectories import analysis as an
+from trajectories.errors import InvalidInput, TickWarning
+from trajectories.records import corrections as fix
+
+
+def ticked(stamps, channels, stop=1000, names=("a", "b"), **more):
+    stamps = np.asarray(stamps)
+    return tj.ClickRecord.from_arrays(
+        np.zeros(len(stamps), dtype=np.int64),
+        stamps,
+        channels,
+        channel_names=names,
+        start=0.0,
+        stop=stop * 1e-9,
+        tick=1e-9,
+        unit="s",
+        **more,
+    )
+
+
+def timed(record):
+    return record.without_ticks()
+
+
+def poisson(clicks=4000, span=2_000_000, channels=2, seed=1, **more):
+    rng = np.random.default_rng(seed)
+    names = tuple("abcd"[:channels])
+    return ticked(np.sort(rng.integers(0, span, clicks)), rng.integers(0, channels, clicks), span, names, **more)
+
+
+@pytest.mark.parametrize("form", [lambda r: r, timed])
+def test_a_delay_shifts_a_channel_and_the_common_window(form):
+    record = form(ticked([10, 20, 500, 990], [0, 1, 0, 1]))
+    found = fix.delayed(record, {"b": -15e-9})
+    assert np.round(found.time * 1e9).astype(int).tolist() == [5, 10, 500, 975]
+    assert found.channel.tolist() == [1, 0, 0, 1]
+    assert (found.start[0], found.stop[0]) == pytest.approx((0.0, 985e-9))
+    assert found.provenance["corrections"] == [{"delayed": {"b": pytest.approx(-15e-9)}}]
+    later = fix.delayed(record, {"b": 15e-9})
+    assert np.round(later.time * 1e9).astype(int).tolist() == [35, 500]  # 10 and 1005 are outside what both saw
+    assert later.start[0] == pytest.approx(15e-9)
+
+
+def test_a_delay_is_undone_by_its_opposite():
+    record = poisson()
+    back = fix.delayed(fix.delayed(record, {"a": 30e-9, "b": -7e-9}), {"a": -30e-9, "b": 7e-9})
+    inner = (record.stamp >= 30) & (record.stamp <= 2_000_000 - 38)
+    kept = np.isin(back.stamp, record.stamp[inner])
+    assert kept.sum() >= inner.sum()
+
+
+def test_a_delay_that_is_no_multiple_of_the_tick_is_said():
+    with pytest.warns(TickWarning, match=r"rounded from 2\.4e-09 to 2e-09"):
+        found = fix.delayed(ticked([10], [0]), {"a": 2.4e-9})
+    assert found.stamp.tolist() == [12]
+
+
+def test_a_delay_of_a_synced_record_moves_within_the_period_and_on():
+    record = ticked([3, 4, 5], [0, 1, 1], within=[700, 10, 600], fine=1e-12)
+    found = fix.delayed(record, {"b": 0.5e-9})
+    assert found.stamp.tolist() == [3, 4, 6]
+    assert found.within.tolist() == [700, 510, 100]
+    whole = fix.delayed(record, {"b": -2e-9})
+    assert sorted(zip(whole.stamp.tolist(), whole.within.tolist(), strict=True)) == [(2, 10), (3, 600), (3, 700)]
+
+
+def test_names_and_merges():
+    record = ticked([1, 2, 3], [0, 1, 2], names=("a", "b", "c"))
+    assert fix.renamed(record, {"a": "photon"}).channel_names == ("photon", "b", "c")
+    both = fix.merged(record, {"ab": ["a", "b"]})
+    assert both.channel_names == ("ab", "c")
+    assert both.channel.tolist() == [0, 0, 1]
+    for step, value in ((fix.renamed, {"a": "b"}), (fix.merged, {"c": ["a", "b"]}), (fix.merged, {"x": ["q"]})):
+        with pytest.raises(InvalidInput):
+            step(record, value)
+
+
+@pytest.mark.parametrize("form", [lambda r: r, timed])
+def test_cut_intervals_leave_the_exposure_right(form):
+    """Clicks at a known rate with a silent stretch: rates are right after the cut, and were wrong before."""
+    record = poisson(8000, 2_000_000)
+    silent = (record.stamp < 500_000) | (record.stamp >= 900_000)
+    broken = form(record._with_clicks(silent))
+    found = fix.cut(broken, [(500_000e-9, 900_000e-9)])
+    assert found.n_trajectories == 2
+    assert found.total_time == pytest.approx(1.6e-3)
+    assert len(found) == len(broken)
+    rate = an.rates(found)["a"].value
+    assert rate == pytest.approx(record.counts()[0, 0] / 2e-3, rel=0.03)
+    edges = np.arange(0, 11) * 20e-9
+    assert an.g2(found, "a", "b", edges).value.mean() == pytest.approx(1.0, abs=0.06)
+    assert an.g2(broken, "a", "b", edges).value.mean() == pytest.approx(1.25, abs=0.06)
+    with pytest.raises(InvalidInput, match="nothing is left"):
+        fix.cut(record, [(-1.0, 1.0)])
+    with pytest.raises(InvalidInput, match="pairs"):
+        fix.cut(record, [(1.0, 0.0)])
+
+
+def test_a_gate_opens_behind_each_click_of_its_channel():
+    record = ticked([100, 105, 120, 150, 500, 503, 990], [0, 1, 1, 1, 0, 1, 0])
+    found = fix.gated(record, "a", 2e-9, 30e-9)
+    assert found.channel_names == ("b",)
+    assert found.stamp.tolist() == [105, 120, 503]
+    assert found.n_trajectories == 3
+    assert np.round((found.stop - found.start) * 1e9).tolist() == [28, 28, 8]
+    assert found.trajectory.tolist() == [0, 0, 1]
+    merged = fix.gated(ticked([100, 110, 112], [0, 0, 1]), "a", 0.0, 30e-9)
+    assert merged.n_trajectories == 1
+    assert merged.total_time == pytest.approx(40e-9)
+
+
+def test_a_gate_does_not_change_the_rate_of_unrelated_clicks():
+    record = poisson(40000, 2_000_000, seed=5)
+    found = fix.gated(record, "a", 5e-9, 25e-9)
+    rate = an.rates(found)["b"]
+    assert abs(rate.value - record.counts()[0, 1] / 2e-3) < 4 * rate.standard_error
+    between = fix.gated_between(poisson(40000, 2_000_000, 3, seed=6), "a", "b")
+    rate = an.rates(between)["c"]
+    assert abs(rate.value - 40000 / 3 / 2e-3) < 4 * rate.standard_error
+
+
+def test_a_gate_within_the_period():
+    record = ticked([3, 4, 5], [0, 1, 1], within=[700, 10, 600], fine=1e-12)
+    found = fix.gated_within(record, 0.5e-9, 0.7e-9)
+    assert found.stamp.tolist() == [5]
+    with pytest.raises(InvalidInput, match="synced"):
+        fix.gated_within(ticked([1], [0]), 0.0, 1.0)
+
+
+def test_a_longer_dead_time_in_whole_ticks():
+    record = ticked([0, 3, 5, 6, 9, 9], [0, 0, 0, 1, 0, 1])
+    found = fix.with_dead_time(record, {"a": 5e-9})
+    assert found.stamp.tolist() == [0, 5, 6, 9]
+    assert fix.with_dead_time(record, {"a": 4e-9}).stamp.tolist() == [0, 5, 6, 9, 9]
+
+
+def test_unfolding_loses_half_a_step_at_most():
+    rng = np.random.default_rng(3)
+    period, fine = 12.495520355952392e-9, 16e-12
+    syncs = np.sort(rng.integers(0, 4 * 10**8, 1000))
+    record = tj.ClickRecord.from_arrays(
+        np.zeros(1000, dtype=np.int64),
+        syncs,
+        np.zeros(1000, dtype=np.int64),
+        channel_names=["a"],
+        start=0.0,
+        stop=5.0,
+        tick=period,
+        within=rng.integers(0, 780, 1000),
+        fine=fine,
+        unit="s",
+    )
+    flat = fix.unfolded(record)
+    exact = np.sort(syncs * period + record.within * fine)
+    assert np.abs(flat.stamp * fine - exact).max() < 0.51 * fine
+    assert flat.tick == fine
+
+
+def test_files_of_one_measurement_are_joined_in_time():
+    left, right = ticked([10, 500], [0, 0], names=("a",)), ticked([3, 700], [0, 0], names=("b",))
+    side = fix.joined([left, right], [0.0, 100e-9])
+    assert side.channel_names == ("a", "b")
+    assert side.stamp.tolist() == [103, 500, 800]
+    assert (side.start[0], side.stop[0]) == pytest.approx((100e-9, 1000e-9))
+    after = fix.joined([left, ticked([7], [0], names=("a",))], [0.0, 2000e-9])
+    assert after.n_trajectories == 2
+    assert after.start.tolist() == pytest.approx([0.0, 2000e-9])
+    assert np.round(after.time * 1e9).astype(int).tolist() == [10, 500, 2007]
+    with pytest.raises(InvalidInput, match="overlap"):
+        fix.joined([left, left], [0.0, 500e-9])
+    with pytest.raises(InvalidInput, match="never observed"):
+        fix.joined([left, right], [0.0, 5000e-9])
+    known = ticked([10, 500], [0, 0], names=("a",), provenance={"source": "one.ptu"})
+    with pytest.raises(InvalidInput, match="the same clicks"):
+        fix.joined([known, known], [0.0, 5000e-9])
+
+
+def test_steps_are_noted_in_their_order():
+    record = fix.renamed(fix.delayed(poisson(), {"a": 1e-9}), {"a": "x"})
+    assert [next(iter(step)) for step in record.provenance["corrections"]] == ["delayed", "renamed"]
