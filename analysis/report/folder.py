@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import trajectories
 from trajectories.errors import InvalidInput
-from trajectories.records.files import write_whole
+from trajectories.records.files import (
+    UNREADABLE,
+    checksum_of_json,
+    read_json,
+    regular_file,
+    remove_dead,
+    write_whole,
+)
 
 from ..clicks.streams import Clicks
 from .analysis_results import AnalysisResults
@@ -48,8 +56,15 @@ class AnalysisFolder:
         """Return the exact values that an analysis by this version of the package left; None if there are none."""
         if not (self.path / EXACT).exists():
             return None
-        document = json.loads((self.path / EXACT).read_text(encoding="utf-8"))
-        return document["exact"] if document.get("software") == trajectories.__version__ else None
+        document = read_json(self.path / EXACT)
+        known = document.get("exact")
+        if document.get("software") != trajectories.__version__ or "checksum" not in document:
+            return None  # of an earlier version
+        sound = isinstance(known, Mapping) and isinstance(known.get("answers"), Mapping)
+        if not sound or document["checksum"] != checksum_of_json(known):
+            warnings.warn(f"{self.path / EXACT} is damaged or was edited; it is computed again", stacklevel=2)
+            return None
+        return dict(known)
 
     def write(
         self, findings: AnalysisResults, record: Clicks, answers: Mapping[str, Any], title: str
@@ -83,23 +98,24 @@ class AnalysisFolder:
             NUMBERS: _json(head | {"title": title} | findings.to_dict()),
         }
         if answers["answers"]:
-            contents[EXACT] = _json(head | {"exact": answers})
+            contents[EXACT] = _json(head | {"checksum": checksum_of_json(answers), "exact": answers})
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInput(f"cannot make {self.path}: {error.strerror}; give another --out") from error
         for name, content in contents.items():
-            write_whole(self.path / name, content.encode())
+            remove_dead(self.path / name)
+            write_whole(self.path / name, content.encode(errors="backslashreplace"))
         return {"report": self.path / PAGE, "numbers": self.path / NUMBERS}
 
 
 def _is_ours(path: Path) -> bool:
     try:
-        text = path.read_text(encoding="utf-8")
         if path.name == PAGE:
-            return GENERATOR in text[:2000]
-        document = json.loads(text)
-    except (OSError, ValueError):
+            with regular_file(path) as stream:
+                return GENERATOR.encode() in stream.read(2000)
+        document = read_json(path)
+    except UNREADABLE:
         return False
     return isinstance(document, dict) and document.get("format") == FORMAT
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
+from ..names import printable
 from .arguments import CONFIG_HELP, Commands, integer, levels, number, two_names
 from .detector_file import read_detectors
+from .json_file import json_text
 from .source import opened
 
 DESCRIPTION = """Estimate everything that a run, or a file of clicks, tells, with the exact values beside it.
@@ -54,8 +56,6 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    import json
-
     from trajectories.analysis import analyse, stream
     from trajectories.analysis.clicks.detection import detected_stream
     from trajectories.analysis.report.exact_values import ExactValues
@@ -74,9 +74,9 @@ def _run(options: argparse.Namespace) -> None:
     findings = analyse(record, options.pair, options.window, exact_values)
     if reason:
         findings.notes.append(f"no exact values: {reason}")
-    files = folder.write(findings, record, exact_values.answers, f"Clicks of {source.resolve().name}")
+    files = folder.write(findings, record, exact_values.answers, f"Clicks of {printable(source.resolve().name)}")
     if options.json:
-        print(json.dumps(findings.to_dict(), indent=2, ensure_ascii=False))
+        print(json_text(findings.to_dict()))
         return
     print(f"{findings.table()}\n")
     for name, path in files.items():

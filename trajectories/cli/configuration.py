@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -18,6 +17,7 @@ from ..errors import InvalidInput
 from ..lindblad.inputs import bundle_channels, bundle_window, two_of
 from ..lindblad.steady_state import MAX_DIMENSION
 from ..model import OpenSystem, SpinningResonator
+from .toml_file import read_toml
 
 RESONATOR_KEYS = {field.name for field in fields(SpinningResonator)} | {"regime"}
 TABLES = {
@@ -110,7 +110,7 @@ def read_job(source: str, levels: tuple[int, int, int] | None = None) -> Job:
     if source.endswith(".py"):
         raise InvalidInput(f"{source} is Python; say what to take from it, as in {source}:system")
     try:
-        tables = tomllib.loads(Path(source).read_text(encoding="utf-8"))
+        tables = read_toml(source)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise InvalidInput(f"configuration {source} does not exist; give a TOML file or file.py:name") from error
     except OSError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import fields
-from pathlib import Path
 
 from ..checks import finite_number, shown
 from ..detectors import Detector
 from ..errors import InvalidInput
+from .toml_file import read_toml
 
 KEYS = tuple(field.name for field in fields(Detector))
 
@@ -22,7 +21,7 @@ def read_detectors(path: str) -> dict[str, Detector]:
         No such file, not TOML, no tables, an unknown key, or a value that cannot be right.
     """
     try:
-        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        tables = read_toml(path)
     except OSError as error:
         raise InvalidInput(f"detectors {path} cannot be read: {error.strerror}; give a TOML file") from error
     except ValueError as error:

@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # a path that cannot be reached, or standard output on a full disk
-        print(f"error: {error}; give another path, or free space", file=sys.stderr)
+        from ..records.files import remedy_for
+
+        print(f"error: {printable(str(error))}; {remedy_for(error)}, or give another path", file=sys.stderr)
         return 2
 
 

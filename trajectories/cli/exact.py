@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .arguments import CONFIG_HELP, Commands, levels, number
-from .json_file import refuse_existing, write_json
+from .json_file import json_text, refuse_existing, write_json
 
 
 def register(commands: Commands) -> None:
@@ -25,8 +25,6 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    import json
-
     from ..lindblad import steady_state
     from ..lindblad.summary import format_summary, summary
     from .configuration import override, read_job
@@ -34,7 +32,7 @@ def _run(options: argparse.Namespace) -> None:
     refuse_existing(options.json)
     job = override(read_job(options.config, options.levels), window=options.window)
     table = summary(steady_state(job.system), pair=job.pair, window=job.window)
-    document = json.dumps({"parameters": job.system.parameters, **table}, indent=2, ensure_ascii=False)
+    document = json_text({"parameters": job.system.parameters, **table})
     if options.json == "-":
         print(document)
         return

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
+from ..names import printable
 from .arguments import CONFIG_HELP, Commands, levels, number, two_names
-from .json_file import refuse_existing, write_json
+from .json_file import json_text, refuse_existing, write_json
 from .source import opened
 
 DESCRIPTION = """Test whether the clicks of a run can have come from its model, or from another one.
@@ -41,8 +42,6 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    import json
-
     from trajectories.analysis.inference.validation import SIGNIFICANCE, validate
 
     refuse_existing(options.json)
@@ -54,7 +53,7 @@ def _run(options: argparse.Namespace) -> int:
         significance=SIGNIFICANCE if options.significance is None else options.significance,
         **subject,
     )
-    document = json.dumps({"source": options.source, **found.to_dict()}, indent=2, ensure_ascii=False)
+    document = json_text({"source": printable(options.source), **found.to_dict()})
     if options.json == "-":
         print(document)
     else:

@@ -8,9 +8,11 @@ import io
 import json
 import os
 import stat
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
@@ -61,6 +63,18 @@ def write_whole(path: Path, content: bytes) -> None:
         raise RunFolderError(
             f"cannot write {path}: {error.strerror}; {remedy_for(error)}, then run the same command again"
         ) from error
+
+
+def remove_dead(path: Path) -> None:
+    """Remove what processes that are no more, and were not for a minute, left of writing a file."""
+    for leftover in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        number = leftover.name.split(".")[-2]
+        with suppress(OSError, ValueError, OverflowError):
+            if time.time() - leftover.stat().st_mtime > 60.0:
+                try:
+                    os.kill(int(number), 0)
+                except ProcessLookupError:
+                    leftover.unlink()
 
 
 def remedy_for(error: OSError) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import InvalidInput
-from ..files import remedy_for
+from ..files import remedy_for, remove_dead
 
 
 def refuse_taken(path: Path) -> None:
@@ -86,10 +86,7 @@ def _link(descriptor: int, path: Path) -> None:
 
 def _named(path: Path) -> Iterator[Path]:
     """Yield a temporary file beside `path`, and give it that name; those of killed processes are removed first."""
-    for leftover in path.parent.glob(f".{_literal(path.name)}.*.tmp"):
-        if _gone(leftover.name.split(".")[-2]):
-            with suppress(OSError):
-                leftover.unlink()
+    remove_dead(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.touch(exist_ok=False)
     try:
@@ -106,19 +103,3 @@ def _named(path: Path) -> Iterator[Path]:
             temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _literal(name: str) -> str:
-    """Return a name as a pattern that matches only itself."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
-
-
-def _gone(number: str) -> bool:
-    """Whether there is no process of this number any more."""
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, ValueError, OverflowError):
-        return False
-    return False
