@@ -20,6 +20,9 @@ from .detection_kernels import alive
 from .inputs import Watched
 from .streams import Clicks, ClickStream, stream
 
+# Dark counts of a trajectory, which are held in memory.
+MOST_DARK_COUNTS = 10**8
+
 
 def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed: int) -> ClickRecord:
     """Return the record that imperfect detectors would have made of the same clicks.
@@ -68,6 +71,12 @@ def _check(record: Watched, detectors: Mapping[str, Detector], seed: int) -> Non
         record.channel_number(name)
         if not isinstance(detector, Detector):
             raise InvalidInput(f"detectors[{name!r}]={detector!r} must be a Detector")
+        dark = detector.dark_rate * float((record.stop - record.start).max())
+        if dark > MOST_DARK_COUNTS:
+            raise InvalidInput(
+                f"detectors[{name!r}] has dark_rate={detector.dark_rate:g}, which makes {dark:.3g} dark counts a "
+                f"trajectory, more than {MOST_DARK_COUNTS:g}; lower it"
+            )
     integer(seed, "seed", 0)
     if seed >= 2**64:
         raise InvalidInput(f"seed={seed} must be below 2**64")

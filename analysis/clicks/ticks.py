@@ -23,7 +23,7 @@ def in_stamps(record: Watched, duration: float, what: str = "window") -> Any:
     """Return a duration δ in the measure of the stamps, such that a difference d ≥ δ is decided exactly."""
     if record.tick is None:
         return duration
-    ticks = int(whole_ticks(duration, record.tick, what))
+    ticks = int(whole_ticks(min(duration, FARTHEST_LAG * record.tick), record.tick, what))
     if ticks < 1:
         raise InvalidInput(f"{what}={duration:g} is shorter than any whole number of ticks; lengthen it")
     return ticks
