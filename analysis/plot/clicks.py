@@ -36,6 +36,8 @@ from .style import (
 
 # Of a picture of many channels, in inches.
 HIGHEST = 60.0
+# Characters of what a bundle is called in a legend; of a larger one only the size is told.
+LONGEST_LABEL = 60
 BUNDLE_COLOURS = (SKY, YELLOW, PURPLE)  # of the three most common compositions; grey for the rest
 # A bundle is drawn at least this wide, as a share of the stretch shown, because most are far shorter.
 NARROWEST_BUNDLE = 0.006
@@ -203,4 +205,5 @@ def _shade_bundles(ax: Axes, bundles: Bundles, trajectory: int, low: float, high
 def _short_name(bundles: Bundles, bundle: int) -> str:
     """Return a composition such as "2 photon + magnon", which stays short for large bundles."""
     counted = zip(bundles.composition[bundle], bundles.channels, strict=True)
-    return " + ".join(name_label(name) if n == 1 else f"{n} {name_label(name)}" for n, name in counted if n)
+    words = " + ".join(name_label(name) if n == 1 else f"{n} {name_label(name)}" for n, name in counted if n)
+    return words if len(words) <= LONGEST_LABEL else f"{bundles.size[bundle]} clicks"

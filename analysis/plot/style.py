@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -53,9 +54,15 @@ def save(ax: Axes, path: Path) -> Path:
 @contextmanager
 def any_script() -> Iterator[None]:
     """Draw names in scripts that the font lacks as boxes, without a warning for each character."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
-        yield
+    log = logging.getLogger("matplotlib.mathtext")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def name_label(name: str) -> str:

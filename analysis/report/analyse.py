@@ -199,14 +199,20 @@ def _correlations(
     edges = np.linspace(-reach, reach, 2 * SIDE_BINS + 1)
     pairs = list(combinations_with_replacement(names, 2))
     counted = count_pairs(record, pairs, edges)
-    exact = exact_values.ask("g² of all pairs", lindblad.g2_matrix, edges) or {}
+    exact: dict[str, Any] = {}
+    if len(record.channel_names) <= MOST_BUNDLED:
+        exact = exact_values.ask("g² of all pairs", lindblad.g2_matrix, edges) or {}
+    else:
+        for pair in pairs:
+            exact[spelled(pair, "|")] = exact_values.ask("g²", lindblad.g2, *pair, edges)
     curves = found.curves.setdefault("g2", {})
     for first, second in pairs:
         key, estimate = spelled((first, second), "|"), counted.correlation(first, second)
         known = None
-        if key in exact:
-            nothing = np.zeros(len(exact[key]))
-            known = Correlation(first, second, edges, np.array(exact[key]), nothing, nothing.astype(np.int64))
+        if exact.get(key) is not None:
+            values = np.array(exact[key])
+            nothing = np.zeros(len(values))
+            known = Correlation(first, second, edges, values, nothing, nothing.astype(np.int64))
         words = (display(first), display(second))
         critical = counted.pooled(first, second).jackknife().critical_value()
         curves[first, second] = Curve(f"g² of {words[0]} and {words[1]}", estimate, known, _finite(critical))
