@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from ..detectors import Detector
 from ..results import Estimate
 from .inputs import checked_channels, checked_detectors
-from .reduced.essential import STATE_CUT, closed_under_jumps, restricted
+from .reduced.essential import STATE_CUT
 from .reduced.mode_space import MODE_CUT, AllModes, all_modes, mode_space
 from .reduced.model import ReducedModel, ReducedSystem
-from .steady_state import SteadyState, steady_state
+from .reduced.stationary import cut_out
+from .steady_state import SteadyState
 from .superoperators.detected import DetectedSystem
 from .superoperators.full_model import FullModel
 from .superoperators.hermitian_vectors import Vector, pack
@@ -282,7 +283,9 @@ class Solver:
         if which not in self._essential:
             steady = self._given
             if self._given.system.dimension > RESTRICT:
-                steady = _on_essential_states(self._given, STATE_CUT * (10.0 if which == 0 else 1.0))
+                cut = STATE_CUT * (10.0 if which == 0 else 1.0)
+                found = cut_out(self._given.system, self._given.rho, cut)
+                steady = SteadyState(found.rho, found.system, 0.0)
             self._essential[which] = steady, all_modes(steady.system)
         return self._essential[which]
 
@@ -319,20 +322,6 @@ def estimates_of(answer: Answer) -> list[Estimate]:
     """Return the values of an answer, one dimension, as estimates."""
     both = zip(answer.value.tolist(), answer.error.tolist(), strict=True)
     return [Estimate(value, method=answer.method, numerical_error=error) for value, error in both]
-
-
-def _on_essential_states(steady: SteadyState, cut: float) -> SteadyState:
-    """Return the stationary state of the system on the states that hold more than `cut` in ρ or after a click."""
-    population = np.diag(steady.rho).real.copy()
-    for channel in steady.system.channels:
-        rate = steady.rate(channel.name)
-        if rate > 0.0:
-            moved = channel.operator @ steady.rho
-            after = np.real(np.asarray(channel.operator.conj().multiply(moved).sum(axis=1))).reshape(-1)
-            population = np.maximum(population, after / rate)
-    states = closed_under_jumps(steady.system, np.flatnonzero(population > cut))
-    part = steady.rho[np.ix_(states, states)]
-    return steady_state(restricted(steady.system, states), guess=part)
 
 
 def _scale(value: Array, curve: bool) -> Array:

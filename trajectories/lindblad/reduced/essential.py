@@ -13,6 +13,8 @@ States = NDArray[np.int64]
 
 # States of smaller estimated population, in ρ or after a click, are left out.
 STATE_CUT = 1e-15
+# Populations after a click count this much: their own errors matter to one curve, those in ρ to all.
+AFTER_CLICK = 1e-3
 # Rounds of growing; each adds neighbours of what the last one added.
 MAX_ROUNDS = 40
 
@@ -53,8 +55,8 @@ def neighbours(system: OpenSystem, states: States, rho: Matrix, cut: float) -> S
     """Return the states outside whose estimated population in ρ or after a click exceeds a cut.
 
     p_i = Σ_m w_m |⟨i|H|ψ_m⟩|²/|λ_m − H_ii|² + Σ_k ⟨i|c_kρc_k†|i⟩/Γ_i, with ψ_m the right eigenvectors of the
-    restricted H_eff, λ_m their eigenvalues and w_m the populations, in ρ or after a click in a channel,
-    whichever is largest; H_ii includes the decay −iΓ_i/2.
+    restricted H_eff, λ_m their eigenvalues and w_m the populations in ρ, or a thousandth of those after
+    a click where that is more; H_ii includes the decay −iΓ_i/2.
     """
     outside = np.setdiff1d(np.arange(system.dimension), states)
     if not len(outside):
@@ -72,7 +74,7 @@ def neighbours(system: OpenSystem, states: States, rho: Matrix, cut: float) -> S
         jump = inverse @ (part.operator @ vectors)
         if rate > 1e-14 * max(float(abs(part.operator).max()) ** 2, 1e-300):
             after = np.abs(np.einsum("jk,kl,jl->j", jump, state, jump.conj(), optimize=True)) / rate
-            weight = np.maximum(weight, after)
+            weight = np.maximum(weight, AFTER_CLICK * after)
         out = sparse.csr_array(channel.operator)[outside][:, states]
         moved = out @ rho
         gained += np.real(np.asarray(out.conj().multiply(moved).sum(axis=1))).reshape(-1)

@@ -1,0 +1,129 @@
+"""Stationary states on essential basis states: grown from inside out, or cut out of a state that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ConvergenceError
+from ...model import OpenSystem
+from ..superoperators.inverse import choose_resolvent
+from ..superoperators.krylov import gmres
+from ..superoperators.liouvillian import Liouvillian, hermitian_part
+from .essential import MAX_ROUNDS, States, closed_under_jumps, first_states, neighbours, restricted
+
+Matrix = NDArray[np.complex128]
+
+# While states are added, the stationary state needs few digits; at the end it has a residual near rounding.
+ROUGH, FINE = 1e-13, 1e-15
+# A residual above this is refused.
+REFUSED = 1e-11
+MAX_PRODUCTS = 300
+
+
+@dataclass(frozen=True, eq=False)
+class EssentialState:
+    """A stationary state on some basis states.
+
+    Attributes
+    ----------
+    states : ndarray of shape (n,)
+        The basis states, ascending.
+    system : OpenSystem
+        The system restricted to them.
+    rho : ndarray of shape (n, n)
+        Its stationary state.
+    rounds : int
+        In how many rounds the states grew.
+    """
+
+    states: States
+    system: OpenSystem
+    rho: Matrix
+    rounds: int = 0
+
+
+def grown(system: OpenSystem, cut: float, share: float = 1.0) -> EssentialState | None:
+    """Return the stationary state on all states whose estimated population exceeds a cut, found from few on.
+
+    See `essential.neighbours` for the estimate. What jumps lead to is always added. None if more than a share of
+    all states would be needed.
+    """
+    states = closed_under_jumps(system, first_states(system))
+    rho: Matrix | None = None
+    for number in range(MAX_ROUNDS):  # noqa: B007 — told at the end
+        if len(states) > share * system.dimension:
+            return None
+        inner = restricted(system, states)
+        rho = stationary(inner, rho, ROUGH)
+        larger = closed_under_jumps(system, np.union1d(states, neighbours(system, states, rho, cut)))
+        if len(larger) == len(states):
+            break
+        rho = _carried(rho, states, larger)
+        states = larger
+    return EssentialState(states, inner, stationary(inner, rho, FINE), number + 1)
+
+
+def cut_out(system: OpenSystem, rho: Matrix, cut: float) -> EssentialState:
+    """Return the stationary state on the states that hold more than a cut in a known ρ, or after a click in it."""
+    population = np.diag(rho).real.copy()
+    for channel in system.channels:
+        moved = channel.operator @ rho
+        after = np.real(np.asarray(channel.operator.conj().multiply(moved).sum(axis=1))).reshape(-1)
+        rate = float(after.sum())
+        if rate > 0.0:
+            population = np.maximum(population, after / rate)
+    states = closed_under_jumps(system, np.flatnonzero(population > cut))
+    inner = restricted(system, states)
+    return EssentialState(states, inner, stationary(inner, rho[np.ix_(states, states)], FINE))
+
+
+def stationary(system: OpenSystem, guess: Matrix | None, residual: float) -> Matrix:
+    """Return ρ with Lρ = 0 and trace 1 by GMRES on L L0⁻¹, to a residual ‖Lρ‖/(‖H_eff‖₁‖ρ‖).
+
+    Raises
+    ------
+    ConvergenceError
+        The residual stayed above 1e-11.
+    """
+    size = system.dimension
+    rho = np.eye(size, dtype=np.complex128) / size if guess is None else guess / np.trace(guess).real
+    liouvillian, resolvent = Liouvillian(system), choose_resolvent(system)
+    decay = float(system.decay.diagonal().real.mean())
+    singular = resolvent.slowest() <= 1e-11 * liouvillian.scale
+    shift = max(0.1 * decay, 1e-9 * liouvillian.scale) if singular else 0.0
+
+    def precondition(source: Matrix) -> Matrix:
+        return hermitian_part(resolvent.solve(source, shift))
+
+    reached = np.inf
+    while reached > residual:
+        defect = liouvillian.apply(rho)
+        now = float(np.linalg.norm(defect)) / (liouvillian.scale * float(np.linalg.norm(rho)))
+        if now > 0.5 * reached:  # rounding
+            break
+        reached = now
+        if reached <= residual:
+            break
+        tolerance = float(np.clip(0.1 * residual / reached, 1e-13, 0.1))
+        found = gmres(
+            lambda x: liouvillian.apply(precondition(x)), -defect, tolerance=tolerance, max_products=MAX_PRODUCTS
+        )
+        rho = hermitian_part(rho + precondition(found.solution))
+        rho = rho / np.trace(rho).real
+    if not reached <= max(residual, REFUSED):
+        raise ConvergenceError(
+            f"steady state on {size} essential states reached residual={reached:.2g}, above {REFUSED:g}; "
+            "try method='eigenmodes'"
+        )
+    return rho
+
+
+def _carried(rho: Matrix, states: States, larger: States) -> Matrix:
+    """Return a matrix on some states as one on more, zero on the new ones."""
+    place = np.searchsorted(larger, states)
+    whole = np.zeros((len(larger), len(larger)), dtype=np.complex128)
+    whole[np.ix_(place, place)] = rho
+    return whole
