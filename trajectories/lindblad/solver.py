@@ -40,12 +40,14 @@ SMALL_VALUE = 1e-3
 LARGEST_CORE = 2200
 # Up to this dimension all pairs of modes are taken, and nothing is left out.
 COMPLETE = 30
+# Up to this dimension all pairs are diagonalised at once, whatever propagation would cost.
+TINY = 12
 # Above this dimension the system is first restricted to essential states.
 RESTRICT = 300
 # Worst condition of the core's eigenvectors, and fastest growth beside the fastest motion; healthy: 1e5 and 1e-16.
 MAX_CONDITION, MAX_GROWTH = 1e9, 1e-9
 # Condition of the eigenvectors of H_eff above which nothing is reduced.
-MAX_MODES_CONDITION = 1e6
+MAX_MODES_CONDITION = 1e5
 # Predicted costs in seconds: of one product with L per N², and of a core per R³.
 PRODUCT, CORE = 6e-9, 6e-10
 # A core serves this many questions on average.
@@ -54,6 +56,8 @@ SHARED = 4.0
 QUICK = 0.3
 # Relative error of propagation, and of a diagonalisation per condition of its eigenvectors.
 PROPAGATED, ROUNDING = 1e-9, 1e-15
+SETTLED = 40.0  # lifetimes of the slowest mode after which nothing moves
+EPSILON = float(np.finfo(np.float64).eps)
 METHODS = ("auto", "propagation", "reduced")
 
 
@@ -161,6 +165,8 @@ class Solver:
         found = None
         if self._reduce(names, seen, horizon, starts, interest, stationary):
             found = self._from_reduced(compute, names, seen, tuple(interest), curve)
+            if found is not None:  # the phase of the fastest motion is known to rounding of itself
+                found = found[0], found[1] + self._phase_error(horizon), found[2]
         if found is None:
             model = self._full_model(names, seen)
             value = np.asarray(compute(model), dtype=np.float64)
@@ -170,6 +176,13 @@ class Solver:
         answer = Answer(value, relative * _scale(value, curve), method, time.perf_counter() - began)
         self.answers.append(answer)
         return answer
+
+    def _phase_error(self, horizon: float) -> float:
+        """Return the rounding of the fastest motion's phase, as long as anything moves."""
+        decay = -self._system(0).space.motion.real.diagonal()
+        slowest = float(decay[decay > 0.0].min(initial=np.inf))
+        condition = self._state(0)[1].condition
+        return EPSILON * condition * self._spread * min(horizon, SETTLED / slowest)
 
     def _reduce(
         self,
@@ -185,10 +198,12 @@ class Solver:
         if way != "auto":
             return way == "reduced"
         propagating = self._propagation_cost(horizon, starts)
-        if propagating < QUICK:
+        if propagating < QUICK and self._given.system.dimension > TINY:
             return False
         if self._state(0)[1].condition > MAX_MODES_CONDITION:
             return False
+        if self._given.system.dimension <= TINY:
+            return True
         ideal = all(name in names and seen[name].efficiency == 1.0 for name in seen)
         if ideal and not stationary:
             return True

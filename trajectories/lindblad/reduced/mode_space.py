@@ -14,6 +14,9 @@ Matrix = NDArray[np.complex128]
 
 # Modes of smaller weight are left out; 0 keeps all.
 MODE_CUT = 1e-12
+# Below this condition of V its columns are accurate enough to give decay rates; an eigenvalue is always exact for
+# an H_eff that differs by rounding.
+WELL_CONDITIONED = 100.0
 # A rate below this fraction of the largest is rounding.
 SILENT = 1e-14
 
@@ -28,7 +31,8 @@ class ModeSpace:
     Attributes
     ----------
     motion : ndarray of shape (r, r)
-        D. Decay rates are ⟨v|Σc†c|v⟩/⟨v|v⟩, which is accurate however slow they are beside the frequencies.
+        D. Decay rates are ⟨v|Σc†c|v⟩/⟨v|v⟩, which is accurate however slow they are beside the
+        frequencies, unless V is ill-conditioned.
     rho : ndarray of shape (r, r)
         The stationary state.
     gram : ndarray of shape (r, r)
@@ -104,8 +108,10 @@ def mode_space(system: OpenSystem, rho: Matrix, modes: AllModes, cut: float = MO
     square = np.ix_(kept, kept)
     gram = vectors[:, kept].conj().T @ vectors[:, kept]
     gram = 0.5 * (gram + gram.conj().T)
-    decay = sum(effect.diagonal()[kept].real for effect in effects.values()) / np.diag(gram).real
-    values = modes.values[kept].real - 0.5j * decay
+    values = modes.values[kept]
+    if modes.condition < WELL_CONDITIONED:
+        decay = sum(effect.diagonal()[kept].real for effect in effects.values()) / np.diag(gram).real
+        values = values.real - 0.5j * decay
     chosen = state[square]
     return ModeSpace(
         -1j * (values[:, None] - values.conj()[None, :]),
