@@ -47,7 +47,7 @@ RESTRICT = 300
 # Worst condition of the core's eigenvectors, and fastest growth beside the fastest motion; healthy: 1e5 and 1e-16.
 MAX_CONDITION, MAX_GROWTH = 1e9, 1e-9
 # Condition of the eigenvectors of H_eff above which nothing is reduced.
-MAX_MODES_CONDITION = 1e5
+MAX_MODES_CONDITION = 300.0
 # Predicted costs in seconds: of one product with L per N², and of a core per R³.
 PRODUCT, CORE = 6e-9, 6e-10
 # A core serves this many questions on average.
@@ -166,7 +166,7 @@ class Solver:
         if self._reduce(names, seen, horizon, starts, interest, stationary):
             found = self._from_reduced(compute, names, seen, tuple(interest), curve)
             if found is not None:  # the phase of the fastest motion is known to rounding of itself
-                found = found[0], found[1] + self._phase_error(horizon), found[2]
+                found = found[0], found[1] + self._rounding(horizon), found[2]
         if found is None:
             model = self._full_model(names, seen)
             value = np.asarray(compute(model), dtype=np.float64)
@@ -177,12 +177,12 @@ class Solver:
         self.answers.append(answer)
         return answer
 
-    def _phase_error(self, horizon: float) -> float:
-        """Return the rounding of the fastest motion's phase, as long as anything moves."""
+    def _rounding(self, horizon: float) -> float:
+        """Return the rounding of V⁻¹ρV⁻†, and of the fastest motion's phase as long as anything moves."""
         decay = -self._system(0).space.motion.real.diagonal()
         slowest = float(decay[decay > 0.0].min(initial=np.inf))
         condition = self._state(0)[1].condition
-        return EPSILON * condition * self._spread * min(horizon, SETTLED / slowest)
+        return EPSILON * (condition**3 + condition * self._spread * min(horizon, SETTLED / slowest))
 
     def _reduce(
         self,
