@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..checks import shown
 from ..errors import InvalidInput
-
-if TYPE_CHECKING:
-    from .clicks import ClickRecord
 
 # Provenance that a record joined from several does not share.
 OF_ONE_RUN = ("configuration", "run_trajectories", "complete", "worst_error")
@@ -21,7 +19,28 @@ OF_ONE_RUN = ("configuration", "run_trajectories", "complete", "worst_error")
 STREAMS = "random_streams"
 
 
-def require_joinable(parts: Sequence[ClickRecord]) -> None:
+class Joinable(Protocol):
+    """What is asked of a record that is to be joined to others; a `ClickRecord` is one."""
+
+    @property
+    def channel_names(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def provenance(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def trajectory(self) -> NDArray[Any]: ...  # noqa: D102
+    @property
+    def stamp(self) -> NDArray[Any]: ...  # noqa: D102
+    @property
+    def channel(self) -> NDArray[Any]: ...  # noqa: D102
+    @property
+    def n_trajectories(self) -> int: ...  # noqa: D102
+    @property
+    def counted_in(self) -> str: ...  # noqa: D102
+    def same_time(self, other: Any) -> bool: ...  # noqa: D102
+    def __len__(self) -> int: ...
+
+
+def require_joinable(parts: Sequence[Joinable]) -> None:
     """Refuse records that do not belong together, as far as their provenance tells.
 
     Raises
@@ -57,7 +76,7 @@ def require_joinable(parts: Sequence[ClickRecord]) -> None:
     _require_distinct(parts)
 
 
-def _require_distinct(parts: Sequence[ClickRecord]) -> None:
+def _require_distinct(parts: Sequence[Joinable]) -> None:
     """Refuse a trajectory that is there twice: the same seed and number, or the same clicks of a known source."""
     stretches = sorted((*stretch, number) for number, part in enumerate(parts) for stretch in random_streams(part))
     for (seed, _, last, one), (other, first, _, two) in pairwise(stretches):
@@ -79,7 +98,7 @@ def _require_distinct(parts: Sequence[ClickRecord]) -> None:
             seen[clicks] = number
 
 
-def joined_provenance(parts: Sequence[ClickRecord]) -> dict[str, Any]:
+def joined_provenance(parts: Sequence[Joinable]) -> dict[str, Any]:
     """Return the provenance of the first record, without what is true of that alone, and who is in all of them."""
     shared = {k: v for k, v in parts[0].provenance.items() if k not in OF_ONE_RUN}
     for part in parts[1:]:
@@ -90,14 +109,14 @@ def joined_provenance(parts: Sequence[ClickRecord]) -> dict[str, Any]:
     return shared | ({"digest": digest} if digest else {}) | ({STREAMS: streams} if streams else {})
 
 
-def digest_of_record(record: ClickRecord) -> Any:
+def digest_of_record(record: Joinable) -> Any:
     """Return the digest of the system that a record says it comes from; None where it does not say."""
     configuration = record.provenance.get("configuration")
     digest = configuration.get("digest") if isinstance(configuration, Mapping) else None
     return record.provenance.get("digest") if digest is None else digest
 
 
-def random_streams(record: ClickRecord) -> list[tuple[int, int, int]]:
+def random_streams(record: Joinable) -> list[tuple[int, int, int]]:
     """Return seed, first trajectory and one past the last of a record's stretches; none where it has no seed."""
     known = record.provenance.get(STREAMS)
     if known is not None:
@@ -112,11 +131,11 @@ def random_streams(record: ClickRecord) -> list[tuple[int, int, int]]:
     return [(seed, int(part[0]), int(part[-1]) + 1) for part in np.split(numbers, breaks) if len(part)]
 
 
-def _unit(record: ClickRecord) -> Any:
+def _unit(record: Joinable) -> Any:
     return record.provenance.get("time_unit_seconds")
 
 
-def _detectors(record: ClickRecord) -> Any:
+def _detectors(record: Joinable) -> Any:
     """Return what a record was seen with, without the seeds of the random numbers, which may differ."""
     return _without_seeds(record.provenance.get("detectors") or [])
 

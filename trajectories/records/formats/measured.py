@@ -15,7 +15,8 @@ from ...checks import positive_number
 from ...errors import InvalidInput, RecordWarning
 from ..clicks import ClickRecord
 from ..ticks import TimeUnit, time_unit
-from .tttr import SYNC, Events, Tagged
+from .tttr import Events, Tagged
+from .tttr_kernels import SYNC
 
 # A header may claim this many mean waits more than the data reach; e^-20 is the chance that all is well beyond.
 WAITS_AFTER_THE_LAST = 20.0

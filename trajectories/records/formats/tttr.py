@@ -14,7 +14,6 @@ from ...errors import InvalidInput
 
 # Records that are decoded at a time: 4 MiB of a file.
 CHUNK = 2**20
-SYNC = 63  # channel of sync events in T2 mode
 
 
 class Layout(NamedTuple):

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernel_cache import cached_kernel
-from .tttr import SYNC
 
 # What a word can be.
 PHOTON, MARKER, OVERFLOW, ILLEGAL = 0, 1, 2, 3
+# The channel of sync events in T2 mode.
+SYNC = 63
 # A decoded record is (kind, number, time, within): the channel of a photon, bits of a marker or number of
 # overflows; ticks (T2) or sync pulses (T3) since the last overflow; and steps since the sync pulse (T3).
 
