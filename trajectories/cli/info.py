@@ -44,6 +44,7 @@ def _describe_run(folder: Path) -> None:
     from ..records import Run
 
     run = Run.open(folder)
+    run.refuse_strays()
     configuration = run.configuration
     done, blocks = len(run.finished()), run.n_blocks
     print(f"run           {folder}")

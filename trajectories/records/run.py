@@ -405,7 +405,7 @@ class Run:
         RunFolderError
             A block is damaged, or a file among them is none of the run's.
         """
-        self._refuse_strays()
+        self.refuse_strays()
         for bounds in self.leading():
             yield assemble(self.metadata, [bounds], [self.read_block(bounds)])
 
@@ -417,7 +417,7 @@ class Run:
         RunFolderError
             The first block is not finished yet, a block is damaged, or a file among them is none of the run's.
         """
-        self._refuse_strays()
+        self.refuse_strays()
         bounds = self.leading()
         if not bounds:
             raise RunFolderError(
@@ -447,7 +447,8 @@ class Run:
     def _strays(self) -> list[Path]:
         return sorted(path for bounds, path in self._files() if bounds is None)
 
-    def _refuse_strays(self) -> None:
+    def refuse_strays(self) -> None:
+        """Raise a `RunFolderError` that names the first file among the blocks that is none of the run's."""
         for path in self._strays():
             raise _stray(path)
 

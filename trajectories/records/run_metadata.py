@@ -15,6 +15,7 @@ from .files import checksum_of_json
 FORMAT = "bundle-trajectories run"
 VERSION = 2
 RESTORE = "restore it or start a new run"
+MISSING = object()
 # What a run may change without becoming another one, and what follows from the rest.
 NOT_IDENTITY = ("layout", "run_id", "checksum")
 
@@ -38,12 +39,16 @@ def check_metadata(path: Path, metadata: Any) -> None:
     for place, (fits, what) in FIELDS.items():
         value: Any = metadata
         for key in place:
-            value = value.get(key) if isinstance(value, dict) else None
+            value = value.get(key, MISSING) if isinstance(value, dict) else MISSING
         if not fits(value):
-            raise RunFolderError(f"{path} was edited: {'.'.join(place)} is {shown(value)}, not {what}; {RESTORE}")
+            raise RunFolderError(f"{path} was edited: {'.'.join(place)} is {_told(value)}, not {what}; {RESTORE}")
     _check_together(path, metadata)
     if metadata["run_id"] != identity_of(metadata):
         raise RunFolderError(f"{path} was edited: its run_id is not that of what it describes; {RESTORE}")
+
+
+def _told(value: Any) -> str:
+    return "missing" if value is MISSING else shown(value)
 
 
 def identity_of(content: Mapping[str, Any]) -> str:
@@ -116,6 +121,10 @@ def _or_none(fits: Fits) -> Fits:
     return lambda value: value is None or fits(value)
 
 
+def _or_missing(fits: Fits) -> Fits:
+    return lambda value: value is MISSING or fits(value)
+
+
 def _anything(value: Any) -> bool:
     return True
 
@@ -177,11 +186,11 @@ FIELDS: dict[tuple[str, ...], tuple[Fits, str]] = {
     ("configuration", "sampling"): (_or_none(_hash), "a SHA-256 or null"),
     ("configuration", "observables"): (_list_of(_text), "a list of names"),
     ("configuration", "sample_times"): (_ascending, "a list of ascending times"),
-    ("configuration", "draws"): (_or_none(_draws), "'stratified' or 'each'"),
-    ("configuration", "stage"): (_or_none(_count(0)), "an integer of at least 0"),
-    ("configuration", "begun_at"): (_or_none(_amount), "a time"),
-    ("configuration", "final_states"): (_or_none(_true), "true"),
-    ("initial_shares",): (_or_none(_shares), "ascending numbers up to 1"),
+    ("configuration", "draws"): (_or_missing(_draws), "'stratified' or 'each'"),
+    ("configuration", "stage"): (_or_missing(_count(0)), "an integer of at least 0"),
+    ("configuration", "begun_at"): (_or_missing(_amount), "a time"),
+    ("configuration", "final_states"): (_or_missing(_true), "true"),
+    ("initial_shares",): (_or_missing(_shares), "ascending numbers up to 1"),
     ("channel_names",): (_distinct_names, "a list of distinct names"),
     ("parameters",): (_table_of(_anything), "a table"),
     ("space",): (_or_none(_space), "levels of modes"),
