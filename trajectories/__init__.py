@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+# Not from typing, whose import would take as long as all else here; type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import typing
+
     from . import analysis as analysis
     from . import lindblad as lindblad
     from .detectors import Detector as Detector
@@ -80,7 +83,7 @@ __version__ = "0.2.0"
 __all__ = ["__version__", *_HOMES, *_ROOMS]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     if name in _ROOMS:
         return import_module(f".{name}", __name__)
     if name not in _HOMES:

@@ -177,8 +177,9 @@ def test_ctrl_c_at_any_moment_is_status_130_and_one_line(run, here, monkeypatch,
     assert "run the same command again" in err[0]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-def test_a_real_ctrl_c_keeps_what_is_done(here):
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_real_ctrl_c_keeps_what_is_done(here, number):
     (here / "mine.py").write_text(ATOM, encoding="utf-8")
     size = ("--trajectories", "512", "--duration", "3e5", "--seed", "6", "--workers", "2")
     with subprocess.Popen(
@@ -194,7 +195,7 @@ def test_a_real_ctrl_c_keeps_what_is_done(here):
                 assert process.poll() is None, process.stderr.read()
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             out, err = process.communicate(timeout=60.0)
         finally:
             process.kill()

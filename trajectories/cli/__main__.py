@@ -2,6 +2,6 @@
 
 import sys
 
-from .entry import main
+from .process import start
 
-sys.exit(main())
+sys.exit(start())

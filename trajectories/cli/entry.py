@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import TrajectoriesError
 from ..names import printable
 from . import analyse, converge, exact, export, info, simulate, validate
+from .signals import INTERRUPTED, Stop
 
 DESCRIPTION = """Monte Carlo wave-function click records of open quantum systems.
 
@@ -29,9 +30,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without ω, or a path that is no text, stops nothing
             stream.reconfigure(errors="backslashreplace")
+    options = argparse.Namespace()
+    with Stop() as stop:
+        try:
+            try:
+                return _commanded(arguments, options)
+            except BaseException:  # an interruption may come out as another error, e.g. of an import cut short
+                if not stop.pressed and not isinstance(sys.exception(), KeyboardInterrupt):
+                    raise
+                stop.pressed = True
+                return _interrupted(options)
+        except KeyboardInterrupt:  # just before it was said that no more need be heard
+            return _interrupted(options)
+
+
+def _commanded(arguments: Sequence[str] | None, options: argparse.Namespace) -> int:
+    """Parse the arguments into `options`, and run the command."""
     try:
         try:
-            return _run(_parser().parse_args(arguments))
+            return _run(_parser().parse_args(arguments, options))
         finally:
             print(end="", flush=True)  # so that a reader who left is noticed here
     except BrokenPipeError:  # e.g. `| head`; Python would complain when it flushes at exit
@@ -52,9 +69,11 @@ def _run(options: argparse.Namespace) -> int:
         except TrajectoriesError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-        except KeyboardInterrupt:
-            print(f"interrupted{_how_far(options)}", file=sys.stderr)
-            return 130
+
+
+def _interrupted(options: argparse.Namespace) -> int:
+    print(f"interrupted{_how_far(options)}", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

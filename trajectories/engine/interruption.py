@@ -1,4 +1,4 @@
-"""Ctrl-C while blocks run: the first asks for the end, the second is a KeyboardInterrupt."""
+"""Ctrl-C while blocks run: the first asks for the end, the second is what it is elsewhere."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 
 class Interruption:
-    """Context in which the first Ctrl-C only sets `asked`.
+    """Context in which the first Ctrl-C only sets `asked`; the second goes to whoever heard it before.
 
     Wherever the main thread is when it comes, nothing is torn apart. Signals reach the main thread only, so
-    elsewhere this does nothing; nor does it where Ctrl-C is ignored or left to the system.
+    elsewhere this does nothing; nor does it where Ctrl-C is ignored or left to the system. SIGTERM is the same,
+    where a program handles it, as the command line does.
 
     Attributes
     ----------
@@ -22,21 +23,22 @@ class Interruption:
 
     def __init__(self) -> None:
         self.asked = False
-        self._previous: Any = None
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
-        previous = signal.getsignal(signal.SIGINT)
-        if callable(previous) and threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._press)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if callable(signal.getsignal(number)):
+                    self._previous[number] = signal.signal(number, self._press)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._previous is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._previous)
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
 
     def _press(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
-            raise KeyboardInterrupt
+            self._previous[number](number, frame)
         self.asked = True
