@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .estimators.bundle_rates import purity_pooled as purity_pooled
     from .estimators.bundles import Bundles as Bundles
     from .estimators.bundles import find_bundles as find_bundles
+    from .estimators.coincidences import coincidences as coincidences
+    from .estimators.coincidences import g3 as g3
     from .estimators.correlations import PairCounts as PairCounts
     from .estimators.correlations import count_pairs as count_pairs
     from .estimators.correlations import g2 as g2
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
     from .estimators.counting import rates as rates
     from .estimators.counting import rates_pooled as rates_pooled
     from .estimators.counting import stationarity as stationarity
+    from .estimators.detector_effects import DetectorMemory as DetectorMemory
+    from .estimators.detector_effects import dark_detectors as dark_detectors
+    from .estimators.detector_effects import detector_memory as detector_memory
+    from .estimators.detector_effects import find_delay as find_delay
     from .estimators.heralding import coincidence_to_accidental as coincidence_to_accidental
     from .estimators.heralding import heralding_efficiency as heralding_efficiency
     from .estimators.ordering import asymmetry_by_lag as asymmetry_by_lag
@@ -45,6 +51,10 @@ if TYPE_CHECKING:
     from .estimators.ordering import order_fraction as order_fraction
     from .estimators.ordering import order_patterns as order_patterns
     from .estimators.ordering import time_reversal_test as time_reversal_test
+    from .estimators.pulses import DecayFit as DecayFit
+    from .estimators.pulses import decay_histogram as decay_histogram
+    from .estimators.pulses import fit_decay as fit_decay
+    from .estimators.pulses import pulsed_g2 as pulsed_g2
     from .estimators.waiting import next_click_probabilities as next_click_probabilities
     from .estimators.waiting import waiting_times as waiting_times
     from .estimators.waiting import waiting_times_pooled as waiting_times_pooled
@@ -70,6 +80,16 @@ _HOMES = {
     "TestResult": ".statistics.resampling",
     "Validation": ".inference.validation",
     "ExactValues": ".report.exact_values",
+    "DecayFit": ".estimators.pulses",
+    "DetectorMemory": ".estimators.detector_effects",
+    "coincidences": ".estimators.coincidences",
+    "g3": ".estimators.coincidences",
+    "dark_detectors": ".estimators.detector_effects",
+    "decay_histogram": ".estimators.pulses",
+    "detector_memory": ".estimators.detector_effects",
+    "find_delay": ".estimators.detector_effects",
+    "fit_decay": ".estimators.pulses",
+    "pulsed_g2": ".estimators.pulses",
     "accidental_purity": "trajectories.lindblad",
     "analyse": ".report.analyse",
     "apply_detectors": ".clicks.detection",

@@ -177,3 +177,65 @@ class Expectation:
 
     def __post_init__(self) -> None:
         _freeze(self, times=np.float64, value=np.float64, standard_error=np.float64)
+
+
+@dataclass(frozen=True)
+class Coincidences:
+    """How often several channels click together, and how often they would by chance.
+
+    Attributes
+    ----------
+    channels : tuple of str
+        The channels, one click in each.
+    window : float
+        Largest time between the first and the last of them.
+    rate : Estimate
+        Coincidences per time.
+    accidental : Estimate
+        What independent channels of the same rates would give.
+    ratio : Estimate
+        One over the other, the n-fold correlation averaged over the window.
+    """
+
+    channels: tuple[str, ...]
+    window: float
+    rate: Estimate
+    accidental: Estimate
+    ratio: Estimate
+
+
+@dataclass(frozen=True)
+class TripleCorrelation:
+    """A third-order correlation against the two waits between three clicks in their order of time.
+
+    Attributes
+    ----------
+    channels : tuple of three str
+        The channels in the order in which they click.
+    edges1, edges2 : ndarray of shape (n + 1,) and (m + 1,)
+        Bin edges of τ₁ = t₂ − t₁ and τ₂ = t₃ − t₂.
+    value, standard_error : ndarray of shape (n, m)
+        g³ of each bin and its standard error (0 when exact, NaN when not estimable).
+    counts : ndarray of shape (n, m)
+        Triples counted in each bin (0 when exact).
+    method : str
+        How it was obtained.
+    """
+
+    channels: tuple[str, str, str]
+    edges1: NDArray[np.float64]
+    edges2: NDArray[np.float64]
+    value: NDArray[np.float64]
+    standard_error: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    method: str = "exact"
+
+    def __post_init__(self) -> None:
+        _freeze(
+            self,
+            edges1=np.float64,
+            edges2=np.float64,
+            value=np.float64,
+            standard_error=np.float64,
+            counts=np.int64,
+        )

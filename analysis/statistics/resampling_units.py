@@ -122,6 +122,23 @@ class ResamplingUnits:
         overlap_integrals(longest, shortest, unit, edges, overlap)
         return overlap
 
+    def time_before_end(self, margin: float) -> NDArray[np.float64]:
+        """Return the time in every unit at least `margin` before the end of observation, shape (count, 1)."""
+        unit, longest, shortest = self._spans(0.0)
+        return self.total(unit, np.maximum(longest - margin, 0.0) - np.maximum(shortest - margin, 0.0))
+
+    def double_overlap(self, edges1: NDArray[np.float64], edges2: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ∬_bins (time of starts whose lag τ₁ + τ₂ ends inside the window) dτ₁dτ₂, shape (count, n, m)."""
+        unit, longest, shortest = self._spans(0.0)
+        lag = edges1[:, None] + edges2[None, :]
+        spans, where = np.unique(np.stack([unit, longest, shortest]), axis=1, return_counts=True)
+        overlap = np.zeros((self.count, len(edges1) - 1, len(edges2) - 1))
+        for (number, far, near), repeats in zip(spans.T, where, strict=True):
+            # A double primitive of (T − τ)₊ is (T − τ)₊³/6.
+            cube = (np.maximum(far - lag, 0.0) ** 3 - np.maximum(near - lag, 0.0) ** 3) / 6.0
+            overlap[int(number)] += repeats * np.diff(np.diff(cube, axis=0), axis=1)
+        return overlap
+
     def windows_of(self, duration: float) -> NDArray[np.int64]:
         """Return how many adjoining windows of a duration fit into every trajectory, shape (n_trajectories,)."""
         # 1e-9 keeps a last window that rounding would lose.

@@ -24,6 +24,8 @@ from trajectories.records.clicks import ClickRecord
 quick = settings(max_examples=8, deadline=None, derandomize=True)
 # What takes a record and is no estimator, or needs more than clicks.
 NO_ESTIMATORS = {"analyse", "apply_detectors", "detected_stream", "find_bundles", "fit", "stream", "validate"}
+# Refuses what shows no delay.
+NO_ESTIMATORS |= {"find_delay"}
 
 
 def part_of(record: ClickRecord, first: int, last: int) -> ClickRecord:

@@ -11,6 +11,7 @@ from .click_statistics.bundle_rates import (
     pair_purity,
     purity,
 )
+from .click_statistics.coincidences import coincidences, g3
 from .click_statistics.correlations import g2, g2_at, g2_matrix, transient_g2
 from .click_statistics.counting import cumulants, fano, rates
 from .click_statistics.heralding import coincidence_to_accidental, heralding_efficiency
@@ -38,6 +39,7 @@ __all__ = [
     "cluster_g2_at",
     "cluster_rates",
     "coincidence_to_accidental",
+    "coincidences",
     "composition_rates",
     "converge",
     "cross_correlation",
@@ -50,6 +52,7 @@ __all__ = [
     "g2",
     "g2_at",
     "g2_matrix",
+    "g3",
     "heralding_efficiency",
     "lag_histogram",
     "negativity",

@@ -1,0 +1,196 @@
+"""What a measured record tells of its detectors: cable delays, dead time, afterpulses, dark counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectories.checks import positive_number, shown
+from trajectories.detectors import Detector
+from trajectories.errors import InvalidInput
+from trajectories.results import Estimate
+
+from ..clicks.streams import Clicks, stream
+from ..clicks.ticks import whole_tick_edges
+from ..statistics.resampling import Pooled, Sums
+from .correlations import count_pairs
+from .counting import rates
+
+# Lags that a search for a delay divides its range into, and the deviation in σ that chance does not explain.
+LAGS = 2000
+SIGNIFICANT = 5.0
+# Bins of the autocorrelation in which afterpulses are looked for.
+SHORT_BINS = 200
+
+
+def find_delay(record: Clicks, first: str, second: str, reach: float, resolution: float | None = None) -> Estimate:
+    """Find the delay of one channel behind another: where their cross-correlation peaks, or dips.
+
+    The pairs are counted by lag; the feature is the lag whose count deviates most from the middle count, with the
+    neighbours that deviate with it. The delay is the centre of gravity of its excess (or lack) of pairs.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    first, second : str
+        Channels; a positive delay means that `second` lags behind, which
+        ``delayed(record, {second: -delay})`` corrects.
+    reach : float
+        Largest |delay| that is looked for, in the record's unit.
+    resolution : float, optional
+        Width of the lag bins; reach/1000 when not given. A whole number of ticks, at least one.
+
+    Returns
+    -------
+    Estimate
+        Its error holds the counting noise of the centre of gravity and the width of a bin.
+
+    Raises
+    ------
+    InvalidInput
+        Unknown channels, a reach that is not positive, too few pairs, or no lag that stands out by five σ.
+    """
+    record = stream(record)
+    width = 2.0 * positive_number(reach, "reach") / LAGS if resolution is None else resolution
+    width = max(positive_number(width, "resolution"), record.tick or 0.0)
+    half = max(round(reach / width), 2)
+    wanted: NDArray[np.float64] = np.arange(-half, half + 1).astype(np.float64) * width
+    edges = whole_tick_edges(record, wanted)
+    counted = count_pairs(record, [(first, second)], edges)
+    pairs = counted.counts[:, 0].sum(axis=0).astype(np.float64)
+    room = counted.overlap.sum(axis=0)
+    expected = pairs.sum() / room.sum() * room
+    level = float(np.median(pairs / room)) * room
+    level = np.where(level > 0, level, expected)
+    if pairs.sum() < 100:
+        raise InvalidInput(
+            f"only {int(pairs.sum())} pairs within reach={reach:g}; lengthen the reach or the record"
+        )
+    z = (pairs - level) / np.sqrt(np.maximum(level, 1.0))
+    at = int(np.argmax(np.abs(z)))
+    if abs(z[at]) < SIGNIFICANT:
+        raise InvalidInput(
+            f"no lag of {first} and {second} within {reach:g} stands out (the largest by {abs(z[at]):.1f} σ); "
+            "lengthen the reach, or change the resolution"
+        )
+    sign = np.sign(z[at])
+    inside = sign * (pairs - level) >= 0.1 * abs(pairs[at] - level[at])
+    low = at - int(np.argmin(inside[at::-1])) + 1 if not inside[: at + 1].all() else 0
+    high = at + int(np.argmin(inside[at:])) if not inside[at:].all() else len(inside)
+    feature = slice(low, high)
+    # Whole ticks stand for the lags from half a tick before to half a tick behind them.
+    shift = 0.0 if record.tick is None else 0.5 * record.tick
+    centre = 0.5 * (edges[1:] + edges[:-1]) - shift
+    excess = sign * (pairs - level)[feature]
+    delay = float(excess @ centre[feature] / excess.sum())
+    noise = float(np.sqrt(pairs[feature] @ (centre[feature] - delay) ** 2) / excess.sum())
+    error = float(np.hypot(noise, (edges[1] - edges[0]) / np.sqrt(12.0)))
+    kind = "peak" if sign > 0 else "dip"
+    return Estimate(
+        delay, error, int(pairs[feature].sum()), f"centre of the {kind} of {abs(z[at]):.0f} σ, pairs by lag"
+    )
+
+
+@dataclass(frozen=True)
+class DetectorMemory:
+    """What the short waits of a channel tell of its detector.
+
+    Attributes
+    ----------
+    dead_time : float
+        Shortest wait between two of its clicks; NaN with fewer than two.
+    missing : Estimate
+        Lack of pairs at short lags in units of time, ∫(1 − g²)dτ over the lags before the first pair: the dead
+        time, if the light is uncorrelated.
+    afterpulsing : Estimate
+        Probability that a click is followed by an afterpulse within the reach: the pairs in excess of what later
+        lags predict, per click.
+    reach : float
+        Largest lag that was looked at; the background is taken from as long a stretch behind it.
+    """
+
+    dead_time: float
+    missing: Estimate
+    afterpulsing: Estimate
+    reach: float
+
+
+def detector_memory(record: Clicks, channel: str, reach: float) -> DetectorMemory:
+    """Measure dead time and afterpulsing of a detector from the short waits between its clicks.
+
+    Measure with uncorrelated light: a bunched source looks like afterpulses. A cross-correlation of two detectors
+    behind a beam splitter has neither.
+
+    Parameters
+    ----------
+    record : ClickRecord or Run
+        The clicks.
+    channel : str
+        The detector's channel.
+    reach : float
+        Afterpulses come within this time.
+
+    Returns
+    -------
+    DetectorMemory
+
+    Raises
+    ------
+    InvalidInput
+        An unknown channel, or a reach that is not positive.
+    """
+    record = stream(record)
+    number = record.channel_number(channel)
+    length = positive_number(reach, "reach")
+    shortest = np.inf
+    for block in record.blocks():
+        mine = np.flatnonzero(block.channel == number)
+        wait = np.diff(block.stamp[mine])[np.diff(block.trajectory[mine]) == 0]
+        shortest = min(shortest, float(wait.min()) if len(wait) else np.inf)
+    dead = shortest * (record.tick or 1.0) if np.isfinite(shortest) else float("nan")
+    edges = whole_tick_edges(record, np.linspace(0.0, 2.0 * length, 2 * SHORT_BINS + 1))
+    counted = count_pairs(record, [(channel, channel)], edges)
+    half = (len(edges) - 1) // 2
+    pairs = counted.counts[:, 0].astype(np.float64)
+    silent = int(np.argmax(pairs.sum(axis=0) > 0)) if pairs.any() else half
+    sums = {"pairs": pairs, "overlap": counted.overlap, "clicks": counted.clicks[channel]}
+
+    def values(s: Sums) -> NDArray[np.float64]:
+        level = s["pairs"][..., half:].sum(axis=-1) / s["overlap"][..., half:].sum(axis=-1)
+        near = slice(silent, half)
+        extra = s["pairs"][..., near].sum(axis=-1) - level * s["overlap"][..., near].sum(axis=-1)
+        before = s["overlap"][..., : silent + 1]
+        lack = (1.0 - s["pairs"][..., : silent + 1] / (level[..., None] * before)) * np.diff(edges)[: silent + 1]
+        return np.stack([extra / s["clicks"][..., 0], lack.sum(axis=-1)], axis=-1)
+
+    found = Pooled(sums, values, counted.units).jackknife()
+    total = int(pairs[:, :half].sum())
+    afterpulsing, missing = found.estimates([total, total])
+    return DetectorMemory(dead, missing, afterpulsing, length)
+
+
+def dark_detectors(dark: Clicks, detectors: Mapping[str, Detector] | None = None) -> dict[str, Detector]:
+    """Return detectors with the dark rates that a record without light shows.
+
+    Parameters
+    ----------
+    dark : ClickRecord or Run
+        Clicks that were taken with the light blocked; its channels are those of the measurement.
+    detectors : mapping of str to Detector, optional
+        What is known otherwise: efficiencies, dead times. Ideal where not given.
+
+    Returns
+    -------
+    dict of str to Detector
+        In the unit of time of the record, one for each of its channels.
+    """
+    known = dict(detectors or {})
+    found = rates(dark)
+    for name in known:
+        if name not in found:
+            raise InvalidInput(f"detectors name {shown(name)}, which the dark record lacks")
+    return {name: replace(known.get(name, Detector()), dark_rate=rate.value) for name, rate in found.items()}
