@@ -11,7 +11,6 @@ from systems_with_answers import PairSource
 
 import trajectories as tj
 from trajectories import analysis as an
-from trajectories.analysis.inference import validation
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.lindblad import steady_state
@@ -71,14 +70,6 @@ def test_without_a_window_bundles_are_left_out(record):
     found = an.validate(record, PAIRS, initial="steady")
     assert "bundles: no window, and no κ to take 3/κ from" in found.untested
     assert not any("purity" in name for name in names(found))
-
-
-def test_large_systems_keep_rates_and_filter(record, monkeypatch):
-    monkeypatch.setattr(validation, "LARGEST_DIMENSION", 8)
-    found = an.validate(record, PAIRS, window=3.0, initial="steady")
-    assert found.untested == ("curves: dimension 9 exceeds 8",)
-    assert names(found)[:2] == ["rate photon", "rate magnon"]
-    assert names(found)[2:] == ["number of clicks", "time rescaling", "independence of gaps", "channels"]
 
 
 def test_a_given_start_is_tested_by_the_filter_alone():

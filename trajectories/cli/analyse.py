@@ -21,10 +21,7 @@ order, waiting times and counting statistics. The table is printed; DIR/analysis
 DIR/report.html the tables and pictures in one page that needs nothing else, and DIR/exact.json the exact values,
 which are not computed again. These three are replaced if an earlier analysis wrote them, and nothing else ever is.
 Runs larger than memory are read block by block."""
-EXACT_HELP = """leave out the exact values, which take from seconds to minutes; they are left out in any case for
-dimensions above 250"""
-# Largest dimension at which exact values are computed: minutes.
-LARGEST_EXACT = 250
+EXACT_HELP = "leave out the exact values, which take seconds, or minutes where dissipation is strong"
 
 
 def register(commands: Commands) -> None:
@@ -90,6 +87,7 @@ def _beside(source: Path) -> Path:
 
 def _model(options: argparse.Namespace, run: Any) -> tuple[Any, str]:
     """Return the system of the exact values, or None and why there is none."""
+    from ..lindblad.steady_state import MAX_DIMENSION
     from ..model import OpenSystem
     from .configuration import read_job
 
@@ -103,8 +101,8 @@ def _model(options: argparse.Namespace, run: Any) -> tuple[Any, str]:
         return None, "the run did not start from the steady state; give --model CONFIG if it has settled"
     else:
         system = OpenSystem.from_arrays(run.arrays(), parameters=run.metadata["parameters"])
-    if system.dimension > LARGEST_EXACT:
-        return None, f"dimension {system.dimension} exceeds {LARGEST_EXACT}; see trajectories.lindblad"
+    if system.dimension > MAX_DIMENSION:
+        return None, f"dimension {system.dimension} exceeds {MAX_DIMENSION}, whose dense matrices fill the memory"
     return system, ""
 
 

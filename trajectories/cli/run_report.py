@@ -8,9 +8,6 @@ from typing import Any
 
 from ..errors import TrajectoriesError
 
-# Largest dimension at which the report of a run computes exact bundle rates: a few seconds.
-LARGEST_EXACT_REPORT = 250
-
 
 def report_run(job: Any, record: Any, folder: Path) -> None:
     """Print the table and draw the pictures of a finished run, given as its record or, streamed, as a Run."""
@@ -29,21 +26,21 @@ def report_run(job: Any, record: Any, folder: Path) -> None:
 
 
 def _exact_bundles(job: Any) -> tuple[dict[str, float], Any]:
-    """Return purity and order, and the lag histogram, of the pair's bundles; nothing where that takes minutes."""
+    """Return purity and order, and the lag histogram, of the pair's bundles; nothing where there is none."""
     from trajectories.analysis.report.run_summary import lag_edges
 
     from ..lindblad import steady_state
     from ..lindblad.click_statistics.ordering import bundles_and_lags
     from ..lindblad.inputs import bundle_window
 
-    if job.pair is None or job.system.dimension > LARGEST_EXACT_REPORT:
+    if job.pair is None:
         return {}, None
     edges = lag_edges(bundle_window(job.system, job.window))
-    steady = steady_state(job.system)
     first, second = job.pair
     try:
+        steady = steady_state(job.system)
         bundles, lags = bundles_and_lags(steady, first, second, edges, job.window)
-    except TrajectoriesError as error:  # a pair that is never emitted, or a window too long to follow
+    except TrajectoriesError as error:  # a pair that is never emitted, or a system too large
         warnings.warn(f"no exact bundles beside the estimates: {error}", stacklevel=2)
         return {}, None
     return {"purity": bundles.purity.value, "order": bundles.order_fraction.value}, lags

@@ -28,10 +28,11 @@ Array = NDArray[np.float64]
 Detectors = Mapping[str, Detector] | None
 
 # Importance below which pairs of modes stay out of the core, level by level. Errors fall in proportion.
-PAIR_CUTS = (1e-6, 1.5e-7, 3e-8)
+PAIR_CUTS = (7e-7, 1e-7, 2.5e-8)
 # Shares of the largest relative difference between a level and the one below, and between that and the one before,
-# of which the larger is stated as the error. In proportion to the cuts the first would be 0.18.
-STATED_SHARE, EARLIER_SHARE = 0.35, 0.15
+# of which the larger is stated as the error. In proportion to the cuts the first would be 0.17; a difference above
+# UNSETTLED is stated whole, because errors need not yet be in proportion.
+STATED_SHARE, EARLIER_SHARE, UNSETTLED = 0.5, 0.15, 1e-5
 # Relative error that an answer should have, and that beyond which the reduction is given up for propagation.
 TARGET, GIVE_UP = 1e-6, 1e-4
 # Values of a curve that are smaller than this fraction of its largest are judged beside that fraction.
@@ -196,7 +197,7 @@ class Solver:
         """Say whether the reduced model is the cheaper way."""
         way = self._given.solver
         if way != "auto":
-            return way == "reduced"
+            return way == "reduced" and self._state(0)[1].condition <= MAX_MODES_CONDITION
         propagating = self._propagation_cost(horizon, starts)
         if propagating < QUICK and self._given.system.dimension > TINY:
             return False
@@ -254,7 +255,8 @@ class Solver:
         while True:
             sound, condition = self._sound(models[-1])
             difference = _difference(value, coarse, curve)
-            worst = max(STATED_SHARE * difference, EARLIER_SHARE * earlier) + ROUNDING * condition
+            share = STATED_SHARE if difference < UNSETTLED else 1.0
+            worst = max(share * difference, EARLIER_SHARE * earlier) + ROUNDING * condition
             if not sound or not np.isfinite(worst) or worst > GIVE_UP:
                 return None
             larger = level + 1 < len(PAIR_CUTS) and models[-1].size < 0.8 * LARGEST_CORE

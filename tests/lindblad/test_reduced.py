@@ -1,0 +1,280 @@
+"""The reduced model against the whole space, the dense oracle and closed forms; and the errors that it states."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from dense_lindblad import DenseLindblad
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, linalg
+from systems_with_answers import (
+    PairSource,
+    ResonanceFluorescence,
+    ThermalCavity,
+    lambda_atom,
+    paper_system,
+    random_lindbladian,
+)
+
+from trajectories import Channel, HilbertSpace, OpenSystem, SpinningResonator, lindblad
+from trajectories.detectors import Detector
+from trajectories.errors import ConvergenceError, SteadyStateNotUnique
+from trajectories.lindblad import solver
+from trajectories.lindblad.reduced.exponentials import exponentials
+from trajectories.lindblad.reduced.stationary import cut_out, grown
+from trajectories.lindblad.solver import solver_of
+
+LOSSY = {"photon": Detector(efficiency=0.6, dark_rate=1e-6), "magnon": Detector(efficiency=0.8)}
+EMITTED = ("photon", "phonon", "magnon")
+
+
+def answers(steady, detectors=None):
+    """Every statistic of the paper's channels, by name, as arrays; the stated relative errors beside them."""
+    delta = 3.0 / 0.005
+    edges = delta * np.array([-1.0, -0.2, -0.01, 0.0, 0.01, 0.2, 1.0])
+    found, stated = {}, {}
+
+    def take(name, value):
+        found[name] = np.asarray(value, dtype=float)
+        answer = solver_of(steady).answers[-1]
+        stated[name] = answer
+
+    curves = lindblad.g2_matrix(steady, edges, detectors)
+    take("g2", [curve.value for curve in curves.values()])
+    take("fano", [e.value for e in lindblad.fano(steady, [0.2 * delta, 5 * delta], EMITTED, detectors)])
+    orders = lindblad.order_rates(steady, delta, EMITTED, 2, detectors)
+    take("orders", [e.value for e in orders.values()])
+    take("purity", [e.value for e in lindblad.purity(steady, 2, [0.3 * delta, delta], EMITTED, detectors)])
+    sizes = lindblad.cluster_rates(steady, delta, EMITTED, 4, detectors)
+    take("sizes", [e.value for e in sizes])
+    lags = lindblad.lag_histogram(steady, "photon", "magnon", edges, delta, EMITTED, detectors)
+    take("lags", lags.value)
+    kind = "photon+magnon"
+    bins = delta * np.array([1.0, 1.5, 2.5, 6.0])
+    take("clusters", lindblad.cluster_g2(steady, kind, kind, bins, delta, EMITTED, detectors).value)
+    take("herald", lindblad.heralding_efficiency(steady, "photon", "magnon", delta, detectors).value)
+    next_click = lindblad.next_click_probabilities(steady, "photon", EMITTED, detectors)
+    take("next", [e.value for e in next_click.values()])
+    waits = lindblad.waiting_times(steady, "photon", "magnon", delta * np.geomspace(0.01, 10, 7), None, detectors)
+    take("waits", waits.value)
+    take("silence", lindblad.no_click_probability(steady, "photon", [delta, 10 * delta], detectors))
+    take("cumulants", lindblad.cumulants(steady, EMITTED, 3, detectors))
+    return found, stated
+
+
+def compared(system, detectors=None):
+    """Return the relative differences from propagation, and the relative errors stated, by statistic."""
+    steady = lindblad.steady_state(system)
+    reference, _ = answers(steady.with_solver("propagation"), detectors)
+    found, stated = answers(steady.with_solver("reduced"), detectors)
+    errors, claims, ways = {}, {}, {}
+    for name, value in found.items():
+        scale = np.abs(reference[name])
+        if name in ("g2", "lags", "clusters", "waits", "silence"):
+            scale = np.maximum(scale, 1e-3 * scale.max(axis=-1, keepdims=True))
+        errors[name] = float((np.abs(value - reference[name]) / scale).max())
+        answer = stated[name]
+        claims[name] = float(answer.error.max() / np.abs(answer.value).max())
+        ways[name] = answer.method
+    return errors, claims, ways
+
+
+# Two of the regimes in the default suite; the others, with other κ, in the study below.
+@pytest.mark.parametrize(
+    ("direction", "detuning", "detectors"), [("left", 1.3406, None), ("right", 1.3695, LOSSY)]
+)
+def test_every_statistic_is_that_of_the_whole_space(direction, detuning, detectors):
+    system = SpinningResonator(direction=direction, detuning=detuning).system(levels=(3, 2, 3))
+    errors, claims, ways = compared(system, detectors)
+    for name, error in errors.items():
+        assert "propagation" not in ways[name], (name, ways[name])
+        assert error <= 2e-6, (name, error, ways[name])
+        assert error <= claims[name] + 5e-8, (name, error, claims[name])  # the reference's own error on top
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kappa", [1e-3, 5e-3, 2e-2])
+@pytest.mark.parametrize("direction", ["left", "right"])
+@pytest.mark.parametrize("detuning", [1.3406, 1.3984, 1.3695])
+def test_every_statistic_in_every_regime(detuning, direction, kappa):
+    system = SpinningResonator(direction=direction, detuning=detuning, kappa=kappa).system(levels=(3, 3, 3))
+    errors, claims, _ = compared(system)
+    for name, error in errors.items():
+        assert error <= max(claims[name], 1e-6) + 5e-8, (name, error, claims[name])
+
+
+def test_the_stated_error_of_a_model_reduced_too_far_tells(monkeypatch):
+    """A planted fault: cores a thousand times too small must not be trusted by their own estimate."""
+    system = paper_system((3, 2, 3))
+    steady = lindblad.steady_state(system)
+    edges = np.array([0.0, 6.0, 120.0, 600.0])
+    right = np.array([c.value for c in lindblad.g2_matrix(steady.with_solver("propagation"), edges).values()])
+    monkeypatch.setattr(solver, "PAIR_CUTS", (1e-3, 1.5e-4))
+    monkeypatch.setattr(solver, "GIVE_UP", np.inf)
+    poor = steady.with_solver("reduced")
+    found = lindblad.g2_matrix(poor, edges)
+    value = np.array([c.value for c in found.values()])
+    error = np.array([c.numerical_error for c in found.values()])
+    true = np.abs(value / right - 1.0).max()
+    assert true > 1e-5  # the fault does harm
+    assert (error / np.abs(value)).max() > true  # and is told
+    # Left to itself, the solver gives such a core up, and propagates.
+    monkeypatch.setattr(solver, "GIVE_UP", 1e-5)
+    again = steady.with_solver("reduced")
+    value = np.array([c.value for c in lindblad.g2_matrix(again, edges).values()])
+    assert "propagation" in solver_of(again).answers[-1].method
+    np.testing.assert_allclose(value, right, rtol=1e-12)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), dimension=st.integers(2, 4))
+def test_random_lindbladians(seed, dimension):
+    system = random_lindbladian(seed, dimension)
+    steady = lindblad.steady_state(system).with_solver("reduced")
+    seen = {"c0": Detector(efficiency=0.7, dark_rate=0.05)}
+    oracle = DenseLindblad(system, ("c0",), {"c0": 0.7}, {"c0": 0.05})
+    tau = np.array([-2.0, -0.3, 0.0, 0.1, 1.0, 7.0])
+    for pair in product(("c0", "c1"), repeat=2):
+        found = lindblad.g2_at(steady, *pair, tau, seen)
+        np.testing.assert_allclose(found, [oracle.g2(*pair, t) for t in tau], rtol=1e-8, atol=1e-10)
+    for n in (1, 2, 3):
+        rate = lindblad.cluster_rates(steady, 0.8, ("c0",), 3, seen)[n - 1].value
+        assert rate == pytest.approx(oracle.cluster_rates_of_size(n, 0.8), rel=1e-8)
+    edges = np.array([0.0, 0.5, 2.0, 9.0])
+    found = lindblad.waiting_times(steady, "c0", "c0", edges, ("c0",), seen)
+    expected = [
+        integrate.quad(lambda t: oracle.waiting("c0", "c0", t), a, b, epsabs=1e-12)[0] / (b - a)
+        for a, b in pairwise(edges)
+    ]
+    np.testing.assert_allclose(found.value, expected, rtol=1e-7, atol=1e-10)
+    assert {answer.method.split(",")[1] for answer in solver_of(steady).answers} <= {
+        " all pairs of modes",
+        f" propagation of {dimension} dimensions",
+    }
+
+
+@pytest.mark.parametrize("gamma", [1e-3, 1e-6, 1e-9, 1e-10])
+@pytest.mark.parametrize("unit", [1.0, 1e9])
+def test_rates_far_below_the_frequencies(gamma, unit):
+    """A drive of Ω and a decay down to 1e-10 Ω, in any unit: the cost does not grow with τΩ."""
+    atom = ResonanceFluorescence(rabi=unit, gamma=gamma * unit)
+    steady = lindblad.steady_state(atom.system())
+    tau = np.array([0.5, 2.0, 7.0]) / atom.gamma
+    found = lindblad.g2_at(steady, "fluorescence", "fluorescence", tau)
+    answer = solver_of(steady).answers[-1]
+    np.testing.assert_allclose(found, atom.g2(tau), atol=max(2.0 * answer.error.max(), 1e-11))
+    assert answer.error.max() < 1e-14 / gamma + 1e-10
+    # What only the slow motion tells is known to rounding.
+    long = 1e4 / atom.gamma
+    fano = lindblad.fano(steady, [long])[0].value
+    assert fano - 1.0 == pytest.approx(atom.mandel(), rel=2e-4, abs=1e-11)
+    assert lindblad.cumulants(steady, order=2)[1] / steady.rate("fluorescence") == pytest.approx(
+        1.0 + atom.mandel(), rel=1e-10
+    )
+
+
+def test_closed_forms_by_the_core():
+    """Systems large enough for a core with pairs left out."""
+    cavity = ThermalCavity(thermal=0.3, levels=36)
+    tau = np.array([0.0, 0.3, 2.0, 9.0])
+    steady = lindblad.steady_state(cavity.system()).with_solver("reduced")
+    found = lindblad.g2_at(steady, "emission", "emission", tau)
+    np.testing.assert_allclose(found, cavity.g2(tau), rtol=1e-6)
+    source = PairSource()
+    steady = lindblad.steady_state(source.system()).with_solver("reduced")
+    found = lindblad.g2_at(steady, "photon", "magnon", tau)
+    np.testing.assert_allclose(found, source.cross_g2(tau), rtol=2e-6)
+
+
+def test_an_exceptional_point_is_left_to_propagation():
+    atom = ResonanceFluorescence(0.5, 1.0)  # H_eff is defective at Ω = γ/2
+    steady = lindblad.steady_state(atom.system()).with_solver("reduced")
+    edges = np.array([0.0, 1.0, 5.0])
+    near = ResonanceFluorescence(0.5, 1.0 + 1e-6)  # the closed form is 0/0 at the point itself
+    expected = [integrate.quad(near.waiting, a, b)[0] / (b - a) for a, b in ((0.0, 1.0), (1.0, 5.0))]
+    found = lindblad.waiting_times(steady, "fluorescence", "fluorescence", edges)
+    np.testing.assert_allclose(found.value, expected, rtol=1e-5)
+    assert "propagation" in solver_of(steady).answers[-1].method
+
+
+def test_jumps_that_alternate_and_a_dark_state():
+    # A thermal ladder: jumps alternate the parity of the level.
+    cavity = ThermalCavity(thermal=0.2, levels=9)
+    oracle = DenseLindblad(cavity.system())
+    steady = lindblad.steady_state(cavity.system())
+    for first, second in product(("emission", "absorption"), repeat=2):
+        found = lindblad.g2_at(steady, first, second, [0.4, 3.0])
+        np.testing.assert_allclose(found, [oracle.g2(first, second, t) for t in (0.4, 3.0)], rtol=1e-9)
+    # A near-dark state, left at a rate of 1e-6.
+    atom, dark = lambda_atom()
+    leak = Channel("leak", 1e-3 * np.outer([1.0, 0.0, 0.0], dark))
+    shelved = OpenSystem(atom.hamiltonian, (*atom.channels, leak))
+    steady = lindblad.steady_state(shelved)
+    oracle = DenseLindblad(shelved)
+    tau = np.array([0.1, 10.0, 1e6])
+    found = lindblad.g2_at(steady, "first", "first", tau)
+    expected = [oracle.g2("first", "first", t) for t in tau]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("integrals", [0, 1, 2])
+def test_exponentials_and_their_integrals(integrals):
+    exponents = np.array([0.0, -1e-12, -1e-3 + 2e-3j, -0.4 + 3.0j, -30.0 + 0.5j])
+    times = np.array([0.0, 1e-6, 0.03, 0.7, 20.0])
+    found = exponentials(exponents, times, integrals)[integrals]
+    for i, t in enumerate(times):
+        for j, mu in enumerate(exponents):
+            block = np.diag(np.ones(integrals), 1).astype(complex)
+            block[0, 0] = mu
+            if integrals:
+                whole = np.zeros((integrals + 1, integrals + 1), dtype=complex)
+                whole[0, 0] = mu
+                whole += np.diag(np.ones(integrals), 1)
+                expected = linalg.expm(whole * t)[0, integrals]
+            else:
+                expected = np.exp(mu * t)
+            assert found[i, j] == pytest.approx(expected, rel=1e-12, abs=1e-16)
+
+
+def test_a_steady_state_on_essential_states():
+    system = paper_system((3, 10, 3))
+    whole = lindblad.steady_state(system, method="eigenmodes")
+    few = lindblad.steady_state(system, method="essential")
+    kept = np.count_nonzero(np.diag(few.rho))
+    assert kept < 0.8 * system.dimension
+    assert few.method == "essential"
+    assert few.error < 1e-7
+    for name in system.channel_names:
+        assert few.rate(name) == pytest.approx(whole.rate(name), rel=1e-9)
+    assert np.linalg.norm(few.rho - whole.rho) <= few.error * np.linalg.norm(whole.rho)
+    # Too few states are noticed: with fewer again the state moves, and the residual stays.
+    poor = grown(system, 1e-6)
+    assert len(poor.states) < kept
+    part = cut_out(system, whole.rho, 1e-6)
+    assert np.linalg.norm(part.rho - whole.rho[np.ix_(part.states, part.states)]) > 10 * few.error
+
+
+def test_essential_states_need_a_connected_system():
+    space = HilbertSpace(photon=3, atom=2)
+    photon = space.lower("photon")
+    hamiltonian = 0.3 * (photon + photon.conj().T) + space.number("atom")
+    apart = OpenSystem(hamiltonian, (Channel("photon", photon),), space)
+    with pytest.raises(ConvergenceError, match="communicate"):
+        lindblad.steady_state(apart, method="essential")
+    with pytest.raises(SteadyStateNotUnique):
+        lindblad.steady_state(apart)
+
+
+def test_one_model_serves_every_question():
+    """Nothing is diagonalised twice: the second question about the same detected channels costs no core."""
+    steady = lindblad.steady_state(paper_system((3, 2, 2))).with_solver("reduced")
+    lindblad.g2(steady, "photon", "magnon", [0.0, 10.0, 100.0])
+    models = solver_of(steady)._reduced
+    before = {level: len(system._motions) for level, system in models.items()}
+    lindblad.g2(steady, "atom", "atom", [0.0, 1.0])
+    lindblad.fano(steady, [1e3])
+    lindblad.cumulants(steady)
+    assert {level: len(system._motions) for level, system in models.items()} == before
