@@ -6,6 +6,7 @@ mode: bit 31 marks a special record, bits 30–25 hold the channel, bits 24–0 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 import uuid
@@ -48,6 +49,10 @@ START_MARKER = np.uint32(1)
 # Days from 1899-12-30, where these files count dates from, to 1970-01-01.
 EPOCH = 25569.0
 RECORDS_TAG = "TTResult_NumberOfRecords"
+# SHA-256 of the type of the records, the comment and all records. It, the comment and the creator say whose it is.
+CHECKSUM_TAG, SOFTWARE = "BundleTrajectories_SHA256", "bundle-trajectories"
+# Bytes of a tag before its value, or before the length of its text: name, index and type.
+AFTER_NAME = 40
 
 
 def write_ptu(source: Source, path: Path, clock: Clock) -> None:
@@ -61,7 +66,10 @@ def write_ptu(source: Source, path: Path, clock: Clock) -> None:
     if len(source.channel_names) > MOST_CHANNELS:
         raise InvalidInput(f"{len(source.channel_names)} channels are more than the {MOST_CHANNELS} of PTU")
     with path.open("wb") as stream:
-        count_at = _write_header(stream, source, clock)
+        comment = _comment(source, clock)
+        places = _write_header(stream, comment, clock, source.fine)
+        kind = HYDRAHARP_2_T2 if source.fine is None else HYDRAHARP_2_T3
+        checksum = hashlib.sha256(f"{kind} {comment}".encode())
         free = overflows = count = 0
         synced = source.fine is not None
         for piece in source.pieces():
@@ -72,10 +80,14 @@ def write_ptu(source: Source, path: Path, clock: Clock) -> None:
                 words |= _steps(piece) << STEP_SHIFT
             stamps, words = _events(words, ticks(piece, clock, origins), origins[:-1])
             records, overflows = _with_overflows(stamps, words, overflows, *(T3_WRAPS if synced else T2_WRAPS))
-            stream.write(records.astype("<u4").tobytes())
+            content = records.astype("<u4").tobytes()
+            stream.write(content)
+            checksum.update(content)
             count += len(records)
-        stream.seek(count_at)
+        stream.seek(places[RECORDS_TAG] + AFTER_NAME)
         stream.write(struct.pack("<q", count))
+        stream.seek(places[CHECKSUM_TAG] + AFTER_NAME + 8)
+        stream.write(checksum.hexdigest().encode())
 
 
 def _steps(record: ClickRecord) -> NDArray[np.uint32]:
@@ -132,9 +144,8 @@ def _with_overflows(
     return records, int(wraps[-1]) if len(wraps) else overflows
 
 
-def _write_header(stream: BinaryIO, source: Source, clock: Clock) -> int:
-    """Write the tagged header; return where the number of records belongs, which is known only in the end."""
-    now = datetime.now(UTC).timestamp() / 86400.0 + EPOCH
+def _comment(source: Source, clock: Clock) -> str:
+    """Return what only a file of ours says of itself."""
     heading = {
         "format": FORMAT,
         "version": VERSION,
@@ -147,21 +158,25 @@ def _write_header(stream: BinaryIO, source: Source, clock: Clock) -> int:
         "marker_1": "the window of the next trajectory begins",
         "provenance": source.provenance,
     }
-    comment = json.dumps(plain_value(heading, "heading"))  # ASCII, as the tag wants
+    return json.dumps(plain_value(heading, "heading"))  # ASCII, as the tag wants
+
+
+def _write_header(stream: BinaryIO, comment: str, clock: Clock, fine: float | None) -> dict[str, int]:
+    """Write the tagged header; return where each tag lies, for what is known only in the end."""
+    now = datetime.now(UTC).timestamp() / 86400.0 + EPOCH
     stream.write(MAGIC)
-    count_at = 0
-    for name, kind, value in _tags(comment, now, clock, source.fine):
-        if name == RECORDS_TAG:
-            count_at = stream.tell() + 40
+    places = {}
+    for name, kind, value in _tags(comment, now, clock, fine):
+        places[name] = stream.tell()
         stream.write(_packed(name, kind, value))
-    return count_at
+    return places
 
 
 def _tags(comment: str, now: float, clock: Clock, fine: float | None) -> Iterator[tuple[str, int, Any]]:
     yield "File_GUID", TEXT, f"{{{str(uuid.uuid4()).upper()}}}"
     yield "File_CreatingTime", DATE, now
     yield "File_Comment", TEXT, comment
-    yield "CreatorSW_Name", TEXT, "bundle-trajectories"
+    yield "CreatorSW_Name", TEXT, SOFTWARE
     yield "CreatorSW_Version", TEXT, str(VERSION)
     synced = fine is not None
     yield "Measurement_Mode", INT, T3 if synced else T2
@@ -172,6 +187,7 @@ def _tags(comment: str, now: float, clock: Clock, fine: float | None) -> Iterato
     yield "TTResultFormat_BitsPerRecord", INT, 32
     yield "TTResult_SyncRate", INT, round(1.0 / clock.tick_in_seconds) if synced else 0
     yield RECORDS_TAG, INT, 0
+    yield CHECKSUM_TAG, TEXT, "0" * 64
     yield "Header_End", EMPTY, 0
 
 

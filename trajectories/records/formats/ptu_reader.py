@@ -6,7 +6,11 @@ the same photons, markers and times (the tests compare the two for every record 
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ import numpy as np
 from ...errors import InvalidInput, MissingPackage
 from ..clicks import ClickRecord
 from .measured import record_of
+from .ptu import CHECKSUM_TAG, SOFTWARE
 from .source import FORMAT, VERSION
 from .tttr import LAYOUTS, Tagged
 from .windows import unpacked_windows
@@ -52,7 +57,7 @@ def tagged_ptu(path: Path) -> Tagged:
     except ImportError as error:
         raise MissingPackage("PTU", "ptufile", error) from error
     try:
-        with ptufile.PtuFile(path) as file:
+        with _no_log("ptufile"), path.open("rb") as stream, ptufile.PtuFile(stream) as file:
             tags, offset = dict(file.tags), int(file.record_offset)
         kind = int(tags["TTResultFormat_TTTRRecType"])
         layout = LAYOUTS.get(kind)
@@ -70,7 +75,20 @@ def tagged_ptu(path: Path) -> Tagged:
     comment = str(tags.get("File_Comment") or "")
     if comment.startswith("{"):
         header["comment"] = comment
+    if CHECKSUM_TAG in tags:
+        header["checksum"] = str(tags[CHECKSUM_TAG])
     return Tagged(path, offset, max(records, 0), layout, tick, fine, acquisition or None, header)
+
+
+@contextmanager
+def _no_log(name: str) -> Iterator[None]:
+    """Keep a library from writing to standard error what the exception says too."""
+    log = logging.getLogger(name)
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def read_ptu(path: Path, unit: Any = None, duration: float | None = None, markers: bool = False) -> ClickRecord:
@@ -80,6 +98,8 @@ def read_ptu(path: Path, unit: Any = None, duration: float | None = None, marker
     """
     tagged = tagged_ptu(path)
     ours = _heading(tagged)
+    if tagged.header.get("CreatorSW_Name") == SOFTWARE or "checksum" in tagged.header:
+        _require_whole(tagged)
     if ours is None:
         tagged.header.pop("comment", None)
         return record_of(tagged, "s" if unit is None else unit, duration, markers)
@@ -95,6 +115,21 @@ def _heading(tagged: Tagged) -> dict[str, Any] | None:
     except ValueError:
         return None
     return heading if isinstance(heading, dict) and heading.get("format") == FORMAT else None
+
+
+def _require_whole(tagged: Tagged) -> None:
+    """Refuse a file of ours whose records or heading are not those that were written."""
+    kind, comment = tagged.header["TTResultFormat_TTTRRecType"], tagged.header.get("comment")
+    state, size = hashlib.sha256(f"{kind} {comment}".encode()), 0
+    with tagged.path.open("rb") as stream:
+        stream.seek(tagged.offset)
+        while content := stream.read(2**20):
+            state.update(content)
+            size += len(content)
+    if tagged.header.get("checksum") != state.hexdigest() or size != 4 * tagged.records:
+        raise InvalidInput(
+            f"{tagged.path} was written by {SOFTWARE}, but is damaged or has no checksum; export it again"
+        )
 
 
 def _ours(tagged: Tagged, heading: dict[str, Any]) -> ClickRecord:
