@@ -12,9 +12,8 @@ from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..results import Expectation
 from .inputs import checked_operator, checked_state, checked_times
-from .superoperators.chebyshev import Expansion
-from .superoperators.hermitian_vectors import pack, packed_generator, unpack
-from .superoperators.propagation import observe, propagate
+from .superoperators.hermitian_vectors import pack, unpack
+from .superoperators.motions import motion_of
 
 
 def density_matrix(system: OpenSystem, rho0: ArrayLike, t: ArrayLike) -> NDArray[np.complex128]:
@@ -47,8 +46,7 @@ def density_matrix(system: OpenSystem, rho0: ArrayLike, t: ArrayLike) -> NDArray
     """
     times = checked_times(t, "t")
     initial = checked_state(system, rho0)
-    expansion = Expansion(packed_generator(system), _horizon(times))
-    states = propagate(expansion, pack(initial), times.reshape(-1))
+    states = motion_of(system, _horizon(times)).propagate(pack(initial), times.reshape(-1))
     matrices = np.array([unpack(state) for state in states])
     return matrices.reshape(*times.shape, system.dimension, system.dimension)
 
@@ -86,9 +84,8 @@ def evolve(
         raise InvalidInput("operators is empty; name at least one")
     matrices = {name: _hermitian(system, name, operator) for name, operator in operators.items()}
     initial = checked_state(system, rho0)
-    expansion = Expansion(packed_generator(system), _horizon(grid))
     rows = np.array([pack(matrix) for matrix in matrices.values()])
-    values = observe(expansion, pack(initial), rows, grid)[0]
+    values = motion_of(system, _horizon(grid)).observe(pack(initial), rows, grid)[0]
     zero = np.zeros(len(grid))
     return {name: Expectation(grid, values[:, i], zero) for i, name in enumerate(matrices)}
 

@@ -17,6 +17,7 @@ from ..model.system import as_operator
 from ..results import read_only
 from .reduced.essential import STATE_CUT, embedded
 from .reduced.stationary import cut_out, grown, stationary
+from .superoperators.detected import NOTHING
 from .superoperators.doubled import Doubled, Elimination, ExactGenerator, add, product, subtract
 from .superoperators.hermitian_vectors import pack, unpack
 from .superoperators.inverse import MOST_ELIMINATED, Inverse, choose_resolvent
@@ -25,7 +26,7 @@ from .superoperators.liouvillian import Liouvillian, hermitian_part
 Matrix = NDArray[np.complex128]
 
 METHODS = ("auto", "eigenmodes", "schur", "elimination", "essential")
-SOLVERS = ("auto", "propagation", "reduced")
+SOLVERS = ("auto", "propagation", "reduced", "doubling")
 # Largest relative error of a click rate, and of ρ in norm: what is aimed for, and what is accepted.
 AIM = 1e-10
 ACCEPTED = 1e-9
@@ -37,9 +38,6 @@ STATIONARY = 1e-22
 ROUNDS = 8
 # Trace of the second state: another than one, so that its roundings are other ones too.
 OTHER_TRACE = 0.7236067977499789
-# Populations below this, and rates below this fraction of ‖c†c‖_F, may be what rounding makes of zero; they are
-# taken for zero where they are not known.
-NOTHING = 2e-26
 # A dense density matrix and its Krylov vectors must fit in memory: 81 × N² × 16 bytes.
 MAX_DIMENSION = 3000
 # Above this dimension the state is sought on essential basis states: 3 s instead of 73 at N = 1024.
@@ -74,7 +72,7 @@ class SteadyState:
     error : float
         Largest relative error of any click rate, and of ρ in norm: a bound after elimination, otherwise how far
         two unrelated starts still differ; on essential states, how far one with fewer states differs.
-    solver : {"auto", "propagation", "reduced"}
+    solver : {"auto", "propagation", "reduced", "doubling"}
         How exact functions of clicks compute: see `Solver`. ``with_solver("propagation")`` gives the reference.
     workspace : dict
         What exact functions keep between calls.
@@ -95,9 +93,10 @@ class SteadyState:
 
         Parameters
         ----------
-        solver : {"auto", "propagation", "reduced"}
+        solver : {"auto", "propagation", "reduced", "doubling"}
             ``"propagation"`` follows the whole density matrix: slow, and the reference for the others.
-            ``"reduced"`` diagonalises over few modes even where propagation is quick.
+            ``"reduced"`` diagonalises over few modes even where propagation is quick. ``"doubling"`` follows a small
+            system, N ≤ 30, in doubled precision at a cost that hardly grows with the time.
 
         Raises
         ------

@@ -13,10 +13,9 @@ from ..errors import InvalidInput
 from ..model import OpenSystem
 from .inputs import checked_operator, checked_times
 from .steady_state import SteadyState
-from .superoperators.chebyshev import Expansion
-from .superoperators.detected import NOISE
-from .superoperators.hermitian_vectors import pack, packed_generator
-from .superoperators.propagation import observe
+from .superoperators.detected import NOISE, NOTHING
+from .superoperators.hermitian_vectors import pack
+from .superoperators.motions import motion_of
 
 
 def cross_correlation(steady: SteadyState, first_mode: str, second_mode: str) -> float:
@@ -40,7 +39,7 @@ def cross_correlation(steady: SteadyState, first_mode: str, second_mode: str) ->
     both = lower[1] @ lower[0]
     joint = _norm(steady, both)
     occupations = [_norm(steady, operator) for operator in lower]
-    if min(occupations) <= NOISE:
+    if min(occupations) <= NOTHING:
         raise InvalidInput(f"{first_mode!r} and {second_mode!r} hold {occupations} quanta; both must be occupied")
     return joint / (occupations[0] * occupations[1])
 
@@ -77,7 +76,8 @@ def bundle_correlation(steady: SteadyState, operator: Any, tau: ArrayLike = 0.0)
     bundle = bundle_operator(steady.system, operator)
     delays = np.abs(checked_times(tau, "tau", lowest=-np.inf))
     rate = _norm(steady, bundle)
-    if rate <= NOISE * float(sparse.linalg.norm(bundle)) ** 2:
+    terms = float(np.sum(abs(bundle) @ np.abs(steady.rho) * abs(bundle).toarray()))
+    if rate <= max(NOISE * terms, NOTHING * float(sparse.linalg.norm(bundle)) ** 2):
         raise InvalidInput(f"the state holds no such bundle: ⟨B†B⟩={rate:.3g}; choose another operator")
     after = bundle @ (bundle @ steady.rho).conj().T / rate
     number = pack((bundle.conj().T @ bundle).toarray())
@@ -85,8 +85,8 @@ def bundle_correlation(steady: SteadyState, operator: Any, tau: ArrayLike = 0.0)
     longest = float(delays.max(initial=0.0))
     if longest == 0.0:
         return np.full(delays.shape, 1.0 + float(number @ difference) / rate)
-    expansion = Expansion(packed_generator(steady.system), longest)
-    values = observe(expansion, difference, number[None], delays.reshape(-1))[0][:, 0]
+    motion = motion_of(steady.system, longest)
+    values = motion.observe(difference, number[None], delays.reshape(-1))[0][:, 0]
     return (1.0 + values / rate).reshape(delays.shape)
 
 

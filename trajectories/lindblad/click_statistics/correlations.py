@@ -17,7 +17,7 @@ from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
 from ..superoperators.detected import NOISE, DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
-from ..superoperators.propagation import observe, propagate
+from ..superoperators.motions import motion_of
 
 Detectors = Mapping[str, Detector] | None
 
@@ -145,14 +145,14 @@ def transient_g2(
     for name in (first, second):
         system.channel(name)
     longest = max(start, float(delays.max(initial=0.0))) or 1.0
-    expansion = detected.evolution(longest)
-    now = propagate(expansion, pack(initial), np.array([start]))[0]
+    motion = motion_of(system, longest)
+    now = motion.propagate(pack(initial), np.array([start]))[0]
     rate = detected.rate(first, now, NOISE)
     effect = detected.effect(second)[None]
     noise = NOISE * float(np.linalg.norm(effect))
     flat = delays.reshape(-1)
-    joint = observe(expansion, detected.jump(first, now), effect, flat)[0][:, 0]
-    later = observe(expansion, now, effect, flat)[0][:, 0]
+    joint = motion.observe(detected.jump(first, now), effect, flat)[0][:, 0]
+    later = motion.observe(now, effect, flat)[0][:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         result = np.where(later > noise, joint / (rate * later), np.nan)
     return result.reshape(delays.shape)

@@ -12,13 +12,14 @@ from ...detectors import Detector
 from ...errors import InvalidInput
 from ...model import OpenSystem
 from ..inputs import checked_channels, checked_detectors
-from .chebyshev import Expansion
-from .hermitian_vectors import Vector, pack, packed_generator, unpack
+from .hermitian_vectors import Vector, pack, unpack
 from .liouvillian import sandwich
 
 # A rate below this fraction of its terms Σ|u_ij||ρ_ij| is what rounding leaves of a sum that vanishes; and below
 # this fraction of ‖c†c‖_F, what propagation makes of populations that are zero.
 NOISE = 1e-14
+# Below this fraction of ‖c†c‖_F a rate in the steady state may be what the doubled precision leaves of zero.
+NOTHING = 2e-26
 
 
 class DetectedSystem:
@@ -88,13 +89,13 @@ class DetectedSystem:
         """Return Σ_k (η_k c_k†c_k + d_k) over the detected channels."""
         return np.sum([self.effect(name) for name in self.names], axis=0)
 
-    def clicks(self, name: str, state: Vector, noise: float = 0.0) -> bool:
+    def clicks(self, name: str, state: Vector, noise: float = NOTHING) -> bool:
         """Say whether a channel's rate is more than rounding, where elements of the state are known to `noise`."""
         effect = self.effect(name)
         doubt = NOISE * float(np.abs(effect) @ np.abs(state)) + noise * float(np.linalg.norm(effect))
         return float(effect @ state) > doubt
 
-    def rate(self, name: str, state: Vector, noise: float = 0.0) -> float:
+    def rate(self, name: str, state: Vector, noise: float = NOTHING) -> float:
         """Return the rate of events in a channel; raise `InvalidInput` if there are none at all."""
         value = float(self.effect(name) @ state)
         if not self.clicks(name, state, noise):
@@ -107,12 +108,3 @@ class DetectedSystem:
         if not any(self.clicks(name, state) for name in self.names):
             raise InvalidInput(f"{', '.join(self.names)} never click (rate={value:.3g}); choose other channels")
         return value
-
-    def evolution(self, longest: float = np.inf) -> Expansion:
-        """Return e^{Lt} over a time step of at most `longest`."""
-        return Expansion(packed_generator(self.system), longest)
-
-    def click_free(self, longest: float = np.inf, adjoint: bool = False) -> Expansion:
-        """Return e^{L0 t}, the motion while no detected channel clicks, or its adjoint."""
-        generator = packed_generator(self.system, self.efficiencies, self.dark)
-        return Expansion(generator.adjoint() if adjoint else generator, longest)
