@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ..detectors import Detector
 from ..results import Estimate
@@ -23,6 +24,8 @@ from .steady_state import SteadyState
 from .superoperators.detected import DetectedSystem
 from .superoperators.full_model import FullModel
 from .superoperators.hermitian_vectors import Vector, pack
+from .superoperators.inverse import MOST_ELIMINATED
+from .superoperators.motions import MOST_DOUBLED
 
 Array = NDArray[np.float64]
 Detectors = Mapping[str, Detector] | None
@@ -59,7 +62,11 @@ QUICK = 0.3
 PROPAGATED, ROUNDING = 1e-9, 1e-15
 SETTLED = 40.0  # lifetimes of the slowest mode after which nothing moves
 EPSILON = float(np.finfo(np.float64).eps)
-METHODS = ("auto", "propagation", "reduced")
+# Small systems go to doubled precision where the rounding of doubles may exceed this: it costs milliseconds up to
+# the first dimension, and half a minute at the second.
+DOUBT, CHEAPLY_DOUBLED, GREATER_DOUBT = 1e-10, 16, 1e-8
+# Relative error of what is followed in doubled precision: that of ρ, which is given in doubles.
+DOUBLED = 1e-13
 
 
 class Motion(Protocol):
@@ -104,11 +111,12 @@ class Answer:
 class Solver:
     """Answers exact questions about one stationary state; whatever serves several is made once.
 
-    Four ways, the cheapest that is safe. *Modes*, where every channel is detected ideally: the motion between
+    Five ways, the cheapest that is safe. *Modes*, where every channel is detected ideally: the motion between
     clicks is then diagonal over the modes of H_eff. *A core of mode pairs* (`reduced.pair_core`), diagonalised
     once for each set of detected channels. *All pairs* in small systems, where nothing is left out. *Propagation*
     of the whole space, the reference, which takes over where a core fails its checks. Above 300 dimensions the
-    first two work on the essential basis states.
+    first two work on the essential basis states. *Doubling* of the time in doubled precision, in small systems
+    whose time scales or rates lie so far apart that rounding of doubles would show.
 
     The error of a core is estimated by a second, smaller core with fewer modes: no useful bound that is
     guaranteed is known.
@@ -163,20 +171,46 @@ class Solver:
         began = time.perf_counter()
         names = checked_channels(self._given.system, channels)
         seen = checked_detectors(self._given.system, detectors)
-        found = None
-        if self._reduce(names, seen, horizon, starts, interest, stationary):
+        found, doubt = None, self._doubt((*names, *interest), horizon)
+        if self._doubles(doubt, horizon):
+            value = np.asarray(compute(self._full_model(names, seen, doubled=True)), dtype=np.float64)
+            found = value, max(DOUBLED, self._given.error), "doubling in doubled precision"
+        elif self._reduce(names, seen, horizon, starts, interest, stationary):
             found = self._from_reduced(compute, names, seen, tuple(interest), curve)
             if found is not None:  # the phase of the fastest motion is known to rounding of itself
-                found = found[0], found[1] + self._rounding(horizon), found[2]
+                found = found[0], found[1] + self._rounding(horizon) + doubt, found[2]
         if found is None:
             model = self._full_model(names, seen)
             value = np.asarray(compute(model), dtype=np.float64)
-            found = value, PROPAGATED, f"propagation of {self._given.system.dimension} dimensions"
+            way = "propagation of" if horizon > 0.0 else "equations in"
+            found = value, PROPAGATED + doubt, f"{way} {self._given.system.dimension} dimensions"
         value, relative, way = found
         method = f"exact, {way}, relative error {relative:.1g}"
         answer = Answer(value, relative * _scale(value, curve), method, time.perf_counter() - began)
         self.answers.append(answer)
         return answer
+
+    def _doubt(self, names: Sequence[str], horizon: float) -> float:
+        """Return what rounding of doubles may do to phases over the time, and to rates that are weak."""
+        weakest = max((self._weakness[name] for name in names), default=0.0)
+        return EPSILON * (self._spread * horizon + 10.0 * weakest)
+
+    @cached_property
+    def _weakness(self) -> dict[str, float]:
+        """‖c†c‖_F/λ of every channel that clicks: the share of a state's rounding in a rate."""
+        found = {}
+        for channel in self._given.system.channels:
+            rate = self._given.rate(channel.name)
+            size = sparse.linalg.norm(channel.operator.conj().T @ channel.operator)
+            found[channel.name] = float(size / rate) if rate > 0.0 else 0.0
+        return found
+
+    def _doubles(self, doubt: float, horizon: float) -> bool:
+        """Say whether the question is one for doubled precision; linear equations are refined in it anyway."""
+        if self._given.solver != "auto" or horizon <= 0.0:
+            return self._given.solver == "doubling"
+        dimension = self._given.system.dimension
+        return dimension <= MOST_DOUBLED and doubt > (DOUBT if dimension <= CHEAPLY_DOUBLED else GREATER_DOUBT)
 
     def _rounding(self, horizon: float) -> float:
         """Return the rounding of V⁻¹ρV⁻†, and of the fastest motion's phase as long as anything moves."""
@@ -198,6 +232,8 @@ class Solver:
         way = self._given.solver
         if way != "auto":
             return way == "reduced" and self._state(0)[1].condition <= MAX_MODES_CONDITION
+        if horizon <= 0.0 and self._given.system.dimension <= MOST_ELIMINATED:
+            return False
         propagating = self._propagation_cost(horizon, starts)
         if propagating < QUICK and self._given.system.dimension > TINY:
             return False
@@ -306,10 +342,12 @@ class Solver:
             self._essential[which] = steady, all_modes(steady.system)
         return self._essential[which]
 
-    def _full_model(self, names: tuple[str, ...], seen: Mapping[str, Detector]) -> FullModel:
-        key = _key(names, seen)
+    def _full_model(
+        self, names: tuple[str, ...], seen: Mapping[str, Detector], *, doubled: bool = False
+    ) -> FullModel:
+        key = f"{_key(names, seen)} {doubled}"
         if key not in self._full:
-            self._full[key] = FullModel(self._given.system, self._given.rho, names, seen)
+            self._full[key] = FullModel(self._given.system, self._given.rho, names, seen, doubled=doubled)
         return self._full[key]
 
 

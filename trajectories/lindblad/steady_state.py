@@ -95,8 +95,8 @@ class SteadyState:
         ----------
         solver : {"auto", "propagation", "reduced", "doubling"}
             ``"propagation"`` follows the whole density matrix: slow, and the reference for the others.
-            ``"reduced"`` diagonalises over few modes even where propagation is quick. ``"doubling"`` follows a small
-            system, N ≤ 30, in doubled precision at a cost that hardly grows with the time.
+            ``"reduced"`` diagonalises over few modes even where propagation is quick. ``"doubling"`` follows a
+            small system in doubled precision, at a cost that hardly grows with the time but as N⁶.
 
         Raises
         ------

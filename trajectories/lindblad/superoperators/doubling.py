@@ -1,4 +1,4 @@
-"""e^{Gt} of small systems by repeated doubling of the time, in doubled precision: time scales of any separation."""
+"""e^{Gt} of small systems by doubling of the time in doubled precision: time scales of any separation."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ ACCEPTED = 1e-9
 class DoublingMotion:
     """e^{Gt} from F_p = e^{G h 2^p} = F_{p−1}², on packed matrices.
 
-    With t = nh + r, r < h, e^{Gt}x is a Taylor series in r followed by the F_p of the bits of n: some 70 products of
-    N² × N² matrices reach any time, where a series in t would take a number that grows with t times the fastest
-    frequency. h is a power of two, so that n and r are exact. Squaring doubles the rounding of an exponent: a decay
-    has the relative error ‖G‖t·2⁻¹⁰³, which is why doubles will not do. Integrals over h 2^p come from the same
-    products: Φ(2T) = Φ(T) + F(T)Φ(T) with Φ(T) = ∫₀ᵀ e^{Gs} ds.
+    With t = nh + r, r < h, e^{Gt}x is a Taylor series in r followed by the F_p of the bits of n: some 70 products
+    of N² × N² matrices reach any time, where a series in t would take a number that grows with t times the fastest
+    frequency. h is a power of two, so that n and r are exact. Squaring doubles the rounding of an exponent, which
+    is then ‖G‖t·2⁻¹⁰³: this is why doubles will not do. Integrals over h 2^p come from the same products:
+    Φ(2T) = Φ(T) + F(T)Φ(T) with Φ(T) = ∫₀ᵀ e^{Gs} ds.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ class DoublingMotion:
         longest = float(times.max(initial=0.0))
         if ROUNDOFF * self.fastest * longest > ACCEPTED:
             raise ConvergenceError(
-                f"a time of {longest:.3g}/ω_b is {self.fastest * longest:.2g} times that of the fastest motion, more "
-                "than 32 digits resolve; ask for a shorter one"
+                f"a time of {longest:.3g}/ω_b is {self.fastest * longest:.2g} times that of the fastest motion, "
+                "more than 32 digits resolve; ask for a shorter one"
             )
         counts = [int(t) for t in np.floor(times / self._step).tolist()]
         return counts, np.fmod(times, self._step)

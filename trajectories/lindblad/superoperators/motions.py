@@ -16,8 +16,8 @@ from .propagation import observe, propagate
 
 Array = NDArray[np.float64]
 
-# Largest N whose N² × N² propagators are doubled, half a second each at 30; and up to which they cost milliseconds.
-MOST_DOUBLED, FEW_LEVELS = 30, 6
+# Largest N whose N² × N² propagators are doubled, at half a second each.
+MOST_DOUBLED = 30
 # Times longer than this many of the fastest motion cost a series more, and rounding is 1e-16 of their number.
 LONG = 1e6
 
