@@ -14,10 +14,10 @@ from ...errors import ConvergenceError, InvalidInput
 from ...results import Coincidences, Estimate, TripleCorrelation
 from ..inputs import among
 from ..steady_state import SteadyState
-from ..superoperators.chebyshev import Expansion
 from ..superoperators.detected import DetectedSystem
+from ..superoperators.doubling import DoublingMotion
 from ..superoperators.hermitian_vectors import Vector, pack
-from ..superoperators.propagation import observe, propagate
+from ..superoperators.motions import SeriesMotion, motion_of
 
 Detectors = Mapping[str, Detector] | None
 # Nodes of the quadrature over an inner time, doubled until two agree to this relative accuracy.
@@ -65,7 +65,7 @@ def coincidences(
         among(name, detected.names)
     rho = pack(steady.rho)
     rates = [detected.rate(name, rho) for name in names]
-    motion = detected.evolution(length)
+    motion = motion_of(steady.system, length)
     total, nodes = np.nan, NODES
     while True:
         before = total
@@ -85,7 +85,7 @@ def coincidences(
 
 def _ordered(
     detected: DetectedSystem,
-    motion: Expansion,
+    motion: SeriesMotion | DoublingMotion,
     state: Vector,
     rest: tuple[str, ...],
     length: float,
@@ -94,10 +94,10 @@ def _ordered(
     """Return the integral over the waits for the channels of `rest`, in this order, all within `length`."""
     if len(rest) == 1:
         effect = detected.effect(rest[0])[None]
-        return float(observe(motion, state, effect, np.array([length]), integrals=1)[1, 0, 0])
+        return float(motion.observe(state, effect, np.array([length]), integrals=1)[1, 0, 0])
     nodes, weights = rule
     waits = 0.5 * length * (nodes + 1.0)
-    later = propagate(motion, state, waits)
+    later = motion.propagate(state, waits)
     values = [
         _ordered(detected, motion, detected.jump(rest[0], now), rest[1:], length - wait, rule)
         for now, wait in zip(later, waits, strict=True)
@@ -146,11 +146,11 @@ def g3(
         among(name, detected.names)
     rho = pack(steady.rho)
     rates = float(np.prod([detected.rate(name, rho) for name in names]))
-    motion = detected.evolution(float(max(bins1[-1], bins2[-1])))
-    states = np.diff(propagate(motion, detected.jump(first, rho), bins1, integral=True), axis=0)
+    motion = motion_of(steady.system, float(max(bins1[-1], bins2[-1])))
+    states = np.diff(motion.propagate(detected.jump(first, rho), bins1, integral=True), axis=0)
     effect = detected.effect(third)[None]
     table = [
-        np.diff(observe(motion, detected.jump(second, state), effect, bins2, integrals=1)[1, :, 0])
+        np.diff(motion.observe(detected.jump(second, state), effect, bins2, integrals=1)[1, :, 0])
         for state in states
     ]
     value = np.array(table) / (np.diff(bins1)[:, None] * np.diff(bins2)) / rates
