@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from trajectories.checks import integer
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
+from trajectories.records.detection_log import DetectionLog
 from trajectories.records.ticks import near_whole
 from trajectories.results import read_only
 
@@ -94,14 +95,14 @@ def _applied(record: ClickRecord, detectors: Mapping[str, Detector], seed: int, 
     # Ties keep the order they had; dark counts come after clicks.
     stamp = _stamped(record, index, time, trajectory)
     order = np.lexsort((index, stamp, trajectory))
-    log = [*record.provenance.get("detectors", []), {n: asdict(d) for n, d in detectors.items()} | {"seed": seed}]
+    log = DetectionLog.of(record).followed_by(detectors, seed)
     return replace(
         record,
         trajectory=read_only(trajectory[order], np.int64),
         stamp=read_only(stamp[order]),
         channel=read_only(channel[order], np.int16),
         within=None,
-        provenance=record.provenance | {"detectors": log},
+        provenance=log.noted_in(record.provenance),
     )
 
 

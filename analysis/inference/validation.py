@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from trajectories import lindblad
 from trajectories.checks import finite_array, positive_number, shown, window_of
 from trajectories.detectors import Detector
-from trajectories.engine.replay.replay import Replay, recorded_detectors, replay
+from trajectories.engine.replay.replay import Replay, replay
 from trajectories.errors import InvalidInput
 from trajectories.lindblad.blas import one_blas_thread
 from trajectories.model import OpenSystem
 from trajectories.records.clicks import ClickRecord
+from trajectories.records.detection_log import recorded_detectors
 
 from ..clicks.inputs import bundle_channels, two_of
 from ..statistics.goodness_of_fit import channel_choice, holm, rescaled_time, serial_independence, total_hazard

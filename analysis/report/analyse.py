@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectories import lindblad
-from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.names import ByChannels, display, spelled
+from trajectories.records.detection_log import DetectionLog
 from trajectories.results import Correlation, Estimate, Histogram
 
 from ..clicks.exposure import exposure_of
@@ -72,7 +72,7 @@ def analyse(
     window : float, optional
         Bundle window δ in 1/ω_b; 3/κ when not given. Without either, bundles are left out.
     exact_values : ExactValues, optional
-        The exact side; its detectors should be those that the record was seen with.
+        The exact side, seen through the detectors that the record went through unless it says others.
 
     Returns
     -------
@@ -84,6 +84,7 @@ def analyse(
         A bad window, or a pair that is no two different channels that form bundles.
     """
     record, exact_values = stream(record), exact_values or ExactValues()
+    exact_values.look_at(record)
     delta, names = _bundling(record, window)
     if pair is not None:
         two_of(names, *pair)
@@ -155,20 +156,10 @@ def _facts(record: ClickStream) -> dict[str, str]:
         value = record.provenance.get(name) or configuration.get(name)
         if value:
             facts[name.replace("_", " ")] = str(value)[:16]
-    if record.provenance.get("detectors"):
-        facts["detectors"] = _spelled_detectors(record.provenance["detectors"][-1])
+    log = DetectionLog.of(record)
+    if log.steps:
+        facts["detectors"] = str(log)
     return facts
-
-
-def _spelled_detectors(applied: Mapping[str, Any]) -> str:
-    """Return what `apply_detectors` noted, in words; what is ideal is left out."""
-    ideal = asdict(Detector())
-    words = []
-    for name, value in applied.items():
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{k} {v:g}" for k, v in value.items() if v != ideal.get(k)) or "ideal"
-        words.append(f"{display(name)}: {value}")
-    return "; ".join(words)
 
 
 def _rates(found: AnalysisResults, record: ClickStream, exact_values: ExactValues) -> dict[str, Estimate]:

@@ -11,9 +11,10 @@ import numpy as np
 
 from trajectories import lindblad
 from trajectories.detectors import Detector
-from trajectories.errors import TrajectoriesError
+from trajectories.errors import InvalidInput, TrajectoriesError
 from trajectories.model import OpenSystem
 from trajectories.names import spelled
+from trajectories.records.detection_log import Recorded, recorded_detectors
 
 Compute = Callable[..., Any]
 
@@ -26,7 +27,8 @@ class ExactValues:
     system : OpenSystem, optional
         The model; without one nothing is known.
     detectors : mapping of str to Detector, optional
-        What the record was seen with. Where one has dead time or jitter, nothing is known exactly.
+        What the record was seen with; when not given, those that it says itself, see `look_at`. Where one has dead
+        time or jitter, nothing is known exactly.
     known : mapping of str to anything that JSON holds, optional
         `answers` of an earlier one; they are used where they belong to the same system and detectors.
     announce : callable, optional
@@ -41,15 +43,31 @@ class ExactValues:
         announce: Callable[[str], None] | None = None,
     ) -> None:
         self._system = system
-        self._detectors = dict(detectors or {})
+        self._given = detectors is not None
+        self._known = known
         self._announce = announce or (lambda what: None)
-        self._about = {
-            "digest": None if system is None else system.digest,
-            "detectors": {name: asdict(detector) for name, detector in sorted(self._detectors.items())},
-        }
-        same = known is not None and known.get("about") == self._about
-        self._answers: dict[str, Any] = dict(known["answers"]) if known is not None and same else {}
+        self._refusal: str | None = None
         self.silent: dict[str, str] = {}
+        self._see_through(detectors or {})
+
+    def look_at(self, record: Recorded) -> None:
+        """From now on answer for clicks seen through the detectors of this record, unless others were given."""
+        if self._given:
+            return
+        try:
+            self._see_through(recorded_detectors(record))
+        except InvalidInput as error:
+            self._refusal = str(error)
+
+    def _see_through(self, detectors: Mapping[str, Detector]) -> None:
+        self._refusal = None
+        self._detectors = dict(detectors)
+        self._about = {
+            "digest": None if self._system is None else self._system.digest,
+            "detectors": {name: asdict(detector) for name, detector in sorted(detectors.items())},
+        }
+        same = self._known is not None and self._known.get("about") == self._about
+        self._answers: dict[str, Any] = dict(self._known["answers"]) if self._known is not None and same else {}
 
     @property
     def answers(self) -> dict[str, Any]:
@@ -75,6 +93,9 @@ class ExactValues:
             Further arguments, plain values and arrays.
         """
         if self._system is None:
+            return None
+        if self._refusal is not None:
+            self.silent[what] = self._refusal
             return None
         key = f"{what} {compute.__name__}{tuple(_plain(a) for a in arguments)}"
         if key not in self._answers:

@@ -10,9 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.names import display
 from trajectories.records.clicks import ClickRecord
+from trajectories.records.detection_log import recorded_detectors
 from trajectories.results import Estimate, Histogram
 
 from .. import plot
@@ -40,8 +42,9 @@ def summary(
 ) -> str:
     """Return the table that a run ends with.
 
-    Each channel's click rate with its standard error beside the exact rate λ_k = Tr(c_kρc_k†) of the steady state,
-    where the record carries it, and the deviation in standard errors; then the bundles of a pair of channels.
+    Each channel's click rate with its standard error beside the exact rate η_k Tr(c_kρc_k†) + d_k of the steady
+    state, where the record carries it, with the detectors that the record went through, and the deviation in
+    standard errors; then the bundles of a pair of channels.
 
     Parameters
     ----------
@@ -61,8 +64,7 @@ def summary(
     """
     record = stream(record)
     lines = [f"{record.n_trajectories} trajectories, {len(record)} clicks in {record.total_time:.4g}/ω_b"]
-    steady = record.provenance.get("steady_state") or {}
-    exact_rates = steady.get("rates", {})
+    exact_rates = _exact_rates(record)
     lines += ["", f"{'channel':20} {'clicks':>8}  {'rate/ω_b':>24}  {'exact':>11}  {'deviation':>9}"]
     for name, estimate in rates(record).items():
         error = f"{estimate.standard_error:10.1e}" if np.isfinite(estimate.standard_error) else f"{'?':>10}"
@@ -73,6 +75,21 @@ def summary(
     if pair is not None:
         lines += ["", *_pair_lines(record, pair, window, exact or {})]
     return "\n".join(lines) + "\n"
+
+
+def _exact_rates(record: ClickStream) -> dict[str, float]:
+    """Return the exact rates that a record carries, as detectors without dead time see them."""
+    rates_of_clicks = (record.provenance.get("steady_state") or {}).get("rates", {})
+    try:
+        detectors = recorded_detectors(record)
+    except InvalidInput:
+        return {}
+    seen = {name: detectors.get(name, Detector()) for name in rates_of_clicks}
+    return {
+        name: detector.efficiency * rates_of_clicks[name] + detector.dark_rate
+        for name, detector in seen.items()
+        if not detector.dead_time and not detector.jitter
+    }
 
 
 def _pair_lines(

@@ -16,6 +16,7 @@ from trajectories.engine.replay import replay as filtering
 from trajectories.errors import InvalidInput
 from trajectories.lindblad import steady_state
 from trajectories.records.clicks import ClickRecord
+from trajectories.records.detection_log import recorded_detectors
 
 
 def mixed(seed: int, dimension: int) -> np.ndarray:
@@ -158,7 +159,7 @@ def test_detectors_one_after_the_other_add_up():
     record = watch(random_system(16, 3, 2), 2, 20.0, seed=1)
     first = an.apply_detectors(record, {"c0": Detector(efficiency=0.8, dark_rate=0.1)}, seed=1)
     both = an.apply_detectors(first, {"c0": Detector(efficiency=0.5, dark_rate=0.2)}, seed=2)
-    found = filtering.recorded_detectors(both)
+    found = recorded_detectors(both)
     assert found == {"c0": Detector(efficiency=0.4, dark_rate=0.25)}
 
 

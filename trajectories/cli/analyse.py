@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace) -> None:
     if detectors is not None:
         record = detected_stream(record, detectors, options.seed)
     system, reason = (None, "") if options.no_exact else _model(options, run)
-    exact_values = ExactValues(system, detectors, folder.known(), _announce)
+    exact_values = ExactValues(system, None, folder.known(), _announce)
     findings = analyse(record, options.pair, options.window, exact_values)
     if reason:
         findings.notes.append(f"no exact values: {reason}")

@@ -2,6 +2,7 @@
 
 from .clicks import ClickRecord
 from .damage import repair
+from .detection_log import DetectionLog, recorded_detectors
 from .run import Run
 
-__all__ = ["ClickRecord", "Run", "repair"]
+__all__ = ["ClickRecord", "DetectionLog", "Run", "recorded_detectors", "repair"]

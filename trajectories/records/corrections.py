@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import finite_array, finite_number, positive_number, shown
+from ..detectors import Detector
 from ..errors import InvalidInput, TickWarning
 from ..results import read_only
 from .clicks import ClickRecord
+from .detection_log import DetectionLog
 from .joining import require_joinable
 from .ticks import Clock, near_whole, whole_ticks
 
@@ -130,7 +132,8 @@ def renamed(record: ClickRecord, names: Mapping[str, str]) -> ClickRecord:
     changed = tuple(names.get(name, name) for name in record.channel_names)
     if len(set(changed)) < len(changed) or not all(isinstance(name, str) and name for name in changed):
         raise InvalidInput(f"names={shown(dict(names))} leave channels {changed}; give distinct ones")
-    return _noted(replace(record, channel_names=changed), "renamed", dict(names))
+    provenance = DetectionLog.of(record).renamed(names).noted_in(record.provenance)
+    return _noted(replace(record, channel_names=changed, provenance=provenance), "renamed", dict(names))
 
 
 def merged(record: ClickRecord, channels: Mapping[str, Sequence[str]]) -> ClickRecord:
@@ -156,7 +159,9 @@ def merged(record: ClickRecord, channels: Mapping[str, Sequence[str]]) -> ClickR
             raise InvalidInput(f"{name!r} is another channel's name; give the merged one a new name")
     names = tuple(dict.fromkeys(target[name] for name in record.channel_names))
     numbers = np.array([names.index(target[name]) for name in record.channel_names], dtype=np.int16)
-    found = replace(record, channel_names=names, channel=read_only(numbers[record.channel]))
+    provenance = DetectionLog.of(record).merged(channels).noted_in(record.provenance)
+    channel = read_only(numbers[record.channel])
+    found = replace(record, channel_names=names, channel=channel, provenance=provenance)
     return _noted(found, "merged", {name: list(parts) for name, parts in channels.items()})
 
 
@@ -283,8 +288,8 @@ def gated_within(record: ClickRecord, low: float, high: float) -> ClickRecord:
 def with_dead_time(record: ClickRecord, dead_times: Mapping[str, float]) -> ClickRecord:
     """Return the record that detectors of a longer, known dead time would have made: afterpulses in it are gone.
 
-    A click less than the dead time after the last one kept in its channel is dropped (non-paralysable). Give the
-    same dead time to the detectors that the record is compared with.
+    A click less than the dead time after the last one kept in its channel is dropped (non-paralysable). The record
+    says so among the detectors that it was seen with.
 
     Raises
     ------
@@ -301,7 +306,9 @@ def with_dead_time(record: ClickRecord, dead_times: Mapping[str, float]) -> Clic
         dead[record.channel_number(name)] = kind(whole)
     kept = np.empty(len(record), dtype=np.bool_)
     keep_after_dead_time(record.stamp, record.channel, record.offsets, dead, kept)
-    return _noted(_kept(record, kept), "with_dead_time", {name: float(v) for name, v in dead_times.items()})
+    log = DetectionLog.of(record).followed_by({name: Detector(dead_time=v) for name, v in dead_times.items()})
+    found = replace(_kept(record, kept), provenance=log.noted_in(record.provenance))
+    return _noted(found, "with_dead_time", {name: float(v) for name, v in dead_times.items()})
 
 
 def unfolded(record: ClickRecord) -> ClickRecord:

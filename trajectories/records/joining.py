@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..checks import shown
 from ..errors import InvalidInput
+from .detection_log import DetectionLog
 
 # Provenance that a record joined from several does not share.
 OF_ONE_RUN = ("configuration", "run_trajectories", "complete", "worst_error")
@@ -137,13 +138,7 @@ def _unit(record: Joinable) -> Any:
 
 def _detectors(record: Joinable) -> Any:
     """Return what a record was seen with, without the seeds of the random numbers, which may differ."""
-    return _without_seeds(record.provenance.get("detectors") or [])
-
-
-def _without_seeds(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_seeds(item) for key, item in value.items() if key != "seed"}
-    return [_without_seeds(item) for item in value] if isinstance(value, list | tuple) else value
+    return DetectionLog.of(record).without_seeds()
 
 
 def _same(one: Any, other: Any) -> bool:

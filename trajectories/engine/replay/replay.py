@@ -17,6 +17,7 @@ from ...errors import InvalidInput
 from ...model.states import initial_states
 from ...model.system import OpenSystem
 from ...records.clicks import ClickRecord
+from ...records.detection_log import recorded_detectors
 from ...results import read_only
 from ..compiled import CompiledSystem, compile_system
 from ..modes.eigenmodes import ModesPropagator
@@ -260,23 +261,3 @@ def _watching(
             )
     ideal = Detector()
     return [given.get(name, ideal) if name in record.channel_names else None for name in system.channel_names]
-
-
-def recorded_detectors(record: ClickRecord) -> dict[str, Detector]:
-    """Return the detectors that the record's provenance says it went through, by channel.
-
-    One after the other, efficiencies multiply, and later losses thin out earlier dark counts.
-    """
-    found: dict[str, Detector] = {}
-    for stage in record.provenance.get("detectors", []):
-        for name, values in stage.items():
-            if name not in record.channel_names or not isinstance(values, Mapping):  # left out since; the seed
-                continue
-            before, here = found.get(name, Detector()), Detector(**values)
-            found[name] = Detector(
-                efficiency=before.efficiency * here.efficiency,
-                dark_rate=before.dark_rate * here.efficiency + here.dark_rate,
-                dead_time=max(before.dead_time, here.dead_time),
-                jitter=float(np.hypot(before.jitter, here.jitter)),
-            )
-    return found

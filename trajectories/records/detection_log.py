@@ -1,0 +1,209 @@
+"""DetectionLog: which detectors a record went through, written and read in one place.
+
+In ``provenance["detectors"]`` lie the steps, first to last: ``{"seed": 7, "detectors": {"photon": {"efficiency":
+0.3, …}}}``. The seed stands beside the channels, not among them: a channel may be called "seed". A detector is
+null where no `Detector` describes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..checks import finite_number, integer, shown
+from ..detectors import Detector
+from ..errors import InvalidInput
+from ..names import display
+
+NOTED = "detectors"
+KEYS = tuple(field.name for field in fields(Detector))
+REMEDY = "give detectors= to say what the record was seen with"
+
+
+class Recorded(Protocol):
+    """What knows its channels and where it comes from: a `ClickRecord`, or a stream of them."""
+
+    @property
+    def channel_names(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def provenance(self) -> dict[str, Any]: ...  # noqa: D102
+
+
+def recorded_detectors(record: Recorded) -> dict[str, Detector]:
+    """Return the detectors that a record went through, by channel; those that saw every click are left out.
+
+    Raises
+    ------
+    InvalidInput
+        A log that cannot be read, or detectors one after the other that no single one describes.
+    """
+    return DetectionLog.of(record).together(record.channel_names)
+
+
+@dataclass(frozen=True)
+class DetectionStep:
+    """Detectors that were applied at once.
+
+    Attributes
+    ----------
+    detectors : mapping of str to Detector or None
+        By channel; None where no `Detector` describes what was done to it.
+    seed : int or None
+        Key of their random numbers; None where nothing was random.
+    """
+
+    detectors: Mapping[str, Detector | None]
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class DetectionLog:
+    """What detectors did to a record, step by step.
+
+    Attributes
+    ----------
+    steps : tuple of DetectionStep
+        First to last.
+    """
+
+    steps: tuple[DetectionStep, ...] = ()
+
+    @classmethod
+    def of(cls, record: Recorded) -> DetectionLog:
+        """Read the log from a record's provenance.
+
+        Raises
+        ------
+        InvalidInput
+            Something else lies in its place.
+        """
+        noted = record.provenance.get(NOTED)
+        if noted is None:
+            return cls()
+        if not isinstance(noted, list | tuple):
+            raise InvalidInput(f"the detectors in the provenance are {shown(noted)}, no list of steps; {REMEDY}")
+        return cls(tuple(_step(entry) for entry in noted))
+
+    def noted_in(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
+        """Return provenance with this log in it, as JSON holds it."""
+        entries = [
+            {
+                "seed": step.seed,
+                "detectors": {n: None if d is None else asdict(d) for n, d in step.detectors.items()},
+            }
+            for step in self.steps
+        ]
+        return {**provenance, NOTED: entries} if entries else dict(provenance)
+
+    def followed_by(self, detectors: Mapping[str, Detector | None], seed: int | None = None) -> DetectionLog:
+        """Return the log with one more step."""
+        return DetectionLog((*self.steps, DetectionStep(dict(detectors), seed)))
+
+    def renamed(self, names: Mapping[str, str]) -> DetectionLog:
+        """Return the log of the record whose channels have other names."""
+        return DetectionLog(
+            tuple(DetectionStep({names.get(n, n): d for n, d in s.detectors.items()}, s.seed) for s in self.steps)
+        )
+
+    def merged(self, channels: Mapping[str, Sequence[str]]) -> DetectionLog:
+        """Return the log of the record whose channels were made one: equal losses stay one, dark counts add up."""
+        parts = {part for group in channels.values() for part in group}
+        steps = []
+        for step in self.steps:
+            kept = {name: detector for name, detector in step.detectors.items() if name not in parts}
+            for name, group in channels.items():
+                if any(part in step.detectors for part in group):
+                    kept[name] = _as_one([step.detectors.get(part, Detector()) for part in group])
+            steps.append(DetectionStep(kept, step.seed))
+        return DetectionLog(tuple(steps))
+
+    def without_seeds(self) -> DetectionLog:
+        """Return the log of what was done, whatever the random numbers; records of one set-up have the same."""
+        return DetectionLog(tuple(DetectionStep(dict(step.detectors)) for step in self.steps))
+
+    def together(self, channel_names: Sequence[str]) -> dict[str, Detector]:
+        """Return the single detector of each channel that does what all steps did; channels left out do not count.
+
+        Efficiencies multiply, later losses thin out earlier dark counts, and independent jitters add in squares.
+
+        Raises
+        ------
+        InvalidInput
+            Steps that no single detector describes, such as a loss after a dead time.
+        """
+        found: dict[str, Detector] = {}
+        for step in self.steps:
+            for name, here in step.detectors.items():
+                if name in channel_names:
+                    both = None if here is None else _after(found.get(name, Detector()), here)
+                    if both is None:
+                        raise InvalidInput(
+                            f"channel {name!r} went through detectors that no single one describes; {REMEDY}"
+                        )
+                    found[name] = both
+        return found
+
+    def __str__(self) -> str:
+        """Return the steps in words; what is ideal is left out."""
+        return ", then ".join(
+            "; ".join(f"{display(name)}: {_spelled(detector)}" for name, detector in step.detectors.items())
+            + (f"; seed: {step.seed}" if step.seed is not None else "")
+            for step in self.steps
+        )
+
+
+def _after(before: Detector, here: Detector) -> Detector | None:
+    """Return the detector that does what two do one after the other; None where none does.
+
+    A detector loses, adds dark counts, is dead, and shifts times, in this order.
+    """
+    if not before.dead_time and not before.jitter:
+        return Detector(
+            efficiency=before.efficiency * here.efficiency,
+            dark_rate=before.dark_rate * here.efficiency + here.dark_rate,
+            dead_time=here.dead_time,
+            jitter=here.jitter,
+        )
+    if here.efficiency < 1.0 or here.dark_rate or here.dead_time > (0.0 if before.jitter else before.dead_time):
+        return None
+    return Detector(
+        before.efficiency, before.dark_rate, before.dead_time, float(np.hypot(before.jitter, here.jitter))
+    )
+
+
+def _as_one(parts: Sequence[Detector | None]) -> Detector | None:
+    """Return the detector of a channel that is made of several; None where they differ or are dead for a time."""
+    known = [part for part in parts if part is not None]
+    first = known[0] if known else Detector()
+    alike = all((part.efficiency, part.jitter) == (first.efficiency, first.jitter) for part in known)
+    if len(known) < len(parts) or not alike or any(part.dead_time for part in known):
+        return None
+    return Detector(first.efficiency, sum(part.dark_rate for part in known), 0.0, first.jitter)
+
+
+def _step(entry: Any) -> DetectionStep:
+    """Read one step, or refuse it."""
+    if not isinstance(entry, Mapping) or set(entry) != {"seed", "detectors"}:
+        raise InvalidInput(f"a step of the detectors in the provenance is {shown(entry)}; {REMEDY}")
+    given, seed = entry["detectors"], entry["seed"]
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise InvalidInput(f"the detectors in the provenance are {shown(given)}, not by channel; {REMEDY}")
+    detectors = {name: None if values is None else _detector(name, values) for name, values in given.items()}
+    return DetectionStep(detectors, None if seed is None else integer(seed, "seed of the recorded detectors", 0))
+
+
+def _detector(name: str, values: Any) -> Detector:
+    if not isinstance(values, Mapping) or not set(values) <= set(KEYS):
+        raise InvalidInput(f"the detector of {name!r} in the provenance is {shown(values)}; {REMEDY}")
+    return Detector(**{key: finite_number(value, f"recorded {key} of {name!r}") for key, value in values.items()})
+
+
+def _spelled(detector: Detector | None) -> str:
+    if detector is None:
+        return "several at once"
+    ideal = Detector()
+    words = [f"{key} {getattr(detector, key):g}" for key in KEYS if getattr(detector, key) != getattr(ideal, key)]
+    return ", ".join(words) or "ideal"
