@@ -9,7 +9,7 @@ from dense_lindblad import DenseLindblad, packed_matrix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg
-from systems_of_many_scales import atom, of_many_scales
+from systems_of_many_scales import atom, exceptional, of_many_scales
 from systems_with_answers import ResonanceFluorescence, ThermalCavity, paper_system, random_lindbladian
 
 from trajectories import Channel, OpenSystem, lindblad
@@ -205,6 +205,16 @@ def test_validation_of_a_record_at_kappa_1e9_gives_an_answer():
     edges = reach * np.linspace(-1.0, 1.0, 9)
     assert set(lindblad.g2_matrix(steady, edges)) == {("p", "p")}
     assert lindblad.no_click_probability(steady, "p", [30.0 / steady.rate("p")])[0] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("order", [2, 3, 5])
+def test_exceptional_points_of_any_order_agree_in_all_ways(order):
+    # No eigenbasis at all, and no warning of SciPy's that it is ill-conditioned.
+    steady, dense = lindblad.steady_state(exceptional(order)), DenseLindblad(exceptional(order))
+    exact = [dense.g2("pump", "pump", t) for t in (0.3, 2.0)]
+    for way in ("auto", "reduced", "propagation", "doubling"):
+        found = lindblad.g2_at(steady.with_solver(way), "pump", "pump", [0.3, 2.0])
+        np.testing.assert_allclose(found, exact, rtol=1e-10)
 
 
 def test_the_paper_system_agrees_in_all_ways():

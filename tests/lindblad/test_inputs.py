@@ -76,7 +76,7 @@ REFUSED = {
     "kind size": (lambda: lindblad.cluster_g2_at(STEADY, 0, 1, 2.0, 1.0), "at least 1"),
     "order": (lambda: lindblad.cumulants(STEADY, order=0), "order=0"),
     "accidental rate": (lambda: lindblad.accidental_purity(-1.0, 1, [1.0]), "-1"),
-    "too long": (lambda: lindblad.fano(STEADY.with_solver("propagation"), [1e9]), str(MAX_STEPS)),
+    "too long": (lambda: lindblad.fano(STEADY.with_solver("propagation"), [1e9]), f"{MAX_STEPS}; ask for at most"),
     "solver": (lambda: STEADY.with_solver("fast"), "propagation"),
 }
 

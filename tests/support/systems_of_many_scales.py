@@ -67,6 +67,23 @@ def of_many_scales(seed: int) -> OpenSystem:
     return OpenSystem(hamiltonian, tuple(channels))
 
 
+def exceptional(order: int) -> OpenSystem:
+    """A spin whose H_eff = J_x − i(J_z + j) is one Jordan block of this order, and a level that is pumped back."""
+    spin = 0.5 * (order - 1)
+    projection = np.arange(spin, -spin - 1.0, -1.0)
+    raising = np.diag(np.sqrt(spin * (spin + 1.0) - projection[1:] * (projection[1:] + 1.0)), 1)
+    hamiltonian = np.zeros((order + 1, order + 1))
+    hamiltonian[:order, :order] = 0.5 * (raising + raising.T)
+    channels = []
+    for level in range(order - 1):
+        jump = np.zeros_like(hamiltonian)
+        jump[order, level] = np.sqrt(2.0 * (projection[level] + spin))
+        channels.append(Channel(f"loss {level}", jump))
+    pump = np.zeros_like(hamiltonian)
+    pump[0, order] = 1.0
+    return OpenSystem(hamiltonian, (*channels, Channel("pump", pump)))
+
+
 def exact_rates(system: OpenSystem) -> dict[str, mpmath.mpf]:
     """Solve Lρ = 0, Tr ρ = 1 in 70 digits, apart from the package's solver, and return every Tr c†cρ."""
     n = system.dimension

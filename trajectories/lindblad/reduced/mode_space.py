@@ -80,7 +80,7 @@ def all_modes(system: OpenSystem) -> AllModes:
     singular = linalg.svdvals(vectors)
     if singular[-1] <= 1e-14 * singular[0]:
         return AllModes(values, vectors, vectors, float("inf"))
-    return AllModes(values, vectors, linalg.inv(vectors), float(singular[0] / singular[-1]))
+    return AllModes(values, vectors, np.linalg.inv(vectors), float(singular[0] / singular[-1]))
 
 
 def mode_space(system: OpenSystem, rho: Matrix, modes: AllModes, cut: float = MODE_CUT) -> ModeSpace:

@@ -52,7 +52,7 @@ class Eigenmodes:
         singular = linalg.svdvals(self.vectors)
         self.condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
         self.rates: Matrix = -1j * (self.values[:, None] - self.values.conj()[None, :])
-        self.inverse = linalg.inv(self.vectors) if self.usable else self.vectors
+        self.inverse = np.linalg.inv(self.vectors) if self.usable else self.vectors
 
     @property
     def usable(self) -> bool:

@@ -90,8 +90,10 @@ class Stepper:
     def stretches(self, start: Vector, steps: int) -> Iterator[Stretch]:
         """Yield the motion over `steps` steps, in as few stretches as memory allows."""
         if steps > MAX_STEPS:
+            step = self.expansion.step
             raise InvalidInput(
-                f"{steps} steps of {self.expansion.step:.3g}/ω_b are more than {MAX_STEPS}; shorten the time"
+                f"{steps * step:.3g}/ω_b takes {steps} steps of propagation, above {MAX_STEPS}; ask for at most "
+                f"{MAX_STEPS * step:.3g}/ω_b, or lower N to 30, where any time can be had"
             )
         room = max(8, min(MAX_VECTORS, MAX_BYTES // (8 * len(start))))
         first, state = 0, start
