@@ -18,8 +18,16 @@ from ..clicks.streams import Clicks, ClickStream, stream
 from ..clicks.ticks import counting_window
 from ..statistics.goodness_of_fit import hotelling
 from ..statistics.resampling import Pooled, Sums, TestResult, ratio
-from ..statistics.resampling_units import MIN_UNITS, ResamplingUnits, add_up, choose_resampling_units, widened
+from ..statistics.resampling_units import (
+    MIN_TRAJECTORIES,
+    MIN_UNITS,
+    ResamplingUnits,
+    add_up,
+    choose_resampling_units,
+    widened,
+)
 from .counting_kernels import window_counts
+from .interruptions import longest_waits, neighbouring_counts
 
 
 def rates(record: Clicks) -> dict[str, Estimate]:
@@ -94,6 +102,9 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
 
     Every window is cut into `n_parts` equal parts. Their rates, pooled over trajectories, are compared by
     Hotelling's T² = dᵀ C⁻¹ d, where d are the deviations from their mean and C is the resampled covariance.
+    With fewer than 20 trajectories, where blocks of time give the covariance and an interruption spoils it, two more
+    tests join by Bonferroni's correction: whether the longest waits belong to the others, and whether the parts
+    differ by more than neighbouring stretches do.
 
     Parameters
     ----------
@@ -107,8 +118,8 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
     Returns
     -------
     TestResult
-        T² and its p-value from Snedecor's F with (rank, units − rank) degrees of freedom; NaN without clicks
-        or with too few units.
+        T² and its p-value from Snedecor's F with (rank, units − rank) degrees of freedom, or the worst of three
+        tests with the p-value of all; NaN without clicks or with too few of everything.
 
     Raises
     ------
@@ -129,7 +140,16 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
     sums = {"numerator": clicks, "denominator": _time_in_parts(units, record.stop - record.start, count)}
     parts = Pooled(sums, lambda s: _deviations(ratio(s)), units)
     found = hotelling(parts, np.zeros(count), int(clicks.sum()))
-    return replace(found, method=f"equal rates of {channel} in {count} parts; {found.method}")
+    found = replace(found, method=f"equal rates of {channel} in {count} parts; {found.method}")
+    if record.n_trajectories >= MIN_TRAJECTORIES:
+        return found
+    tests = [found, longest_waits(record, number), neighbouring_counts(record, number, count)]
+    known = [test for test in tests if np.isfinite(test.p_value)]
+    if not known:
+        return found
+    worst = min(known, key=lambda test: test.p_value)
+    p_value = min(1.0, len(known) * worst.p_value)
+    return replace(worst, p_value=p_value, n=found.n, method=f"{worst.method}; the worst of {len(known)} tests")
 
 
 def fano(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:

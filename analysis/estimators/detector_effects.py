@@ -23,7 +23,7 @@ from .counting import rates
 LAGS = 2000
 SIGNIFICANT = 5.0
 # Bins of the autocorrelation in which afterpulses are looked for.
-SHORT_BINS = 200
+SHORT_BINS = 40
 
 
 def find_delay(record: Clicks, first: str, second: str, reach: float, resolution: float | None = None) -> Estimate:

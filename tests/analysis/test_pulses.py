@@ -10,9 +10,8 @@ from trajectories import analysis as an
 from trajectories.errors import InvalidInput
 from trajectories.records import corrections as fix
 
-PLACES = [
-    folder / "shared" / "data" / "200213_HH400_T3_80MHz_HBT.timeres" for folder in Path(__file__).parents[3:5]
-]
+NAME = "200213_HH400_T3_80MHz_HBT.timeres"
+PLACES = [folder / "shared" / "data" / NAME for folder in Path(__file__).parents[3:5]]
 HBT = next((place for place in PLACES if place.exists()), PLACES[0])
 PERIOD, FINE = 12.5e-9, 16e-12
 
