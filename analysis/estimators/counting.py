@@ -102,9 +102,9 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
 
     Every window is cut into `n_parts` equal parts. Their rates, pooled over trajectories, are compared by
     Hotelling's T² = dᵀ C⁻¹ d, where d are the deviations from their mean and C is the resampled covariance.
-    With fewer than 20 trajectories, where blocks of time give the covariance and an interruption spoils it, two more
-    tests join by Bonferroni's correction: whether the longest waits belong to the others, and whether the parts
-    differ by more than neighbouring stretches do.
+    With fewer than 20 trajectories, where blocks of time give the covariance and an interruption spoils it, two
+    more tests join by Bonferroni's correction: whether the longest waits belong to the others, and whether the
+    parts differ by more than neighbouring stretches do.
 
     Parameters
     ----------

@@ -26,12 +26,12 @@ from .style import (
     ORANGE,
     PURPLE,
     SKY,
-    TIME,
     VERMILION,
     YELLOW,
     channel_colour,
     name_label,
     new_axes,
+    time_unit,
 )
 
 # Of a picture of many channels, in inches.
@@ -96,7 +96,7 @@ def click_stream(
     ax.set_yticks(range(len(names)), [name_label(name) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlim(low, high)
-    ax.set_xlabel(TIME)
+    ax.set_xlabel(rf"time  $t$  ({time_unit()})")
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
     return ax
@@ -161,7 +161,7 @@ def populations(
         )
     ax.set_xlim(t[0], t[-1])
     ax.set_ylim(-0.03, 1.03)
-    ax.set_xlabel(TIME)
+    ax.set_xlabel(rf"time  $t$  ({time_unit()})")
     ax.set_ylabel("population")
     ax.legend(handles=handles, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return ax

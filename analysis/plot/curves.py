@@ -24,7 +24,9 @@ from .style import (
     draw_exact_bins,
     name_label,
     new_axes,
+    rate_unit,
     reference_line,
+    time_unit,
 )
 
 # Size of one panel of the matrix of correlations, in inches.
@@ -70,8 +72,8 @@ def lag_histogram(
     ax.set_ylim(bottom=0.0)
     ax.set_xlim(histogram.edges[0], histogram.edges[-1])
     one, other = name_label(first), name_label(second)
-    ax.set_xlabel(rf"lag  $t$({other}) − $t$({one})  ($1/\omega_b$)")
-    ax.set_ylabel(r"probability density  ($\omega_b$)")
+    ax.set_xlabel(rf"lag  $t$({other}) − $t$({one})  ({time_unit()})")
+    ax.set_ylabel(rf"probability density  ({rate_unit()})")
     for x, side, words in ((0.02, "left", f"← {other} first"), (0.98, "right", f"{one} first →")):
         ax.text(x, 1.02, words, transform=ax.transAxes, ha=side, va="bottom")
     ax.legend(frameon=False)
@@ -115,7 +117,7 @@ def correlation(
     ax.set_xlim(edges[0], edges[-1])
     ax.set_ylim(bottom=0.0)
     first, second = name_label(correlation.first), name_label(correlation.second)
-    ax.set_xlabel(rf"lag  $\tau$  ($1/\omega_b$); {second} after {first}")
+    ax.set_xlabel(rf"lag  $\tau$  ({time_unit()}); {second} after {first}")
     ax.set_ylabel(rf"$g^{{(2)}}(\tau)$  {first}, {second}")
     ax.legend(frameon=False)
     return ax
@@ -173,7 +175,7 @@ def g2_matrix(
         ax.get_legend().remove()
         ax.set_title(f"{name_label(pair[0])}, {name_label(pair[1])}", fontsize="medium")
         ax.set_ylabel(r"$g^{(2)}(\tau)$" if i == j else "")
-        ax.set_xlabel(r"lag  $\tau$  ($1/\omega_b$)" if i == j else "")
+        ax.set_xlabel(rf"lag  $\tau$  ({time_unit()})" if i == j else "")
         ax.locator_params(axis="x", nbins=4)
         ax.locator_params(axis="y", nbins=4)
     # The corner below the diagonal is free, unless there is but one panel.
@@ -228,8 +230,8 @@ def waiting_times(
     ax.set_ylim(bottom=0.5 * smallest)
     edges = [h.edges for h in waits.values()]
     ax.set_xlim(min(e[0] for e in edges), max(e[-1] for e in edges))
-    ax.set_xlabel(rf"wait  $\tau$  after {name_label(first)}  ($1/\omega_b$)")
-    ax.set_ylabel(r"density  $W(\tau)$  ($\omega_b$)")
+    ax.set_xlabel(rf"wait  $\tau$  after {name_label(first)}  ({time_unit()})")
+    ax.set_ylabel(rf"density  $W(\tau)$  ({rate_unit()})")
     ax.legend(frameon=False)
     return ax
 
@@ -272,7 +274,7 @@ def order_asymmetry(
     top = min(1.05, max(0.1, 1.1 * float(np.nanmax(seen, initial=0.0))))
     ax.set_ylim(-top, top)
     one, other = name_label(first), name_label(second)
-    ax.set_xlabel(rf"|lag|  between {one} and {other}  ($1/\omega_b$)")
+    ax.set_xlabel(rf"|lag|  between {one} and {other}  ({time_unit()})")
     ax.set_ylabel("order asymmetry")
     for y, side, words in ((0.97, "top", f"{one} first ↑"), (0.03, "bottom", f"{other} first ↓")):
         ax.text(0.02, y, words, transform=ax.transAxes, ha="left", va=side, color=BLACK)

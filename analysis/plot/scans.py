@@ -19,7 +19,9 @@ from .style import (
     name_label,
     new_axes,
     power_of_ten,
+    rate_unit,
     reference_line,
+    time_unit,
 )
 
 
@@ -71,7 +73,7 @@ def purity(
             ax.plot(x, level, color=colour, linestyle=":", linewidth=1.4, label=rf"accidental, $n = {n}$")
     ax.set_xscale("log")
     ax.set_ylim(0.0, 1.0)
-    ax.set_xlabel(r"bundle window  $\delta$  ($1/\omega_b$)")
+    ax.set_xlabel(rf"bundle window  $\delta$  ({time_unit()})")
     ax.set_ylabel(r"purity  $\pi_n(\delta)$")
     _legend_above(ax, 3)
     return ax
@@ -116,7 +118,7 @@ def fano(
     if exact is not None:
         draw_exact_points(ax, x, exact)
     ax.set_xscale("log")
-    ax.set_xlabel(r"counting window  $T$  ($1/\omega_b$)")
+    ax.set_xlabel(rf"counting window  $T$  ({time_unit()})")
     ax.set_ylabel(r"Fano factor  $F(T)$")
     ax.legend(frameon=False)
     return ax
@@ -165,8 +167,8 @@ def rate_convergence(
     if exact is not None:
         ax.axhline(exact / rate, color=BLACK, linestyle="--", linewidth=1, label="exact")
     ax.set_xlim(0.0, x[-1] / span)
-    ax.set_xlabel(rf"observed time  ({spelled.strip() or 1}$/\omega_b$)")
-    ax.set_ylabel(rf"{name_label(name)}  ({power}$\omega_b$)")
+    ax.set_xlabel(rf"observed time  ({spelled}{time_unit()})")
+    ax.set_ylabel(rf"{name_label(name)}  ({power}{rate_unit()})")
     _legend_above(ax, 3)
     return ax
 

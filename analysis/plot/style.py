@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from scipy.special import ndtri
 
 from trajectories.errors import InvalidInput
 from trajectories.names import display
+from trajectories.records.ticks import NATURAL, TimeUnit
 from trajectories.results import Correlation, Estimate, Histogram
 
 # Colours that colour-blind readers tell apart (Okabe and Ito, 2008).
@@ -28,10 +30,34 @@ OTHER_COLOURS = (PURPLE, ORANGE, SKY, BLACK)
 SERIES_COLOURS = (BLUE, VERMILION, GREEN, PURPLE)
 LINE_STYLES = ("-", "--", "-.", ":")
 MARKERS = "osD^v"
-TIME = r"time  $t$  ($1/\omega_b$)"
 # The interval that bands show, and its half width in standard errors where each value is on its own.
 LEVEL = 0.95
 POINTWISE = float(ndtri(0.5 + 0.5 * LEVEL))
+
+
+_UNIT: ContextVar[TimeUnit] = ContextVar("unit of time of the labels", default=NATURAL)
+
+
+@contextmanager
+def labelled_in(unit: TimeUnit) -> Iterator[None]:
+    """Draw with labels in this unit of time; 1/ω_b without."""
+    token = _UNIT.set(unit)
+    try:
+        yield
+    finally:
+        _UNIT.reset(token)
+
+
+def time_unit() -> str:
+    """Return the unit of time for a label."""
+    unit = _UNIT.get()
+    return r"$1/\omega_b$" if unit.name == NATURAL.name else unit.name
+
+
+def rate_unit() -> str:
+    """Return the unit of rates for a label."""
+    unit = _UNIT.get()
+    return r"$\omega_b$" if unit.name == NATURAL.name else unit.rate
 
 
 def save(ax: Axes, path: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from trajectories.results import Correlation, Estimate, Histogram
 from ..clicks.exposure import exposure_of
 from ..clicks.inputs import bundle_channels, bundle_window, two_of
 from ..clicks.streams import Clicks, ClickStream, stream
+from ..clicks.ticks import whole_tick_edges
 from ..estimators.bundle_rates import composition_rates, pair_purity, purity_pooled
 from ..estimators.correlations import count_pairs
 from ..estimators.counting import fano_pooled, rate_history, rates, stationarity
@@ -30,6 +31,7 @@ from ..estimators.ordering import (
     order_fraction,
     time_reversal_test,
 )
+from ..estimators.pulses import decay_histogram, fit_decay, pulsed_g2
 from ..estimators.waiting import next_click_probabilities, waiting_times_pooled
 from ..statistics.resampling import Pooled
 from .analysis_results import AnalysisResults, Check, Curve, Number, Scan
@@ -92,14 +94,16 @@ def analyse(
             raise InvalidInput(
                 "a pair needs a bundle window, but the record names no kappa for 3/kappa; give window"
             )
-    found = AnalysisResults(facts=_facts(record), window=delta)
+    found = AnalysisResults(facts=_facts(record), window=delta, unit=record.unit)
+    found.notes.extend(str(note) for note in record.provenance.get("notes", []))
     counted = _rates(found, record, exact_values)
     clicks = {name: estimate.n for name, estimate in counted.items()}
     total = sum(counted[name].value for name in names)
     if not len(record):
-        return replace(found, notes=["no clicks, so there is nothing more to say"])
+        return replace(found, notes=[*found.notes, "no clicks, so there is nothing more to say"])
     reach = REACH_IN_WAITS * record.total_time / len(record) if delta is None else delta
     _correlations(found, record, exact_values, _busiest(found, record, clicks), reach)
+    _pulses(found, record, [name for name in record.channel_names if clicks[name]])
     detected = [name for name in names if clicks[name]]
     if delta is not None and detected:
         compositions = _bundles(found, record, exact_values, delta, names)
@@ -149,8 +153,12 @@ def _busiest(found: AnalysisResults, record: ClickStream, clicks: Mapping[str, i
 def _facts(record: ClickStream) -> dict[str, str]:
     facts = {
         "clicks": f"{len(record)} in {', '.join(map(display, record.channel_names))}",
-        "observed": f"{record.n_trajectories} trajectories, {record.total_time:.6g}/ω_b in all",
+        "observed": f"{record.n_trajectories} trajectories, {record.unit.of(f'{record.total_time:.6g}')} in all",
     }
+    if record.tick is not None:
+        facts["ticks"] = record.unit.of(f"{record.tick:.9g}")
+    for step in record.provenance.get("corrections", []):
+        facts["corrected"] = "; ".join(filter(None, [facts.get("corrected"), _spelled_step(step)]))
     configuration = record.provenance.get("configuration") or {}
     for name in ("digest", "run_id"):
         value = record.provenance.get(name) or configuration.get(name)
@@ -162,6 +170,11 @@ def _facts(record: ClickStream) -> dict[str, str]:
     return facts
 
 
+def _spelled_step(step: Mapping[str, Any]) -> str:
+    """Return a correction in words."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in step.items())
+
+
 def _rates(found: AnalysisResults, record: ClickStream, exact_values: ExactValues) -> dict[str, Estimate]:
     """Add the click rates, their tests and their histories; return the rate of every channel."""
     exact = exact_values.ask("click rates", lindblad.rates) or {}
@@ -170,7 +183,7 @@ def _rates(found: AnalysisResults, record: ClickStream, exact_values: ExactValue
     if len(tested) < len(counted):
         found.notes.append(f"stationarity of the {MOST_TESTED} busiest of {len(counted)} channels")
     for name, estimate in counted.items():
-        found.numbers.append(Number("click rates", display(name), estimate, exact.get(name), "ω_b"))
+        found.numbers.append(Number("click rates", display(name), estimate, exact.get(name), record.unit.rate))
         if estimate.n and name in tested:
             found.checks.append(Check("click rates", f"{display(name)} stationary", stationarity(record, name)))
     time, history = rate_history(record)
@@ -187,7 +200,7 @@ def _correlations(
     found: AnalysisResults, record: ClickStream, exact_values: ExactValues, names: Sequence[str], reach: float
 ) -> None:
     """Add g² of all pairs of channels that click, and its values next to lag 0."""
-    edges = np.linspace(-reach, reach, 2 * SIDE_BINS + 1)
+    edges = _lag_edges(record, reach)
     pairs = list(combinations_with_replacement(names, 2))
     counted = count_pairs(record, pairs, edges)
     exact: dict[str, Any] = {}
@@ -212,7 +225,7 @@ def _correlations(
                 estimate.value[b], estimate.standard_error[b], int(estimate.counts[b]), estimate.method
             )
             name = f"{words[0]}, {words[1]}: 0{sign}"
-            section = f"g², first {edges[SIDE_BINS + 1]:g}/ω_b on either side of 0"
+            section = f"g², first {record.unit.of(f'{edges[SIDE_BINS + 1]:g}')} on either side of 0"
             found.numbers.append(Number(section, name, value, None if known is None else float(known.value[b])))
 
 
@@ -220,7 +233,7 @@ def _bundles(
     found: AnalysisResults, record: ClickStream, exact_values: ExactValues, delta: float, names: tuple[str, ...]
 ) -> ByChannels[Estimate]:
     """Add the rates of bundles of one and two clicks; return them."""
-    section = f"bundles, δ = {delta:g}/ω_b"
+    section = f"bundles, δ = {record.unit.of(f'{delta:g}')}"
     few = len(names) <= MOST_BUNDLED
     estimates = composition_rates(record, delta, names, max_size=2 if few else None)
     exact = (exact_values.ask("bundle rates", lindblad.composition_rates, delta, names, 2) if few else None) or {}
@@ -229,7 +242,9 @@ def _bundles(
     for members, estimate in estimates.items():
         if estimate.n and len(members) <= 2:
             known = exact.get(spelled(members, "|"))
-            found.numbers.append(Number(section, " + ".join(map(display, members)), estimate, known, "ω_b"))
+            found.numbers.append(
+                Number(section, " + ".join(map(display, members)), estimate, known, record.unit.rate)
+            )
     return estimates
 
 
@@ -253,9 +268,9 @@ def _pair(
     """Add what is known of the bundles of two channels: their share, how they herald each other, their order."""
     first, second = pair
     one, other = display(first), display(second)
-    edges = np.linspace(-delta, delta, 2 * SIDE_BINS + 1)
+    edges = _lag_edges(record, delta)
     exact = exact_values.ask("order and lags of the pair", _pair_exact, first, second, edges, delta, names) or {}
-    section = f"{one}–{other} bundles, δ = {delta:g}/ω_b"
+    section = f"{one}–{other} bundles, δ = {record.unit.of(f'{delta:g}')}"
     add = found.numbers.append
     add(Number(section, "pair purity", pair_purity(record, *pair, delta, names), exact.get("purity")))
     for herald, signal in (pair, pair[::-1]):
@@ -323,7 +338,7 @@ def _purity(
         scans[(str(n),)] = Scan(f"purity of {n}", tuple(windows), estimates, row, critical, accidental)
         at = int(np.argmin(np.abs(np.array(windows) - delta)))
         if np.isclose(windows[at], delta):
-            section = f"bundles, δ = {delta:g}/ω_b"
+            section = f"bundles, δ = {record.unit.of(f'{delta:g}')}"
             value = None if known is None else float(exact[n - 1, at])
             found.numbers.append(Number(section, f"purity π{'₁₂'[n - 1]}", estimates[at], value))
             level = Estimate(accidental[at], method="Poisson stream of the estimated rate")
@@ -354,7 +369,9 @@ def _counting(
     section = f"counts of {', '.join(map(display, names))}"
     for k in (0, FANO_WINDOWS // 2, FANO_WINDOWS - 1):
         value = None if known is None else known[k]
-        found.numbers.append(Number(section, f"Fano factor, T = {windows[k]:.4g}/ω_b", estimates[k], value))
+        found.numbers.append(
+            Number(section, f"Fano factor, T = {record.unit.of(f'{windows[k]:.4g}')}", estimates[k], value)
+        )
 
 
 def _waits(
@@ -376,13 +393,40 @@ def _waits(
     for name, estimate in next_click_probabilities(record, first, names).items():
         number = Number(f"next click after one of {display(first)}", display(name), estimate, exact.get(name))
         found.numbers.append(number)
-    edges = np.geomspace(0.01 * reach, max(10.0 / rate, reach), WAIT_BINS + 1)
+    edges = whole_tick_edges(record, np.geomspace(0.01 * reach, max(10.0 / rate, reach), WAIT_BINS + 1))
     curves = found.curves.setdefault("waits", {})
     for second in dict.fromkeys(pair):
         pooled, counts = waiting_times_pooled(record, first, second, edges, names)
         known = exact_values.ask("waiting times", lindblad.waiting_times, first, second, edges, names)
         words = f"wait for {display(second)} after {display(first)}"
         curves[(second,)] = _curve(words, pooled, counts, edges, known)
+
+
+def _lag_edges(record: ClickStream, reach: float) -> NDArray[np.float64]:
+    """Return bins on both sides of 0, multiples of the tick where there is one."""
+    return whole_tick_edges(record, np.linspace(-reach, reach, 2 * SIDE_BINS + 1))
+
+
+def _pulses(found: AnalysisResults, record: ClickStream, names: Sequence[str]) -> None:
+    """Add what a synced record tells of its pulses: the central peak of every pair, and lifetimes."""
+    clock = record.clock
+    if clock is None or clock.fine is None:
+        return
+    section = f"pulses, {record.unit.of(f'{clock.tick:.6g}')} apart"
+    for first, second in combinations(names, 2):
+        peak = pulsed_g2(record, first, second)
+        b = len(peak.value) // 2
+        value = Estimate(peak.value[b], peak.standard_error[b], int(peak.counts[b]), peak.method)
+        found.numbers.append(Number(section, f"{display(first)}, {display(second)}: g²[0] by side peaks", value))
+    steps = int(np.ceil(clock.tick / clock.fine))
+    for name in names:
+        try:
+            fit = fit_decay(decay_histogram(record, name, np.arange(steps + 1) * clock.fine))
+        except InvalidInput as error:
+            found.notes.append(f"no lifetime of {name}: {error}")
+            continue
+        found.numbers.append(Number(section, f"lifetime of {display(name)}", fit.lifetime, None, record.unit.name))
+        found.checks.append(Check("pulses", f"{display(name)} decays exponentially", fit.fit))
 
 
 def _curve(

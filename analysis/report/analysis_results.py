@@ -10,6 +10,7 @@ import numpy as np
 
 from trajectories.names import printable
 from trajectories.names import spelled as names_spelled
+from trajectories.records.ticks import NATURAL, TimeUnit
 from trajectories.results import Correlation, Estimate, Histogram
 
 from ..statistics.resampling import TestResult
@@ -81,7 +82,9 @@ class AnalysisResults:
     pair : tuple of two str or None
         The channels whose bundles are looked at.
     window : float or None
-        Bundle window δ in 1/ω_b.
+        Bundle window δ, in `unit`.
+    unit : TimeUnit
+        Unit of all times.
     notes : list of str
         What could not be had, and why.
     """
@@ -93,6 +96,7 @@ class AnalysisResults:
     scans: dict[str, dict[tuple[str, ...], Scan]] = field(default_factory=dict)
     pair: tuple[str, str] | None = None
     window: float | None = None
+    unit: TimeUnit = NATURAL
     notes: list[str] = field(default_factory=list)
 
     def table(self) -> str:
@@ -156,6 +160,7 @@ class AnalysisResults:
         ]
         return {
             "facts": self.facts,
+            "unit": self.unit.to_dict(),
             "pair": None if self.pair is None else list(self.pair),
             "window": self.window,
             "numbers": numbers,

@@ -89,12 +89,15 @@ class AnalysisFolder:
         RunFolderError
             A file cannot be written.
         """
+        from ..plot.style import labelled_in
         from .figures import pictures
         from .html import page
 
         head = {"format": FORMAT, "version": VERSION, "software": trajectories.__version__}
+        with labelled_in(findings.unit):
+            drawn = page(findings, pictures(findings, record), title, GENERATOR)
         contents = {
-            PAGE: page(findings, pictures(findings, record), title, GENERATOR),
+            PAGE: drawn,
             NUMBERS: _json(head | {"title": title} | findings.to_dict()),
         }
         if answers["answers"]:

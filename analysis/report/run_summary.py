@@ -63,9 +63,11 @@ def summary(
         An unknown channel, or no window and no κ to take it from.
     """
     record = stream(record)
-    lines = [f"{record.n_trajectories} trajectories, {len(record)} clicks in {record.total_time:.4g}/ω_b"]
+    total = record.unit.of(f"{record.total_time:.4g}")
+    lines = [f"{record.n_trajectories} trajectories, {len(record)} clicks in {total}"]
     exact_rates = _exact_rates(record)
-    lines += ["", f"{'channel':20} {'clicks':>8}  {'rate/ω_b':>24}  {'exact':>11}  {'deviation':>9}"]
+    rate = f"rate/{record.unit.rate}"
+    lines += ["", f"{'channel':20} {'clicks':>8}  {rate:>24}  {'exact':>11}  {'deviation':>9}"]
     for name, estimate in rates(record).items():
         error = f"{estimate.standard_error:10.1e}" if np.isfinite(estimate.standard_error) else f"{'?':>10}"
         row = f"{display(name):20} {estimate.n:8d}  {estimate.value:11.4e} ± {error}"
@@ -101,7 +103,7 @@ def _pair_lines(
     clusters = sum(len(find_bundles(part, window)) for part in record.blocks())
     lines = [
         f"bundles: clicks of {', '.join(map(display, bundle_channels(record, None)))} closer than "
-        f"δ = {bundle_window(record, window):g}/ω_b",
+        f"δ = {record.unit.of(f'{bundle_window(record, window):g}')}",
         f"  {name + ' bundles':34} {purity.n} of {clusters} clusters, single clicks included",
     ]
     shares = {

@@ -12,6 +12,7 @@ from ..names import printable
 from .arguments import CONFIG_HELP, Commands, integer, levels, number, two_names
 from .detector_file import read_detectors
 from .json_file import json_text
+from .measured import add_measured_options, require_model_unit
 from .source import opened
 
 DESCRIPTION = """Estimate everything that a run, or a file of clicks, tells, with the exact values beside it.
@@ -35,7 +36,9 @@ def register(commands: Commands) -> None:
     analyse.set_defaults(command=_run)
     analyse.add_argument("source", metavar="RUN|FILE", help="a run folder, or a file of clicks")
     analyse.add_argument("--pair", type=two_names, metavar="A,B", help="channels of the bundles (the commonest)")
-    analyse.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
+    analyse.add_argument(
+        "--window", type=number, metavar="D", help="gap that separates bundles, in the clicks' unit (3/κ)"
+    )
     analyse.add_argument(
         "--detectors",
         metavar="FILE",
@@ -43,11 +46,17 @@ def register(commands: Commands) -> None:
         "and jitter for each imperfect detector: what they would have made of the clicks",
     )
     analyse.add_argument(
+        "--seen-with",
+        metavar="FILE",
+        help="the same for detectors that the clicks were seen with: exact values only",
+    )
+    analyse.add_argument(
         "--seed", type=integer, default=0, metavar="S", help="random numbers of the detectors (0)"
     )
     analyse.add_argument("--model", metavar="CONFIG", help="model of the exact values (the run's): " + CONFIG_HELP)
     analyse.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels of that model")
     analyse.add_argument("--out", metavar="DIR", help="where to write (RUN/analysis or FILE-analysis)")
+    add_measured_options(analyse)
     analyse.add_argument("--json", action="store_true", help="print the JSON instead of the table")
     analyse.add_argument("--no-exact", action="store_true", help=EXACT_HELP)
 
@@ -61,13 +70,18 @@ def _run(options: argparse.Namespace) -> None:
     source = Path(options.source)
     folder = AnalysisFolder(Path(options.out) if options.out else _beside(source))
     detectors = None if options.detectors is None else read_detectors(options.detectors)
-    clicks = opened(options.source)  # a run as such, so that it is streamed
+    clicks = opened(options.source, options)  # a run as such, so that it is streamed
     run = clicks if source.is_dir() else None
     record = stream(clicks)
     if detectors is not None:
         record = detected_stream(record, detectors, options.seed)
+    if options.model is not None and run is None:
+        require_model_unit(record, options)
     system, reason = (None, "") if options.no_exact else _model(options, run)
-    exact_values = ExactValues(system, None, folder.known(), _announce)
+    if options.seen_with is not None and detectors is not None:
+        raise InvalidInput("--detectors acts on the clicks, and --seen-with says what did; give one of them")
+    seen_with = None if options.seen_with is None else read_detectors(options.seen_with)
+    exact_values = ExactValues(system, seen_with, folder.known(), _announce)
     findings = analyse(record, options.pair, options.window, exact_values)
     if reason:
         findings.notes.append(f"no exact values: {reason}")

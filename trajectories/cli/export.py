@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import InvalidInput
 from .arguments import Commands, number
+from .measured import add_measured_options
 from .source import opened
 
 FORMATS = ("npz", "csv", "photon-hdf5", "ptu")
@@ -22,22 +23,31 @@ def register(commands: Commands) -> None:
         "to end. Model, seed and versions travel along. An unfinished run gives its finished trajectories.",
     )
     export.set_defaults(command=_run)
-    export.add_argument("source", metavar="RUN|FILE", help="a run folder, or a .npz, .h5 or .hdf5 file of clicks")
+    export.add_argument("source", metavar="RUN|FILE", help="a run folder, or a file of clicks")
     export.add_argument("--format", choices=FORMATS, help="default: what the suffix of --out says")
     export.add_argument(
         "--out", metavar="FILE", help="file to make (default: RUN/clicks with the format's suffix)"
     )
     export.add_argument("--tick", type=number, metavar="T", help="length of a tick in 1/ω_b (1e-6 lifetimes)")
-    export.add_argument("--unit", type=number, metavar="S", help="1/ω_b in seconds (the paper's ω_b/2π = 2 GHz)")
+    export.add_argument(
+        "--unit",
+        metavar="S",
+        help="1/ω_b in seconds (the paper's ω_b/2π = 2 GHz); or the unit of a measured file, as in analyse",
+    )
+    add_measured_options(export, unit=False)
 
 
 def _run(options: argparse.Namespace) -> None:
     from ..records.formats import FORMATS as SUFFIXES
-    from ..records.formats import export
+    from ..records.formats import export, is_foreign
 
     is_run = Path(options.source).is_dir()
     if options.out is None and (options.format is None or not is_run):
         raise InvalidInput("give --out FILE, or for a run --format alone")
     place = options.out or Path(options.source) / f"clicks{SUFFIXES[options.format]}"
-    written = export(opened(options.source), place, options.format, tick=options.tick, unit=options.unit)
+    given = options.unit
+    measured = not is_run and is_foreign(options.source)
+    clicks = opened(options.source, options if measured or options.steps else None)
+    unit = None if measured or given is None else number(given)
+    written = export(clicks, place, options.format, tick=options.tick, unit=unit)
     print(f"{options.format or written.suffix[1:]:13} {written} ({written.stat().st_size:,} bytes)")

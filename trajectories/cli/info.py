@@ -9,18 +9,24 @@ from typing import Any
 from ..errors import ConvergenceError
 from ..names import display, printable
 from .arguments import CONFIG_HELP, Commands, levels
+from .measured import add_measured_options
+from .source import opened
 
 
 def register(commands: Commands) -> None:
     """Add ``trajectories info``."""
     info = commands.add_parser(
         "info",
-        help="describe a run folder or a configuration",
-        description="Describe a run folder (what was asked for, what is finished) or a configuration (size, "
-        "resonances, exact click rates, truncation). Without either, print versions.",
+        help="describe a run folder, a file of clicks or a configuration",
+        description="Describe a run folder (what was asked for, what is finished), a file of clicks (channels, "
+        "rates, ticks, remarks) or a configuration (size, resonances, exact click rates, truncation). Without "
+        "any, print versions.",
     )
     info.set_defaults(command=_run)
-    info.add_argument("target", metavar="RUN|CONFIG", nargs="?", help="a run folder; or " + CONFIG_HELP)
+    info.add_argument(
+        "target", metavar="RUN|FILE|CONFIG", nargs="?", help="a run folder; a file of clicks; or " + CONFIG_HELP
+    )
+    add_measured_options(info)
     info.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels of photon, phonon, magnon")
 
 
@@ -29,6 +35,8 @@ def _run(options: argparse.Namespace) -> None:
         _describe_software()
     elif Path(options.target).is_dir():
         _describe_run(Path(options.target))
+    elif ":" not in options.target and Path(options.target).suffix not in (".toml", ".py"):
+        _describe_file(options)
     else:
         _describe_configuration(options)
 
@@ -63,6 +71,31 @@ def _describe_run(folder: Path) -> None:
         counts = sum(block.counts().sum(axis=0) for block in run.blocks())
         for name, count in zip(run.metadata["channel_names"], counts, strict=True):
             print(f"clicks        {display(name):12} {count}")
+
+
+def _describe_file(options: argparse.Namespace) -> None:
+    """Print what a file of clicks holds, and what is to be said about it."""
+    from trajectories.analysis import rates, stationarity, stream
+
+    record = stream(opened(options.target, options))
+    print(f"file          {printable(options.target)}")
+    print(
+        f"window        {record.n_trajectories} trajectories, {record.unit.of(f'{record.total_time:.9g}')} in all"
+    )
+    clock = record.clock
+    print(f"time          {'as numbers' if clock is None else record.unit.of(f'ticks of {clock.tick:.12g}')}")
+    if clock is not None and clock.fine is not None:
+        print(f"              synced; steps of {record.unit.of(f'{clock.fine:.9g}')} within the period")
+    for name, estimate in rates(record).items():
+        steady = stationarity(record, name).p_value if estimate.n else float("nan")
+        said = f"; stationary with p = {steady:.2g}" if steady == steady else ""
+        print(f"clicks        {display(name):12} {estimate.n}, {estimate} {record.unit.rate}{said}")
+    for name, value in (record.provenance.get("header") or {}).items():
+        print(f"  {printable(name):28} {printable(str(value))}")
+    for step in record.provenance.get("corrections", []):
+        print(f"corrected     {printable(str(step))}")
+    for said in record.provenance.get("notes", []):
+        print(f"note          {printable(str(said))}")
 
 
 def _describe_configuration(options: argparse.Namespace) -> None:

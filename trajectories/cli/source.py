@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from ..records import ClickRecord, Run
+from ..errors import InvalidInput
+from .measured import corrected, reading_options, refuse_for_run
+
+# Measured files above this size are read piece by piece, if no correction needs the whole.
+LARGE = 2**30
 
 
-def opened(source: str) -> ClickRecord | Run:
-    """Return the run of a folder, after saying what of an unfinished one is used, or the clicks of a file."""
+def opened(source: str, options: argparse.Namespace | None = None) -> Any:
+    """Return the run of a folder, after saying what of an unfinished one is used, or the clicks of a file.
+
+    Those of a measured file are read and corrected as the options say; a large one is opened to be read in pieces.
+    """
     from ..records import Run
-    from ..records.formats import load
+    from ..records.formats import load, open_measured
 
+    if options is None:
+        options = argparse.Namespace()
+    refuse_for_run(source, options)
     if not Path(source).is_dir():
-        return load(source)
+        told, steps = reading_options(options), getattr(options, "steps", [])
+        if Path(source).is_file() and Path(source).stat().st_size > LARGE and not steps and set(told) <= {"unit"}:
+            try:
+                return open_measured(source, **told)
+            except InvalidInput:  # none of the formats that can be read in pieces
+                pass
+        return corrected(load(source, **told), steps)
     run = Run.open(source)
     if not run.complete and run.leading():
         used = run.leading()[-1][1]

@@ -9,7 +9,9 @@ from typing import Any
 from ..errors import InvalidInput
 from ..names import printable
 from .arguments import CONFIG_HELP, Commands, levels, number, two_names
+from .detector_file import read_detectors
 from .json_file import json_text, refuse_existing, write_json
+from .measured import add_measured_options, require_model_unit
 from .source import opened
 
 DESCRIPTION = """Test whether the clicks of a run can have come from its model, or from another one.
@@ -38,6 +40,10 @@ def register(commands: Commands) -> None:
     validate.add_argument(
         "--significance", type=number, metavar="P", help="probability of a false alarm, over all tests (0.01)"
     )
+    validate.add_argument(
+        "--detectors", metavar="FILE", help="TOML of the detectors that the clicks were seen with; see analyse"
+    )
+    add_measured_options(validate)
     validate.add_argument("--json", metavar="FILE", help="write the tests as JSON too; - prints JSON alone")
 
 
@@ -75,10 +81,14 @@ def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     is_run = Path(options.source).is_dir()
     if not is_run and options.model is None:
         raise InvalidInput(f"{options.source} is no run folder; give the model of its clicks as --model CONFIG")
-    clicks = opened(options.source)
+    detectors = None if options.detectors is None else read_detectors(options.detectors)
+    clicks = opened(options.source, options)
     run, record = (clicks, clicks.record()) if isinstance(clicks, Run) else (None, clicks)
+    if not isinstance(clicks, Run) and hasattr(clicks, "blocks"):
+        raise InvalidInput(f"{options.source} is too large to be tested at once; export a part of it")
     if options.model is None:
-        return record, _own_model(run)
+        return record, _own_model(run) | {"detectors": detectors}
+    require_model_unit(record, options)
     system = read_job(options.model, options.levels).system
     start = None if run is None else _start(run, run.arrays())
     if start is not None and start.shape[0] != system.dimension:
@@ -86,7 +96,7 @@ def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
             f"the run started from a state of dimension {start.shape[0]}, but --model has {system.dimension}; "
             "give a model of the same truncation"
         )
-    return record, {"system": system, "initial": start}
+    return record, {"system": system, "initial": start, "detectors": detectors}
 
 
 def _own_model(run: Any) -> dict[str, Any]:

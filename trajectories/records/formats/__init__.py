@@ -1,5 +1,5 @@
 """Click records as files that other tools read, and back."""
 
-from .files import FORMATS, export, load, open_measured
+from .files import FORMATS, export, is_foreign, load, open_measured
 
-__all__ = ["FORMATS", "export", "load", "open_measured"]
+__all__ = ["FORMATS", "export", "is_foreign", "load", "open_measured"]

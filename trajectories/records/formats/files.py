@@ -18,12 +18,12 @@ from .hydraharp import is_hydraharp, tagged_hydraharp
 from .measured import PIECE, MeasuredFile, record_of
 from .new_file import new_file
 from .npz import read_npz, write_npz
-from .photon_hdf5 import read_photon_hdf5, write_photon_hdf5
+from .photon_hdf5 import is_own_hdf5, read_photon_hdf5, write_photon_hdf5
 from .picoharp import is_picoharp, tagged_picoharp
 from .ptu import write_ptu
-from .ptu_reader import is_ptu, read_ptu, tagged_ptu
+from .ptu_reader import heading_of, is_ptu, read_ptu, tagged_ptu
 from .source import Source
-from .text import read_text
+from .text import is_own_text, read_text
 from .timeline import clock_of
 
 # Suffix of each format that is written.
@@ -187,6 +187,21 @@ def open_measured(path: str | os.PathLike[str], *, unit: Any = "s", piece: int =
         raise InvalidInput(f"{path} is no PTU, HT2, HT3, PT2 or PT3 file; use load")
     tagged = {"PTU": tagged_ptu, "HydraHarp": tagged_hydraharp, "PicoHarp": tagged_picoharp}[kind](place)
     return MeasuredFile(tagged, time_unit(unit), integer(piece, "piece", 2))
+
+
+def is_foreign(path: str | os.PathLike[str]) -> bool:
+    """Whether a file was measured, so that its unit may be chosen; files of ours and run folders know theirs."""
+    place = path_of(path)
+    if not place.is_file():
+        return False
+    kind = _tagged_kind(place)
+    if kind == "PTU":
+        return heading_of(tagged_ptu(place)) is None
+    if kind is not None:
+        return True
+    if place.suffix in HDF5_SUFFIXES:
+        return not is_own_hdf5(place)
+    return place.suffix.lower() in TEXT_SUFFIXES and not is_own_text(place)
 
 
 def _tagged_kind(path: Path) -> str | None:

@@ -274,6 +274,12 @@ def read_photon_hdf5(path: Path, unit: Any = None, duration: float | None = None
         return foreign(file, unit, duration)
 
 
+def is_own_hdf5(path: Path) -> bool:
+    """Whether we wrote a file."""
+    with opened(path) as file:
+        return _is_ours(file)
+
+
 def _is_ours(file: Any) -> bool:
     """Whether we wrote a file; it says so in three places, so that no single damage makes it somebody else's."""
     if MARK in file.attrs:

@@ -97,7 +97,7 @@ def read_ptu(path: Path, unit: Any = None, duration: float | None = None, marker
     A file of ours comes back with its trajectories, channel names and provenance, its clicks in whole ticks.
     """
     tagged = tagged_ptu(path)
-    ours = _heading(tagged)
+    ours = heading_of(tagged)
     if tagged.header.get("CreatorSW_Name") == SOFTWARE or "checksum" in tagged.header:
         _require_whole(tagged)
     if ours is None:
@@ -108,7 +108,7 @@ def read_ptu(path: Path, unit: Any = None, duration: float | None = None, marker
     return _ours(tagged, ours)
 
 
-def _heading(tagged: Tagged) -> dict[str, Any] | None:
+def heading_of(tagged: Tagged) -> dict[str, Any] | None:
     """Return what we wrote into the comment of a file; None for files of others."""
     try:
         heading = json.loads(tagged.header.get("comment", ""))

@@ -73,6 +73,12 @@ def read_text(
         raise InvalidInput(f"{path} is no text in columns ({error})") from error
 
 
+def is_own_text(path: Path) -> bool:
+    """Whether we wrote a file."""
+    with path.open("rb") as stream:
+        return stream.readline().startswith(f"# {FORMAT}".encode())
+
+
 def _rows(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
     """Yield number and fields of every line that is no comment."""
     separator: str | None = None
