@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,15 @@ from .inputs import Watched
 FARTHEST_LAG = 2**53
 # Edges that a warning proposes at the most.
 PROPOSED = 4
+
+
+class Ticked(Protocol):
+    """What knows the tick of a record."""
+
+    @property
+    def tick(self) -> float | None:
+        """Length of a tick; None for clicks that no clock stamped."""
+        ...
 
 
 def in_stamps(record: Watched, duration: float, what: str = "window") -> Any:
@@ -69,7 +78,7 @@ def edges_in_stamps(record: Watched, edges: NDArray[np.float64]) -> NDArray[Any]
     return ticks
 
 
-def whole_tick_edges(record: Watched, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+def whole_tick_edges(record: Ticked, edges: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return edges chosen by a program, moved to the nearest multiples of the tick; equal widths stay equal."""
     tick = record.tick
     if tick is None:

@@ -27,7 +27,7 @@ from ..statistics.resampling_units import (
     widened,
 )
 from .counting_kernels import window_counts
-from .interruptions import longest_waits, neighbouring_counts
+from .interruptions import longest_waits, neighbouring_counts, of_several
 
 
 def rates(record: Clicks) -> dict[str, Estimate]:
@@ -103,7 +103,7 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
     Every window is cut into `n_parts` equal parts. Their rates, pooled over trajectories, are compared by
     Hotelling's T² = dᵀ C⁻¹ d, where d are the deviations from their mean and C is the resampled covariance.
     With fewer than 20 trajectories, where blocks of time give the covariance and an interruption spoils it, two
-    more tests join by Bonferroni's correction: whether the longest waits belong to the others, and whether the
+    more tests join by Šidák's correction: whether the longest waits belong to the others, and whether the
     parts differ by more than neighbouring stretches do.
 
     Parameters
@@ -148,7 +148,7 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
     if not known:
         return found
     worst = min(known, key=lambda test: test.p_value)
-    p_value = min(1.0, len(known) * worst.p_value)
+    p_value = of_several(worst.p_value, len(known))
     return replace(worst, p_value=p_value, n=found.n, method=f"{worst.method}; the worst of {len(known)} tests")
 
 

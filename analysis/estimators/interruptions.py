@@ -22,6 +22,11 @@ TAIL, LEAST_WAITS = 0.01, 12
 CELLS, LEAST_STRETCHES = 4096, 40
 
 
+def of_several(smallest: float, tests: int) -> float:
+    """Return the p-value of the smallest of several, 1 − (1 − p)^n (Šidák): exact for independent tests."""
+    return float(-np.expm1(tests * np.log1p(-smallest))) if smallest < 1.0 else 1.0
+
+
 def longest_waits(record: ClickStream, number: int) -> TestResult:
     """Test whether the longest waits of a channel belong to the others, up to the ends of observation.
 
@@ -53,7 +58,7 @@ def longest_waits(record: ClickStream, number: int) -> TestResult:
         p = float(stats.f.sf(ratio, 2 * j, 2 * (count - j)))
         if np.isfinite(p) and p < p_value:
             best, p_value = ratio, p
-    return TestResult(best, min(1.0, len(SUSPECTS) * p_value), clicks, f"the longest of {count} long waits")
+    return TestResult(best, of_several(p_value, len(SUSPECTS)), clicks, f"the longest of {count} long waits")
 
 
 def neighbouring_counts(record: ClickStream, number: int, parts: int) -> TestResult:

@@ -18,6 +18,7 @@ from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate
 
 from ..clicks.exposure import Exposure, exposure_of
+from ..clicks.ticks import whole_tick_edges
 from ..estimators.bundle_correlations import cluster_g2_pooled
 from ..estimators.bundle_rates import order_rates_pooled, pair_purity, purity_pooled
 from ..estimators.correlations import count_pairs
@@ -69,6 +70,8 @@ class Setting:
         Channels whose bundles are looked at; the most frequent pair when None.
     trajectories : int
         Number of observation windows.
+    tick : float or None
+        Length of the ticks of a measured record, of which bins hold whole numbers.
     """
 
     steady: lindblad.SteadyState
@@ -79,6 +82,7 @@ class Setting:
     window: float | None
     pair: tuple[str, str] | None
     trajectories: int
+    tick: float | None = None
 
     @property
     def most_values(self) -> int:
@@ -142,6 +146,7 @@ def setting_of(
         window=window,
         pair=pair,
         trajectories=record.n_trajectories,
+        tick=record.tick,
     )
 
 
@@ -198,12 +203,12 @@ def _seen(record: ClickRecord, rate: float) -> NDArray[np.float64]:
 
 
 def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], clicking: list[str]) -> None:
-    half = setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2
+    half = whole_tick_edges(setting, setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2)
     both = np.concatenate([-half[:0:-1], half])
     curves = lindblad.g2_matrix(setting.steady, both, setting.detectors)
     for first, second in combinations_with_replacement(clicking, 2):
         # An autocorrelation is even: its negative lags are the same pairs once more.
-        chosen = slice(FINE_BINS // 2 if first == second else 0, None)
+        chosen = slice(len(half) - 1 if first == second else 0, None)
         binned = setting.bins(both[chosen], curves[first, second].value[chosen], rates[first] * rates[second])
         found.add(f"g² {spelled((first, second), '–')}", binned and _g2_test(first, second, *binned))
 
@@ -217,7 +222,7 @@ def _g2_test(first: str, second: str, edges: NDArray[np.float64], exact: NDArray
 
 
 def _add_waits(found: Comparisons, setting: Setting, rates: dict[str, float], clicking: list[str]) -> None:
-    edges = setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2
+    edges = whole_tick_edges(setting, setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2)
     # Long waits are not seen to their end: shares are compared over a time that can be followed.
     within = min(NEXT_REACH * setting.reach, 0.5 * float(setting.seen.durations[-1]))
     together = np.union1d(edges, within)  # one costly curve gives both, the share and the density
@@ -240,9 +245,8 @@ def _add_waits(found: Comparisons, setting: Setting, rates: dict[str, float], cl
 
 
 def _next_test(first: str, second: str, exact: float, within: float) -> Test:
-    edges = np.append(0.0, within * 2.0 ** (np.arange(-80, 1) / 4.0))
-
     def test(record: ClickRecord) -> TestResult:
+        edges = whole_tick_edges(record, np.append(0.0, within * 2.0 ** (np.arange(-80, 1) / 4.0)))
         waits, counts = waiting_times_pooled(record, first, second, edges)
         share = Pooled(
             waits.sums, lambda s: (waits.function(s) * np.diff(edges)).sum(axis=1, keepdims=True), waits.units
@@ -327,7 +331,7 @@ def _add_pair(
 ) -> None:
     """Add share, order, lags and correlation of the bundles of exactly one click in each channel of a pair."""
     label = spelled(pair, "–")
-    edges = np.linspace(-window, window, FINE_BINS + 1)
+    edges = whole_tick_edges(setting, np.linspace(-window, window, FINE_BINS + 1))
     first, second = pair
     bundles, lags = bundles_and_lags(setting.steady, first, second, edges, window, names, setting.detectors)
     binned = setting.bins(edges, lags.value, bundles.rate.value, 2.0 * window)
@@ -364,7 +368,7 @@ def _add_cluster_g2(
     found: Comparisons, setting: Setting, names: list[str], window: float, pair: tuple[str, str], rate: float
 ) -> None:
     kind, name = pair, f"bundle g₂ {spelled(pair, '–')}"
-    edges = window * np.array(CLUSTER_EDGES)
+    edges = whole_tick_edges(setting, window * np.array(CLUSTER_EDGES))
     # The exact curve is dear, and seldom far from 1: whether it can be tested is judged from that.
     if setting.bins(edges, np.ones(len(edges) - 1), rate**2, 4.0 * window) is None:
         found.add(name, None)

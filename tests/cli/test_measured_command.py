@@ -1,0 +1,111 @@
+"""Measured files on the command line: units asked for and printed, corrections in their order, verdicts."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from instrument import HBT, TOML, measured
+from tagged_files import ptu_file
+
+import trajectories as tj
+
+pytest.importorskip("ptufile")
+pytestmark = pytest.mark.usefixtures("quick_report")
+WRONG = TOML.replace("0.8", "0.6")
+NAMED = ("--rename", "channel 0=left", "--rename", "channel 1=right")
+
+
+@pytest.fixture
+def lab(here):
+    (here / "hbt.py").write_text(HBT)
+    (here / "seen.toml").write_text(TOML)
+    (here / "wrong.toml").write_text(WRONG)
+    measured(here / "a.ptu", 3, duration=24000.0)
+    return here
+
+
+def test_validate_accepts_what_is_corrected_and_rejects_what_is_not(run, lab):
+    rest = ("--model", "hbt.py:system", "--unit", "1e-6", *NAMED)
+    status, out, err = run("validate", "a.ptu", *rest, "--delay", "right=-7.3", "--detectors", "seen.toml")
+    assert (status, err) == (0, [])
+    assert any(line.startswith("accepted") for line in out)
+    assert run("validate", "a.ptu", *rest, "--delay", "right=-4", "--detectors", "seen.toml")[0] == 1
+    assert run("validate", "a.ptu", *rest, "--delay", "right=-7.3", "--detectors", "wrong.toml")[0] == 1
+
+
+def test_a_unit_that_nobody_chose_is_not_compared_with_a_model(run, lab):
+    for command in ("validate", "analyse"):
+        status, _, err = run(command, "a.ptu", "--model", "hbt.py:system", *NAMED)
+        assert status == 2
+        assert "--unit S, the length of 1/ω_b in seconds" in err[-1]
+
+
+def test_analyse_prints_and_keeps_the_unit(run, lab):
+    status, out, _ = run("analyse", "a.ptu", "--unit", "ns", *NAMED, "--window", "1000")
+    assert status == 0
+    assert any(line.startswith("observed") and "ns in all" in line for line in out)
+    assert any("left (1/ns)" in line for line in out)
+    document = json.loads((lab / "a-analysis" / "analysis.json").read_text())
+    assert document["unit"] == {"name": "ns", "seconds": 1e-9}
+    assert "ω_b" not in (lab / "a-analysis" / "report.html").read_text()
+
+
+def test_corrections_are_done_in_the_order_given_and_noted(run, lab):
+    status, _, _ = run(
+        "export", "a.ptu", "--out", "b.npz", *NAMED, "--delay", "right=-7.3e-6", "--merge", "all=left,right"
+    )
+    assert status == 0
+    record = tj.load("b.npz")
+    assert record.channel_names == ("all",)
+    steps = [next(iter(step)) for step in record.provenance["corrections"]]
+    assert steps == ["renamed", "renamed", "delayed", "merged"]
+    status, _, err = run("export", "a.ptu", "--out", "c.npz", "--delay", "right=-7.3e-6", *NAMED)
+    assert status == 2
+    assert "no channel named 'right'" in err[0]
+
+
+def test_info_describes_a_file(run, lab):
+    status, out, err = run("info", "a.ptu", "--unit", "us", "--gate", "channel 0,1,5")
+    assert (status, err) == (0, [])
+    text = "\n".join(out)
+    for word in ("ticks of 0.001 us", "channel 1", "1/us", "HydraHarp" if "HydraHarp" in text else "PTU", "gated"):
+        assert word in text
+
+
+def test_an_interrupted_measurement_is_said(run, here):
+    words = np.sort(np.random.default_rng(1).integers(0, 2**25, 4000))
+    ptu_file(here / "a.ptu", words, 0x01010204, tick=1e-9, acquisition=5000)
+    status, out, err = run("info", "a.ptu")
+    assert status == 0
+    assert err[0].startswith("warning: a.ptu claims a measurement of 5; its events end at 0.033")
+    assert any(line.startswith("note") for line in out)
+    status, out, _ = run("info", "a.ptu", "--duration", "5")
+    p_value = float(re.search(r"stationary with p = (\S+)", "\n".join(out))[1])
+    assert p_value < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--delay", "left"), "not of the form NAME=VALUE"),
+        (("--gate", "left,1"), "two times"),
+        (("--cut", "1"), "2 numbers"),
+        (("--unit", "fortnight"), "must be one of"),
+        (("--duration", "1e-9"), "ends before the last event"),
+        (("--text-tick", "1"), "does not belong"),
+        (("--fine",), "only synced"),
+    ],
+)
+def test_options_that_cannot_be_right_are_one_line(run, lab, arguments, message):
+    status, _, err = run("info", "a.ptu", *arguments)
+    assert status == 2
+    assert message in err[-1]
+
+
+def test_a_run_folder_takes_no_options_of_measured_files(run, lab):
+    size = ("--trajectories", "4", "--duration", "20", "--seed", "1")
+    assert run("simulate", "hbt.py:system", "--out", "out", "--quiet", "--workers", "1", *size)[0] == 0
+    status, _, err = run("analyse", "out", "--unit", "ns")
+    assert status == 2
+    assert "--unit is for measured files" in err[0]
