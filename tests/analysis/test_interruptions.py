@@ -14,8 +14,8 @@ def record(time):
         time,
         np.zeros(len(time), dtype=int),
         channel_names=["a"],
-        start=start,
-        stop=stop,
+        start=0.0,
+        stop=1.0,
     )
 
 
