@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from trajectories import lindblad
-from trajectories.checks import finite_array, positive_number, shown, window_of
+from trajectories.checks import positive_number, shown, window_of
 from trajectories.detectors import Detector
 from trajectories.engine.replay.replay import Replay, replay
 from trajectories.errors import InvalidInput
 from trajectories.lindblad.blas import one_blas_thread
 from trajectories.model import OpenSystem
+from trajectories.model.states import InitialStates, initial_states
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import recorded_detectors
 
@@ -121,7 +122,7 @@ def validate(
     *,
     pair: tuple[str, str] | None = None,
     window: float | None = None,
-    initial: str | ArrayLike | None = None,
+    initial: Any = None,
     detectors: Mapping[str, Detector] | None = None,
     significance: float = SIGNIFICANCE,
     compiled: Any = None,
@@ -145,8 +146,8 @@ def validate(
         Channels whose bundles are looked at; the most frequent pair when not given.
     window : float, optional
         Bundle window δ in 1/ω_b; 3/κ of the record's parameters, or of the system's, when not given.
-    initial : {"steady"} or array_like, optional
-        State at the start of every trajectory: the steady state, or a ket (N,) or density matrix (N, N), with
+    initial : {"steady"}, or whatever `simulate` takes, optional
+        State at the start of every trajectory: the steady state, or a ket, density matrix or mixture, with
         which only the filter is used, because the exact curves are those of a stationary record. When not given,
         steady, unless the record's provenance says otherwise.
     detectors : mapping of str to Detector, optional
@@ -178,7 +179,7 @@ def validate(
     if pair is not None and delta is None:
         raise InvalidInput("pair= needs a bundle window, and neither record nor system names a κ; give window=")
     watching = recorded_detectors(record) if detectors is None else dict(detectors)
-    start = _start(record, initial)
+    start = _start(record, system, initial)
     with one_blas_thread():
         steady = lindblad.steady_state(system) if start is None else None
         untested: list[str] = []
@@ -218,7 +219,7 @@ def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: li
 def _filter(
     record: ClickRecord,
     system: OpenSystem,
-    state: ArrayLike | None,
+    state: ArrayLike | InitialStates | None,
     detectors: Mapping[str, Detector],
     compiled: Any,
     untested: list[str],
@@ -293,7 +294,7 @@ def _window(record: ClickRecord, system: OpenSystem, window: float | None) -> fl
     return None
 
 
-def _start(record: ClickRecord, initial: str | ArrayLike | None) -> NDArray[np.complex128] | None:
+def _start(record: ClickRecord, system: OpenSystem, initial: Any) -> InitialStates | None:
     """Return the state that every trajectory starts in; None for the steady state."""
     if initial is None:
         recorded = (record.provenance.get("configuration") or {}).get("initial", "steady")
@@ -306,7 +307,7 @@ def _start(record: ClickRecord, initial: str | ArrayLike | None) -> NDArray[np.c
         if initial != "steady":
             raise InvalidInput(f"initial={shown(initial)} must be 'steady', a ket or a density matrix")
         return None
-    return finite_array(initial, "initial", np.complex128)
+    return initial_states(initial, system.dimension)
 
 
 def _plain(value: Any) -> Any:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import qutip
+from click_systems import watch
 from scipy import sparse
 
+import trajectories as tj
+from trajectories import analysis, lindblad
 from trajectories.errors import InvalidInput
 from trajectories.model.states import initial_states
 
@@ -87,3 +90,44 @@ def test_what_is_no_state_is_refused_in_one_line(wrong, message):
     with pytest.raises(InvalidInput, match=message) as refusal:
         initial_states(wrong, 3)
     assert "\n" not in str(refusal.value)
+
+
+SIGMA = np.array([[0.0, 1.0], [0.0, 0.0]])
+ATOM = tj.OpenSystem(0.5 * (SIGMA + SIGMA.T), [tj.Channel("atom", np.sqrt(0.4) * SIGMA)])
+EXCITED = np.diag([0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("state", "plain"),
+    [
+        (qutip.basis(2, 1), np.array([0.0, 1.0])),
+        (np.array([[0.0], [1.0]]), np.array([0.0, 1.0])),
+        (sparse.csr_array(np.diag([0.3, 0.7])), np.diag([0.3, 0.7])),
+        ([(np.array([0.0, 1.0]), 0.7), (qutip.basis(2, 0), 0.3)], np.diag([0.3, 0.7])),
+        (tj.TrajectoryStates(np.eye(2)), np.diag([0.5, 0.5])),
+        (lindblad.steady_state(ATOM), lindblad.steady_state(ATOM).rho),
+    ],
+    ids=["Qobj", "column", "sparse", "pairs", "states of trajectories", "steady state"],
+)
+def test_every_form_is_taken_wherever_a_state_is(state, plain):
+    """By the engine, the exact side, the replay and the validation, with QuTiP's observables as well."""
+    observed = {"e": qutip.Qobj(EXCITED)}
+
+    def everywhere(start):
+        one_by_one = isinstance(start, tj.TrajectoryStates)  # as which the engine takes them
+        record = watch(ATOM, 30, 20.0, seed=1, initial=start.density_matrix if one_by_one else start)
+        likelihood = tj.replay(record, ATOM, start).log_likelihood
+        verdict = analysis.validate(record, ATOM, initial=start)
+        exact = lindblad.evolve(ATOM, start, [0.0, 1.0], observed)["e"].value
+        return record.time, record.counts(), likelihood, [test.p_value for test in verdict.tests], exact
+
+    for one, other in zip(everywhere(state), everywhere(plain), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [np.eye(2), np.ones(3), [(np.eye(2)[0], 0.5)], "ground"])
+def test_validate_refuses_a_start_that_is_no_state_before_any_work(wrong):
+    """It came out as a filter that could not be tested before."""
+    record = watch(ATOM, 3, 20.0, seed=1)
+    with pytest.raises(InvalidInput, match=r"state|sum to|initial="):
+        analysis.validate(record, ATOM, initial=wrong)

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, sparse
 
-from ..checks import finite_array, positive_number
+from ..checks import positive_number
 from ..errors import InvalidInput
 from ..model import HilbertSpace
+from ..model.states import state_array
 
 # How far a matrix may be from Hermitian, unit trace and positive and still be taken for a density matrix.
 DENSITY_MATRIX_TOLERANCE = 1e-8
@@ -250,7 +251,7 @@ def _quantum_fisher(rho: NDArray[np.complex128], operators: Sequence[sparse.csr_
 
 def _density_matrix(state: ArrayLike | Any, space: HilbertSpace) -> NDArray[np.complex128]:
     """Return the matrix of a state or of a steady state, checked to be Hermitian with trace 1."""
-    matrix = finite_array(getattr(state, "rho", state), "the density matrix", np.complex128)
+    matrix = state_array(getattr(state, "rho", state), "the density matrix")
     expected = (space.dimension, space.dimension)
     if matrix.shape != expected:
         raise InvalidInput(f"the density matrix has shape {matrix.shape}, not {expected}, that of its space")

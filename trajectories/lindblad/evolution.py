@@ -23,8 +23,8 @@ def density_matrix(system: OpenSystem, rho0: ArrayLike, t: ArrayLike) -> NDArray
     ----------
     system : OpenSystem
         The system.
-    rho0 : array_like of shape (N,) or (N, N)
-        A normalised ket, or a density matrix.
+    rho0 : array_like, sparse array, qutip.Qobj, or a list of pairs (state, weight)
+        A normalised ket, a density matrix, or a mixture.
     t : array_like
         Times in 1/ω_b, not negative, of any shape and order.
 
@@ -60,8 +60,8 @@ def evolve(
     ----------
     system : OpenSystem
         The system.
-    rho0 : array_like of shape (N,) or (N, N)
-        A normalised ket, or a density matrix.
+    rho0 : array_like, sparse array, qutip.Qobj, or a list of pairs (state, weight)
+        A normalised ket, a density matrix, or a mixture.
     times : array_like of shape (n_times,)
         Times in 1/ω_b, not negative, in any order.
     operators : mapping of str to (N, N) array or sparse array

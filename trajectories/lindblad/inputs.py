@@ -12,6 +12,7 @@ from ..checks import finite_array, shown, window_of
 from ..detectors import Detector
 from ..errors import InvalidInput
 from ..model import OpenSystem
+from ..model.states import initial_states, is_mixture, state_array
 from ..model.system import as_operator
 
 # How far a given state may be from unit trace, Hermitian and positive.
@@ -95,9 +96,11 @@ def checked_operator(system: OpenSystem, operator: Any, what: str) -> Any:
     return matrix
 
 
-def checked_state(system: OpenSystem, state: ArrayLike) -> NDArray[np.complex128]:
-    """Return the density matrix of a ket, or a density matrix, that is normalised and positive."""
-    array = finite_array(state.toarray() if hasattr(state, "toarray") else state, "state", np.complex128)
+def checked_state(system: OpenSystem, state: Any) -> NDArray[np.complex128]:
+    """Return the density matrix of a ket, a density matrix or a mixture that is normalised and positive."""
+    if is_mixture(state):
+        return initial_states(state, system.dimension).density_matrix
+    array = state_array(state, "state")
     if array.shape == (system.dimension,):
         array = np.outer(array, array.conj())
     if array.shape != (system.dimension, system.dimension):

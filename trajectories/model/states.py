@@ -73,7 +73,7 @@ def initial_states(initial: Any, dimension: int, stratified: bool = False) -> In
     """
     if isinstance(initial, InitialStates):
         return initial
-    if _is_mixture(initial):
+    if is_mixture(initial):
         kets, weights = _mixture(initial, dimension)
     else:
         kets, weights = _pure_states(initial, dimension, "the initial state")
@@ -95,13 +95,14 @@ def normalised(ket: NDArray[np.complex128], what: str) -> NDArray[np.complex128]
 
 
 def state_array(state: Any, what: str) -> NDArray[np.complex128]:
-    """Return a ket as (N,) and a density matrix as (N, N), from NumPy, SciPy sparse or QuTiP.
+    """Return a ket as (N,) and a density matrix as (N, N), from NumPy, SciPy, QuTiP or what averages to one.
 
     Raises
     ------
     InvalidInput
         A QuTiP object that is neither, or no finite numbers.
     """
+    state = getattr(state, "density_matrix", getattr(state, "rho", state))  # of trajectories; a steady state
     if hasattr(state, "dims") and hasattr(state, "full"):
         if not (state.isket or state.isoper):
             remedy = "give its .dag()" if state.isbra else "give a ket or a density matrix"
@@ -136,7 +137,7 @@ def _pure_states(state: Any, dimension: int, what: str) -> tuple[NDArray[np.comp
     return np.ascontiguousarray(vectors[:, kept].T), weights[kept]
 
 
-def _is_mixture(initial: Any) -> bool:
+def is_mixture(initial: Any) -> bool:
     """Whether this is a list of pairs (state, weight), and not a list of numbers or of rows of numbers."""
     if not isinstance(initial, list | tuple) or not initial:
         return False

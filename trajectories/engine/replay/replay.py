@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ...checks import shown
 from ...detectors import Detector
@@ -121,7 +121,7 @@ class Replay:
 def replay(
     record: ClickRecord,
     system: OpenSystem,
-    initial: ArrayLike,
+    initial: Any,
     *,
     detectors: Mapping[str, Detector] | None = None,
     compiled: CompiledSystem | None = None,
@@ -139,7 +139,7 @@ def replay(
         The clicks; its channels are channels of the system, in any order.
     system : OpenSystem
         What is thought to have made them.
-    initial : array_like of complex, shape (N,) or (N, N)
+    initial : array_like of complex, shape (N,) or (N, N), or whatever `simulate` takes
         Ket or density matrix at the start of every trajectory; the steady state for a stationary record.
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel; those in the record's provenance when not given. Channels of the
@@ -194,14 +194,14 @@ def replay(
 def log_likelihood(
     record: ClickRecord,
     system: OpenSystem,
-    initial: ArrayLike,
+    initial: Any,
     detectors: Mapping[str, Detector] | None = None,
 ) -> float:
     """Return ln of the likelihood density of a record, in ω_bⁿ for n clicks; see `replay`."""
     return replay(record, system, initial, detectors=detectors).log_likelihood
 
 
-def _ket_filter(system: OpenSystem, initial: ArrayLike, compiled: CompiledSystem | None) -> tuple[Follow, str]:
+def _ket_filter(system: OpenSystem, initial: Any, compiled: CompiledSystem | None) -> tuple[Follow, str]:
     """Return the filter for ideal detection of every channel."""
     start = initial_states(initial, system.dimension)
     kets, weights = start.kets, start.weights
@@ -227,7 +227,7 @@ def _ket_filter(system: OpenSystem, initial: ArrayLike, compiled: CompiledSystem
 
 
 def _density_filter(
-    system: OpenSystem, initial: ArrayLike, watching: list[Detector | None], longest: float
+    system: OpenSystem, initial: Any, watching: list[Detector | None], longest: float
 ) -> tuple[Follow, str]:
     """Return the filter for imperfect detection."""
     maps = compile_maps(system, watching, longest)
