@@ -22,6 +22,7 @@ import numba
 import numpy as np
 from numba import njit
 from numba.core import caching, config
+from numba.core.errors import NumbaWarning
 from numba.misc.appdirs import AppDirs
 
 # How modules of ours import each other; a test holds the files of kernels to it.
@@ -68,6 +69,7 @@ class Locator:
     """Where a kernel is kept, and under which name; what Numba asks of a cache locator."""
 
     def __init__(self, function: Callable[..., Any], folder: Path, digest: str) -> None:
+        self._py_file = function.__code__.co_filename  # Numba names it where a function cannot be kept
         self._line = function.__code__.co_firstlineno
         self._folder = folder
         self._digest = digest
@@ -114,6 +116,15 @@ class KernelCacheImpl(caching.CompileResultCacheImpl):
 
     _locator_classes = (Locator,)  # type: ignore[assignment]
 
+    def check_cachable(self, cres: Any) -> bool:
+        """Return whether a compiled function can be kept; unoptimised code, for one, holds addresses."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NumbaWarning)
+            possible = bool(super().check_cachable(cres))
+        if not possible:
+            _warn_of_no_cache("give NUMBA_OPT its default, at which they can be kept")
+        return possible
+
 
 class KernelCache(caching.FunctionCache):
     """A cache whose failures cost a compilation, not the run."""
@@ -146,10 +157,10 @@ class KernelCache(caching.FunctionCache):
 
 
 @functools.cache
-def _warn_of_no_cache() -> None:
-    """Say once that compiled kernels cannot be kept."""
+def _warn_of_no_cache(remedy: str = "set NUMBA_CACHE_DIR to a folder that can be written to") -> None:
+    """Say once that compiled kernels cannot be kept, and what helps."""
     message = (
         "compiled kernels cannot be kept on disk, so every start compiles them again, for half a minute or so; "
-        "set NUMBA_CACHE_DIR to a folder that can be written to"
+        f"{remedy}"
     )
     warnings.warn(message, RuntimeWarning, stacklevel=1)

@@ -79,7 +79,8 @@ class CompiledSystem:
     def from_arrays(cls, named: Mapping[str, NDArray[Any]]) -> CompiledSystem:
         """Rebuild what `to_arrays` gave, without any linear algebra."""
         kind = PROPAGATORS[str(named["propagator"])]
-        propagator = kind(kind.Arrays(**{key: named[f"propagator.{key}"] for key in kind.Arrays._fields}))
+        arrays = {key: named[f"propagator.{key}"] for key in kind.Arrays._fields if f"propagator.{key}" in named}
+        propagator = kind(kind.restored(arrays))
         jumps = Jumps(**{key: named[f"jumps.{key}"] for key in Jumps._fields})
         draws: Any = str(named["draws"]) if "draws" in named else "independent"
         return cls(propagator, str(named["reason"]), jumps, named["kets"], named["cumulative"], draws)

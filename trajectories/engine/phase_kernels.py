@@ -16,6 +16,8 @@ HALF_PI_3 = 2.0222662487959506e-21
 LARGEST_ANGLE = 1.0e6
 # A mode that has decayed by e^{−64} = 1.6e-28 is gone: nothing that is computed here can see it.
 LARGEST_EXPONENT = 64.0
+# 2²⁷ + 1 splits a double into two halves.
+SPLITTER = 134217729.0
 # The exponential is the 256th power of a Taylor series on [−1/4, 1/4].
 SQUARINGS = 8
 
@@ -58,8 +60,11 @@ def exponentials(energy, decay, count, time, real, imag):
     if far > 0:
         for n in range(count):
             size = np.exp(-decay[n] * time)
-            real[n] = size * np.cos(energy[n] * time)
-            imag[n] = -size * np.sin(energy[n] * time)
+            angle = energy[n] * time
+            # Of an angle beyond all numbers nothing is known.
+            angle = angle if abs(angle) < np.inf else 0.0
+            real[n] = size * np.cos(angle)
+            imag[n] = -size * np.sin(angle)
         return
     for n in range(count):
         angle = -energy[n] * time
@@ -94,3 +99,27 @@ def exponentials(energy, decay, count, time, real, imag):
         size *= sign
         real[n] = size * (cosine * (1.0 - odd) - sine * odd)
         imag[n] = size * (sine * (1.0 - odd) + cosine * odd)
+
+
+@light_kernel()
+def product_error(x, y, product):
+    """Return x·y − product exactly, for `product` the rounded one (Dekker's splitting in halves of 26 bits)."""
+    u, v = SPLITTER * x, SPLITTER * y
+    x_high, y_high = u - (u - x), v - (v - y)
+    x_low, y_low = x - x_high, y - y_high
+    return ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+
+
+@light_kernel()
+def exact_exponentials(energy, energy_rest, decay, count, time, real, imag):
+    """Write e^{−(decay + i(energy + energy_rest))·time}, with angles as exact as their energies, however large."""
+    for n in range(count):
+        size = np.exp(-decay[n] * time)
+        angle = energy[n] * time
+        rest = product_error(energy[n], time, angle) + energy_rest[n] * time
+        # Of an angle beyond all numbers nothing is known.
+        if not abs(angle) + abs(rest) < np.inf:
+            angle, rest = 0.0, 0.0
+        x, y, u, v = np.cos(angle), np.sin(angle), np.cos(rest), np.sin(rest)
+        real[n] = size * (x * u - y * v)
+        imag[n] = -size * (y * u + x * v)

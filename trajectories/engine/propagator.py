@@ -47,6 +47,11 @@ class Propagator(Protocol):
     def compile(cls, system: OpenSystem, tolerance: float) -> Propagator:
         """Prepare for a system; `tolerance` bounds |ΔS|/S, the relative error of the no-click probability."""
 
+    @classmethod
+    def restored(cls, arrays: dict[str, NDArray[Any]]) -> Any:
+        """Return `Arrays` from a file, also from one of an earlier version."""
+        return cls.Arrays(**arrays)
+
     def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
         """Return the state of a trajectory that begins in `ket`, of norm 1."""
 

@@ -11,20 +11,41 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse
 
 from ...errors import ConvergenceError
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps
 from ..propagator import BRACKET_WIDTH, Propagator, TrajectoryState, check_tolerance
 from ..slots import N_INTEGERS, N_REALS
-from .forms_kernels import BLOCK, SUMS_STRIDE, TAIL_STRIDE, ModesArrays, ModesWorkspace
+from .eigenbasis import Eigenbasis, eigenbasis, norm_bound
+from .forms_kernels import (
+    BLOCK,
+    BRACKET,
+    DRIFT,
+    EXACT_FROM,
+    FASTEST,
+    FLOOR,
+    FOURTH,
+    INVERSE_NORM,
+    N_SCALARS,
+    PHASE_DRIFT,
+    ROUNDING,
+    SUMS_STRIDE,
+    TAIL_STRIDE,
+    TOLERANCE,
+    TURNED,
+    VECTORS_NORM,
+    ModesArrays,
+    ModesWorkspace,
+)
 from .modes_kernels import advance
 
 # Largest dimension that is diagonalised: beyond it V⁻¹c_kV of every channel takes gigabytes.
 LARGEST_DIMENSION = 2500
 # Rounds of the chain that orders the modes; the order decides speed only.
 IMPORTANCE_ROUNDS = 50
+# Beyond this angle phases are computed with the rest of the energies, where frequencies are high beside rates.
+EXACT_ANGLE = 1e3
 # Bytes.
 CACHE_LINE = 64
 # Rounding to single precision, or of a sum of squares, must not make a bound too small.
@@ -50,6 +71,16 @@ class ModesPropagator(Propagator):
         self.arrays = ModesArrays(*(_aligned(array) for array in arrays))
 
     @classmethod
+    def restored(cls, arrays: dict[str, NDArray[Any]]) -> ModesArrays:
+        """Return the arrays of a file; what earlier versions did not know of is left out by zeros."""
+        scalars = np.zeros(N_SCALARS)
+        scalars[INVERSE_NORM], scalars[EXACT_FROM] = 1.0, np.inf
+        stored = arrays["scalars"]
+        scalars[: len(stored)] = stored
+        rest = arrays.get("energy_rest", np.zeros_like(arrays["energy"]))
+        return ModesArrays(**{**arrays, "energy_rest": rest, "scalars": scalars})
+
+    @classmethod
     def compile(cls, system: OpenSystem, tolerance: float) -> ModesPropagator:
         """Diagonalise H_eff and prepare the tables.
 
@@ -72,36 +103,28 @@ class ModesPropagator(Propagator):
             raise ConvergenceError(
                 f"N={system.dimension} exceeds {LARGEST_DIMENSION}, the most that is diagonalised"
             )
-        energy, decay, vectors, inverse = _eigenmodes(system.centred_H_eff)
-        _require_accurate(system, energy - 1j * decay, vectors, inverse, tolerance)
-        order = _by_importance(decay, [inverse @ (c.operator @ vectors) for c in system.channels])
-        energy, decay, vectors, inverse = energy[order], decay[order], vectors[:, order], inverse[order]
-        vectors, inverse = np.ascontiguousarray(vectors), np.ascontiguousarray(inverse)
-        images = [np.asarray(channel.operator @ vectors) for channel in system.channels]
-        forms = _padded(np.stack([vectors.conj().T @ vectors, *(image.conj().T @ image for image in images)]))
-        jump = _padded(np.stack([inverse @ image for image in images]))
-        upper = np.triu(forms, 1)
-        columns = np.ascontiguousarray(jump.transpose(0, 2, 1))
-        split = np.ascontiguousarray(np.stack([columns.real, columns.imag], axis=2))
-        scale = max(1.0, float(np.abs(energy - energy.mean()).max()))
+        basis = eigenbasis(system, tolerance)
+        order = _by_importance(
+            basis.decay, [basis.inverse @ (c.operator @ basis.vectors) for c in system.channels]
+        )
+        energy, rest, decay = basis.energy[order], basis.energy_rest[order], basis.decay[order]
+        vectors, inverse = (
+            np.ascontiguousarray(basis.vectors[:, order]),
+            np.ascontiguousarray(basis.inverse[order]),
+        )
         fastest = float(np.ptp(energy) + 2.0 * decay.max())
         return cls(
             ModesArrays(
-                # The state's phase is nobody's business; that of the mode that matters most need not be computed.
+                # S does not depend on the state's phase; that of the mode that matters most need not be computed.
                 energy=_padded_vector(energy - energy[0]),
+                energy_rest=_padded_vector(_rest(energy, rest)),
                 decay=_padded_vector(decay),
-                form=np.ascontiguousarray(np.stack([upper.real, upper.imag], axis=1)),
-                diagonal=np.ascontiguousarray(np.diagonal(forms, axis1=1, axis2=2).real),
-                form_tail=_tails(upper, BLOCK),
-                corner=_corners(upper),
-                jump=split,
-                jump_single=split.astype(np.float32),
-                jump_tail=_tails(columns, TAIL_STRIDE),
-                slowest=_slowest(decay, columns.shape[-1]),
-                jump_corner=np.minimum(_corners(columns), _norm_bounds(jump)[:, None]),
+                **_forms(system, vectors),
+                **_jumps(system, vectors, inverse),
+                slowest=_slowest(decay, len(decay) + -len(decay) % BLOCK),
                 vectors=vectors,
                 inverse=inverse,
-                scalars=np.array([np.linalg.norm(vectors, 2), tolerance, BRACKET_WIDTH / scale, fastest]),
+                scalars=_scalars(system, basis, energy, vectors, inverse, tolerance, fastest),
             )
         )
 
@@ -157,21 +180,79 @@ class ModesPropagator(Propagator):
         )
 
 
-def _eigenmodes(
-    matrix: sparse.csr_array,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128], NDArray[np.complex128]]:
-    """Return Re λ, −Im λ, V with columns of norm 1, and V⁻¹."""
-    _, vectors = linalg.eig(matrix.toarray())
-    inverse = linalg.inv(vectors)
-    # The two-sided Rayleigh quotient is second-order accurate in the error of V; in extended precision it gives
-    # eigenvalues that are right to the last digit, which the product of a decay with a long wait needs.
-    wide = matrix.astype(np.clongdouble)
-    left, right = inverse.astype(np.clongdouble), vectors.astype(np.clongdouble)
-    numerator = np.einsum("ij,ji->i", left, wide @ right)
-    values = numerator / np.einsum("ij,ji->i", left, right)
-    # A decay that rounding made negative is one that is not there.
-    decay = np.maximum(-values.imag, 0.0).astype(np.float64)
-    return values.real.astype(np.float64), decay, vectors, inverse
+def _scalars(
+    system: OpenSystem,
+    basis: Eigenbasis,
+    energy: NDArray[np.float64],
+    vectors: NDArray[np.complex128],
+    inverse: NDArray[np.complex128],
+    tolerance: float,
+    fastest: float,
+) -> NDArray[np.float64]:
+    """Return the scalars of `ModesArrays`; see their names."""
+    scale = max(1.0, float(np.abs(energy - energy.mean()).max()), 2.0 * float(basis.decay.max()))
+    rates = norm_bound(vectors.conj().T @ (system.decay @ vectors))
+    scalars = np.zeros(N_SCALARS)
+    scalars[VECTORS_NORM], scalars[INVERSE_NORM] = np.linalg.norm(vectors, 2), np.linalg.norm(inverse, 2)
+    scalars[TOLERANCE], scalars[BRACKET], scalars[FASTEST] = tolerance, BRACKET_WIDTH / scale, fastest
+    scalars[FLOOR], scalars[TURNED], scalars[DRIFT] = basis.floor, basis.turned, basis.drift
+    scalars[PHASE_DRIFT] = basis.phase_drift
+    condition = float(scalars[VECTORS_NORM] * scalars[INVERSE_NORM])
+    scalars[ROUNDING] = float(np.finfo(float).eps) * np.sqrt(len(energy)) * condition
+    # Each derivative of a product of two modes brings a factor of their difference, and the first one the rates.
+    scalars[FOURTH] = rates * fastest**3 / 24.0
+    largest = float(np.abs(energy - energy[0]).max())
+    fast = basis.phase_drift > 0.0 and largest > 0.0
+    scalars[EXACT_FROM] = EXACT_ANGLE / largest if fast else np.inf
+    return scalars
+
+
+def _rest(energy: NDArray[np.float64], rest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what rounding cuts off energy − energy[0], for energies known as energy + rest."""
+    exact = (energy.astype(np.longdouble) - energy[0]) + (rest.astype(np.longdouble) - rest[0])
+    return (exact - (energy - energy[0])).astype(np.float64)
+
+
+def _forms(system: OpenSystem, vectors: NDArray[np.complex128]) -> dict[str, NDArray[Any]]:
+    """Return the tables of z†Fz for G and for every channel, made one at a time to save memory."""
+    size = len(vectors) + -len(vectors) % BLOCK
+    count, blocks = len(system.channels) + 1, -(-size // BLOCK)
+    tables: dict[str, NDArray[Any]] = {
+        "form": np.zeros((count, 2, size, size)),
+        "diagonal": np.zeros((count, size)),
+        "form_tail": np.zeros((count, size, blocks + 1)),
+        "corner": np.zeros((count, blocks + 1)),
+    }
+    for k in range(count):
+        image = vectors if k == 0 else np.asarray(system.channels[k - 1].operator @ vectors)
+        form = _padded((image.conj().T @ image)[None])
+        upper = np.triu(form, 1)
+        tables["form"][k, 0], tables["form"][k, 1] = upper[0].real, upper[0].imag
+        tables["diagonal"][k] = np.diagonal(form[0]).real
+        tables["form_tail"][k], tables["corner"][k] = _tails(upper, BLOCK)[0], _corners(upper)[0]
+    return tables
+
+
+def _jumps(
+    system: OpenSystem, vectors: NDArray[np.complex128], inverse: NDArray[np.complex128]
+) -> dict[str, NDArray[Any]]:
+    """Return the tables of V⁻¹c_kV of every channel, made one at a time to save memory."""
+    size = len(vectors) + -len(vectors) % BLOCK
+    count = len(system.channels)
+    tables: dict[str, NDArray[Any]] = {
+        "jump": np.zeros((count, size, 2, size)),
+        "jump_single": np.zeros((count, size, 2, size), np.float32),
+        "jump_tail": np.zeros((count, size, -(-size // TAIL_STRIDE) + 1)),
+        "jump_corner": np.zeros((count, -(-size // BLOCK) + 1)),
+    }
+    for k, channel in enumerate(system.channels):
+        jump = _padded((inverse @ np.asarray(channel.operator @ vectors))[None])
+        columns = np.ascontiguousarray(jump.transpose(0, 2, 1))
+        tables["jump"][k, :, 0], tables["jump"][k, :, 1] = columns[0].real, columns[0].imag
+        tables["jump_single"][k] = tables["jump"][k]
+        tables["jump_tail"][k] = _tails(columns, TAIL_STRIDE)[0]
+        tables["jump_corner"][k] = np.minimum(_corners(columns)[0], ABOVE * norm_bound(jump[0]))
+    return tables
 
 
 def _by_importance(decay: NDArray[np.float64], jumps: list[NDArray[np.complex128]]) -> NDArray[np.int64]:
@@ -190,27 +271,6 @@ def _by_importance(decay: NDArray[np.float64], jumps: list[NDArray[np.complex128
             return np.argsort(decay, kind="stable")
         weight /= total
     return np.argsort(-weight, kind="stable")
-
-
-def _require_accurate(
-    system: OpenSystem,
-    values: NDArray[np.complex128],
-    vectors: NDArray[np.complex128],
-    inverse: NDArray[np.complex128],
-    tolerance: float,
-) -> None:
-    """Refuse an eigenbasis that cannot keep the tolerance, as happens near an exceptional point."""
-    inverse_norm = float(np.linalg.norm(inverse, 2))
-    scale = float(np.abs(values).max())
-    residual = float(np.linalg.norm(system.centred_H_eff @ vectors - vectors * values, 2)) / max(scale, 1e-300)
-    identity = float(np.linalg.norm(vectors @ inverse - np.eye(len(values)), 2))
-    error = residual * inverse_norm + identity
-    if not error < 0.01 * max(tolerance, 1e-11):
-        condition = float(np.linalg.norm(vectors, 2)) * inverse_norm
-        raise ConvergenceError(
-            f"the eigenbasis of H_eff has condition {condition:.2g} and error {error:.2g}, too much for "
-            f"tolerance {tolerance:g} (an exceptional point?)"
-        )
 
 
 def _aligned(array: NDArray[Any]) -> NDArray[Any]:
@@ -254,12 +314,6 @@ def _slowest(decay: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     padded[: len(decay)] = decay
     least = padded.reshape(-1, TAIL_STRIDE).min(axis=1)
     return np.minimum.accumulate(least[::-1])[::-1].copy()
-
-
-def _norm_bounds(matrices: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Return a bound of the 2-norm of each matrix: ‖A‖₂² ≤ ‖A‖₁‖A‖∞."""
-    size = np.abs(matrices)
-    return np.asarray(ABOVE * np.sqrt(size.sum(axis=1).max(axis=1) * size.sum(axis=2).max(axis=1)))
 
 
 def _corners(matrices: NDArray[np.complex128]) -> NDArray[np.float64]:

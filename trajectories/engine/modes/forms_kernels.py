@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import light_kernel
-from ..phase_kernels import exponentials
+from ..phase_kernels import exact_exponentials, exponentials
 
 # Modes of a block; arrays are padded with modes of no amplitude to whole blocks.
 BLOCK = 8
@@ -25,6 +25,9 @@ TAIL_STRIDE = 16
 # Distance between two sums of a mode in ``ModesWorkspace.sums``, at least the largest dimension. A constant, for
 # then the compiler sees that the sums lie apart, which lets it vectorise.
 SUMS_STRIDE = 2520
+# Where S is known to the tolerance, its cubic Taylor polynomial is as good as itself over this fraction of the
+# shortest period: what it leaves out shifts the root by less than 1e-7 of the step.
+STRAIGHT = 0.01
 # Where the sums begin. Unsigned, as is every index of a loop that does not start at 0: an index that might be
 # negative counts from the end in Python, and asking which it is would keep the loop scalar.
 SUM = tuple(np.uint64(a * SUMS_STRIDE) for a in range(8))
@@ -37,6 +40,7 @@ class ModesArrays(NamedTuple):
     """
 
     energy: NDArray[np.float64]  # Re λ less that of mode 0, (M,)
+    energy_rest: NDArray[np.float64]  # what rounding cuts off the energies, where it is known, (M,)
     decay: NDArray[np.float64]  # −Im λ, (M,)
     form: NDArray[np.float64]  # (K + 1, 2, M, M)
     diagonal: NDArray[np.float64]  # (K + 1, M)
@@ -52,7 +56,13 @@ class ModesArrays(NamedTuple):
     scalars: NDArray[np.float64]  # see the names below
 
 
-VECTORS_NORM, TOLERANCE, BRACKET, FASTEST = 0, 1, 2, 3
+# Norm of V; tolerance; width of a bracket; the largest frequency in S; relative error of S by rounding, whatever
+# the wait, and by the eigenvalues per unit of time; bound of the fourth derivative of S over 24 Σ|z|²; norm of
+# V⁻¹; error of a phase per unit of time; time from which phases are computed with the rest of the energies;
+# relative error of a state by the eigenvectors; error of its amplitudes by rounding of V and V⁻¹.
+VECTORS_NORM, TOLERANCE, BRACKET, FASTEST, FLOOR, DRIFT, FOURTH, INVERSE_NORM = 0, 1, 2, 3, 4, 5, 6, 7
+PHASE_DRIFT, EXACT_FROM, TURNED, ROUNDING = 8, 9, 10, 11
+N_SCALARS = 12
 # Slots of ``ModesWorkspace.jump``.
 CHANNEL, BEFORE_BLOCKS, START_BLOCKS = 0, 1, 2
 
@@ -95,7 +105,10 @@ def move_to(arrays, blocks, time, work):
     """Make ``work.here`` the state of the first `blocks` blocks of modes at `time` after the last click."""
     start, here, phase, square = work.start, work.here, work.phase, work.square
     count = BLOCK * blocks
-    exponentials(arrays.energy, arrays.decay, count, time, phase[0], phase[1])
+    if abs(time) < arrays.scalars[EXACT_FROM]:
+        exponentials(arrays.energy, arrays.decay, count, time, phase[0], phase[1])
+    else:
+        exact_exponentials(arrays.energy, arrays.energy_rest, arrays.decay, count, time, phase[0], phase[1])
     for n in range(count):
         x, y = start[n], start[SUMS_STRIDE + n]
         u, v = phase[0, n], phase[1, n]

@@ -13,12 +13,17 @@ import numpy as np
 
 from ..jit import light_kernel
 from ..phase_kernels import LARGEST_EXPONENT, decayed, exponential
-from ..slots import MISSING, NORM_ERROR
+from ..slots import MISSING, NORM_ERROR, ROUNDED
 from .forms_kernels import (
     BEFORE_BLOCKS,
     BLOCK,
     CHANNEL,
+    EXACT_FROM,
+    FASTEST,
+    FOURTH,
+    PHASE_DRIFT,
     START_BLOCKS,
+    STRAIGHT,
     SUM,
     SUMS_STRIDE,
     TAIL_STRIDE,
@@ -31,6 +36,15 @@ from .forms_kernels import (
 
 # Relative error of a number in single precision.
 SINGLE = 6e-8
+# Of a sum of rates, less than this share may be rounding; below the other share a rate is looked at itself.
+UNRESOLVED, SMALL_SHARE = 1e-12, 1e-6
+# Relative error that the sum of all rates may have, for the choice of a channel.
+RATE_ERROR = 1e-3
+# Relative errors of an amplitude z_j(t), and of a form by rounding of its sum; measured.
+AMPLITUDE_ERROR, FORM_ERROR = 2e-14, 1e-15
+ULP = 2.0**-53
+# Up to this ratio of its parts to a click rate, its square root is the norm of the jump.
+MOST_CANCELLED = 1e4
 
 
 @light_kernel()
@@ -65,19 +79,88 @@ def drop_limit(arrays, threshold, accuracy):
 
 
 @light_kernel()
-def choose_channel(arrays, blocks, target, total, work):
+def resolved(arrays, blocks, total, work):
+    """Whether the total click rate of ``work.here`` is more than rounding of the parts that it is a sum of."""
+    if total > UNRESOLVED * arrays.scalars[FASTEST] * work.tails[0] * work.tails[0]:
+        return True
+    parts = 0.0
+    for j in range(BLOCK * blocks):
+        parts += 2.0 * arrays.decay[j] * work.square[j]
+    return total > UNRESOLVED * parts
+
+
+@light_kernel()
+def total_error(arrays, threshold, work):
+    """Return a bound of the error of −S′ as a click rate.
+
+    What is left out of S changes at the largest frequency at the most; a Taylor step leaves out less than its next
+    term; and rounding is that of the sum.
+    """
+    scalars = arrays.scalars
+    taylor = 4.0 * scalars[FOURTH] * (STRAIGHT / scalars[FASTEST]) ** 3
+    rounding = UNRESOLVED * scalars[FASTEST]
+    missing = 0.25 * scalars[TOLERANCE] * threshold * scalars[FASTEST]
+    return missing + (taylor + rounding) * work.tails[0] * work.tails[0]
+
+
+@light_kernel()
+def checked_total(arrays, threshold, blocks, total, work):
+    """Return the total click rate of ``work.here``: −S′, or the sum of the rates where −S′ may be wrong."""
+    slack = total_error(arrays, threshold, work)
+    if slack < RATE_ERROR * total:
+        return total
+    limit = RATE_ERROR * max(total, slack)
+    while True:
+        rates, errors = 0.0, 0.0
+        for k in range(len(arrays.jump)):
+            rate, error = form_value(arrays, 1 + k, limit, blocks, work)
+            rates += rate
+            errors += error
+        if errors <= RATE_ERROR * rates or limit == 0.0:
+            break
+        limit = limit * RATE_ERROR if limit > 1e-60 else 0.0
+    share = max(2.0 * RATE_ERROR, 100.0 * arrays.scalars[TOLERANCE])
+    return total if abs(rates - total) <= errors + share * rates else rates
+
+
+@light_kernel()
+def parts_of_rate(arrays, channel, blocks, work):
+    """Return the sum of the click rates of all modes of ``work.here``, each alone."""
+    parts = 0.0
+    for j in range(BLOCK * blocks):
+        parts += arrays.diagonal[1 + channel, j] * work.square[j]
+    return parts
+
+
+@light_kernel()
+def phase_error(arrays, channel, wait, blocks, parts, work):
+    """Return the error of c_kψ by errors of the phases of all modes of ``work.here``."""
+    scalars = arrays.scalars
+    if wait >= scalars[EXACT_FROM]:
+        return scalars[PHASE_DRIFT] * wait * np.sqrt(parts)
+    turned = 0.0
+    for j in range(BLOCK * blocks):
+        turned += arrays.energy[j] * arrays.energy[j] * arrays.diagonal[1 + channel, j] * work.square[j]
+    return ULP * wait * np.sqrt(turned)
+
+
+@light_kernel()
+def choose_channel(arrays, threshold, blocks, target, total, work):
     """Return the channel in which the cumulative click rate first exceeds `target`.
 
-    The rates are first bounded coarsely, and only refined while `target` lies within the bounds.
+    The rates are first bounded coarsely, and only refined while `target` lies within the bounds. A channel whose
+    rate may be rounding is never chosen.
     """
     channels = len(arrays.jump)
     limit = 1e-3 * total
     while True:
         cumulative, slack = 0.0, 0.0
         decided = True
-        last = 0
+        last = -1
         for k in range(channels - 1):
             rate, error = form_value(arrays, 1 + k, limit, blocks, work)
+            if rate < SMALL_SHARE * total and not rate > UNRESOLVED * parts_of_rate(arrays, k, blocks, work):
+                continue
             if rate > error:
                 last = k
             cumulative += rate
@@ -88,10 +171,13 @@ def choose_channel(arrays, blocks, target, total, work):
                 decided = False
                 break
         if decided:
-            # The last channel has the rest of the total rate, which S′ gives to far better than one click in 1e9
-            # can tell; unless it never clicks at all.
-            return channels - 1 if arrays.jump_corner[channels - 1, 0] > 0.0 else last
-        if limit < 1e-13 * total:
+            # The last channel has the rest of the total rate, unless there is next to none: then its own decides.
+            if total - cumulative - slack > max(SMALL_SHARE * total, total_error(arrays, threshold, work)):
+                return channels - 1 if arrays.jump_corner[channels - 1, 0] > 0.0 or last < 0 else last
+            rate, error = form_value(arrays, channels, 0.1 * UNRESOLVED * total, blocks, work)
+            parts = parts_of_rate(arrays, channels - 1, blocks, work)
+            return channels - 1 if rate > max(error + UNRESOLVED * parts, 1e-15 * total) or last < 0 else last
+        if limit < 1e-13 * total and last >= 0:
             return last
         limit *= 1e-3
 
@@ -193,15 +279,50 @@ def click(arrays, channel, wait, blocks, dropped, total, next_threshold, reals, 
         rate, norm_error = channel_rate(arrays, channel, blocks, total, work)
     scale = 1.0 / np.sqrt(rate)
     # What is missing changes the direction and the norm, each by so much.
+    parts = parts_of_rate(arrays, channel, blocks, work)
+    # Rounding weighs more in a click that is rarer than those of the modes that make up the state.
+    rounding = (AMPLITUDE_ERROR * np.sqrt(parts) + phase_error(arrays, channel, wait, blocks, parts, work)) * scale
     reals[MISSING] = 2.0 * dropped * corner[blocks] * scale
-    reals[NORM_ERROR] = norm_error
+    reals[NORM_ERROR] = norm_error + FORM_ERROR * parts / rate
+    reals[ROUNDED] = rounding
     work.jump[CHANNEL], work.jump[BEFORE_BLOCKS], work.jump[START_BLOCKS] = channel, blocks, 0
     count = BLOCK * blocks
     for j in range(count):
         work.before[0, j], work.before[1, j] = work.here[0, j] * scale, work.here[1, j] * scale
         work.before_size[j] = np.sqrt(work.square[j]) * scale
+    sum_rounding(arrays, channel, count, work)
+    begin_jump(work)
+    if parts > MOST_CANCELLED * rate:
+        normalise_jump(arrays, channel, count, work)
+        reals[NORM_ERROR] = 2.0 * rounding
+
+
+@light_kernel()
+def sum_rounding(arrays, channel, count, work):
+    """Fill ``work.before_rest`` for the first `count` modes."""
     work.before_rest[count] = 0.0
     for j in range(count - 1, -1, -1):
         rounding = SINGLE * work.before_size[j] * arrays.jump_tail[channel, j, 0]
         work.before_rest[j] = work.before_rest[j + 1] + rounding
+
+
+@light_kernel()
+def normalise_jump(arrays, channel, count, work):
+    """Divide ``work.before`` by the norm of the jump, taken from the jump itself.
+
+    As a form of the state before, a small rate is a small difference of large parts, and its square root has a
+    larger relative error than the jump.
+    """
+    extend_jump(arrays, 0.0, 0.0, 0.0, work)
+    open_base(arrays, 0.0, work)
+    blocks = work.jump[START_BLOCKS]
+    move_to(arrays, blocks, 0.0, work)
+    square, _ = form_value(arrays, 0, 0.0, blocks, work)
+    scale = 1.0 / np.sqrt(square)
+    for j in range(count):
+        work.before[0, j] *= scale
+        work.before[1, j] *= scale
+        work.before_size[j] *= scale
+    sum_rounding(arrays, channel, count, work)
+    work.jump[START_BLOCKS] = 0
     begin_jump(work)

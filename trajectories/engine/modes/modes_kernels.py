@@ -30,11 +30,36 @@ from ..slots import (
     NORM_ERROR,
     PAUSED,
     PRODUCTS,
+    ROUNDED,
     THRESHOLD,
     WORST_ERROR,
 )
-from .forms_kernels import BLOCK, BRACKET, FASTEST, SUMS_STRIDE, TOLERANCE, VECTORS_NORM, move_to, survival
-from .modal_jump_kernels import choose_channel, click, drop_limit, extend_jump, live_blocks, open_base
+from .forms_kernels import (
+    BLOCK,
+    BRACKET,
+    DRIFT,
+    FASTEST,
+    FLOOR,
+    FOURTH,
+    ROUNDING,
+    STRAIGHT,
+    SUMS_STRIDE,
+    TOLERANCE,
+    TURNED,
+    VECTORS_NORM,
+    move_to,
+    survival,
+)
+from .modal_jump_kernels import (
+    checked_total,
+    choose_channel,
+    click,
+    drop_limit,
+    extend_jump,
+    live_blocks,
+    open_base,
+    resolved,
+)
 
 # A search goes through these relative accuracies of S, and then the tolerance.
 LEVELS = (1e-3, 1e-6)
@@ -45,13 +70,18 @@ ROUNDS = 30
 # A search to the tolerance chooses its modes for a time that lies before the guess by this, over the fastest
 # frequency, so that it may take a small step back.
 RETREAT = 0.5
-# Where S is known to the tolerance, its cubic Taylor polynomial is as good as itself over this fraction of the
-# shortest period: what it leaves out shifts the root by less than 1e-7 of the step.
-STRAIGHT = 0.01
+# What the polynomial may leave out of S, as a share of the tolerance.
+TAYLOR_SHARE = 0.125
 # Gaps between two returns to the caller: a few tenths of a second.
 GAPS_PER_CALL = 4096
-# Relative error that rounding adds to S; measured.
-ROUNDING = 4e-14
+# Evaluations of a search, and after how many of them it only halves its bracket.
+MOST_ROUNDS, NEWTON_ROUNDS = 2000, 100
+# From which ratio of its ends on a bracket is halved on a logarithmic scale.
+WIDE = 16.0
+# A threshold that lies within rounding of where S is flat is lowered: at first by this, or an eighth of the
+# tolerance, and then by so many times more.
+LOWERED, LOWERED_MORE = 1e-12, 4.0
+MOST_LOWERINGS = 60
 
 
 @light_kernel()
@@ -176,6 +206,13 @@ def approach(arrays, reals, integers, work):
     return guess
 
 
+@light_kernel()
+def between(low, high, shortest):
+    """Return a time within a bracket, whose ends may be many orders of magnitude apart."""
+    near = max(low, shortest)
+    return np.sqrt(near) * np.sqrt(high) if high > WIDE * near else 0.5 * (low + high)
+
+
 @kernel()
 def find_click(arrays, window, reals, integers, work):
     """Find the time since the last click at which S falls to its threshold.
@@ -192,10 +229,11 @@ def find_click(arrays, window, reals, integers, work):
     guess = approach(arrays, reals, integers, work)
     low, high, base = 0.0, np.inf, np.inf
     blocks, dropped = 0, 0.0
-    checked = False
-    for _ in range(500):
+    checked, underflowed = False, False
+    shortest = 1.0 / scalars[FASTEST]
+    for rounds in range(MOST_ROUNDS):
         if not guess < np.inf:
-            guess = 2.0 * max(low, 1.0 / scalars[FASTEST])
+            guess = 2.0 * max(low, shortest)
         if guess > window and not checked:
             checked = True
             if survives(arrays, window, reals, work):
@@ -207,14 +245,19 @@ def find_click(arrays, window, reals, integers, work):
         move_to(arrays, blocks, guess, work)
         s0, s1, s2, s3 = survival(arrays, 0.25 * tolerance * threshold, blocks, work)
         if not s0 > 0.0:
-            return -2.0, 0, 0.0, 0.0
+            # What is left is below all that was kept: the click has been before.
+            high, underflowed = min(high, guess), True
+            guess = between(low, high, shortest)
+            continue
         excess = np.log(s0 / threshold)
         if excess >= 0.0:
             low = max(low, guess)
         else:
             high = min(high, guess)
         step = newton_step(excess, s0, s1, s2, s3)
-        straight = abs(step) * scalars[FASTEST] < STRAIGHT
+        # The Taylor polynomial leaves out less than the fourth derivative allows.
+        left_out = scalars[FOURTH] * (step * step * work.tails[0]) ** 2
+        straight = abs(step) * scalars[FASTEST] < STRAIGHT and left_out < TAYLOR_SHARE * tolerance * threshold
         # A few ulps are as near as two times can be told apart in slow units.
         closed = high - low <= max(scalars[BRACKET], 4.0 * np.spacing(guess))
         if straight or closed:
@@ -222,16 +265,45 @@ def find_click(arrays, window, reals, integers, work):
             guess += step
             move_to(arrays, blocks, guess, work)
             # Back from the base by so little, what is left out is larger by a factor of less than this.
-            left_out = (1.0 + STRAIGHT) * (dropped + reals[ERROR])
-            state_error = 2.0 * scalars[VECTORS_NORM] * left_out / np.sqrt(threshold)
-            bound = 0.25 * tolerance + state_error + reals[NORM_ERROR] + ROUNDING
+            missing = (1.0 + STRAIGHT) * (dropped + reals[ERROR])
+            bound = 0.25 * tolerance + 2.0 * scalars[VECTORS_NORM] * missing / np.sqrt(threshold)
+            bound += reals[NORM_ERROR] + scalars[FLOOR] + scalars[DRIFT] * guess
+            # An error of the state never grows, but its part in the slowest mode may decay less than the state.
+            grown = max(1.0, np.exp(-arrays.slowest[0] * guess) / np.sqrt(threshold))
+            bound += 2.0 * scalars[TURNED] + 2.0 * grown * (scalars[ROUNDING] + reals[ROUNDED])
+            bound += left_out / threshold if straight else abs(excess)
             reals[WORST_ERROR] = max(reals[WORST_ERROR], bound)
             return guess, blocks, dropped, -(s1 + step * (s2 + 0.5 * step * s3))
         target = guess + step
-        if not low < target < high:
-            target = 0.5 * (low + high)
+        if not low < target < high or rounds > NEWTON_ROUNDS:
+            target = between(low, high, shortest) if underflowed or rounds > NEWTON_ROUNDS else 0.5 * (low + high)
         guess = target
     return -2.0, 0, 0.0, 0.0
+
+
+@kernel()
+def find_resolved_click(arrays, window, reals, integers, work):
+    """Find a click as `find_click` does, but later where the state cannot click yet.
+
+    Just after a jump the click rate may be zero. With a threshold within rounding of 1, or of a level at which S
+    stays, S alone cannot tell when it falls. Then the threshold is lowered, by what the tolerance allows at first,
+    until the rates at the click are more than rounding.
+    """
+    lower, lowered = min(LOWERED, 0.125 * arrays.scalars[TOLERANCE]), 0.0
+    wait, blocks, dropped, total = -2.0, 0, 0.0, 0.0
+    for _ in range(MOST_LOWERINGS):
+        wait, blocks, dropped, total = find_click(arrays, window, reals, integers, work)
+        if wait < 0.0:
+            break
+        total = checked_total(arrays, reals[THRESHOLD], blocks, total, work)
+        if resolved(arrays, blocks, total, work):
+            break
+        reals[THRESHOLD] *= 1.0 - lower
+        lowered += lower
+        lower = min(LOWERED_MORE * lower, 0.5)
+    if lowered > 0.0 and wait >= 0.0:
+        reals[WORST_ERROR] = max(reals[WORST_ERROR], 0.25 * arrays.scalars[TOLERANCE] + lowered)
+    return wait, blocks, dropped, total
 
 
 @kernel()
@@ -275,14 +347,17 @@ def advance(arrays, stop, uniforms, observables, samples, reals, integers, work,
         if integers[NEXT_UNIFORM] + 3 > len(uniforms):
             return NEED_UNIFORMS
         reals[THRESHOLD] = 1.0 - uniforms[integers[NEXT_UNIFORM]]
-        wait, blocks, dropped, total = find_click(arrays, stop - reals[GAP_START], reals, integers, work)
+        window = stop - reals[GAP_START]
+        wait, blocks, dropped, total = find_resolved_click(arrays, window, reals, integers, work)
         if wait == -2.0:
             return NO_BRACKET
         time = np.inf if wait < 0.0 else reals[GAP_START] + wait
         _sample(arrays, observables, samples, min(time, end), reals, integers, work, sampled, kets)
         if time > stop:
             return HORIZON
-        chosen = choose_channel(arrays, blocks, uniforms[integers[NEXT_UNIFORM] + 1] * total, total, work)
+        chosen = choose_channel(
+            arrays, reals[THRESHOLD], blocks, uniforms[integers[NEXT_UNIFORM] + 1] * total, total, work
+        )
         integers[NEXT_UNIFORM] += 2
         times[integers[N_CLICKS]] = time
         channels[integers[N_CLICKS]] = chosen
