@@ -97,6 +97,31 @@ def waiting_times_pooled(
     return Pooled(sums, density, units), counts
 
 
+def wait_hazards_pooled(
+    record: Clicks,
+    first: str,
+    second: str,
+    edges: ArrayLike,
+    channels: Sequence[str] | None = None,
+) -> tuple[Pooled, NDArray[np.int64]]:
+    """Return the shares d_second(B)/n(B): of the waits that have lasted to a bin, those that `second` ends in it.
+
+    They hold what `waiting_times` holds, bin by bin, and take the same arguments. Their errors are independent
+    where waits are, and no conservation law binds them, where the densities of waits that all end sum to one.
+    Exact: ∫_B W(τ, second | first) dτ divided by the probability of no click before B.
+    """
+    bins = bin_edges(edges, lowest=0.0)
+    names = checked_channels(record := stream(record), channels)
+    number = _position(names, second)
+    skipped = int(bins[0] > 0)
+    stamps = edges_in_stamps(record, bins)
+    grid = np.concatenate([[0], stamps]) if skipped else stamps
+    sums, units = _next_click_sums(record, names, first, grid, reach=float(bins[-1]))
+    chosen = {"events": sums["events"][:, skipped:, number], "at_risk": sums["at_risk"][:, skipped:]}
+    counts = chosen["events"].sum(axis=0).astype(np.int64)
+    return Pooled(chosen, lambda s: s["events"] / s["at_risk"], units), counts
+
+
 def next_click_probabilities(
     record: Clicks, first: str, channels: Sequence[str] | None = None
 ) -> dict[str, Estimate]:

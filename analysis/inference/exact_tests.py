@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.lindblad.click_statistics.ordering import bundles_and_lags
+from trajectories.lindblad.click_statistics.waiting import waiting_time_matrix
 from trajectories.model import OpenSystem
 from trajectories.names import printable, spelled
 from trajectories.records.clicks import ClickRecord
@@ -22,14 +24,17 @@ from ..clicks.ticks import whole_tick_edges
 from ..estimators.bundle_correlations import cluster_g2_pooled
 from ..estimators.bundle_rates import order_rates_pooled, pair_purity, purity_pooled
 from ..estimators.correlations import count_pairs
-from ..estimators.counting import fano_pooled, rates_pooled
+from ..estimators.counting import factorial_moments_pooled, rates_pooled
 from ..estimators.ordering import lag_histogram_pooled, order_fraction
-from ..estimators.waiting import waiting_times_pooled
-from ..statistics.goodness_of_fit import deviation, hotelling, merged
+from ..estimators.waiting import wait_hazards_pooled, waiting_times_pooled
+from ..statistics.goodness_of_fit import deviation, hotelling, merged, student
 from ..statistics.resampling import Pooled, TestResult, ratio
+from .independent_groups import IndependentGroups
 
 # Events that every rate, bin and count must expect, so that its error is nearly normal.
 LEAST_EVENTS = 50.0
+# Independent groups that every error bar must be expected to rest on, for the same reason.
+LEAST_GROUPS = 50.0
 # Bins that a curve is cut into before those with few events are merged, and bins left at the most.
 FINE_BINS = 48
 MOST_BINS = 12
@@ -48,6 +53,14 @@ CLUSTER_EDGES = (1.0, 1.5, 2.0, 3.0, 4.0)
 Test = Callable[[ClickRecord], TestResult]
 
 
+class Binned(NamedTuple):
+    """A curve over merged bins."""
+
+    edges: NDArray[np.float64]  # (n_bins + 1,)
+    value: NDArray[np.float64]  # (n_bins,), averages over the bins
+    events: NDArray[np.float64]  # (n_bins,), how many are expected
+
+
 @dataclass(frozen=True)
 class Setting:
     """What exact curves are compared over.
@@ -62,6 +75,8 @@ class Setting:
         Efficiency and dark counts by channel.
     seen : Exposure
         Σ_r (T_r − x)₊ of the record's windows.
+    groups : IndependentGroups
+        How clicks come in groups.
     reach : float
         Longest lag and wait that is looked at, in 1/ω_b.
     window : float or None
@@ -78,6 +93,7 @@ class Setting:
     names: tuple[str, ...]
     detectors: Mapping[str, Detector]
     seen: Exposure
+    groups: IndependentGroups
     reach: float
     window: float | None
     pair: tuple[str, str] | None
@@ -96,10 +112,10 @@ class Setting:
 
     def bins(
         self, edges: NDArray[np.float64], value: NDArray[np.float64], rate: float, margin: float = 0.0
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    ) -> Binned | None:
         """Merge the bins of a curve until each expects enough of the events that come at rate · value.
 
-        Returns the edges and the curve averaged over them, or None where the whole of it expects too few.
+        Returns None where the whole of it expects too few.
         """
         centre, width = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges)
         expected = np.maximum(value, 0.0) * rate * width * self.time(np.abs(centre) + margin)
@@ -108,23 +124,28 @@ class Setting:
             return None
         last = np.flatnonzero(np.append(np.diff(group) > 0, True))
         average = np.bincount(group, value * width) / np.bincount(group, width)
-        return np.append(edges[:1], edges[1:][last]), average
+        return Binned(
+            np.append(edges[:1], edges[1:][last]), average, np.bincount(group, expected).astype(np.float64)
+        )
 
 
 @dataclass
 class Comparisons:
-    """Tests of a record by name, and what could not be tested for want of events."""
+    """Tests of a record by name, and those left out for want of events or of independent groups of events."""
 
     tests: dict[str, Test] = field(default_factory=dict)
     scarce: list[str] = field(default_factory=list)
+    grouped: list[str] = field(default_factory=list)
 
-    def add(self, name: str, test: Test | None) -> None:
-        """Add a test, or remember that too few events are expected for it."""
+    def add(self, name: str, test: Test | None, groups: float = np.inf) -> None:
+        """Add a test, or remember that too few events, or independent groups of events, are expected for it."""
         name = printable(name)
         while name in self.tests:  # names of channels that read alike
             name += "′"
         if test is None:
             self.scarce.append(name)
+        elif groups < LEAST_GROUPS:
+            self.grouped.append(name)
         else:
             self.tests[name] = test
 
@@ -137,12 +158,14 @@ def setting_of(
     pair: tuple[str, str] | None,
 ) -> Setting:
     """Return what the curves of a record are compared over."""
+    seen, reach = exposure_of(record, 0.0), _reach(steady.system, window)
     return Setting(
         steady=steady,
         names=record.channel_names,
         detectors=detectors,
-        seen=exposure_of(record, 0.0),
-        reach=_reach(steady.system, window),
+        seen=seen,
+        groups=IndependentGroups(steady, detectors, record.channel_names, float(seen.total[0]), reach),
+        reach=reach,
         window=window,
         pair=pair,
         trajectories=record.n_trajectories,
@@ -154,8 +177,11 @@ def compare_rates(setting: Setting) -> Comparisons:
     """Return the tests of the click rates."""
     found = Comparisons()
     for number, (name, rate) in enumerate(_rates(setting).items()):
-        enough = rate * float(setting.time(0.0)[0]) >= LEAST_EVENTS
-        found.add(f"rate {name}", _rate_test(setting, number, rate) if enough else None)
+        if rate * float(setting.time(0.0)[0]) < LEAST_EVENTS:
+            found.add(f"rate {name}", None)
+            continue
+        groups = setting.groups.of_clicks(name)
+        found.add(f"rate {name}", _rate_test(setting, number, rate, groups), groups)
     return found
 
 
@@ -166,9 +192,16 @@ def compare_curves(setting: Setting) -> Comparisons:
     clicking = [n for n in setting.names if rates[n] * float(setting.time(0.0)[0]) >= LEAST_EVENTS]
     if not clicking:
         return found
+    # A channel's clicks that come in too few groups have no error of their own, nor has what is made of them.
+    few = [name for name in clicking if setting.groups.of_clicks(name) < LEAST_GROUPS]
+    found.grouped += [f"curves {name}" for name in few]
+    clicking = [name for name in clicking if name not in few]
     _add_g2(found, setting, rates, clicking)
     _add_waits(found, setting, rates, clicking)
-    _add_fano(found, setting)
+    if setting.groups.of_clicks(*setting.names) < LEAST_GROUPS:
+        found.grouped += ["Fano factor", "bundles"]
+        return found
+    _add_fano(found, setting, sum(rates.values()))
     bundled = [name for name in setting.names if not name.startswith("atom")]
     if setting.window is not None and bundled:
         _add_bundles(found, setting, bundled, setting.window)
@@ -180,7 +213,7 @@ def _rates(setting: Setting) -> dict[str, float]:
     return {name: exact[name].value for name in setting.names}
 
 
-def _rate_test(setting: Setting, number: int, rate: float) -> Test:
+def _rate_test(setting: Setting, number: int, rate: float, groups: float) -> Test:
     def test(record: ClickRecord) -> TestResult:
         if not (record.channel == number).any():  # none of many: there is no error bar, but a probability
             silent = lindblad.no_click_probability(
@@ -191,8 +224,7 @@ def _rate_test(setting: Setting, number: int, rate: float) -> Test:
         pooled = rates_pooled(record)
         one = {"numerator": pooled.sums["numerator"][:, [number]], "denominator": pooled.sums["denominator"]}
         clicks = int(one["numerator"].sum())
-        estimate = Pooled(one, ratio, pooled.units).jackknife().estimates([clicks])[0]
-        return deviation(estimate, rate, pooled.units.count)
+        return student(Pooled(one, ratio, pooled.units), rate, clicks, groups)
 
     return test
 
@@ -209,14 +241,21 @@ def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], click
     for first, second in combinations_with_replacement(clicking, 2):
         # An autocorrelation is even: its negative lags are the same pairs once more.
         chosen = slice(len(half) - 1 if first == second else 0, None)
-        binned = setting.bins(both[chosen], curves[first, second].value[chosen], rates[first] * rates[second])
-        found.add(f"g² {spelled((first, second), '–')}", binned and _g2_test(first, second, *binned))
+        name = f"g² {spelled((first, second), '–')}"
+        often = rates[first] * rates[second]
+        binned = setting.bins(both[chosen], curves[first, second].value[chosen], often)
+        if binned is None:
+            found.add(name, None)
+            continue
+        test = _g2_test(first, second, binned, setting.groups.pairs_in_group(first, second))
+        found.add(name, test, setting.groups.of_pairs(first, second))
 
 
-def _g2_test(first: str, second: str, edges: NDArray[np.float64], exact: NDArray[np.float64]) -> Test:
+def _g2_test(first: str, second: str, binned: Binned, together: float) -> Test:
     def test(record: ClickRecord) -> TestResult:
-        counted = count_pairs(record, [(first, second)], edges)
-        return hotelling(counted.pooled(first, second), exact, int(counted.counts.sum()))
+        counted = count_pairs(record, [(first, second)], binned.edges)
+        groups = binned.events / together
+        return hotelling(counted.pooled(first, second), binned.value, int(counted.counts.sum()), groups)
 
     return test
 
@@ -225,58 +264,90 @@ def _add_waits(found: Comparisons, setting: Setting, rates: dict[str, float], cl
     edges = whole_tick_edges(setting, setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2)
     # Long waits are not seen to their end: shares are compared over a time that can be followed.
     within = min(NEXT_REACH * setting.reach, 0.5 * float(setting.seen.durations[-1]))
-    together = np.union1d(edges, within)  # one costly curve gives both, the share and the density
+    grid = np.union1d(edges, within)  # one costly motion gives both, shares and densities
+    width, place = np.diff(grid), np.searchsorted(grid, edges)
+    density = waiting_time_matrix(setting.steady, clicking, grid, setting.names, setting.detectors)
     for first in clicking:
+        ended = {second: width * density[first, second] for second in setting.names}
+        waiting = 1.0 - np.append(0.0, np.cumsum(sum(ended.values())))[place]
+        often = rates[first] * float(setting.time(within)[0])
         for second in clicking:
+            mass = ended[second]
             label = f"{spelled((first,), '→')} → {spelled((second,), '→')}"
-            exact = lindblad.waiting_times(
-                setting.steady, first, second, together, setting.names, setting.detectors
-            )
-            reached = np.append(0.0, np.cumsum(exact.value * np.diff(together)))[np.searchsorted(together, edges)]
-            share = float((exact.value * np.diff(together))[together[1:] <= within].sum())
-            often = rates[first] * float(setting.time(within)[0])
-            if often * share < LEAST_EVENTS:
+            together = setting.groups.waits_in_group(first, second)
+            share = float(mass[grid[1:] <= within].sum())
+            least = often * min(share, 1.0 - share)
+            if least < LEAST_EVENTS:
+                found.add(f"next click {label}", None)
+            else:
+                groups = least / together
+                found.add(f"next click {label}", _next_test(first, second, share, within, groups), groups)
+            reached = np.append(0.0, np.cumsum(mass))[place]
+            binned = setting.bins(edges, np.diff(reached) / np.diff(edges), rates[first])
+            if binned is None:
                 found.add(f"wait {label}", None)
                 continue
-            if often * (1.0 - share) >= LEAST_EVENTS:
-                found.add(f"next click {label}", _next_test(first, second, share, within))
-            binned = setting.bins(edges, np.diff(reached) / np.diff(edges), rates[first])
-            found.add(f"wait {label}", binned and _wait_test(first, second, *binned))
+            bins = binned.edges
+            at_risk = waiting[np.searchsorted(edges, bins[:-1])]
+            hazard = binned.value * np.diff(bins) / at_risk
+            expected = binned.events * np.minimum(1.0, 1.0 / hazard - 1.0)
+            kept = expected >= LEAST_EVENTS
+            test = _wait_test(first, second, bins, hazard, kept, expected / together) if kept.any() else None
+            found.add(f"wait {label}", test, float(binned.events.sum()) / together)
 
 
-def _next_test(first: str, second: str, exact: float, within: float) -> Test:
+def _next_test(first: str, second: str, exact: float, within: float, groups: float) -> Test:
     def test(record: ClickRecord) -> TestResult:
         edges = whole_tick_edges(record, np.append(0.0, within * 2.0 ** (np.arange(-80, 1) / 4.0)))
         waits, counts = waiting_times_pooled(record, first, second, edges)
         share = Pooled(
             waits.sums, lambda s: (waits.function(s) * np.diff(edges)).sum(axis=1, keepdims=True), waits.units
         )
-        return deviation(share.jackknife().estimates([int(counts.sum())])[0], exact, waits.units.count)
+        return student(share, exact, int(counts.sum()), groups, share=True)
 
     return test
 
 
-def _wait_test(first: str, second: str, edges: NDArray[np.float64], exact: NDArray[np.float64]) -> Test:
+def _wait_test(
+    first: str,
+    second: str,
+    edges: NDArray[np.float64],
+    hazard: NDArray[np.float64],
+    kept: NDArray[np.bool_],
+    groups: NDArray[np.float64],
+) -> Test:
     def test(record: ClickRecord) -> TestResult:
-        pooled, counts = waiting_times_pooled(record, first, second, edges)
-        return hotelling(pooled, exact, int(counts.sum()))
+        pooled, counts = wait_hazards_pooled(record, first, second, edges)
+        chosen = Pooled(pooled.sums, lambda s: pooled.function(s)[:, kept], pooled.units)
+        return hotelling(chosen, hazard[kept], int(counts[kept].sum()), groups[kept], shares=True)
 
     return test
 
 
-def _add_fano(found: Comparisons, setting: Setting) -> None:
+def _add_fano(found: Comparisons, setting: Setting, rate: float) -> None:
+    """Add the Fano factors of the windows in which enough pairs of clicks are expected."""
     shortest = setting.seen.durations[0]
-    windows = [x * setting.reach for x in FANO_WINDOWS if x * setting.reach <= shortest / 2.0]
-    if not windows:
+    windows = np.array([x * setting.reach for x in FANO_WINDOWS if x * setting.reach <= shortest / 2.0])
+    if not len(windows):
         found.add("Fano factor", None)
         return
-    exact = lindblad.fano(setting.steady, windows, setting.names, setting.detectors)
+    exact = _values(lindblad.fano(setting.steady, windows.tolist(), setting.names, setting.detectors))
+    # ⟨N(N − 1)⟩/⟨N⟩²
+    moments = 1.0 + (exact - 1.0) / (rate * windows)
+    pairs = 0.5 * float(setting.time(0.0)[0]) / windows * (rate * windows) ** 2 * moments
+    kept = pairs >= LEAST_EVENTS
+    if not kept.any():
+        found.add("Fano factor", None)
+        return
+    groups = pairs[kept] / np.array([setting.groups.all_pairs_in_group(window) for window in windows[kept]])
+    kept[kept] = groups >= LEAST_GROUPS
+    groups, windows, moments = groups[groups >= LEAST_GROUPS], windows[kept], moments[kept]
 
     def test(record: ClickRecord) -> TestResult:
-        pooled, counts = fano_pooled(record, windows)
-        return hotelling(pooled, _values(exact), int(counts.max()))
+        pooled, counts = factorial_moments_pooled(record, windows.tolist())
+        return hotelling(pooled, moments, int(counts.max()), groups)
 
-    found.add("Fano factor", test)
+    found.add("Fano factor", test, LEAST_GROUPS if kept.any() else 0.0)
 
 
 def _add_bundles(found: Comparisons, setting: Setting, names: list[str], window: float) -> None:
@@ -289,7 +360,8 @@ def _add_bundles(found: Comparisons, setting: Setting, names: list[str], window:
     if not len(kept):
         found.add("bundles", None)
         return
-    found.add("bundle rates by order", _order_rates_test(window, names, kept, _values(list(exact.values()))[kept]))
+    rates = _values(list(exact.values()))[kept]
+    found.add("bundle rates by order", _order_rates_test(window, names, kept, rates, often[kept]))
     _add_purity(found, setting, names, window)
     pair = setting.pair or _commonest_pair(exact, names)
     if pair is not None:
@@ -297,12 +369,16 @@ def _add_bundles(found: Comparisons, setting: Setting, names: list[str], window:
 
 
 def _order_rates_test(
-    window: float, names: list[str], kept: NDArray[np.int64], exact: NDArray[np.float64]
+    window: float,
+    names: list[str],
+    kept: NDArray[np.int64],
+    exact: NDArray[np.float64],
+    groups: NDArray[np.float64],
 ) -> Test:
     def test(record: ClickRecord) -> TestResult:
         pooled, counts = order_rates_pooled(record, window, names, 2)
         sums = {"numerator": pooled.sums["numerator"][:, kept], "denominator": pooled.sums["denominator"]}
-        return hotelling(Pooled(sums, ratio, pooled.units), exact, int(counts[kept].sum()))
+        return hotelling(Pooled(sums, ratio, pooled.units), exact, int(counts[kept].sum()), groups)
 
     return test
 
@@ -311,13 +387,13 @@ def _add_purity(found: Comparisons, setting: Setting, names: list[str], window: 
     windows = [x * window for x in PURITY_WINDOWS]
     exact = lindblad.purity(setting.steady, 2, windows, names, setting.detectors)
     total = sum(rate for name, rate in _rates(setting).items() if name in names)
-    expected = 0.5 * exact[0].value * total * float(setting.time(3.0 * window)[0])
+    expected = 0.5 * _values(exact) * total * float(setting.time(3.0 * window)[0])
 
     def test(record: ClickRecord) -> TestResult:
         pooled, counts = purity_pooled(record, 2, windows, names)
-        return hotelling(pooled, _values(exact), int(counts.max()))
+        return hotelling(pooled, _values(exact), int(counts.max()), expected)
 
-    found.add("purity π₂(δ)", test if expected >= LEAST_EVENTS else None)
+    found.add("purity π₂(δ)", test if expected.min() >= LEAST_EVENTS else None)
 
 
 def _commonest_pair(exact: Mapping[tuple[str, ...], Estimate], names: list[str]) -> tuple[str, str] | None:
@@ -339,27 +415,33 @@ def _add_pair(
         found.add(f"{label} bundles", None)
         return
     share = bundles.order_fraction.value
-    both = min(share, 1.0 - share) * bundles.rate.value * float(setting.time(3.0 * window)[0]) >= LEAST_EVENTS
-    found.add(f"purity {label}", _estimate_test(pair_purity, bundles.purity, pair, window, names))
-    order = _estimate_test(order_fraction, bundles.order_fraction, pair, window, names) if both else None
-    found.add(f"order {label}", order)
+    time = float(setting.time(3.0 * window)[0])
+    often, least = bundles.rate.value * time, min(share, 1.0 - share) * bundles.rate.value * time
+    found.add(f"purity {label}", _estimate_test(pair_purity, bundles.purity, pair, window, names, often))
+    order = _estimate_test(order_fraction, bundles.order_fraction, pair, window, names, least)
+    found.add(f"order {label}", order if least >= LEAST_EVENTS else None)
 
     def lag_test(record: ClickRecord) -> TestResult:
-        pooled, counts = lag_histogram_pooled(record, *pair, binned[0], window, names)
+        pooled, counts = lag_histogram_pooled(record, *pair, binned.edges, window, names)
         # One bin is left out: together they are all pairs.
         fewer = Pooled(pooled.sums, lambda sums: pooled.function(sums)[:, 1:], pooled.units)
-        return hotelling(fewer, binned[1][1:], int(counts.sum()))
+        return hotelling(fewer, binned.value[1:], int(counts.sum()), binned.events[1:])
 
-    found.add(f"lag {label}", lag_test if len(binned[1]) > 1 else None)
+    found.add(f"lag {label}", lag_test if len(binned.value) > 1 else None)
     _add_cluster_g2(found, setting, names, window, pair, bundles.rate.value)
 
 
 def _estimate_test(
-    estimator: Callable[..., Estimate], exact: Estimate, pair: tuple[str, str], window: float, names: list[str]
+    estimator: Callable[..., Estimate],
+    exact: Estimate,
+    pair: tuple[str, str],
+    window: float,
+    names: list[str],
+    groups: float,
 ) -> Test:
     def test(record: ClickRecord) -> TestResult:
         units = purity_pooled(record, 2, [window], names)[0].units.count
-        return deviation(estimator(record, *pair, window, names), exact, units)
+        return deviation(estimator(record, *pair, window, names), exact, units, groups, share=True)
 
     return test
 
@@ -378,8 +460,8 @@ def _add_cluster_g2(
 
     def test(record: ClickRecord) -> TestResult:
         assert binned is not None
-        pooled, counts = cluster_g2_pooled(record, kind, kind, binned[0], window, names)
-        return hotelling(pooled, binned[1], int(counts.sum()))
+        pooled, counts = cluster_g2_pooled(record, kind, kind, binned.edges, window, names)
+        return hotelling(pooled, binned.value, int(counts.sum()), binned.events)
 
     found.add(name, None if binned is None else test)
 

@@ -23,7 +23,7 @@ from trajectories.records.detection_log import recorded_detectors
 from ..clicks.inputs import bundle_channels, two_of
 from ..statistics.goodness_of_fit import channel_choice, holm, rescaled_time, serial_independence, total_hazard
 from ..statistics.resampling import TestResult
-from .exact_tests import LEAST_EVENTS, Comparisons, compare_curves, compare_rates, setting_of
+from .exact_tests import LEAST_EVENTS, LEAST_GROUPS, Comparisons, compare_curves, compare_rates, setting_of
 
 # Probability of rejecting a record that did come from the system.
 SIGNIFICANCE = 0.01
@@ -200,9 +200,10 @@ def validate(
 
 def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: list[str]) -> dict[str, TestResult]:
     """Make the tests of the estimates; what is too scarce or has no error is added to `untested`."""
-    found, scarce, unsure = {}, [], []
+    found, scarce, grouped, unsure = {}, [], [], []
     for comparison in comparisons:
         scarce += comparison.scarce
+        grouped += comparison.grouped
         for name, test in comparison.tests.items():
             result = test(record)
             if np.isfinite(result.p_value):
@@ -211,6 +212,8 @@ def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: li
                 unsure.append(name)
     if scarce:
         untested.append(f"fewer than {LEAST_EVENTS:g} events expected: {', '.join(scarce)}")
+    if grouped:
+        untested.append(f"fewer than {LEAST_GROUPS:g} independent groups of clicks expected: {', '.join(grouped)}")
     if unsure:
         untested.append(f"too little record for an error bar: {', '.join(unsure)}")
     return found

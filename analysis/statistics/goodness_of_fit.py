@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
-from trajectories.results import Estimate
+from trajectories.results import Estimate, known_errors
 
 from .resampling import Pooled, TestResult
 
@@ -22,8 +22,13 @@ LEAST_VARIANCE = 20.0
 HARDLY_POSSIBLE = 1e-9
 
 
-def hotelling(pooled: Pooled, exact: ArrayLike, n: int) -> TestResult:
-    """Test pooled estimates against exact values by Hotelling's T² = dᵀ C⁻¹ d with the resampled covariance C.
+def hotelling(
+    pooled: Pooled, exact: ArrayLike, n: int, groups: ArrayLike | None = None, shares: bool = False
+) -> TestResult:
+    """Test pooled estimates against exact values by Hotelling's T² = dᵀ C⁺ d with the resampled covariance C.
+
+    The deviations d are those of √value, or of arcsin √value for shares of a whole, unless all exact values are 0:
+    those of counts are then nearer to normal, and their errors do not follow the counts.
 
     Parameters
     ----------
@@ -33,40 +38,93 @@ def hotelling(pooled: Pooled, exact: ArrayLike, n: int) -> TestResult:
         Their exact values.
     n : int
         Events behind them.
+    groups : array_like of shape (k,), optional
+        How many independent groups of events each exact value expects. Where the record's own error of a value
+        cannot be known, as where few events are seen, the value is tested against as many Poisson events as that.
+    shares : bool
+        Whether the values are shares of a whole, between 0 and 1; the rarer one of a share and its rest is then
+        what `groups` counts.
 
     Returns
     -------
     TestResult
-        p-value from Snedecor's F with (rank, units − rank) degrees of freedom; NaN where there are too few units.
+        p-value from Snedecor's F with (rank, f − rank + 1) degrees of freedom, f being those of the covariance
+        (see `Resampled.t_squared`); NaN where there are too few units, or too few of them contribute.
     """
     known = np.asarray(exact, dtype=np.float64)
     if not np.any(known):
         resampled = pooled.jackknife()
-    else:  # square roots of counts are nearer to normal, and their errors do not follow the counts
-        resampled = Pooled(pooled.sums, lambda sums: np.sqrt(pooled.function(sums)), pooled.units).jackknife()
-        known = np.sqrt(known)
-    certain = (resampled.standard_error == 0.0) & ~np.isclose(resampled.value, known, atol=0.0)
-    if certain.any():  # as where many events are expected and none is seen: there is no spread to compare with
-        return TestResult(float("inf"), 0.0, n, f"{int(certain.sum())} values without spread differ")
-    statistic, rank = resampled.chi_squared(known)
-    units = pooled.units.count
-    p_value = float("nan")
-    if 0 < rank < units:
-        p_value = float(stats.f.sf(statistic * (units - rank) / (rank * (units - 1)), rank, units - rank))
+    else:
+        scale = _angle if shares else np.sqrt
+        resampled = Pooled(pooled.sums, lambda sums: scale(pooled.function(sums)), pooled.units).jackknife()
+        known = scale(known)
+    sure, p_values = np.ones(len(known), dtype=np.bool_), []
+    if groups is None:
+        certain = (resampled.standard_error == 0.0) & ~np.isclose(resampled.value, known, atol=0.0)
+        if certain.any():  # there is no spread to compare with
+            return TestResult(float("inf"), 0.0, n, f"{int(certain.sum())} values without spread differ")
+    elif pooled.units.reliable:
+        sure = np.isfinite(known_errors(resampled.standard_error, resampled.value, resampled.deviations))
+        expected = np.broadcast_to(np.asarray(groups, dtype=np.float64), known.shape)
+        unsure = pooled.value[~sure], np.asarray(exact, dtype=np.float64)[~sure]
+        p_values += few_groups(*unsure, expected[~sure], shares).tolist()
+    statistic, rank, freedom = resampled.only(sure).t_squared(known[sure])
+    if 0 < rank <= freedom:
+        denominator = freedom - rank + 1.0
+        p_values.append(float(stats.f.sf(statistic * denominator / (rank * freedom), rank, denominator)))
+    p_value = min(1.0, len(p_values) * min(p_values)) if p_values else float("nan")
     return TestResult(statistic, p_value, n, f"T² of {rank} values; {resampled.method}")
 
 
-def deviation(estimate: Estimate, exact: Estimate | float, units: int) -> TestResult:
+def few_groups(value: ArrayLike, exact: ArrayLike, groups: ArrayLike, shares: bool = False) -> NDArray[np.float64]:
+    """Return two-sided p-values of values that are no more certain than as many Poisson events as `groups`.
+
+    Of the events, groups · value/exact are seen; of shares above one half the rest is looked at.
+    """
+    seen, known = np.asarray(value, dtype=np.float64), np.asarray(exact, dtype=np.float64)
+    expected = np.asarray(groups, dtype=np.float64)
+    if shares:
+        seen, known = np.where(known > 0.5, 1.0 - seen, seen), np.minimum(known, 1.0 - known)
+    events = np.where(np.isfinite(seen), seen / known, 0.0) * expected
+    fewer, more = special.gammaincc(events + 1.0, expected), special.gammainc(np.maximum(events, 1e-300), expected)
+    return np.where(expected > 0.0, np.minimum(1.0, 2.0 * np.minimum(fewer, more)), 1.0)
+
+
+def student(
+    pooled: Pooled, exact: Estimate | float, n: int, groups: float | None = None, share: bool = False
+) -> TestResult:
+    """Test one pooled estimate of n events against its exact value; see `deviation`."""
+    resampled = pooled.jackknife()
+    return deviation(resampled.estimates([n])[0], exact, resampled.t_squared()[2] + 1.0, groups, share)
+
+
+def deviation(
+    estimate: Estimate, exact: Estimate | float, units: float, groups: float | None = None, share: bool = False
+) -> TestResult:
     """Test one estimate, whose error comes from `units` resampled ones, against its exact value by Student's t.
 
-    The statistic is 2(√value − √exact)/(error/√value), for few counts nearer to Student's t than the plain
-    deviation, whose error follows the count.
+    The statistic is the deviation on the scale of `hotelling`, by propagation of the error:
+    2(√value − √exact)/(error/√value), for few counts nearer to Student's t than the plain deviation, whose error
+    follows the count. Where the error is not known, and the exact value expects so many independent `groups` of
+    events, the value is tested against as many Poisson events.
     """
-    z, known = estimate.deviation(exact), exact.value if isinstance(exact, Estimate) else exact
-    if estimate.value > 0.0 and known > 0.0 and np.isfinite(z):  # on the scale of square roots, as in `hotelling`
-        z *= 2.0 / (1.0 + np.sqrt(known / estimate.value))
+    z, value = estimate.deviation(exact), estimate.value
+    known = exact.value if isinstance(exact, Estimate) else exact
+    if np.isnan(z) and groups is not None and known > 0.0:
+        p_value = float(few_groups(value, known, groups, share))
+        method = f"no more certain than {groups:.0f} Poisson events; {estimate.method}"
+        return TestResult(z, p_value, estimate.n, method)
+    if share and 0.0 < value < 1.0 and np.isfinite(z) and value != known:
+        z *= 2.0 * np.sqrt(value * (1.0 - value)) * float(_angle(value) - _angle(known)) / (value - known)
+    elif not share and value > 0.0 and known > 0.0 and np.isfinite(z):
+        z *= 2.0 / (1.0 + np.sqrt(known / value))
     p_value = float(2.0 * stats.t.sf(abs(z), units - 1))
     return TestResult(z, p_value, estimate.n, f"t; {estimate.method}")
+
+
+def _angle(share: ArrayLike) -> NDArray[np.float64]:
+    """Return arcsin √share, whose error does not depend on the share."""
+    return np.arcsin(np.sqrt(np.clip(share, 0.0, 1.0)))
 
 
 def total_hazard(hazard: NDArray[np.float64], clicks: int) -> TestResult:

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import integer
-from trajectories.results import Estimate, read_only
+from trajectories.results import ROUNDING, Estimate, known_errors, read_only
 
 from .resampling_units import ResamplingUnits
 
 Sums = Mapping[str, NDArray[np.float64]]
-# Covariances whose smallest eigenvalues are below this share of the largest count as singular there.
-SINGULAR = 1e-10
+# Directions whose variance is below this share of that of independent values with the same errors are left out of
+# T². Values bound by a conservation law hardly vary along it, and what they do there is the estimator's curvature.
+STIFF = 0.02
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,18 @@ class Resampled:
 
     @cached_property
     def standard_error(self) -> NDArray[np.float64]:
-        """Standard errors, shape (k,); NaN where the record is too small to give them."""
-        return read_only(np.sqrt((self.deviations**2).sum(axis=0)))
+        """Standard errors, shape (k,); NaN where the record is too small to give them, 0 where it is rounding."""
+        spread = np.sqrt((self.deviations**2).sum(axis=0))
+        return read_only(np.where(spread <= ROUNDING * np.abs(self.value), 0.0, spread))
 
     @cached_property
     def covariance(self) -> NDArray[np.float64]:
         """Covariance matrix, shape (k, k); its rank is below the number of units."""
         return read_only(self.deviations.T @ self.deviations)
+
+    def only(self, chosen: NDArray[np.bool_]) -> Resampled:
+        """Return some of the values."""
+        return Resampled(self.value[chosen], self.deviations[:, chosen], self.method)
 
     def critical_value(self, level: float = 0.95, draws: int = 4000, seed: int = 0) -> float:
         """Return c with P(max |z| ≤ c) = level, for the simultaneous band value ± c·standard_error.
@@ -88,15 +94,30 @@ class Resampled:
 
     def chi_squared(self, exact: ArrayLike | None = None) -> tuple[float, int]:
         """Return (value − exact)ᵀ C⁺ (value − exact) and the rank of C; `exact` is 0 when not given."""
+        return self.t_squared(exact)[:2]
+
+    def t_squared(self, exact: ArrayLike | None = None) -> tuple[float, int, float]:
+        """Return T² = (value − exact)ᵀ C⁺ (value − exact), the rank r of C⁺, and C's degrees of freedom f.
+
+        Values are measured in their standard errors, and of their correlation matrix the directions are kept along
+        which the variance is at least 2 % of that of independent values. With h_u the part that resampled value u
+        has in T², Σ h_u = r, the spread of C makes T² larger by Σ h_u² − r/m on average, and that of f normal
+        deviations by r(r + 1)/f: hence f, at most m − 1. Where few groups carry the covariance it is about their
+        number. `exact` is 0 when not given.
+        """
         usable = np.isfinite(self.standard_error) & (self.standard_error > 0)
         difference = (self.value - (0.0 if exact is None else np.asarray(exact, dtype=np.float64)))[usable]
         if not len(difference):
-            return float("nan"), 0
+            return float("nan"), 0, 0.0
         scaled = self.deviations[:, usable] / self.standard_error[usable]
         strength, directions = np.linalg.eigh(scaled.T @ scaled)
-        kept = strength > SINGULAR * strength[-1]
-        components = directions[:, kept].T @ (difference / self.standard_error[usable])
-        return float((components**2 / strength[kept]).sum()), int(kept.sum())
+        kept = strength > STIFF
+        white = directions[:, kept] / np.sqrt(strength[kept])
+        statistic, rank = float(((difference / self.standard_error[usable] @ white) ** 2).sum()), int(kept.sum())
+        size = len(scaled)
+        leverage = ((scaled @ white) ** 2).sum(axis=1)
+        excess = float((leverage**2).sum()) - rank / size
+        return statistic, rank, min(rank * (rank + 1.0) / excess if excess > 0.0 else np.inf, size - 1.0)
 
     def estimates(self, n: Sequence[int] | NDArray[np.int64]) -> list[Estimate]:
         """Return every value as an Estimate with `n` events behind it; without events there is no error."""
@@ -104,11 +125,13 @@ class Resampled:
         return [Estimate(float(value), float(error), int(k), self.method) for value, error, k in columns]
 
     def errors_where(self, n: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the standard errors, NaN where the spread is 0.
+        """Return the standard errors, NaN where they cannot be known.
 
-        No events, or a few that happen to agree, show no spread when they are resampled; that is not certainty.
+        No events, or some that happen to agree, show no spread when they are resampled; a spread that rests on
+        fewer than five effective independent groups is no measure of the error (see `known_errors`).
         """
-        return np.where((np.asarray(n) > 0) & (self.standard_error > 0), self.standard_error, np.nan)
+        known = known_errors(self.standard_error, self.value, self.deviations)
+        return np.where(np.asarray(n) > 0, known, np.nan)
 
 
 @dataclass(frozen=True, eq=False)

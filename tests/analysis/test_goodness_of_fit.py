@@ -9,13 +9,18 @@ from scipy import stats
 from trajectories.analysis.statistics.goodness_of_fit import (
     channel_choice,
     deviation,
+    few_groups,
     holm,
+    hotelling,
     merged,
     rescaled_time,
     serial_independence,
     total_hazard,
 )
-from trajectories.results import Estimate
+from trajectories.analysis.statistics.resampling import Pooled, Resampled, ratio
+from trajectories.analysis.statistics.resampling_units import choose_resampling_units
+from trajectories.records.clicks import ClickRecord
+from trajectories.results import Estimate, independent_groups, known_errors
 
 # Each p-value of right data lies above, each of wrong data far below; the seeds are fixed.
 ALARM = 1e-3
@@ -107,3 +112,100 @@ def test_one_click_that_cannot_be_rejects():
 def test_clicks_without_doubt_about_their_channel_test_nothing():
     drawn = np.tile([1.0, 0.0], (100, 1))
     assert np.isnan(channel_choice(drawn, np.zeros(100, dtype=int)).p_value)
+
+
+def units(count):
+    """Return resampling units that are so many trajectories."""
+    record = ClickRecord.from_arrays([], [], [], channel_names=("a",), start=np.zeros(count), stop=np.ones(count))
+    return choose_resampling_units(record)
+
+
+def pooled_counts(counts):
+    return Pooled({"numerator": counts, "denominator": np.ones((len(counts), 1))}, ratio, units(len(counts)))
+
+
+def test_independent_groups_by_hand():
+    rng = np.random.default_rng(31)
+    assert independent_groups(rng.normal(size=(4000, 3))) == pytest.approx([4000.0] * 3, rel=0.2)
+    # Seven of many deviate, and alike; one deviates; two deviate, one of them three times as much.
+    deviations = np.zeros((10_000, 3))
+    deviations[:7, 0], deviations[0, 1], deviations[:2, 2] = 1.0, 1.0, (1.0, 3.0)
+    assert independent_groups(deviations) == pytest.approx([7.0, 1.0, 100.0 / 82.0], rel=2e-3)
+    assert np.isnan(independent_groups(np.zeros((10, 1)))).all()
+    errors = known_errors(np.array([1.0, 1.0, 1.0]), np.ones(3), deviations)
+    assert np.isnan(errors).tolist() == [False, True, True]
+    assert np.isnan(known_errors(np.array([1e-14]), np.ones(1), rng.normal(size=(50, 1)))).all()
+
+
+def test_p_values_of_few_groups_by_hand():
+    """Nothing of 50 expected groups: 2 e^{−50}. Twice as many as expected: the Poisson tail of 100 and more."""
+    assert few_groups(0.0, 3.0, 50.0) == pytest.approx(2.0 * np.exp(-50.0))
+    assert few_groups(6.0, 3.0, 50.0) == pytest.approx(2.0 * stats.poisson.sf(99, 50.0))
+    assert few_groups(3.0, 3.0, 50.0) == pytest.approx(1.0, abs=0.1)
+    # Of a share of 99 % it is the missing hundredth that tells.
+    assert few_groups(1.0, 0.99, 20.0, shares=True) == pytest.approx(2.0 * np.exp(-20.0))
+    assert few_groups(5.0, 1.0, 0.0) == 1.0
+    seen = np.random.default_rng(32).poisson(60.0, 20_000)
+    assert np.mean(few_groups(seen, 60.0, 60.0) < 0.01) < 0.01  # exact tests of counts are conservative
+
+
+def test_values_bound_by_a_conservation_law_are_tested_along_the_rest():
+    """Shares of 12 cells, 400 records: alarms at 1 % within 4.5σ, and mostly where the stiff direction is kept."""
+    rng, alarms, stiff = np.random.default_rng(33), 0, 0
+    shares = np.full(12, 1.0 / 12.0)
+    for _ in range(400):
+        counts = rng.multinomial(rng.poisson(40.0, 100), shares).astype(float)
+        sums = {"numerator": counts, "denominator": counts.sum(axis=1, keepdims=True)}
+        pooled = Pooled(sums, ratio, units(100))
+        found = hotelling(pooled, shares, int(counts.sum()), 300.0)
+        alarms += found.p_value < 0.01
+        assert found.method.startswith("T² of 11 values")
+        roots = Pooled(sums, lambda s: np.sqrt(ratio(s)), pooled.units).jackknife()
+        strength, directions = np.linalg.eigh(roots.covariance)
+        off = directions.T @ (roots.value - np.sqrt(shares))
+        statistic = (off**2 / strength).sum() * 88.0 / (12.0 * 99.0)
+        stiff += stats.f.sf(statistic, 12, 88) < 0.01
+    assert alarms <= 4 + 4.5 * 2.0
+    assert stiff > 300
+
+
+def test_bursts_have_the_degrees_of_freedom_of_their_number():
+    """60 bursts of geometric sizes in 200 trajectories, 2000 records at 1e-3: 9 and more by chance with 1e-4."""
+    rng, found = np.random.default_rng(34), []
+    for _ in range(2000):
+        sizes = np.zeros(200)
+        struck = rng.integers(0, 200, rng.poisson(60))
+        np.add.at(sizes, struck, rng.geometric(0.3, len(struck)))
+        counts = np.stack([rng.binomial(sizes.astype(int), 0.5), sizes], axis=1).astype(float)
+        pooled = pooled_counts(counts)
+        found.append(hotelling(pooled, [0.5, 1.0], int(sizes.sum())).p_value)
+    assert np.sum(np.array(found) < 1e-3) <= 9
+
+
+def test_where_the_error_is_unknown_the_model_tells_how_much_is_too_few():
+    """500 events of 60 groups are expected in a cell, and three or none seen: rejected as 60 events would be."""
+    counts = np.zeros((100, 2))
+    counts[:, 1] = 5.0 + np.arange(100) % 3
+    for seen in (0, 3):
+        counts[:seen, 0] = 1.0
+        result = hotelling(pooled_counts(counts), [5.0, counts[:, 1].mean()], 1000, [60.0, 400.0])
+        assert result.p_value < 1e-20
+    # As many as a single burst less than expected is nothing.
+    assert hotelling(pooled_counts(counts), [0.1, counts[:, 1].mean()], 1000, [0.5, 400.0]).p_value > 0.5
+
+
+def test_shares_are_tested_on_the_scale_of_the_arcsine():
+    """Shares of 400 pairs, one in two: alarms at 1e-3 of 20,000 records within 4.5σ."""
+    rng = np.random.default_rng(35)
+    seen = rng.binomial(400, 0.5, 20_000) / 400.0
+    alarms = 0
+    for share in seen:
+        error = np.sqrt(share * (1.0 - share) / 400.0)
+        alarms += deviation(Estimate(share, error, 400, "binomial"), 0.5, 1e6, share=True).p_value < 1e-3
+    assert alarms <= 20 + 4.5 * np.sqrt(20.0)
+
+
+def test_a_part_of_the_values_keeps_its_errors():
+    whole = Resampled(np.arange(3.0), np.random.default_rng(36).normal(size=(50, 3)), "")
+    part = whole.only(np.array([True, False, True]))
+    np.testing.assert_allclose(part.standard_error, whole.standard_error[[0, 2]])

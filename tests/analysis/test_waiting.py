@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from trajectories import analysis as an
+from trajectories.analysis.estimators.waiting import wait_hazards_pooled
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 
@@ -120,3 +121,44 @@ def test_bad_input_is_refused():
         an.waiting_times(record, "a", "b", [0.0, 1.0], channels=["a"])
     with pytest.raises(InvalidInput, match="no channel named 'c'"):
         an.next_click_probabilities(record, "a", channels=["a", "c"])
+
+
+def test_a_certain_next_click_has_no_error():
+    """Every click is followed by one in the same channel: 1 ± rounding is 1 ± ?, not 1 ± 1.4e-15."""
+    record = poisson_record(np.random.default_rng(33), {"a": 1.0}, 100, 200.0)
+    [estimate] = an.next_click_probabilities(record, "a").values()
+    assert estimate.value == pytest.approx(1.0, abs=1e-12)
+    assert np.isnan(estimate.standard_error)
+    assert str(estimate) == "1 ± ?"
+
+
+@pytest.mark.parametrize(("events", "known"), [(3, False), (30, True)])
+def test_a_few_events_have_no_error(events, known):
+    """An error that rests on less than five events is not known."""
+    trajectory = np.arange(events) * 3
+    record = ClickRecord.from_arrays(
+        trajectory,
+        np.full(events, 0.5),
+        np.zeros(events, int),
+        channel_names=("a",),
+        start=np.zeros(100),
+        stop=np.ones(100),
+    )
+    estimate = an.rates(record)["a"]
+    assert estimate.value == pytest.approx(events / 100.0)
+    assert np.isfinite(estimate.standard_error) == known
+
+
+def test_shares_of_lasting_waits_hold_what_the_densities_hold():
+    """h = W |B|/S at the bin's beginning, and Poisson's is 1 − e^{−λ|B|} whatever came before."""
+    record = poisson_record(np.random.default_rng(34), {"a": 1.0, "b": 0.5}, 100, 100.0)
+    edges = np.array([0.0, 0.2, 0.7, 1.5, 3.0])
+    for second, part in (("a", 2.0 / 3.0), ("b", 1.0 / 3.0)):
+        pooled, counts = wait_hazards_pooled(record, "a", second, edges)
+        both = sum(an.waiting_times(record, "a", name, edges).value for name in ("a", "b")) * np.diff(edges)
+        lasting = 1.0 - np.append(0.0, np.cumsum(both))[:-1]
+        density = an.waiting_times(record, "a", second, edges)
+        np.testing.assert_allclose(pooled.value, density.value * np.diff(edges) / lasting, rtol=1e-10)
+        np.testing.assert_array_equal(counts, density.counts)
+        exact = part * -np.expm1(-1.5 * np.diff(edges))
+        assert (np.abs(pooled.value - exact) < 4.5 * pooled.jackknife().standard_error).all()

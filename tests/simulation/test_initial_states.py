@@ -105,12 +105,12 @@ def test_errors_know_of_the_strata():
     Half the variance at t = 0.5 is the draw's: that is what stratifying gains.
     """
     seeds = 80
-    off, errors = errors_over_seeds(True, 120, seeds)
+    off, errors = errors_over_seeds(True, 240, seeds)  # of half as many the early error is not always known
     assert np.abs(off[:, 0]).max() < 1e-13
     z = off[:, 1:] / errors[:, 1:]
     assert np.abs((z**2).mean(axis=0) - 1.0).max() < 4.5 * np.sqrt(2.0 / seeds)
     assert np.abs(z.mean(axis=0)).max() < 4.5 / np.sqrt(seeds)
-    _, drawn = errors_over_seeds(False, 120, 10)
+    _, drawn = errors_over_seeds(False, 240, 10)
     assert errors[:, 1].mean() < 0.8 * drawn[:, 1].mean()
 
 

@@ -110,7 +110,9 @@ class Blue:
 
     def thinned(self, share: float) -> tj.ClickRecord:
         kept = np.random.default_rng(5).random(len(self.record)) >= share
-        columns = {name: read_only(getattr(self.record, name)[kept]) for name in ("trajectory", "time", "channel")}
+        columns = {
+            name: read_only(getattr(self.record, name)[kept]) for name in ("trajectory", "stamp", "channel")
+        }
         return replace(self.record, **columns)
 
     def faulty(self, fault: str) -> tj.ClickRecord:

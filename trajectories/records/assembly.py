@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ensembles import Stratification, TrajectoryStates, strata
-from ..results import Expectation
+from ..results import Expectation, known_errors
 from .clicks import ClickRecord
 
 # What run.json says about itself and its files, and not about the clicks.
@@ -54,7 +54,11 @@ def assemble(
         stop=np.full(len(numbers), configuration["duration"]),
         provenance=provenance,
         expectations=_ensemble_averages(
-            configuration["observables"], configuration["sample_times"], sampled, dealt
+            configuration["observables"],
+            configuration["sample_times"],
+            sampled,
+            dealt,
+            certain_start=configuration["initial"] != "steady",
         ),
         final_states=_final_states(configuration, parts, dealt),
     )
@@ -89,18 +93,31 @@ def _final_states(
 
 
 def _ensemble_averages(
-    names: Sequence[str], times: Sequence[float], sampled: NDArray[np.float64], dealt: Dealt | None
+    names: Sequence[str],
+    times: Sequence[float],
+    sampled: NDArray[np.float64],
+    dealt: Dealt | None,
+    certain_start: bool,
 ) -> dict[str, Expectation]:
-    """Average sampled values of shape (trajectories, times, operators) over the trajectories."""
+    """Average sampled values of shape (trajectories, times, operators) over the trajectories.
+
+    `certain_start` says that the states of the start were not drawn, so that an average there has no error.
+    """
     count, method = len(sampled), "mean over trajectories"
     if dealt is None:
-        error = sampled.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.full(sampled.shape[1:], np.nan)
         mean = sampled.mean(axis=0)
+        deviations = sampled - mean
+        error = sampled.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.full(sampled.shape[1:], np.nan)
     else:
         chosen, probabilities = dealt
         counts, means, squares = _by_state(sampled, chosen, len(probabilities))
-        mean, error = Stratification.of(probabilities, counts).average(counts, means, squares)
+        states = Stratification.of(probabilities, counts)
+        mean, error = states.average(counts, means, squares)
+        deviations = states.weights[chosen, None, None] * (sampled - means[chosen])
         method = "mean over trajectories, stratified by their initial state"
+    # Before they have clicked, trajectories from one state agree: that is certain at the start, and not later.
+    later = np.array(times) > 0.0 if certain_start else np.ones(len(times), dtype=np.bool_)
+    error = np.where(later[:, None], known_errors(error, mean, deviations), error)
     return {
         name: Expectation(np.array(times), mean[:, k], error[:, k], count, method) for k, name in enumerate(names)
     }

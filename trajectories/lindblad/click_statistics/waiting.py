@@ -68,6 +68,37 @@ def waiting_times(
     return Histogram(bins, answer.value, nothing, nothing.astype(np.int64), method, answer.error)
 
 
+def waiting_time_matrix(
+    steady: SteadyState,
+    firsts: Sequence[str],
+    edges: ArrayLike,
+    channels: Sequence[str] | None = None,
+    detectors: Mapping[str, Detector] | None = None,
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Return the values of `waiting_times` after a click of each of some channels, keyed (first, second).
+
+    All detected channels are second ones; one motion serves them together.
+    """
+    bins = bin_edges(edges, lowest=0.0)
+    names = checked_channels(steady.system, channels)
+    for first in firsts:
+        among(first, names)
+    require_clicks(steady, firsts, detectors)
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        motion, effects = model.click_free_motion(float(bins[-1])), np.array([model.effect(k) for k in names])
+        found = []
+        for first in firsts:
+            start = model.jump(first, model.rho) / model.rate(first, model.rho)
+            primitive = motion.observe(start, effects, bins, integrals=1)[1]
+            found.append(np.diff(primitive, axis=0).T / np.diff(bins))
+        return np.array(found)
+
+    horizon = float(bins[-1])
+    answer = solver_of(steady).answer(compute, names, detectors, horizon=horizon, starts=len(firsts), curve=True)
+    return {(k, m): answer.value[i, j] for i, k in enumerate(firsts) for j, m in enumerate(names)}
+
+
 def next_click_probabilities(
     steady: SteadyState,
     first: str,
