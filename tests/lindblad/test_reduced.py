@@ -112,7 +112,7 @@ def test_the_stated_error_of_a_model_reduced_too_far_tells(monkeypatch):
     steady = lindblad.steady_state(system)
     edges = np.array([0.0, 6.0, 120.0, 600.0])
     right = np.array([c.value for c in lindblad.g2_matrix(steady.with_solver("propagation"), edges).values()])
-    monkeypatch.setattr(solver, "PAIR_CUTS", (1e-3, 1.5e-4))
+    monkeypatch.setattr(solver, "PAIR_CUTS", (7e-3, 1e-3, 1.5e-4))
     monkeypatch.setattr(solver, "GIVE_UP", np.inf)
     poor = steady.with_solver("reduced")
     found = lindblad.g2_matrix(poor, edges)
@@ -127,6 +127,27 @@ def test_the_stated_error_of_a_model_reduced_too_far_tells(monkeypatch):
     value = np.array([c.value for c in lindblad.g2_matrix(again, edges).values()])
     assert "propagation" in solver_of(again).answers[-1].method
     np.testing.assert_allclose(value, right, rtol=1e-12)
+
+
+def jaynes_cummings(levels: int = 40, kappa: float = 0.05) -> OpenSystem:
+    """A driven cavity with an atom in it, so open that nearly all pairs are needed."""
+    space = HilbertSpace(photon=levels, atom=2)
+    a, sigma = space.lower("photon"), space.lower("atom")
+    coupled = 0.5 * (a.conj().T @ sigma + sigma.conj().T @ a) + 0.4 * (a + a.conj().T)
+    channels = (Channel("photon", np.sqrt(kappa) * a), Channel("atom", np.sqrt(0.1) * sigma))
+    return OpenSystem(coupled + 0.1 * space.number("photon"), channels, space)
+
+
+def test_a_core_that_would_be_cut_short_is_left_to_propagation(monkeypatch):
+    steady = lindblad.steady_state(jaynes_cummings())
+    found = lindblad.order_rates(steady.with_solver("reduced"), 3.0, ["photon"], 2)
+    right = lindblad.order_rates(steady.with_solver("propagation"), 3.0, ["photon"], 2)
+    for order, rate in right.items():
+        assert found[order].value == pytest.approx(rate.value, rel=1e-8)
+    # Where that would take hours, the line says so.
+    monkeypatch.setattr(solver, "TOO_LONG", 0.01)
+    with pytest.raises(ConvergenceError, match="would take about"):
+        lindblad.g2(lindblad.steady_state(jaynes_cummings()), "photon", "atom", [0.0, 200.0])
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)

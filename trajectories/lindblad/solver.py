@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..detectors import Detector
+from ..errors import ConvergenceError
 from ..results import Estimate
 from .inputs import checked_channels, checked_detectors
 from .reduced.essential import STATE_CUT
@@ -30,8 +31,11 @@ from .superoperators.motions import MOST_DOUBLED
 Array = NDArray[np.float64]
 Detectors = Mapping[str, Detector] | None
 
-# Importance below which pairs of modes stay out of the core, level by level. Errors fall in proportion.
-PAIR_CUTS = (7e-7, 1e-7, 2.5e-8)
+# Importance below which pairs of modes stay out of the core, level by level; errors fall in proportion. States and
+# modes are cut as many times more coarsely as is said beside. An answer takes two neighbouring levels: the finer
+# FIRST at first, the one below where that would be too large, and the one above where the error asks for it.
+PAIR_CUTS, OTHER_CUTS = (5e-6, 7e-7, 1e-7, 2.5e-8), (100.0, 10.0, 1.0, 1.0)
+FIRST = 2
 # Shares of the largest relative difference between a level and the one below, and between that and the one before,
 # of which the larger is stated as the error. In proportion to the cuts the first would be 0.17; a difference above
 # UNSETTLED is stated whole, because errors need not yet be in proportion.
@@ -40,8 +44,8 @@ STATED_SHARE, EARLIER_SHARE, UNSETTLED = 0.5, 0.15, 1e-5
 TARGET, GIVE_UP = 1e-6, 1e-4
 # Values of a curve that are smaller than this fraction of its largest are judged beside that fraction.
 SMALL_VALUE = 1e-3
-# Most real dimensions of a core: its diagonalisation takes some ten seconds.
-LARGEST_CORE = 2200
+# Most real dimensions of a core: its diagonalisation takes some fifteen seconds.
+LARGEST_CORE = 2600
 # Up to this dimension all pairs of modes are taken, and nothing is left out.
 COMPLETE = 30
 # Up to this dimension all pairs are diagonalised at once, whatever propagation would cost.
@@ -56,8 +60,8 @@ MAX_MODES_CONDITION = 300.0
 PRODUCT, CORE = 6e-9, 6e-10
 # A core serves this many questions on average.
 SHARED = 4.0
-# Below this many seconds propagation is not worth replacing.
-QUICK = 0.3
+# Below this many seconds propagation is not worth replacing; beyond, it is refused unless asked for by name.
+QUICK, TOO_LONG = 0.3, 7200.0
 # Relative error of propagation, and of a diagonalisation per condition of its eigenvectors.
 PROPAGATED, ROUNDING = 1e-9, 1e-15
 SETTLED = 40.0  # lifetimes of the slowest mode after which nothing moves
@@ -176,11 +180,11 @@ class Solver:
             value = np.asarray(compute(self._full_model(names, seen, doubled=True)), dtype=np.float64)
             found = value, max(DOUBLED, self._given.error), "doubling in doubled precision"
         elif self._reduce(names, seen, horizon, starts, interest, stationary):
-            found = self._from_reduced(compute, names, seen, tuple(interest), curve)
+            found = self._from_reduced(compute, names, seen, tuple(interest), stationary, curve)
             if found is not None:  # the phase of the fastest motion is known to rounding of itself
                 found = found[0], found[1] + self._rounding(horizon) + doubt, found[2]
         if found is None:
-            model = self._full_model(names, seen)
+            model = self._affordable(names, seen, horizon, starts)
             value = np.asarray(compute(model), dtype=np.float64)
             way = "propagation of" if horizon > 0.0 else "equations in"
             found = value, PROPAGATED + doubt, f"{way} {self._given.system.dimension} dimensions"
@@ -189,6 +193,19 @@ class Solver:
         answer = Answer(value, relative * _scale(value, curve), method, time.perf_counter() - began)
         self.answers.append(answer)
         return answer
+
+    def _affordable(
+        self, names: tuple[str, ...], seen: Mapping[str, Detector], horizon: float, starts: int
+    ) -> FullModel:
+        """Return the whole space for propagation; refuse hours that nobody asked for."""
+        seconds = self._propagation_cost(horizon, starts)
+        if self._given.solver == "auto" and seconds > TOO_LONG:
+            raise ConvergenceError(
+                f"propagating {self._given.system.dimension} dimensions for {horizon:.3g} would take about "
+                f"{seconds / 3600.0:.2g} h, and no small model serves; shorten the time, lower the levels, or "
+                "insist with steady.with_solver('propagation')"
+            )
+        return self._full_model(names, seen)
 
     def _doubt(self, names: Sequence[str], horizon: float) -> float:
         """Return what rounding of doubles may do to phases over the time, and to rates that are weak."""
@@ -214,9 +231,9 @@ class Solver:
 
     def _rounding(self, horizon: float) -> float:
         """Return the rounding of V⁻¹ρV⁻†, and of the fastest motion's phase as long as anything moves."""
-        decay = -self._system(0).space.motion.real.diagonal()
+        decay = -self._system(FIRST).space.motion.real.diagonal()
         slowest = float(decay[decay > 0.0].min(initial=np.inf))
-        condition = self._state(0)[1].condition
+        condition = self._state(FIRST)[1].condition
         return EPSILON * (condition**3 + condition * self._spread * min(horizon, SETTLED / slowest))
 
     def _reduce(
@@ -231,27 +248,48 @@ class Solver:
         """Say whether the reduced model is the cheaper way."""
         way = self._given.solver
         if way != "auto":
-            return way == "reduced" and self._state(0)[1].condition <= MAX_MODES_CONDITION
+            return way == "reduced" and self._state(FIRST)[1].condition <= MAX_MODES_CONDITION
         if horizon <= 0.0 and self._given.system.dimension <= MOST_ELIMINATED:
             return False
         propagating = self._propagation_cost(horizon, starts)
         if propagating < QUICK and self._given.system.dimension > TINY:
             return False
-        if self._state(0)[1].condition > MAX_MODES_CONDITION:
+        if self._state(FIRST)[1].condition > MAX_MODES_CONDITION:
             return False
         if self._given.system.dimension <= TINY:
             return True
-        ideal = all(name in names and seen[name].efficiency == 1.0 for name in seen)
-        if ideal and not stationary:
-            return True
         if self._complete:
-            sizes = [len(self._state(0)[0].rho) ** 2]
+            sizes = [len(self._state(FIRST)[0].rho) ** 2]
         else:
-            every = self._given.system.channel_names
-            wanted = every if stationary else tuple(dict.fromkeys([*names, *interest]))
-            sizes = [self._system(level).core_size(wanted, not stationary) for level in (0, 1)]
-        reducing = sum(CORE * min(size, LARGEST_CORE) ** 3 for size in sizes)
+            fine = self._finer_level(names, seen, interest, stationary)
+            sizes = [self._size(level, names, seen, interest, stationary) for level in (fine - 1, fine)]
+        if max(sizes) > LARGEST_CORE:
+            return False
+        reducing = sum(CORE * size**3 for size in sizes)
         return reducing < SHARED * propagating
+
+    def _size(
+        self,
+        level: int,
+        names: tuple[str, ...],
+        seen: Mapping[str, Detector],
+        interest: Sequence[str],
+        stationary: bool,
+    ) -> int:
+        """Return the real dimensions of the largest core that a question needs at a level."""
+        every, system = self._given.system.channel_names, self._system(level)
+        ideal = all(name in names and seen[name].efficiency == 1.0 for name in every)
+        sizes = [system.core_size(every, False)] if stationary else []
+        if not ideal:
+            sizes.append(system.core_size(tuple(dict.fromkeys([*names, *interest])), True))
+        return max(sizes, default=0)
+
+    def _finer_level(
+        self, names: tuple[str, ...], seen: Mapping[str, Detector], interest: Sequence[str], stationary: bool
+    ) -> int:
+        """Return the finer of the two levels that a question begins with."""
+        fits = self._size(FIRST, names, seen, interest, stationary) <= LARGEST_CORE
+        return FIRST if fits else FIRST - 1
 
     def _propagation_cost(self, horizon: float, starts: int) -> float:
         """Return the predicted seconds of following some states for a time."""
@@ -276,18 +314,21 @@ class Solver:
         names: tuple[str, ...],
         seen: Mapping[str, Detector],
         interest: tuple[str, ...],
+        stationary: bool,
         curve: bool,
     ) -> tuple[Array, float, str] | None:
         """Return values, their relative error and the way; None where the checks say that the core is no good."""
         if self._complete:
-            model = self._reduced_model(0, names, seen, interest)
+            model = self._reduced_model(FIRST, names, seen, interest)
             value = np.asarray(compute(model), dtype=np.float64)
             sound, condition = self._sound(model)
             return (value, ROUNDING * condition, "all pairs of modes") if sound else None
-        models = [self._reduced_model(level, names, seen, interest) for level in (0, 1)]
+        level, earlier = self._finer_level(names, seen, interest, stationary), 0.0
+        if self._size(level, names, seen, interest, stationary) > LARGEST_CORE:
+            return None
+        models = [self._reduced_model(number, names, seen, interest) for number in (level - 1, level)]
         with ThreadPoolExecutor(2) as pool:
             coarse, value = (np.asarray(v, dtype=np.float64) for v in pool.map(compute, models))
-        level, earlier = 1, 0.0
         while True:
             sound, condition = self._sound(models[-1])
             difference = _difference(value, coarse, curve)
@@ -295,8 +336,8 @@ class Solver:
             worst = max(share * difference, EARLIER_SHARE * earlier) + ROUNDING * condition
             if not sound or not np.isfinite(worst) or worst > GIVE_UP:
                 return None
-            larger = level + 1 < len(PAIR_CUTS) and models[-1].size < 0.8 * LARGEST_CORE
-            if worst <= TARGET or not larger:
+            last = level + 1 == len(PAIR_CUTS)
+            if worst <= TARGET or last or self._size(level + 1, names, seen, interest, stationary) > LARGEST_CORE:
                 return value, worst, f"core of {models[-1].size} mode pairs" if models[-1].size else "modes"
             level, earlier = level + 1, difference
             models.append(self._reduced_model(level, names, seen, interest))
@@ -321,22 +362,22 @@ class Solver:
         return self._models[key]
 
     def _system(self, level: int) -> ReducedSystem:
-        """Return the modes of a level; the first level has fewer modes and states than the others."""
+        """Return the modes of a level."""
         if level not in self._reduced:
             steady, modes = self._state(level)
-            cut = 0.0 if self._complete else MODE_CUT * (10.0 if level == 0 else 1.0)
+            cut = 0.0 if self._complete else MODE_CUT * OTHER_CUTS[level]
             space = mode_space(steady.system, steady.rho, modes, cut)
             pairs = 0.0 if self._complete else PAIR_CUTS[level]
-            self._reduced[level] = ReducedSystem(steady.system, space, pairs, LARGEST_CORE)
+            self._reduced[level] = ReducedSystem(steady.system, space, pairs)
         return self._reduced[level]
 
     def _state(self, level: int) -> tuple[SteadyState, AllModes]:
         """Return the stationary state, on the essential states where there are many, and all modes."""
-        which = min(level, 1) if self._given.system.dimension > RESTRICT else 0
+        which = min(level, FIRST) if self._given.system.dimension > RESTRICT else FIRST
         if which not in self._essential:
             steady = self._given
             if self._given.system.dimension > RESTRICT:
-                cut = STATE_CUT * (10.0 if which == 0 else 1.0)
+                cut = STATE_CUT * OTHER_CUTS[which]
                 found = cut_out(self._given.system, self._given.rho, cut)
                 steady = SteadyState(found.rho, found.system, 0.0)
             self._essential[which] = steady, all_modes(steady.system)

@@ -29,12 +29,11 @@ class ReducedSystem:
         Its modes.
     cut : float
         Pairs of smaller importance stay out of the core; 0 takes all.
-    largest : int
-        Most real dimensions of a core.
     """
 
-    def __init__(self, system: OpenSystem, space: ModeSpace, cut: float, largest: int) -> None:
-        self.system, self.space, self.cut, self.largest = system, space, cut, largest
+    def __init__(self, system: OpenSystem, space: ModeSpace, cut: float) -> None:
+        self.system, self.space, self.cut = system, space, cut
+        self._cores: dict[tuple[tuple[str, ...], bool], NDArray[np.bool_]] = {}
         self._motions: dict[tuple[object, ...], PairMotion] = {}
         self._lock = Lock()
 
@@ -63,11 +62,10 @@ class ReducedSystem:
     def _core(self, names: Sequence[str], exclusive: bool) -> NDArray[np.bool_]:
         if self.cut == 0.0:
             return np.ones(self.space.rho.shape, dtype=bool)
-        weight = importance(self.space, names, names, exclusive)
-        chosen = weight > self.cut
-        if chosen.sum() > self.largest:
-            chosen = weight > np.sort(weight.reshape(-1))[-self.largest]
-        return chosen
+        key = (tuple(sorted(names)), exclusive)
+        if key not in self._cores:
+            self._cores[key] = importance(self.space, names, names, exclusive) > self.cut
+        return self._cores[key]
 
 
 class ReducedModel(DetectedSystem):
