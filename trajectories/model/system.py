@@ -20,6 +20,8 @@ from .space import HilbertSpace
 
 # H is taken for Hermitian when ‖H − H†‖_max is below this fraction of ‖H‖_max.
 HERMITICITY = 1e-12
+# Entries beyond this overflow when they are multiplied, and belong to no unit that anyone uses.
+LARGEST_ENTRY = 1e100
 
 
 def as_operator(operator: Any, what: str) -> sparse.csr_array:
@@ -42,6 +44,11 @@ def as_operator(operator: Any, what: str) -> sparse.csr_array:
     if not np.isfinite(matrix.data).all():
         bad = matrix.data[~np.isfinite(matrix.data)][0]
         raise InvalidInput(f"{what} contains {bad}; give finite numbers only")
+    largest = float(np.abs(matrix.data).max(initial=0.0))
+    if largest > LARGEST_ENTRY:
+        raise InvalidInput(
+            f"{what} contains {largest:.3g}, above {LARGEST_ENTRY:g}, whose products overflow; choose another unit"
+        )
     matrix.eliminate_zeros()
     for array in (matrix.data, matrix.indices, matrix.indptr):
         array.flags.writeable = False
@@ -64,7 +71,7 @@ class Channel:
     operator: sparse.csr_array
 
     def __post_init__(self) -> None:
-        if not can_be_kept(self.name):
+        if not can_be_kept(self.name) or not self.name.strip():
             raise InvalidInput(
                 f"channel name {shown(self.name)} must be a non-empty string of at most 255 characters without NUL"
             )
