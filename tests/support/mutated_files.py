@@ -144,7 +144,7 @@ def _members(path: Path, rng: random.Random) -> None:
             case "drop":
                 members.pop(name)
             case "shape":
-                members[name] = _claiming(rng.choice(ODD_SHAPES), b"\0" * rng.choice([0, 8, 16]))
+                members[name] = claiming(rng.choice(ODD_SHAPES), b"\0" * rng.choice([0, 8, 16]))
             case "add":
                 members[rng.choice(["more.npy", "x", "heading.npy", "checksum.npy", "../up.npy"])] = (
                     b"\x93NUMPY" * 3
@@ -168,7 +168,7 @@ def _npy(array: Any) -> bytes:
     return stream.getvalue()
 
 
-def _claiming(shape: str, content: bytes) -> bytes:
+def claiming(shape: str, content: bytes) -> bytes:
     header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + content
 

@@ -33,6 +33,8 @@ from .system_file import StoredSystem
 # Sizes of the buffers between Python and the kernel; the record does not depend on them.
 UNIFORMS = 512
 CLICKS = 512
+# After how many clicks it is asked how many there will be, and how many no disk holds.
+FIRST_LOOK, MOST_CLICKS = 100_000, 1e15
 # How often the caller looks at its progress while it waits, in seconds.
 POLL = 0.2
 
@@ -182,7 +184,7 @@ def _follow(
     uniforms = stream.random(UNIFORMS)
     times, channels = np.zeros(CLICKS), np.zeros(CLICKS, np.int16)
     drained: list[tuple[NDArray[np.float64], NDArray[np.int16]]] = []
-    reached = 0.0
+    reached, seen = 0.0, 0
     while True:
         status = compiled.propagator.advance(
             compiled.jumps, task.duration, state, uniforms, sampling, (times, channels)
@@ -205,6 +207,12 @@ def _follow(
         state.integers[N_CLICKS] = 0
         if status == HORIZON:
             break
+        seen += count
+        if seen >= FIRST_LOOK and seen * (task.duration / max(reached, 1e-300)) > MOST_CLICKS:
+            raise InvalidInput(
+                f"duration={task.duration:g}: trajectory {index} has {seen} clicks by t={reached:.6g}, and would "
+                f"have {seen * (task.duration / reached):.3g}; give a shorter duration"
+            )
         if abort is not None and abort.is_set():
             raise Aborted
         if status == NEED_UNIFORMS:
