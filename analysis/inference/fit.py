@@ -138,7 +138,8 @@ def fit(
 
     Examples
     --------
-    >>> import numpy as np, trajectories as tj, analysis as an
+    >>> import numpy as np, trajectories as tj
+    >>> from trajectories import analysis as an
     >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
     >>> def atom(rabi, gamma):
     ...     return tj.OpenSystem(rabi / 2 * (sigma + sigma.T), [tj.Channel("atom", np.sqrt(gamma) * sigma)])

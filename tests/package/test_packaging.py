@@ -85,3 +85,19 @@ def test_importing_is_cheap_and_draws_nothing():
         [sys.executable, "-c", script], cwd=INSTALLED, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_of_ones_own_named_analysis_is_not_in_the_way(tmp_path):
+    """People have folders `analysis` and `tests` of their own; ours are parts of the one package."""
+    for name in ("analysis", "tests"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"raise AssertionError('{name} of the user imported')")
+    script = (
+        "import trajectories as tj; from trajectories import analysis as an, lindblad;"
+        "assert an.g2 and lindblad.g2 and tj.lindblad is lindblad and tj.analysis is an; import analysis"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "analysis of the user imported" in done.stderr.splitlines()[-1]  # theirs, and only when they ask for it
+    command = [sys.executable, "-m", "trajectories.cli", "analyse", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
