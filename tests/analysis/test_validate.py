@@ -152,6 +152,7 @@ def test_a_channel_that_never_clicks_is_not_passed_over(record):
     assert {test.name: test.p_value for test in found.tests}["rate magnon"] < 1e-10
 
 
+@pytest.mark.filterwarnings("ignore::trajectories.errors.AccuracyWarning")
 @pytest.mark.parametrize("kappa", [1e3, 1e8])
 def test_an_overdamped_atom_gets_an_answer(kappa):
     # Its rate is 1e-16 of κ: it once counted as silent, and `validate` ended in a KeyError.

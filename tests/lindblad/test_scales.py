@@ -8,7 +8,7 @@ from click_systems import random_system
 from systems_of_many_scales import atom, atom_rate, exact_rates, of_many_scales
 from systems_with_answers import degenerate_v_atom, lambda_atom, paper_system, random_lindbladian
 
-from trajectories import lindblad
+from trajectories import Channel, HilbertSpace, OpenSystem, lindblad
 from trajectories.errors import ConvergenceError, SteadyStateNotUnique
 from trajectories.lindblad.superoperators.liouvillian import Liouvillian
 
@@ -81,6 +81,14 @@ def test_what_no_method_can_reach_is_an_error():
     assert steady.method == "elimination"
 
 
+def beside_a_cavity(kappa: float, levels: int) -> OpenSystem:
+    """A driven atom of decay κ and a driven cavity that do not interact."""
+    space = HilbertSpace(photon=levels, atom=2)
+    a, lower = space.lower("photon"), space.lower("atom")
+    hamiltonian = (lower + lower.T) + 3.0 * (a.T @ a) + 0.3 * (a + a.T)
+    return OpenSystem(hamiltonian, (Channel("p", np.sqrt(kappa) * lower), Channel("photon", a)), space)
+
+
 def test_next_click_and_cumulants_over_twenty_four_decades():
     for kappa in DECADES[::2]:
         steady = lindblad.steady_state(atom(1.0, kappa))
@@ -89,3 +97,22 @@ def test_next_click_and_cumulants_over_twenty_four_decades():
         # Mandel's Q at long times, −6Ω²γ²/(γ² + 2Ω²)² with H = (Ω/2)(σ + σ†).
         fano = 1.0 - 24.0 * kappa**2 / (kappa**2 + 8.0) ** 2
         assert variance / mean == pytest.approx(fano, rel=1e-11)
+
+
+@pytest.mark.parametrize("kappa", [1e3, 1e5])
+def test_curves_above_thirty_dimensions_are_as_right_as_they_say(kappa):
+    # An overdamped atom beside a cavity that does not see it: the atom alone is the reference.
+    system = beside_a_cavity(kappa, 20)
+    steady, alone = lindblad.steady_state(system), lindblad.steady_state(atom(1.0, kappa))
+    edges = [0.0, 1.0 / kappa, 3.0 / kappa, 10.0 / steady.rate("p")]
+    found, exact = (lindblad.g2(state, "p", "p", edges) for state in (steady, alone))
+    assert np.all(np.abs(found.value - exact.value) <= found.numerical_error + 1e-12)
+    assert found.numerical_error.max() < 1e-3
+
+
+def test_curves_that_doubles_do_not_resolve_are_refused():
+    steady = lindblad.steady_state(beside_a_cavity(1e7, 20))
+    with pytest.raises(ConvergenceError, match="lower N to 30"):
+        lindblad.g2(steady, "p", "p", [0.0, 1e-7, 3e-7])
+    assert ("p", "p") not in lindblad.g2_matrix(steady, [0.0, 1.0])
+    assert ("p", "p") in lindblad.g2_matrix(lindblad.steady_state(beside_a_cavity(1e7, 3)), [0.0, 1.0])

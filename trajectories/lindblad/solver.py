@@ -69,6 +69,8 @@ EPSILON = float(np.finfo(np.float64).eps)
 # Small systems go to doubled precision where the rounding of doubles may exceed this: it costs milliseconds up to
 # the first dimension, and half a minute at the second.
 DOUBT, CHEAPLY_DOUBLED, GREATER_DOUBT = 1e-10, 16, 1e-8
+# Values that are not known to this are not given.
+UNKNOWN = 1e-2
 # Relative error of what is followed in doubled precision: that of ρ, which is given in doubles.
 DOUBLED = 1e-13
 
@@ -150,6 +152,7 @@ class Solver:
         interest: Sequence[str] = (),
         stationary: bool = False,
         curve: bool = False,
+        judged: Sequence[str] = (),
     ) -> Answer:
         """Return what `compute` makes of the best model.
 
@@ -171,24 +174,40 @@ class Solver:
             Whether the motion under L is wanted, and not only that without clicks.
         curve : bool
             Whether the last axis is a curve, whose small values are judged beside its largest.
+        judged : sequence of str
+            Channels whose rates, one by one, the values are relative to; without, all detected ones together.
+
+        Raises
+        ------
+        ConvergenceError
+            The values would be known to less than two digits.
         """
         began = time.perf_counter()
         names = checked_channels(self._given.system, channels)
         seen = checked_detectors(self._given.system, detectors)
-        found, doubt = None, self._doubt((*names, *interest), horizon)
-        if self._doubles(doubt, horizon):
+        found, weak = None, self._rounding_of_rates(names, judged)
+        phases = EPSILON * self._spread * horizon
+        if self._doubles(phases + weak, horizon):
             value = np.asarray(compute(self._full_model(names, seen, doubled=True)), dtype=np.float64)
             found = value, max(DOUBLED, self._given.error), "doubling in doubled precision"
         elif self._reduce(names, seen, horizon, starts, interest, stationary):
             found = self._from_reduced(compute, names, seen, tuple(interest), stationary, curve)
             if found is not None:  # the phase of the fastest motion is known to rounding of itself
-                found = found[0], found[1] + self._rounding(horizon) + doubt, found[2]
+                found = found[0], found[1] + self._rounding(horizon) + weak, found[2]
         if found is None:
             model = self._affordable(names, seen, horizon, starts)
             value = np.asarray(compute(model), dtype=np.float64)
-            way = "propagation of" if horizon > 0.0 else "equations in"
-            found = value, PROPAGATED + doubt, f"{way} {self._given.system.dimension} dimensions"
+            dimensions = f"{self._given.system.dimension} dimensions"
+            found = value, PROPAGATED + phases + weak, f"propagation of {dimensions}"
+            if horizon <= 0.0:  # refined in doubled precision, to an error that is looked at
+                found = value, PROPAGATED, f"equations in {dimensions}"
         value, relative, way = found
+        if relative > UNKNOWN:
+            rare = ", ".join(dict.fromkeys(judged or names))
+            raise ConvergenceError(
+                f"exact values would be known only to {relative:.1g} of each: {rare} click too rarely beside "
+                f"their fastest decay; lower N to {MOST_DOUBLED}, where 32 digits are at hand"
+            )
         method = f"exact, {way}, relative error {relative:.1g}"
         answer = Answer(value, relative * _scale(value, curve), method, time.perf_counter() - began)
         self.answers.append(answer)
@@ -207,10 +226,12 @@ class Solver:
             )
         return self._full_model(names, seen)
 
-    def _doubt(self, names: Sequence[str], horizon: float) -> float:
-        """Return what rounding of doubles may do to phases over the time, and to rates that are weak."""
-        weakest = max((self._weakness[name] for name in names), default=0.0)
-        return EPSILON * (self._spread * horizon + 10.0 * weakest)
+    def _rounding_of_rates(self, names: Sequence[str], judged: Sequence[str]) -> float:
+        """Return what rounding of a state in doubles makes of rates that are weak beside ‖c†c‖_F."""
+        shares = [self._weakness[name] for name in judged or names]
+        strong = [share for share in shares if share > 0.0]
+        weakness = max(strong, default=0.0) if judged else min(strong, default=0.0)
+        return 10.0 * EPSILON * weakness
 
     @cached_property
     def _weakness(self) -> dict[str, float]:

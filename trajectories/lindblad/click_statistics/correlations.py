@@ -15,9 +15,9 @@ from ...results import Correlation
 from ..inputs import checked_state, checked_times
 from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
-from ..superoperators.detected import NOISE, DetectedSystem
+from ..superoperators.detected import NOISE, NOTHING, DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
-from ..superoperators.motions import motion_of
+from ..superoperators.motions import MOST_DOUBLED, motion_of
 
 Detectors = Mapping[str, Detector] | None
 
@@ -59,7 +59,8 @@ def g2_matrix(
 ) -> dict[tuple[str, str], Correlation]:
     """Return `g2` of every ordered pair of channels, keyed (first, second).
 
-    Channels that never click are left out.
+    Channels that never click are left out; above 30 dimensions those too whose rate is below 1e-14 ‖c†c‖_F, which
+    doubles do not resolve.
     """
     bins = bin_edges(edges)
     return _binned(steady, [(k, j) for k, j in product(_clicking(steady, detectors), repeat=2)], bins, detectors)
@@ -96,7 +97,14 @@ def g2_at(
 
     starts = 1 if first == second or (flat >= 0).all() else 2
     answer = solver_of(steady).answer(
-        compute, None, detectors, horizon=horizon, starts=starts, stationary=True, curve=True
+        compute,
+        None,
+        detectors,
+        horizon=horizon,
+        starts=starts,
+        stationary=True,
+        curve=True,
+        judged=(first, second),
     )
     return answer.value.reshape(lags.shape)
 
@@ -105,7 +113,8 @@ def _clicking(steady: SteadyState, detectors: Detectors) -> tuple[str, ...]:
     """Return the channels whose rate is more than rounding noise."""
     detected = DetectedSystem(steady.system, None, detectors)
     rho = pack(steady.rho)
-    return tuple(name for name in detected.names if detected.clicks(name, rho))
+    noise = NOTHING if steady.system.dimension <= MOST_DOUBLED else NOISE
+    return tuple(name for name in detected.names if detected.clicks(name, rho, noise))
 
 
 def transient_g2(
@@ -183,7 +192,14 @@ def _binned(
 
     horizon = float(lags[-1])
     answer = solver_of(steady).answer(
-        compute, None, detectors, horizon=horizon, starts=len(starting), stationary=True, curve=True
+        compute,
+        None,
+        detectors,
+        horizon=horizon,
+        starts=len(starting),
+        stationary=True,
+        curve=True,
+        judged=names,
     )
     nothing = np.zeros(len(edges) - 1)
     return {

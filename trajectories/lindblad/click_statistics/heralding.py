@@ -59,7 +59,7 @@ def heralding_efficiency(
         return np.asarray(1.0 - missed / model.rate(herald, model.rho))
 
     answer = solver_of(steady).answer(
-        compute, (signal,), detectors, horizon=float(width[0]), starts=2, interest=(herald,)
+        compute, (signal,), detectors, horizon=float(width[0]), starts=2, interest=(herald,), judged=(herald,)
     )
     return estimates_of(answer)[0]
 

@@ -62,7 +62,10 @@ def waiting_times(
         primitive = motion.observe(start, model.effect(second)[None], bins, integrals=1)[1][:, 0]
         return np.diff(primitive) / np.diff(bins)
 
-    answer = solver_of(steady).answer(compute, names, detectors, horizon=float(bins[-1]), curve=True)
+    horizon = float(bins[-1])
+    answer = solver_of(steady).answer(
+        compute, names, detectors, horizon=horizon, curve=True, judged=(first, second)
+    )
     nothing = np.zeros(len(bins) - 1)
     method = f"exact density of the wait per click of {first}"
     return Histogram(bins, answer.value, nothing, nothing.astype(np.int64), method, answer.error)
@@ -133,7 +136,7 @@ def next_click_probabilities(
         dwell = model.click_free_motion(0.0).solve(-click)
         return np.array([model.effect(name) @ dwell for name in names])
 
-    answer = solver_of(steady).answer(compute, names, detectors, horizon=0.0)
+    answer = solver_of(steady).answer(compute, names, detectors, horizon=0.0, judged=(first,))
     return dict(zip(names, estimates_of(answer), strict=True))
 
 
