@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .model import fizeau_shift as fizeau_shift
     from .records import ClickRecord as ClickRecord
     from .records import Run as Run
+    from .records import end_to_end as end_to_end
     from .records import repair as repair
     from .records.formats import export as export
     from .records.formats import load as load
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .simulation.estimate import RunEstimate as RunEstimate
     from .simulation.estimate import estimate_run as estimate_run
     from .simulation.follow import follow as follow
+    from .simulation.follow import states_along as states_along
     from .simulation.simulate import simulate as simulate
     from .simulation.two_time import Moments as Moments
     from .simulation.two_time import bundle_correlation as bundle_correlation
@@ -65,6 +67,7 @@ _HOMES = {
     "TrajectoryStates": ".ensembles",
     "bundle_correlation": ".simulation.two_time",
     "cross_correlation": ".simulation.two_time",
+    "end_to_end": ".records",
     "estimate_run": ".simulation.estimate",
     "export": ".records.formats",
     "fizeau_shift": ".model",
@@ -75,6 +78,7 @@ _HOMES = {
     "repair": ".records",
     "replay": ".engine.replay.replay",
     "simulate": ".simulation.simulate",
+    "states_along": ".simulation.follow",
 }
 # Rooms that are reached as attributes, loaded on first use as well.
 _ROOMS = ("analysis", "lindblad")

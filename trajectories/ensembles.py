@@ -8,12 +8,13 @@ u₀ is uniform, each trajectory by itself is drawn with the probabilities p_i.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .checks import finite_array, integer, shown
 from .errors import InvalidInput
@@ -185,6 +186,11 @@ class TrajectoryStates:
     def __len__(self) -> int:
         return len(self.kets)
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the kets, by which a run knows from which states it went on."""
+        return fingerprint(self.kets)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.kets, dtype=dtype)
 
@@ -192,6 +198,16 @@ class TrajectoryStates:
     def density_matrix(self) -> NDArray[np.complex128]:
         """ρ = Σ_r w_r |ψ_r⟩⟨ψ_r|, shape (N, N)."""
         return np.asarray((self.kets.T * np.asarray(self.weights)) @ self.kets.conj())
+
+
+def fingerprint(*arrays: ArrayLike) -> str:
+    """Return the SHA-256 of arrays, their kinds and shapes."""
+    state = hashlib.sha256()
+    for array in arrays:
+        values = np.ascontiguousarray(array)
+        state.update(f"{values.dtype.str} {values.shape}".encode())
+        state.update(values.tobytes())
+    return state.hexdigest()
 
 
 def _groups(counts: NDArray[np.int64], pooled: int) -> list[int]:

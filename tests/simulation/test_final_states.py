@@ -10,8 +10,9 @@ from scipy.linalg import expm
 from scipy.stats import chi2_contingency
 
 import trajectories as tj
-from trajectories import lindblad
+from trajectories import analysis, lindblad
 from trajectories.errors import InvalidInput, RunFolderError
+from trajectories.records import corrections
 from trajectories.simulation.follow import follow
 
 SYSTEM = random_system(4, 5, 2)
@@ -259,3 +260,97 @@ def test_what_cannot_go_on_is_refused_in_one_line(make, message):
     with pytest.raises(InvalidInput, match=message) as refusal:
         make()
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("propagator", PROPAGATORS)
+def test_states_along_a_trajectory(tmp_path, propagator):
+    """Kets between the clicks of the record, and populations that `follow` gives from the same random numbers."""
+    record = watch(SYSTEM, 4, 6.0, seed=9, initial=KET, propagator=propagator, out=tmp_path / "run")
+    times = np.linspace(0.0, 6.0, 13)
+    kets = tj.states_along(tmp_path / "run", 2, times)
+    np.testing.assert_allclose(np.linalg.norm(kets, axis=1), 1.0, rtol=1e-13)
+    assert abs(np.vdot(kets[0], KET)) == pytest.approx(1.0, abs=1e-12)
+    for k in (3, 12):
+        by_dense = by_hand(SYSTEM, KET, short(record, times[k]), 2)
+        assert abs(np.vdot(kets[k], by_dense)) == pytest.approx(1.0, abs=1e-9)
+    populations = follow(tmp_path / "run", 2, {"level": np.diag(np.arange(5.0))}, times)["level"]
+    np.testing.assert_allclose(np.abs(kets) ** 2 @ np.arange(5.0), populations, rtol=1e-10)
+    with pytest.raises(InvalidInput, match="must lie in"):
+        tj.states_along(tmp_path / "run", 2, [7.0])
+
+
+def short(record: tj.ClickRecord, stop: float) -> tj.ClickRecord:
+    """The record until an earlier time."""
+    early = record.time <= stop
+    return tj.ClickRecord.from_arrays(
+        record.trajectory[early],
+        record.time[early],
+        record.channel[early],
+        channel_names=record.channel_names,
+        start=record.start,
+        stop=np.full(record.n_trajectories, stop),
+    )
+
+
+class TestEndToEnd:
+    """Runs of the same trajectories as one record."""
+
+    def test_stages_of_one_system_are_one_long_record(self):
+        """Stationary from its start to its end: accepted by validate, which would see a break at the cut."""
+        size = {"trajectories": 60, "seed": 4, "workers": 1, "progress": False}
+        number = {"observables": {"e": np.array([0.0, 1.0])}, "final_states": True}
+        one = tj.simulate(ATOM, duration=100.0, sample_times=[0.0, 50.0], **size, **number)
+        two = tj.simulate(ATOM, duration=60.0, sample_times=[10.0], initial=one.final_states, **size, **number)
+        three = tj.simulate(ATOM, duration=40.0, initial=two.final_states, **size)
+        whole = tj.end_to_end([one, two, three])
+        assert (whole.n_trajectories, len(whole)) == (60, len(one) + len(two) + len(three))
+        assert (whole.stop == 200.0).all()
+        assert whole.provenance["configuration"]["duration"] == 200.0
+        assert [stage["duration"] for stage in whole.provenance["stages"]] == [100.0, 60.0, 40.0]
+        assert analysis.validate(whole, ATOM).accepted
+        both = tj.end_to_end([one, two])
+        assert both.expectations["e"].times.tolist() == [0.0, 50.0, 110.0]
+        assert both.final_states is two.final_states
+        assert three.final_states is None
+        assert whole.expectations == {}
+        row = slice(*both.offsets[[7, 8]])
+        np.testing.assert_array_equal(
+            both.time[row],
+            [*one.time[slice(*one.offsets[[7, 8]])], *(100.0 + two.time[slice(*two.offsets[[7, 8]])])],
+        )
+
+    def test_a_quench_is_no_record_of_one_system(self):
+        one = watch(ATOM, 5, 10.0, seed=1, initial=GROUND, final_states=True)
+        two = watch(driven_atom(2.0, 0.4), 5, 10.0, seed=1, initial=one.final_states)
+        whole = tj.end_to_end([one, two])
+        assert "configuration" not in whole.provenance
+        digests = [stage["digest"] for stage in whole.provenance["stages"]]
+        assert digests == [ATOM.digest, driven_atom(2.0, 0.4).digest]
+
+    def test_what_did_not_go_on_is_refused(self):
+        one = watch(ATOM, 5, 10.0, seed=1, initial=GROUND, final_states=True)
+        two = watch(ATOM, 5, 10.0, seed=1, initial=one.final_states, final_states=True)
+        other = watch(ATOM, 5, 10.0, seed=2, initial=GROUND, final_states=True)
+        fewer = watch(ATOM, 3, 10.0, seed=1, initial=one.final_states)
+        lossy = analysis.apply_detectors(two, {"atom": tj.Detector(0.5)}, 1)
+        plain = watch(ATOM, 5, 10.0, seed=1, initial=GROUND)
+        for records, message in [
+            ([one, other], "record 1 did not go on from the final states of record 0"),
+            ([other, two], "record 1 did not go on"),
+            ([one, fewer], "5 and 3 trajectories"),
+            ([plain, two], "record 0 has no final states"),
+            ([one, two.after(1.0)], "do not meet"),
+            ([one, lossy], "different detectors"),
+            ([], "at least one"),
+            (one, "must be a sequence"),
+        ]:
+            with pytest.raises(InvalidInput, match=message) as refusal:
+                tj.end_to_end(records)
+            assert "\n" not in str(refusal.value)
+
+    def test_records_that_are_joined_or_cut_have_no_final_states(self):
+        one = watch(ATOM, 5, 10.0, seed=1, initial=GROUND, final_states=True)
+        two = watch(ATOM, 5, 10.0, seed=2, initial=GROUND, final_states=True)
+        assert tj.ClickRecord.concatenate([one, two]).final_states is None
+        assert one.after(1.0).final_states is one.final_states
+        assert corrections.cut(one, [[2.0, 3.0]]).final_states is None

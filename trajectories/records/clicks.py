@@ -292,6 +292,7 @@ class ClickRecord:
             provenance=joined_provenance(parts),
             expectations={},
             clock=clock,
+            final_states=None,
         )
 
     def same_time(self, other: ClickRecord) -> bool:

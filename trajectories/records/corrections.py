@@ -429,7 +429,8 @@ def in_windows(record: ClickRecord, rows: ArrayLike, starts: ArrayLike, stops: A
     order = np.argsort(trajectory, kind="stable")
     columns: dict[str, Any] = {name: read_only(column[kept[order]]) for name, column in record.columns().items()}
     columns["trajectory"] = read_only(trajectory[order], np.int64)
-    return replace(record, **columns, start=read_only(first), stop=read_only(last), clock=clock, expectations={})
+    windows: dict[str, Any] = {"start": read_only(first), "stop": read_only(last)}
+    return replace(record, **columns, **windows, clock=clock, expectations={}, final_states=None)
 
 
 def _union(row: NDArray[Any], begin: NDArray[Any], end: NDArray[Any]) -> tuple[Any, Any, Any]:
@@ -476,7 +477,8 @@ def _restamped(
     """Return a record with other stamps, in order, and only what lies in the windows."""
     keys = (stamp, record.trajectory) if record.within is None else (record.within, stamp, record.trajectory)
     order = np.lexsort(keys)
-    moved = replace(record, stamp=read_only(stamp), start=read_only(start), stop=read_only(stop))
+    windows: dict[str, Any] = {"start": read_only(start), "stop": read_only(stop)}
+    moved = replace(record, stamp=read_only(stamp), **windows, final_states=None)
     row = record.trajectory
     inside = (stamp > moved.start_stamp[row] - (record.clock is not None)) & (stamp <= moved.stop_stamp[row])
     if record.clock is None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import integer
-from ..engine.blocks import BlockTask, run_block
+from ..engine.blocks import NO_SAMPLING, Block, BlockTask, Sampling, run_block
 from ..engine.compiled import CompiledSystem
 from ..errors import InvalidInput
 from ..model.system import OpenSystem
 from ..records.run import Run
-from .request import checked_sampling
+from .request import checked_sampling, checked_times
 
 
 def follow(
@@ -48,15 +49,56 @@ def follow(
     RunFolderError
         No readable run there.
     """
+
+    def sampling(system: OpenSystem, duration: float) -> Sampling:
+        return checked_sampling(system, duration, observables, times)[0]
+
+    sampled = _followed(run, trajectory, sampling).sampled[0]
+    return {name: sampled[:, k] for k, name in enumerate(observables)}
+
+
+def states_along(run: str | os.PathLike[str], trajectory: int, times: ArrayLike) -> NDArray[np.complex128]:
+    """Follow one recorded trajectory again and return its state along it.
+
+    Parameters
+    ----------
+    run : path
+        A run folder.
+    trajectory : int
+        Number of the trajectory in the run.
+    times : array_like of float, shape (n_times,)
+        Ascending times within the run's duration.
+
+    Returns
+    -------
+    ndarray of complex, shape (n_times, N)
+        Normalised states; at the time of a click, the one that it leaves. Their phases mean nothing.
+
+    Raises
+    ------
+    InvalidInput
+        A trajectory that the run does not have, or times that cannot be right.
+    RunFolderError
+        No readable run there.
+    """
+    return _followed(run, trajectory, lambda system, duration: _kets_at(duration, times)).kets[0]
+
+
+def _kets_at(duration: float, times: ArrayLike) -> Sampling:
+    return replace(NO_SAMPLING, times=checked_times(times, duration), kets=True)
+
+
+def _followed(
+    run: str | os.PathLike[str], trajectory: int, sampling: Callable[[OpenSystem, float], Sampling]
+) -> Block:
+    """Follow a trajectory of a run as far as the last sample."""
     opened = Run.open(run)
     configuration = opened.configuration
     if integer(trajectory, "trajectory", 0) >= configuration["trajectories"]:
         raise InvalidInput(f"trajectory={trajectory} must lie in 0 … {configuration['trajectories'] - 1}")
     arrays = opened.arrays()
-    system = OpenSystem.from_arrays(arrays)
-    sampling, _ = checked_sampling(system, configuration["duration"], observables, times)
-    stop = float(sampling.times[-1]) if len(sampling.times) else 0.0
+    wanted = sampling(OpenSystem.from_arrays(arrays), configuration["duration"])
+    stop = float(wanted.times[-1]) if len(wanted.times) else 0.0
     stage = int(configuration.get("stage", 0))
-    task = BlockTask(trajectory, trajectory + 1, configuration["seed"], stop, sampling, stage)
-    sampled = run_block(CompiledSystem.from_arrays(arrays), task).sampled[0]
-    return {name: sampled[:, k] for k, name in enumerate(observables)}
+    task = BlockTask(trajectory, trajectory + 1, configuration["seed"], stop, wanted, stage)
+    return run_block(CompiledSystem.from_arrays(arrays), task)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from ..checks import finite_array, finite_number, integer, one_of, positive_number, shown
 from ..engine.blocks import NO_SAMPLING, Sampling
 from ..engine.compiled import PROPAGATORS, stack_operators
 from ..engine.propagator import check_tolerance
-from ..ensembles import TrajectoryStates
+from ..ensembles import TrajectoryStates, fingerprint
 from ..errors import InvalidInput
 from ..lindblad.steady_state import MAX_DIMENSION
 from ..model.states import InitialStates, initial_states, normalised, state_array
@@ -111,7 +110,7 @@ def _start(
         return _going_on(system, initial, trajectories)
     if not isinstance(initial, str):
         start = initial_states(initial, system.dimension, stratified)
-        described = {"initial": _fingerprint(start.kets, start.weights)}
+        described = {"initial": fingerprint(start.kets, start.weights)}
         return start, described if start.draws == "independent" else described | {"draws": start.draws}
     if initial != "steady":
         raise InvalidInput(
@@ -139,7 +138,7 @@ def _going_on(
         )
     weights = np.full(count, 1.0 / count)
     return InitialStates(states.kets, weights, "each"), {
-        "initial": _fingerprint(states.kets),
+        "initial": states.fingerprint,
         "draws": "each",
         "stage": states.stage,
         "begun_at": states.time,
@@ -160,18 +159,30 @@ def checked_sampling(
         return NO_SAMPLING, {"sampling": None, "observables": [], "sample_times": []}
     if not isinstance(observables, Mapping) or not observables or sample_times is None:
         raise InvalidInput("observables, a dictionary, and sample_times belong together; give both or neither")
+    times = checked_times(sample_times, duration)
+    operators = [_observable(name, given, system.dimension) for name, given in observables.items()]
+    sampling = Sampling(len(operators), stack_operators(operators, system.dimension), times)
+    return sampling, {
+        "sampling": fingerprint(*sampling.operators, times),
+        "observables": list(observables),
+        "sample_times": times.tolist(),
+    }
+
+
+def checked_times(sample_times: ArrayLike, duration: float) -> NDArray[np.float64]:
+    """Return ascending sample times within a run.
+
+    Raises
+    ------
+    InvalidInput
+        Times that are not ascending, or outside [0, duration].
+    """
     times = np.atleast_1d(finite_array(sample_times, "sample_times"))
     if times.ndim != 1 or (np.diff(times) < 0).any():
         raise InvalidInput("sample_times must be one ascending list of times")
     if len(times) and not (times[0] >= 0 and times[-1] <= duration):
         raise InvalidInput(f"sample_times run from {times[0]:g} to {times[-1]:g}; must lie in [0, {duration:g}]")
-    operators = [_observable(name, given, system.dimension) for name, given in observables.items()]
-    sampling = Sampling(len(operators), stack_operators(operators, system.dimension), times)
-    return sampling, {
-        "sampling": _fingerprint(*sampling.operators, times),
-        "observables": list(observables),
-        "sample_times": times.tolist(),
-    }
+    return times
 
 
 def _observable(name: str, given: Any, dimension: int) -> sparse.csr_array:
@@ -197,12 +208,3 @@ def checked_workers(workers: int | None) -> int:
     if workers is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return integer(workers, "workers", 1)
-
-
-def _fingerprint(*arrays: ArrayLike) -> str:
-    state = hashlib.sha256()
-    for array in arrays:
-        values = np.ascontiguousarray(array)
-        state.update(f"{values.dtype.str} {values.shape}".encode())
-        state.update(values.tobytes())
-    return state.hexdigest()
