@@ -153,13 +153,11 @@ def test_a_channel_that_never_clicks_is_not_passed_over(record):
 
 
 @pytest.mark.filterwarnings("ignore::trajectories.errors.AccuracyWarning")
-@pytest.mark.parametrize("kappa", [1e3, 1e8])
+@pytest.mark.parametrize("kappa", [1e3, 1e6, 1e9])
 def test_an_overdamped_atom_gets_an_answer(kappa):
     # Its rate is 1e-16 of κ: it once counted as silent, and `validate` ended in a KeyError.
     system = overdamped_atom(1.0, kappa)
     record = watch(system, 20, 50.0 * kappa / 4.0, seed=1, initial=[1.0, 0.0])
     found = an.validate(record, system, initial="steady")
     assert {"rate p", "number of clicks", "time rescaling"} <= set(names(found))
-    rates = {test.name: test for test in found.tests}
-    assert rates["rate p"].p_value > 1e-4
-    assert rates["time rescaling"].p_value > 1e-4
+    assert found.accepted, found

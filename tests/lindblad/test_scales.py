@@ -32,8 +32,7 @@ def test_a_residual_relative_to_the_fastest_rate_says_nothing():
     assert np.linalg.norm(liouvillian.apply(wrong)) / liouvillian.scale < 1e-16
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_random_systems_over_twelve_decades(seed):
+def check_against_mpmath(seed: int) -> None:
     system = of_many_scales(seed)
     exact = exact_rates(system)
     steady = lindblad.steady_state(system)
@@ -45,6 +44,17 @@ def test_random_systems_over_twelve_decades(seed):
             assert share == pytest.approx(1.0, abs=1e-9), channel.name
         else:
             assert steady.rate(channel.name) <= 1e-22 * size
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_systems_over_twelve_decades(seed):
+    check_against_mpmath(seed)
+
+
+@pytest.mark.slow
+def test_three_hundred_more_random_systems_over_twelve_decades():
+    for seed in range(40, 340):
+        check_against_mpmath(seed)
 
 
 def test_elimination_states_a_bound_that_holds():

@@ -28,7 +28,7 @@ Matrix = NDArray[np.complex128]
 METHODS = ("auto", "eigenmodes", "schur", "elimination", "essential")
 SOLVERS = ("auto", "propagation", "reduced", "doubling")
 # Largest relative error of a click rate, and of ρ in norm: what is aimed for, and what is accepted.
-AIM = 1e-10
+AIM = 2e-11
 ACCEPTED = 1e-9
 ROUNDING = 1e-16
 # Two stationary states are different when they differ by more than this fraction, and both obey Lρ = 0 to this.

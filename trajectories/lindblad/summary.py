@@ -61,7 +61,7 @@ def summary(
     if space is not None:
         table["entanglement"] = _entanglement(steady, space)
         table["truncation"] = {f"top level of {name}": float(value) for name, value in steady.top_level.items()}
-    table["residual"] = {"relative": float(steady.residual)}
+    table["residual"] = {"relative": float(steady.residual), "largest relative error of a rate": steady.error}
     return table
 
 

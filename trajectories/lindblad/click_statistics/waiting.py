@@ -97,8 +97,15 @@ def waiting_time_matrix(
             found.append(np.diff(primitive, axis=0).T / np.diff(bins))
         return np.array(found)
 
-    horizon = float(bins[-1])
-    answer = solver_of(steady).answer(compute, names, detectors, horizon=horizon, starts=len(firsts), curve=True)
+    answer = solver_of(steady).answer(
+        compute,
+        names,
+        detectors,
+        horizon=float(bins[-1]),
+        starts=len(firsts),
+        curve=True,
+        judged=tuple(firsts),
+    )
     return {(k, m): answer.value[i, j] for i, k in enumerate(firsts) for j, m in enumerate(names)}
 
 
