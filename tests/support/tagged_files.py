@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 
-from trajectories.records.formats.ptu import EMPTY, FLOAT, INT, MAGIC, TEXT, _packed
+from trajectories.records.formats.ptu import DATE, EMPTY, FLOAT, INT, MAGIC, TEXT, _packed
 
 HYDRAHARP, PICOHARP = b"HydraHarp", b"PicoHarp 300"
 
@@ -13,6 +13,8 @@ def ptu_file(path, words, kind, tick=1e-12, fine=1e-12, acquisition=1000, record
     """A PTU file; `records` is what the header claims."""
     tags = [
         ("CreatorSW_Name", TEXT, "a test"),
+        ("CreatorSW_Version", TEXT, "1.0"),
+        ("HW_Type", TEXT, "HydraHarp 400"),
         ("Measurement_Mode", INT, 3 if kind & 0x300 == 0x300 else 2),
         ("Measurement_SubMode", INT, 0),
         ("MeasDesc_GlobalResolution", FLOAT, tick),
@@ -20,6 +22,7 @@ def ptu_file(path, words, kind, tick=1e-12, fine=1e-12, acquisition=1000, record
         ("TTResultFormat_TTTRRecType", INT, kind),
         ("TTResultFormat_BitsPerRecord", INT, 32),
         ("TTResult_NumberOfRecords", INT, len(words) if records is None else records),
+        ("File_CreatingTime", DATE, 46000.5),
         *([("MeasDesc_AcquisitionTime", INT, acquisition)] if acquisition is not None else []),
         *extra,
         ("Header_End", EMPTY, 0),

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ...checks import positive_number
 from ...errors import InvalidInput, RecordWarning
+from ...results import read_only
 from ..clicks import ClickRecord
-from ..ticks import TimeUnit, time_unit
+from ..ticks import Clock, TimeUnit, time_unit
 from .tttr import Events, Tagged
 from .tttr_kernels import SYNC
 
@@ -185,19 +186,23 @@ def record_of(
     """
     measure = time_unit(unit)
     scale = 1.0 / _seconds(measure)
-    stamps, channels, withins, marked, bits, latest = [], [], [], [], [], 0
+    # Room for as many photons as there are records: what is not written to takes no memory.
+    room, count, latest = tagged.available, 0, 0
+    stamp, channel = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int16)
+    within = np.empty(room, dtype=np.int32) if tagged.layout.t3 else None
+    marked: list[NDArray[np.int64]] = []
+    bits: list[NDArray[np.int16]] = []
     for events in tagged.events():
-        stamps.append(events.stamp.copy())
-        channels.append(events.channel.copy())
-        if tagged.layout.t3:
-            withins.append(events.within.copy())
-        marked.append(events.marker_stamp.copy())
-        bits.append(events.marker_bits.copy())
-        latest = events.latest
-    stamp = _column(stamps, np.int64)
-    channel = _column(channels, np.int16)
-    within = _column(withins, np.int32) if tagged.layout.t3 else None
-    del stamps, channels, withins
+        here = slice(count, count + len(events.stamp))
+        stamp[here], channel[here] = events.stamp, events.channel
+        if within is not None:
+            within[here] = events.within
+        if len(events.marker_stamp):
+            marked.append(events.marker_stamp.copy())
+            bits.append(events.marker_bits.copy())
+        count, latest = here.stop, events.latest
+    stamp, channel = stamp[:count], channel[:count]
+    within = None if within is None else within[:count]
     mark, bit = _column(marked, np.int64), _column(bits, np.int16)
     notes: list[str] = []
     numbers = np.flatnonzero(np.bincount(channel, minlength=1)) if len(channel) else np.zeros(1, dtype=np.int64)
@@ -228,18 +233,22 @@ def record_of(
     stop = observed(tagged.path, claimed, span, wait, duration, tagged.truncated, notes)
     if not len(stamp):
         note(notes, f"{tagged.path.name} holds no photon")
-    return ClickRecord.from_arrays(
-        np.zeros(len(stamp), dtype=np.int64),
-        stamp,
-        place,
-        channel_names=names,
-        start=0.0,
-        stop=stop,
+    # The columns are made here and right, so that checking copies of them would only take memory.
+    stamp.flags.writeable = place.flags.writeable = False
+    if within is not None:
+        within.flags.writeable = False
+    window = np.array([0.0, stop])
+    return ClickRecord(
+        trajectory=np.broadcast_to(np.int64(0), len(stamp)),
+        stamp=stamp,
+        channel=place,
+        channel_names=tuple(names),
+        start=read_only(window[:1]),
+        stop=read_only(window[1:]),
         provenance={"source": tagged.path.name, "header": tagged.header} | ({"notes": notes} if notes else {}),
-        tick=tagged.tick * scale,
+        clock=Clock(tagged.tick * scale, np.zeros(1), None if tagged.fine is None else tagged.fine * scale),
         unit=measure,
         within=within,
-        fine=None if tagged.fine is None else tagged.fine * scale,
     )
 
 
