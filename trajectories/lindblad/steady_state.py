@@ -195,6 +195,8 @@ def steady_state(
     if system.dimension > MAX_DIMENSION:
         raise InvalidInput(f"dimension {system.dimension} exceeds {MAX_DIMENSION}; lower the levels")
     start = _start(guess, system.dimension)
+    if system.dimension == 1:  # of one state no motion is to be solved
+        return _finished(system, Doubled.of(np.ones(1)), method, 0, (0.0, np.zeros(1)))
     if method == "essential" or (method == "auto" and system.dimension > LARGEST_WHOLE):
         found = _on_essential_states(system)
         if found is not None:
@@ -362,6 +364,10 @@ def _effects(system: OpenSystem) -> sparse.csr_array:
 def _normalised(rho: Doubled, trace: float = 1.0) -> Doubled:
     """Return ρ times what gives it this trace."""
     step = round(len(rho.high) ** 0.5) + 1
+    if not (np.isfinite(rho.high).all() and np.isfinite(rho.low).all() and rho.high[::step].any()):
+        raise ConvergenceError(
+            "no steady state can be had in floating-point numbers; bring H and the rates together"
+        )
     now = sum((Fraction(x) for part in rho for x in part[::step].tolist()), start=Fraction(0))
     factor = Fraction(trace) / now
     high = float(factor)

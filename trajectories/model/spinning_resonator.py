@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from ..checks import finite_number, nonnegative_number, one_of, positive_number, shown
 from ..errors import ConvergenceError, InvalidInput
 from .space import HilbertSpace
-from .system import Channel, OpenSystem
+from .system import LARGEST_ENTRY, Channel, OpenSystem
 
 DIRECTIONS = ("left", "right")
 PAIRS = ("photon-phonon", "photon-magnon")
@@ -177,6 +177,8 @@ class SpinningResonator:
         )
         plain["thermal"] = _for_each_mode(self.thermal, "thermal")
         for name, value in plain.items():
+            if np.abs(value).max() > LARGEST_ENTRY:
+                raise InvalidInput(f"{name}={shown(value)} is beyond {LARGEST_ENTRY:g}; rates are in units of ω_b")
             object.__setattr__(self, name, value)
 
     @classmethod
