@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses signals an
 
 
 def script(name: str, *arguments: str) -> list[str]:
-    return [sys.executable, str(ROOT / "tests" / name), *arguments]
+    return [sys.executable, str(ROOT / "tests" / "support" / name), *arguments]
 
 
 def output_of(name: str, *arguments: str, timeout: float = 120.0) -> str:
@@ -93,7 +93,7 @@ def test_a_full_disk_is_one_line_and_then_the_run_is_completed(tmp_path, how):
     *said, blocks = output_of("full_disk.py", str(tmp_path), how).splitlines()
     assert len(said) == 2
     for line in said:
-        assert "free space, then run the same command again to continue" in line or "cannot make a run" in line
+        assert "free space, then run the same command again" in line or "cannot make a run" in line
     assert int(blocks.split()[0]) > 0 or how == "limit"
 
 

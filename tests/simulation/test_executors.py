@@ -221,7 +221,7 @@ def cluster():
     """A scheduler and two worker processes on this machine."""
     import distributed
 
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
     with distributed.LocalCluster(
         n_workers=2,
         threads_per_worker=1,
