@@ -68,7 +68,7 @@ SETTLED = 40.0  # lifetimes of the slowest mode after which nothing moves
 EPSILON = float(np.finfo(np.float64).eps)
 # Small systems go to doubled precision where the rounding of doubles may exceed this: it costs milliseconds up to
 # the first dimension, and half a minute at the second.
-DOUBT, CHEAPLY_DOUBLED, GREATER_DOUBT = 1e-10, 16, 1e-8
+DOUBT, CHEAPLY_DOUBLED, GREATER_DOUBT = 1e-10, 16, 1e-6
 # Values that are not known to this are not given.
 UNKNOWN = 1e-2
 # Relative error of what is followed in doubled precision: that of ρ, which is given in doubles.
