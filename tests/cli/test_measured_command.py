@@ -65,6 +65,18 @@ def test_corrections_are_done_in_the_order_given_and_noted(run, lab):
     assert "no channel named 'right'" in err[0]
 
 
+def test_two_files_of_one_measurement_are_joined(run, lab):
+    measured(lab / "b.ptu", 4, duration=24000.0)
+    status, out, err = run("info", "a.ptu", "--unit", "ms", "--join", "b.ptu,60")
+    assert (status, err) == (0, [])
+    assert any(line.startswith("window        2 trajectories, 48 ms") for line in out)
+    status, _, err = run("info", "a.ptu", "--join", "a.ptu,60")
+    assert status == 2
+    assert "the same clicks" in err[0]
+    status, _, err = run("info", "a.ptu", "--unit", "ms", "--join", "b.ptu,1")
+    assert "overlap" in err[0]
+
+
 def test_info_describes_a_file(run, lab):
     status, out, err = run("info", "a.ptu", "--unit", "us", "--gate", "channel 0,1,5")
     assert (status, err) == (0, [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,7 @@ def add_measured_options(parser: argparse.ArgumentParser, *, unit: bool = True) 
     step("--gate", "C,T0,T1", "keep T0 to T1 behind every click (or marker) of C", _gate)
     step("--gate-between", "A,B", "keep what lies between a click of A and the next of B", _names(2))
     step("--gate-within", "T0,T1", "keep clicks T0 to T1 behind the sync pulse", _numbers(2))
+    step("--join", "FILE,T", "join another file of the measurement, started T later", _file_and_time)
     step("--dead-time", "C=T", "drop clicks of C closer than T to the one before", _assignment(number))
 
 
@@ -78,9 +79,12 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def corrected(record: ClickRecord, steps: Sequence[tuple[str, Any]]) -> ClickRecord:
-    """Return a record after the steps of the command line."""
+def corrected(
+    record: ClickRecord, steps: Sequence[tuple[str, Any]], told: Mapping[str, Any] | None = None
+) -> ClickRecord:
+    """Return a record after the steps of the command line; `told` is how a file that it joins is to be read."""
     from ..records import corrections
+    from ..records.formats import load
 
     for name, value in steps:
         if name == "fine":
@@ -99,6 +103,8 @@ def corrected(record: ClickRecord, steps: Sequence[tuple[str, Any]]) -> ClickRec
             record = corrections.gated_between(record, *value)
         elif name == "gate_within":
             record = corrections.gated_within(record, *value)
+        elif name == "join":
+            record = corrections.joined([record, load(value[0], **(told or {}))], [0.0, value[1]])
         elif name == "dead_time":
             record = corrections.with_dead_time(record, dict([value]))
     return record
@@ -152,6 +158,13 @@ def _names(count: int) -> Callable[[str], tuple[str, ...]]:
         return parts
 
     return names
+
+
+def _file_and_time(text: str) -> tuple[str, float]:
+    file, separator, time = text.rpartition(",")
+    if not separator or not file:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a file and a time, as second.ptu,3600")
+    return file, number(time)
 
 
 def _gate(text: str) -> tuple[str, float, float]:

@@ -32,7 +32,7 @@ def opened(source: str, options: argparse.Namespace | None = None) -> Any:
                 return open_measured(source, **told)
             except InvalidInput:  # none of the formats that can be read in pieces
                 pass
-        return corrected(load(source, **told), steps)
+        return corrected(load(source, **told), steps, told)
     run = Run.open(source)
     if not run.complete and run.leading():
         used = run.leading()[-1][1]
