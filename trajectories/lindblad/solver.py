@@ -16,8 +16,10 @@ from scipy import sparse
 from ..detectors import Detector
 from ..errors import ConvergenceError
 from ..results import Estimate
+from .blas import one_blas_thread
 from .inputs import checked_channels, checked_detectors
 from .reduced.essential import STATE_CUT
+from .reduced.kept import Kept
 from .reduced.mode_space import MODE_CUT, AllModes, all_modes, mode_space
 from .reduced.model import ReducedModel, ReducedSystem
 from .reduced.stationary import cut_out
@@ -136,6 +138,7 @@ class Solver:
     def __init__(self, steady: SteadyState) -> None:
         self._given = steady
         self.answers: list[Answer] = []
+        self.kept: Kept = steady.workspace.setdefault("kept", {})
         self._full: dict[str, FullModel] = {}
         self._models: dict[tuple[str, int], ReducedModel] = {}
         self._reduced: dict[int, ReducedSystem] = {}
@@ -182,6 +185,20 @@ class Solver:
         ConvergenceError
             The values would be known to less than two digits.
         """
+        with one_blas_thread():  # two cores of pairs are diagonalised side by side
+            return self._answer(compute, channels, detectors, horizon, starts, interest, stationary, curve)
+
+    def _answer(
+        self,
+        compute: Callable[[Model], Array],
+        channels: Sequence[str] | None,
+        detectors: Detectors,
+        horizon: float,
+        starts: int,
+        interest: Sequence[str],
+        stationary: bool,
+        curve: bool,
+    ) -> Answer:
         began = time.perf_counter()
         names = checked_channels(self._given.system, channels)
         seen = checked_detectors(self._given.system, detectors)
@@ -389,7 +406,7 @@ class Solver:
             cut = 0.0 if self._complete else MODE_CUT * OTHER_CUTS[level]
             space = mode_space(steady.system, steady.rho, modes, cut)
             pairs = 0.0 if self._complete else PAIR_CUTS[level]
-            self._reduced[level] = ReducedSystem(steady.system, space, pairs)
+            self._reduced[level] = ReducedSystem(steady.system, space, pairs, self.kept)
         return self._reduced[level]
 
     def _state(self, level: int) -> tuple[SteadyState, AllModes]:

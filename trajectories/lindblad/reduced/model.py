@@ -14,6 +14,7 @@ from ...detectors import Detector
 from ...model import OpenSystem
 from ..superoperators.detected import DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack, unpack
+from .kept import Kept
 from .mode_space import ModeSpace
 from .pair_core import PairMotion, importance
 
@@ -29,10 +30,12 @@ class ReducedSystem:
         Its modes.
     cut : float
         Pairs of smaller importance stay out of the core; 0 takes all.
+    kept : dict
+        What cores gave, see `PairMotion`.
     """
 
-    def __init__(self, system: OpenSystem, space: ModeSpace, cut: float) -> None:
-        self.system, self.space, self.cut = system, space, cut
+    def __init__(self, system: OpenSystem, space: ModeSpace, cut: float, kept: Kept) -> None:
+        self.system, self.space, self.cut, self.kept = system, space, cut, kept
         self._cores: dict[tuple[tuple[str, ...], bool], NDArray[np.bool_]] = {}
         self._motions: dict[tuple[object, ...], PairMotion] = {}
         self._lock = Lock()
@@ -52,7 +55,7 @@ class ReducedSystem:
         with self._lock:
             if key not in self._motions:
                 chosen = self._core(names, exclusive) if names else None
-                self._motions[key] = PairMotion(self.space, unwatched, effect, dark, chosen)
+                self._motions[key] = PairMotion(self.space, unwatched, effect, dark, chosen, self.kept)
             return self._motions[key]
 
     def core_size(self, names: Sequence[str], exclusive: bool) -> int:

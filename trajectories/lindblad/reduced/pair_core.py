@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from scipy import linalg
 
 from ..superoperators.hermitian_vectors import Vector, pack, unpack
 from .exponentials import exponentials
+from .kept import Kept, content, remembered
 from .mode_space import SILENT, ModeSpace
 from .pair_core_kernels import add_jumps
 
@@ -52,6 +54,61 @@ def importance(space: ModeSpace, starts: Sequence[str], ends: Sequence[str], exc
     return np.maximum(found, found.T)
 
 
+class _Spectrum:
+    """Eigenvalues and right eigenvectors of a real matrix, factored.
+
+    Attributes
+    ----------
+    values, vectors : ndarray
+        μ, growth by rounding cleared, and P.
+    condition : float
+        Estimated condition number of P in the 1-norm.
+    growth : float
+        Largest real part of μ relative to the largest modulus.
+    """
+
+    def __init__(self, matrix: Array) -> None:
+        self.values, self.vectors = linalg.eig(matrix, check_finite=False)
+        fastest = float(np.abs(self.values).max(initial=0.0))
+        decaying = np.abs(self.values.real[np.abs(self.values.real) > ROUNDING * fastest])
+        self._factor()
+        if np.isfinite(self.condition) and decaying.min(initial=fastest) < SLOW * fastest:
+            self._refine(matrix)
+            self._factor()
+        self.growth = float(self.values.real.max(initial=0.0)) / max(fastest, 1e-300)
+        if self.growth <= ROUNDING:
+            self.values = np.minimum(self.values.real, 0.0) + 1j * self.values.imag
+
+    def coefficients(self, vector: NDArray[Any], adjoint: bool = False) -> Complex:
+        """Return P⁻¹x, or P⁻ᵀx."""
+        return np.asarray(linalg.lu_solve(self._lu, vector, trans=int(adjoint), check_finite=False))
+
+    def readers(self, functionals: Array) -> Complex:
+        """Return u P for rows u."""
+        return np.asarray(functionals @ self.vectors)
+
+    def _factor(self) -> None:
+        norm = float(np.abs(self.vectors).sum(axis=0).max())
+        self._lu = linalg.lu_factor(self.vectors, check_finite=False)
+        reciprocal = float(linalg.lapack.zgecon(self._lu[0], norm)[0])
+        self.condition = 1.0 / reciprocal if reciprocal > 0.0 else float("inf")
+
+    def _refine(self, matrix: Array) -> None:
+        """Make one Newton step on all eigenpairs: slow ones are otherwise known to rounding of the fastest only.
+
+        The residual of a slow pair is computed row by row, and its rows of fast motion are weighed down by the
+        left eigenvectors, so that what remains is rounding of the slow motion itself.
+        """
+        vectors, values = self.vectors, self.values
+        residual = (matrix @ vectors.real) + 1j * (matrix @ vectors.imag) - vectors * values
+        step = linalg.lu_solve(self._lu, residual, check_finite=False)
+        gap = values[None, :] - values[:, None]
+        close = np.abs(gap) <= 1e3 * np.abs(step)
+        turn = np.where(close, 0.0, step / np.where(close, 1.0, gap))
+        self.values = values + np.diag(step)
+        self.vectors = vectors + vectors @ turn
+
+
 class PairMotion:
     """e^{Gt} on Y, exact on a core of pairs and without jumps on all others.
 
@@ -69,6 +126,9 @@ class PairMotion:
         d.
     chosen : ndarray of bool, shape (r, r), optional
         The core, symmetric. Without one G = D − d, which needs w = 0.
+    kept : dict, optional
+        Eigenvalues, amplitudes of curves and states of this and other processes, by content. What is found there
+        needs no diagonalisation; what is computed is added.
 
     Attributes
     ----------
@@ -87,7 +147,9 @@ class PairMotion:
         effect: Vector,
         dark: float,
         chosen: NDArray[np.bool_] | None = None,
+        kept: Kept | None = None,
     ) -> None:
+        self._kept: Kept = {} if kept is None else kept
         self._r = len(space.rho)
         self._diagonal: Complex = space.motion - dark
         inside = np.zeros((self._r, self._r), dtype=bool) if chosen is None else chosen
@@ -100,17 +162,26 @@ class PairMotion:
         self._tables: dict[tuple[bytes, int], tuple[list[Complex], list[Complex]]] = {}
         self.values: Complex = np.zeros(0, dtype=np.complex128)
         if self.size:
-            self._diagonalise(self._matrix(space, unwatched, rows, columns, effect))
+            self._made_of = space, dict(unwatched), effect
+            jumps = [space.jumps[name] for name in sorted(unwatched)]
+            parts = (space.motion, space.rho, space.gram, *jumps, effect, self._index)
+            self._key = content(*parts, sorted(unwatched.items()), dark)
+            summary = remembered(self._kept, content(self._key, "summary"), self._summary)
+            self.condition, self.growth, self.values = float(summary[0].real), float(summary[1].real), summary[2:]
 
-    def _matrix(
-        self,
-        space: ModeSpace,
-        unwatched: Mapping[str, float],
-        rows: NDArray[np.int64],
-        columns: NDArray[np.int64],
-        effect: Vector,
-    ) -> Array:
+    @cached_property
+    def _spectrum(self) -> _Spectrum:
+        return _Spectrum(self._matrix())
+
+    def _summary(self) -> Complex:
+        """Return condition, growth and eigenvalues as one array."""
+        found = self._spectrum
+        return np.concatenate([[found.condition, found.growth], found.values])
+
+    def _matrix(self) -> Array:
         """Return G on the core; the trace that leaks out of it is put back into ρ."""
+        space, unwatched, effect = self._made_of
+        rows, columns = np.divmod(self._index, self._r)
         place = np.full((self._r, self._r), -1)
         place[rows, columns] = np.arange(self.size)
         matrix = np.zeros((self.size, self.size))
@@ -128,39 +199,6 @@ class PairMotion:
             matrix += np.outer(rho / norm, leak)
         return matrix
 
-    def _diagonalise(self, matrix: Array) -> None:
-        self.values, self._vectors = linalg.eig(matrix, check_finite=False)
-        fastest = float(np.abs(self.values).max(initial=0.0))
-        decaying = np.abs(self.values.real[np.abs(self.values.real) > ROUNDING * fastest])
-        self._factor()
-        if np.isfinite(self.condition) and decaying.min(initial=fastest) < SLOW * fastest:
-            self._refine(matrix)
-            self._factor()
-        self.growth = float(self.values.real.max(initial=0.0)) / max(fastest, 1e-300)
-        if self.growth <= ROUNDING:
-            self.values = np.minimum(self.values.real, 0.0) + 1j * self.values.imag
-
-    def _factor(self) -> None:
-        norm = float(np.abs(self._vectors).sum(axis=0).max())
-        self._lu = linalg.lu_factor(self._vectors, check_finite=False)
-        reciprocal = float(linalg.lapack.zgecon(self._lu[0], norm)[0])
-        self.condition = 1.0 / reciprocal if reciprocal > 0.0 else float("inf")
-
-    def _refine(self, matrix: Array) -> None:
-        """Make one Newton step on all eigenpairs: slow ones are otherwise known to rounding of the fastest only.
-
-        The residual of a slow pair is computed row by row, and its rows of fast motion are weighed down by the
-        left eigenvectors, so that what remains is rounding of the slow motion itself.
-        """
-        vectors, values = self._vectors, self.values
-        residual = (matrix @ vectors.real) + 1j * (matrix @ vectors.imag) - vectors * values
-        step = linalg.lu_solve(self._lu, residual, check_finite=False)
-        gap = values[None, :] - values[:, None]
-        close = np.abs(gap) <= 1e3 * np.abs(step)
-        turn = np.where(close, 0.0, step / np.where(close, 1.0, gap))
-        self.values = values + np.diag(step)
-        self._vectors = vectors + vectors @ turn
-
     def _exponentials(self, times: Array, integrals: int) -> tuple[list[Complex], list[Complex]]:
         key = (times.tobytes(), integrals)
         if key not in self._tables:
@@ -173,11 +211,27 @@ class PairMotion:
             )
         return self._tables[key]
 
-    def _coefficients(self, vector: Vector) -> Complex:
-        return np.asarray(linalg.lu_solve(self._lu, vector[self._index], check_finite=False))
+    def _amplitudes(self, start: Vector, functionals: Array) -> Complex:
+        """Return a in Σ_i a_i e^{μ_i t} on the core, shape (n, R)."""
+        x, readers = start[self._index], functionals[:, self._index]
 
-    def _readers(self, functionals: Array) -> Complex:
-        return np.asarray(functionals[:, self._index] @ self._vectors)
+        def compute() -> Complex:
+            return np.asarray(self._spectrum.readers(readers) * self._spectrum.coefficients(x))
+
+        return remembered(self._kept, content(self._key, "amplitudes", x, readers), compute)
+
+    def _core_states(self, x: Vector, times: Array, integral: bool, adjoint: bool, table: Complex) -> Array:
+        """Return the core's part of `propagate`, shape (n_times, R)."""
+
+        def compute() -> Array:
+            spectrum = self._spectrum
+            if adjoint:
+                inner = spectrum.readers(x[None])[0]
+                return np.array([spectrum.coefficients(inner * row, adjoint=True).real for row in table])
+            inner = spectrum.coefficients(x)
+            return np.array([(spectrum.vectors @ (inner * row)).real for row in table])
+
+        return remembered(self._kept, content(self._key, "states", x, times, integral, adjoint), compute)
 
     def observe(self, start: Vector, functionals: Array, times: Array, *, integrals: int = 0) -> Array:
         """Return u·e^{Gt}x and its repeated integrals from 0, shape (integrals + 1, n_times, n).
@@ -196,7 +250,7 @@ class PairMotion:
         core, outside = self._exponentials(np.ascontiguousarray(times), integrals)
         result = np.zeros((integrals + 1, len(times), len(functionals)))
         if self.size:
-            inner = self._readers(functionals) * self._coefficients(start)
+            inner = self._amplitudes(start, functionals)
             for row, table in zip(result, core, strict=True):
                 row += (table @ inner.T).real
         if len(self._tail):
@@ -213,19 +267,12 @@ class PairMotion:
         core, outside = (table[order] for table in self._exponentials(np.ascontiguousarray(times), order))
         result = np.empty((len(times), self._r**2))
         matrix = unpack(start).reshape(-1)[self._tail]
-        inner = outer = None
-        if self.size:
-            inner = self._readers(start[None])[0] if adjoint else self._coefficients(start)
         for k in range(len(times)):
             outer = np.zeros(self._r**2, dtype=np.complex128)
             outer[self._tail] = matrix * (outside[k].conj() if adjoint else outside[k])
             result[k] = pack(_mirrored(outer.reshape(self._r, self._r)))
-            if inner is not None:
-                if adjoint:
-                    values = linalg.lu_solve(self._lu, inner * core[k], trans=1, check_finite=False)
-                else:
-                    values = self._vectors @ (inner * core[k])
-                result[k, self._index] = values.real
+        if self.size:
+            result[:, self._index] = self._core_states(start[self._index], times, integral, adjoint, core)
         return result
 
     def solve(self, source: Vector, *, traceless: bool = False) -> Vector:
@@ -234,19 +281,20 @@ class PairMotion:
         outside[self._tail] = unpack(source).reshape(-1)[self._tail] / self._diagonal.reshape(-1)[self._tail]
         result = pack(_mirrored(outside.reshape(self._r, self._r)))
         if self.size:
-            coefficients = self._coefficients(source)
-            values = self.values.copy()
+            result[self._index] = self._core_solution(source[self._index], traceless)
+        return result
+
+    def _core_solution(self, right: Vector, traceless: bool) -> Vector:
+        """Return the core's part of `solve`."""
+
+        def compute() -> Vector:
+            coefficients, values = self._spectrum.coefficients(right), self.values.copy()
             if traceless:
                 stationary = int(np.argmin(np.abs(values)))
                 coefficients[stationary], values[stationary] = 0.0, 1.0
-            result[self._index] = (self._vectors @ (coefficients / values)).real
-        return result
+            return np.asarray((self._spectrum.vectors @ (coefficients / values)).real)
 
-    @cached_property
-    def slowest(self) -> float:
-        """Smallest modulus of an eigenvalue, in the core and outside."""
-        outside = np.abs(self._diagonal.reshape(-1)[self._tail])
-        return float(min(np.abs(self.values).min(initial=np.inf), outside.min(initial=np.inf)))
+        return remembered(self._kept, content(self._key, "solution", right, traceless), compute)
 
 
 def _mirrored(upper: Complex) -> Complex:
