@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from trajectories import lindblad
 from trajectories.checks import positive_number, shown, window_of
@@ -126,6 +126,7 @@ def validate(
     detectors: Mapping[str, Detector] | None = None,
     significance: float = SIGNIFICANCE,
     compiled: Any = None,
+    kept: dict[str, NDArray[Any]] | None = None,
 ) -> Validation:
     """Test whether a record can have come from a system.
 
@@ -156,6 +157,8 @@ def validate(
         Probability of rejecting a record that did come from the system, all tests together.
     compiled : CompiledSystem, optional
         The system, compiled before, as a run keeps it.
+    kept : dict of str to ndarray, optional
+        What exact computations for the system kept, as an analysis leaves it; what is computed is added.
 
     Returns
     -------
@@ -182,6 +185,8 @@ def validate(
     start = _start(record, system, initial)
     with one_blas_thread():
         steady = lindblad.steady_state(system) if start is None else None
+        if steady is not None and kept is not None:
+            steady.workspace["kept"] = kept
         untested: list[str] = []
         found: dict[str, TestResult] = {}
         if steady is None:

@@ -39,6 +39,8 @@ from .exact_values import ExactValues
 
 # Bins of g² and of the lags on each side of 0, of the waiting times, and windows of the Fano curve.
 SIDE_BINS, WAIT_BINS, FANO_WINDOWS = 20, 30, 10
+# Edges of the times between bundles, in units of δ.
+LATER = np.array([1.0, 1.5, 2.0, 3.0, 4.0])
 # Bundle windows of the purity scan in units of δ; the exact value is costly and marks every other one up to 2δ.
 PURITY_WINDOWS = 2.0 ** (np.arange(-8, 5) / 2.0)
 LONGEST_EXACT = 2.0
@@ -288,6 +290,8 @@ def _pair(
     order = exact.get("order")
     add(Number(section, f"{one} first", order_fraction(record, *pair, delta, names), order))
     asymmetry = order_asymmetry(record, *pair, delta, names)
+    # `validate` asks this next; here the model is at hand, and keeps what the answer is made of.
+    exact_values.ask("bundle correlation", lindblad.cluster_g2, pair, pair, delta * LATER, delta, names)
     add(Number(section, "order asymmetry", asymmetry, None if order is None else 2.0 * order - 1.0))
     reversal = time_reversal_test(record, *pair, edges[SIDE_BINS:], delta, names)
     found.checks.append(Check(f"{one}–{other} bundles", "time reversal", reversal))

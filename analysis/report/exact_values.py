@@ -12,6 +12,8 @@ import numpy as np
 from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput, TrajectoriesError
+from trajectories.lindblad.blas import one_blas_thread
+from trajectories.lindblad.reduced.kept import Kept
 from trajectories.model import OpenSystem
 from trajectories.names import spelled
 from trajectories.records.detection_log import Recorded, recorded_detectors
@@ -31,6 +33,8 @@ class ExactValues:
         time or jitter, nothing is known exactly.
     known : mapping of str to anything that JSON holds, optional
         `answers` of an earlier one; they are used where they belong to the same system and detectors.
+    kept : dict of str to ndarray, optional
+        What earlier computations kept (`read_kept`); what is computed is added.
     announce : callable, optional
         Called with the name of each question before it is computed, which may take seconds.
     """
@@ -41,7 +45,9 @@ class ExactValues:
         detectors: Mapping[str, Detector] | None = None,
         known: Mapping[str, Any] | None = None,
         announce: Callable[[str], None] | None = None,
+        kept: Kept | None = None,
     ) -> None:
+        self.kept: Kept = {} if kept is None else kept
         self._system = system
         self._given = detectors is not None
         self._known = known
@@ -78,7 +84,10 @@ class ExactValues:
     def steady(self) -> lindblad.SteadyState:
         """The steady state."""
         assert self._system is not None
-        return lindblad.steady_state(self._system)
+        with one_blas_thread():  # as in `validate`, so that both find the same bits
+            steady = lindblad.steady_state(self._system)
+        steady.workspace["kept"] = self.kept
+        return steady
 
     def ask(self, what: str, compute: Compute, *arguments: Any) -> Any | None:
         """Return compute(steady, *arguments, detectors=detectors) in plain numbers; None where it is not known.

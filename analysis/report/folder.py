@@ -1,4 +1,4 @@
-"""The folder that an analysis is written to: three files that replace earlier ones of ours, and never others."""
+"""The folder that an analysis is written to: four files that replace earlier ones of ours, and never others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 import trajectories
 from trajectories.errors import InvalidInput
@@ -22,11 +24,12 @@ from trajectories.records.files import (
 
 from ..clicks.streams import Clicks
 from .analysis_results import AnalysisResults
+from .exact_model_file import Kept, is_kept_file, read_kept, write_kept
 
 FORMAT, VERSION = "bundle-trajectories analysis", 1
 # How the page says whose it is.
 GENERATOR = f'<meta name="generator" content="{FORMAT}">'
-NUMBERS, PAGE, EXACT = "analysis.json", "report.html", "exact.json"
+NUMBERS, PAGE, EXACT, MODEL = "analysis.json", "report.html", "exact.json", "exact_model.npz"
 
 
 class AnalysisFolder:
@@ -45,7 +48,7 @@ class AnalysisFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        for name in (NUMBERS, EXACT, PAGE):
+        for name in (NUMBERS, EXACT, PAGE, MODEL):
             if (path / name).exists() and not _is_ours(path / name):
                 raise InvalidInput(f"{path / name} was not written by an analysis; move it, or give another --out")
         there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
@@ -66,10 +69,19 @@ class AnalysisFolder:
             return None
         return dict(known)
 
+    def kept(self, digest: str) -> Kept:
+        """Return what exact computations for a system kept here, for `ExactValues`."""
+        return read_kept(self.path / MODEL, digest)
+
     def write(
-        self, findings: AnalysisResults, record: Clicks, answers: Mapping[str, Any], title: str
+        self,
+        findings: AnalysisResults,
+        record: Clicks,
+        answers: Mapping[str, Any],
+        title: str,
+        kept: Mapping[str, NDArray[Any]] | None = None,
     ) -> dict[str, Path]:
-        """Write the three files and return them by name.
+        """Write the files and return the two that are to be looked at by name.
 
         Parameters
         ----------
@@ -81,6 +93,8 @@ class AnalysisFolder:
             Exact values to be remembered, `ExactValues.answers`.
         title : str
             Heading of the page.
+        kept : mapping of str to ndarray, optional
+            `ExactValues.kept`.
 
         Raises
         ------
@@ -109,10 +123,14 @@ class AnalysisFolder:
         for name, content in contents.items():
             remove_dead(self.path / name)
             write_whole(self.path / name, content.encode(errors="backslashreplace"))
+        if kept:
+            write_kept(self.path / MODEL, kept, str(answers["about"]["digest"]))
         return {"report": self.path / PAGE, "numbers": self.path / NUMBERS}
 
 
 def _is_ours(path: Path) -> bool:
+    if path.name == MODEL:
+        return is_kept_file(path)
     try:
         if path.name == PAGE:
             with regular_file(path) as stream:

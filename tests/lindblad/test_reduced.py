@@ -23,6 +23,7 @@ from trajectories import Channel, HilbertSpace, OpenSystem, SpinningResonator, l
 from trajectories.detectors import Detector
 from trajectories.errors import ConvergenceError, SteadyStateNotUnique
 from trajectories.lindblad import solver
+from trajectories.lindblad.reduced import pair_core
 from trajectories.lindblad.reduced.exponentials import exponentials
 from trajectories.lindblad.reduced.stationary import cut_out, grown
 from trajectories.lindblad.solver import solver_of
@@ -299,3 +300,31 @@ def test_one_model_serves_every_question():
     lindblad.fano(steady, [1e3])
     lindblad.cumulants(steady)
     assert {level: len(system._motions) for level, system in models.items()} == before
+
+
+def test_what_a_core_gave_serves_another_process(monkeypatch):
+    """With what was kept, the same questions at other times need no diagonalisation, and have the same answers."""
+    system = paper_system((3, 2, 2))
+    first = lindblad.steady_state(system).with_solver("reduced")
+
+    def asked(steady, edges):
+        lags = lindblad.lag_histogram(steady, "photon", "magnon", edges, 600.0, EMITTED).value
+        curves = lindblad.g2_matrix(steady, edges)
+        orders = lindblad.order_rates(steady, 600.0, EMITTED, 2)
+        fano = lindblad.fano(steady, [edges[-1]], EMITTED)[0].value
+        return np.concatenate(
+            [lags, *[c.value for c in curves.values()], [e.value for e in orders.values()], [fano]]
+        )
+
+    asked(first, np.array([-600.0, 0.0, 10.0, 600.0]))
+    other = np.array([-55.0, -3.0, 0.0, 1.0, 99.0])
+    right = asked(first, other)
+    kept = {key: array.copy() for key, array in solver_of(first).kept.items()}
+    assert sum(array.nbytes for array in kept.values()) < 5e6
+    monkeypatch.setattr(pair_core, "_Spectrum", None)  # nothing can be diagonalised
+    second = lindblad.steady_state(system).with_solver("reduced")
+    with pytest.raises(TypeError):
+        asked(second, other)
+    third = lindblad.steady_state(system).with_solver("reduced")
+    third.workspace["kept"] = kept
+    np.testing.assert_allclose(asked(third, other), right, rtol=1e-12)

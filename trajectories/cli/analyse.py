@@ -19,8 +19,9 @@ DESCRIPTION = """Estimate everything that a run, or a file of clicks, tells, wit
 
 Click rates and whether they are stationary, correlations of all channels, bundles, purity, heralding, emission
 order, waiting times and counting statistics. The table is printed; DIR/analysis.json holds all numbers and curves,
-DIR/report.html the tables and pictures in one page that needs nothing else, and DIR/exact.json the exact values,
-which are not computed again. These three are replaced if an earlier analysis wrote them, and nothing else ever is.
+DIR/report.html the tables and pictures in one page that needs nothing else, and DIR/exact.json and
+DIR/exact_model.npz the exact values and what they were made of, which is not computed again. These four are
+replaced if an earlier analysis wrote them, and nothing else ever is.
 Runs larger than memory are read block by block."""
 EXACT_HELP = "leave out the exact values, which take seconds, or minutes where dissipation is strong"
 
@@ -81,11 +82,13 @@ def _run(options: argparse.Namespace) -> None:
     if options.seen_with is not None and detectors is not None:
         raise InvalidInput("--detectors acts on the clicks, and --seen-with says what did; give one of them")
     seen_with = None if options.seen_with is None else read_detectors(options.seen_with)
-    exact_values = ExactValues(system, seen_with, folder.known(), _announce)
+    kept = {} if system is None else folder.kept(system.digest)
+    exact_values = ExactValues(system, seen_with, folder.known(), _announce, kept)
     findings = analyse(record, options.pair, options.window, exact_values)
     if reason:
         findings.notes.append(f"no exact values: {reason}")
-    files = folder.write(findings, record, exact_values.answers, f"Clicks of {printable(source.resolve().name)}")
+    title = f"Clicks of {printable(source.resolve().name)}"
+    files = folder.write(findings, record, exact_values.answers, title, exact_values.kept)
     if options.json:
         print(json_text(findings.to_dict()))
         return

@@ -49,11 +49,16 @@ def register(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from trajectories.analysis.inference.validation import SIGNIFICANCE, validate
+    from trajectories.analysis.report.exact_model_file import read_kept
+    from trajectories.analysis.report.folder import MODEL
 
     refuse_existing(options.json)
     record, subject = _subject(options)
+    analysed = Path(options.source) / "analysis"
+    kept = read_kept(analysed / MODEL, subject["system"].digest) if analysed.is_dir() else {}
     found = validate(
         record,
+        kept=kept,
         window=options.window,
         pair=options.pair,
         significance=SIGNIFICANCE if options.significance is None else options.significance,

@@ -186,7 +186,7 @@ class Solver:
             The values would be known to less than two digits.
         """
         with one_blas_thread():  # two cores of pairs are diagonalised side by side
-            return self._answer(compute, channels, detectors, horizon, starts, interest, stationary, curve)
+            return self._answer(compute, channels, detectors, horizon, starts, interest, stationary, curve, judged)
 
     def _answer(
         self,
@@ -198,6 +198,7 @@ class Solver:
         interest: Sequence[str],
         stationary: bool,
         curve: bool,
+        judged: Sequence[str],
     ) -> Answer:
         began = time.perf_counter()
         names = checked_channels(self._given.system, channels)

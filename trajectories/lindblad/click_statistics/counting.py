@@ -12,6 +12,7 @@ from ...checks import integer, positive_numbers
 from ...detectors import Detector
 from ...results import Estimate
 from ..inputs import checked_channels
+from ..reduced.model import ReducedModel
 from ..solver import Model, estimates_of, solver_of, total_rate
 from ..steady_state import SteadyState
 from ..superoperators.detected import DetectedSystem
@@ -57,15 +58,31 @@ def fano(
 
     def compute(model: Model) -> NDArray[np.float64]:
         rate = model.total_rate(model.rho)
-        # Tr[𝒥 e^{Ls}(𝒥ρ − λρ)] is the integrand without a difference of large numbers.
-        excess: Vector = model.jumps(model.rho) - rate * model.rho
-        motion = model.motion(float(durations.max()))
-        double = motion.observe(excess, model.total_effect()[None], durations, integrals=2)[2][:, 0]
-        return np.asarray(1.0 + 2.0 * double / (rate * durations))
+        return np.asarray(1.0 + 2.0 * _excess_pairs(model, durations) / (rate * durations))
 
     horizon = float(durations.max())
     answer = solver_of(steady).answer(compute, names, detectors, horizon=horizon, stationary=True)
     return estimates_of(answer)
+
+
+def _excess_pairs(model: Model, durations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ∫₀ᵀ (T − s) (Tr[𝒥 e^{Ls} 𝒥ρ] − λ²) ds for every T.
+
+    Tr[𝒥 e^{Ls}(𝒥ρ − λρ)] is the integrand without a difference of large numbers. A small model has it from the
+    curves of g², pair by pair, which it keeps; the whole space is followed once.
+    """
+    motion = model.motion(float(durations.max()))
+    if not isinstance(model, ReducedModel):
+        excess: Vector = model.jumps(model.rho) - model.total_rate(model.rho) * model.rho
+        return motion.observe(excess, model.total_effect()[None], durations, integrals=2)[2][:, 0]
+    names = [name for name in model.names if model.clicks(name, model.rho)]
+    rates = np.array([model.rate(name, model.rho) for name in names])
+    readers = np.array([model.effect(name) for name in names]) / rates[:, None]
+    total = np.zeros(len(durations))
+    for name, rate in zip(names, rates, strict=True):
+        click = model.jump(name, model.rho) / rate - model.rho
+        total += rate * (motion.observe(click, readers, durations, integrals=2)[2] @ rates)
+    return total
 
 
 def cumulants(

@@ -213,12 +213,13 @@ class PairMotion:
 
     def _amplitudes(self, start: Vector, functionals: Array) -> Complex:
         """Return a in Σ_i a_i e^{μ_i t} on the core, shape (n, R)."""
-        x, readers = start[self._index], functionals[:, self._index]
-
-        def compute() -> Complex:
-            return np.asarray(self._spectrum.readers(readers) * self._spectrum.coefficients(x))
-
-        return remembered(self._kept, content(self._key, "amplitudes", x, readers), compute)
+        x, rows = start[self._index], functionals[:, self._index]
+        keys = [content(self._key, "amplitudes", x, row) for row in rows]
+        missing = [k for k, key in enumerate(keys) if key not in self._kept]
+        if missing:
+            found = self._spectrum.readers(rows[missing]) * self._spectrum.coefficients(x)
+            self._kept.update({keys[k]: amplitude for k, amplitude in zip(missing, found, strict=True)})
+        return np.array([self._kept[key] for key in keys])
 
     def _core_states(self, x: Vector, times: Array, integral: bool, adjoint: bool, table: Complex) -> Array:
         """Return the core's part of `propagate`, shape (n_times, R)."""
