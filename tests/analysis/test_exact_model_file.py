@@ -72,7 +72,7 @@ def test_a_damaged_or_edited_file_is_not_used(tmp_path, kept, fault):
 @pytest.mark.filterwarnings("ignore::trajectories.errors.TruncationWarning")
 def test_validate_takes_what_was_kept():
     system = paper_system((2, 2, 2))
-    record = tj.simulate(system, trajectories=40, duration=2e5, seed=3, progress=False)
+    record = tj.simulate(system, trajectories=40, duration=5e4, seed=3, progress=False)
     kept = {}
     first = an.validate(record, system, kept=kept)
     again = an.validate(record, system, kept=dict(kept))

@@ -117,7 +117,7 @@ def test_every_number_is_that_of_its_estimator_and_of_the_solver(run, cascade, u
     # What was not there before is in the folder of the analysis, and nothing else changed.
     after = files(cascade)
     assert {name for name in after if name not in before} == {
-        f"analysis/{name}" for name in ("analysis.json", "exact.json", "report.html")
+        f"analysis/{name}" for name in ("analysis.json", "exact.json", "exact_model.npz", "report.html")
     }
     assert all(after[name] == content for name, content in before.items())
     assert [line.split()[0] for line in out[-2:]] == ["report", "numbers"]
