@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -12,7 +14,9 @@ from numpy.typing import NDArray
 from trajectories.checks import integer, shown
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
+from trajectories.records.formats import load
 from trajectories.records.joining import OF_ONE_RUN, joined_provenance, require_joinable
+from trajectories.records.run import Run
 from trajectories.records.ticks import NATURAL, Clock, TimeUnit
 from trajectories.results import read_only
 
@@ -118,7 +122,14 @@ class ClickStream:
         )
 
 
-Clicks: TypeAlias = ClickRecord | ClickStream | Blocks | Sequence[ClickRecord]
+Clicks: TypeAlias = ClickRecord | ClickStream | Blocks | Sequence[ClickRecord] | str | os.PathLike[str]
+
+
+def opened(record: Clicks) -> ClickRecord | ClickStream | Blocks | Sequence[ClickRecord]:
+    """Return the run or the clicks at a path, and anything else as it is."""
+    if not isinstance(record, str | os.PathLike):
+        return record
+    return Run.open(record) if Path(record).is_dir() else load(record)
 
 
 def stream(record: Clicks, memory: int = KEPT_BYTES) -> ClickStream:
@@ -129,8 +140,9 @@ def stream(record: Clicks, memory: int = KEPT_BYTES) -> ClickStream:
 
     Parameters
     ----------
-    record : ClickRecord, Run, ClickStream or sequence of ClickRecord
-        The clicks; records of a sequence follow each other as in `ClickRecord.concatenate`.
+    record : ClickRecord, Run, ClickStream, sequence of ClickRecord, or path
+        The clicks, or the run folder or file that holds them; records of a sequence follow each other as in
+        `ClickRecord.concatenate`.
     memory : int
         Bytes of clicks to keep from one pass to the next, where all fit; else nothing is kept.
 
@@ -143,23 +155,26 @@ def stream(record: Clicks, memory: int = KEPT_BYTES) -> ClickStream:
     InvalidInput
         Something else, no clicks at all, records that `ClickRecord.concatenate` refuses, or a negative memory.
     RunFolderError
-        A damaged block of a run.
+        No run at the path, or a damaged block of a run.
     """
     integer(memory, "memory", 0)
-    if isinstance(record, ClickStream):
-        return record
-    if isinstance(record, ClickRecord):
-        whole = (record,)
-        described = (record.channel_names, record.start, record.stop, record.provenance, len(record))
-        return ClickStream(*described, lambda: whole, record.clock, record.unit)
-    if isinstance(record, Sequence):
-        parts = tuple(record)
+    given = opened(record)
+    if isinstance(given, ClickStream):
+        return given
+    if isinstance(given, ClickRecord):
+        whole = (given,)
+        described = (given.channel_names, given.start, given.stop, given.provenance, len(given))
+        return ClickStream(*described, lambda: whole, given.clock, given.unit)
+    if isinstance(given, Sequence):
+        parts = tuple(given)
         if all(isinstance(part, ClickRecord) for part in parts):
             require_joinable(parts)
             return replace(_scanned(lambda: iter(parts), 0), provenance=joined_provenance(parts))
-    elif hasattr(record, "blocks"):
-        return _scanned(record.blocks, memory)
-    raise InvalidInput(f"record={shown(record)} must be a ClickRecord, a Run or a sequence of ClickRecords")
+    elif hasattr(given, "blocks"):
+        return _scanned(given.blocks, memory)
+    raise InvalidInput(
+        f"record={shown(given)} must be a ClickRecord, a Run, their path, or a sequence of ClickRecords"
+    )
 
 
 def _scanned(read: Callable[[], Iterator[ClickRecord]], memory: int) -> ClickStream:

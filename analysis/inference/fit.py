@@ -18,7 +18,9 @@ from trajectories.model.system import OpenSystem
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate, read_only
 
+from ..clicks.streams import Clicks
 from .likelihood_maximum import climb, inverse, profile_ends
+from .subject import in_memory
 
 # Where a state was dark, ln λ has a spike to −∞ at parameters that would have made it dark a little earlier or
 # later, and a start far away sees a comb of them. The climb begins with ln(λ + ελ̄), λ̄ the mean click rate, and
@@ -89,7 +91,7 @@ class Fit:
 
 
 def fit(
-    record: ClickRecord,
+    record: Clicks,
     family: Family,
     start: Mapping[str, float],
     *,
@@ -108,7 +110,7 @@ def fit(
 
     Parameters
     ----------
-    record : ClickRecord
+    record : ClickRecord, Run, or whatever `stream` takes
         The clicks.
     family : callable
         Takes the parameters by name and returns the `OpenSystem` that they make, or an object with `.system()`.
@@ -149,6 +151,7 @@ def fit(
     ...     for name, true in (("rabi", 2.0), ("gamma", 1.0)))
     True
     """
+    record = in_memory(record)
     names, first = _checked_start(record, start)
     if not 0.0 < finite_number(confidence, "confidence") < 1.0:
         raise InvalidInput(f"confidence={confidence} must lie between 0 and 1")

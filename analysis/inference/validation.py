@@ -21,9 +21,11 @@ from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import recorded_detectors
 
 from ..clicks.inputs import bundle_channels, two_of
+from ..clicks.streams import Clicks
 from ..statistics.goodness_of_fit import channel_choice, holm, rescaled_time, serial_independence, total_hazard
 from ..statistics.resampling import TestResult
 from .exact_tests import LEAST_EVENTS, LEAST_GROUPS, Comparisons, compare_curves, compare_rates, setting_of
+from .subject import Subject, subject_of
 
 # Probability of rejecting a record that did come from the system.
 SIGNIFICANCE = 0.01
@@ -69,11 +71,15 @@ class Validation:
         What could not be tested, and why.
     significance : float
         Probability of rejecting a record that did come from the system.
+    n_trajectories, n_clicks : int
+        Size of the record.
     """
 
     tests: tuple[ValidationTest, ...]
     untested: tuple[str, ...]
     significance: float
+    n_trajectories: int
+    n_clicks: int
 
     @property
     def accepted(self) -> bool:
@@ -117,15 +123,14 @@ class Validation:
 
 
 def validate(
-    record: ClickRecord,
-    system: OpenSystem,
+    record: Clicks,
+    system: OpenSystem | None = None,
     *,
     pair: tuple[str, str] | None = None,
     window: float | None = None,
     initial: Any = None,
     detectors: Mapping[str, Detector] | None = None,
     significance: float = SIGNIFICANCE,
-    compiled: Any = None,
     kept: dict[str, NDArray[Any]] | None = None,
 ) -> Validation:
     """Test whether a record can have come from a system.
@@ -139,10 +144,10 @@ def validate(
 
     Parameters
     ----------
-    record : ClickRecord
-        The clicks.
-    system : OpenSystem
-        What is thought to have made them.
+    record : ClickRecord, Run, or whatever `stream` takes
+        The clicks; a run or its path is best, because it keeps its system and how it started.
+    system : OpenSystem, optional
+        The hypothesised model; that of the run when not given.
     pair : tuple of two str, optional
         Channels whose bundles are looked at; the most frequent pair when not given.
     window : float, optional
@@ -150,13 +155,11 @@ def validate(
     initial : {"steady"}, or whatever `simulate` takes, optional
         State at the start of every trajectory: the steady state, or a ket, density matrix or mixture, with
         which only the filter is used, because the exact curves are those of a stationary record. When not given,
-        steady, unless the record's provenance says otherwise.
+        the start of the run, or steady unless the record's provenance says otherwise.
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel; those in the record's provenance when not given.
     significance : float
         Probability of rejecting a record that did come from the system, all tests together.
-    compiled : CompiledSystem, optional
-        The system, compiled before, as a run keeps it.
     kept : dict of str to ndarray, optional
         What exact computations for the system kept, as an analysis leaves it; what is computed is added.
 
@@ -175,16 +178,19 @@ def validate(
     The exact curves of the paper's system take some ten seconds at any truncation (`lindblad.solver.Solver`).
     """
     level = _checked_level(significance)
-    _check_kinds(record, system)
+    subject = subject_of(record, system, initial)
+    clicks, model = subject.record, subject.system
+    for name in clicks.channel_names:
+        model.channel(name)
     if pair is not None:
-        two_of(bundle_channels(record, None), *pair)
-    delta = _window(record, system, window)
+        two_of(bundle_channels(clicks, None), *pair)
+    delta = _window(clicks, model, window)
     if pair is not None and delta is None:
         raise InvalidInput("pair= needs a bundle window, and neither record nor system names a κ; give window=")
-    watching = recorded_detectors(record) if detectors is None else dict(detectors)
-    start = _start(record, system, initial)
+    watching = recorded_detectors(clicks) if detectors is None else dict(detectors)
+    start = _start(clicks, model, subject.initial)
     with one_blas_thread():
-        steady = lindblad.steady_state(system) if start is None else None
+        steady = lindblad.steady_state(model) if start is None else None
         if steady is not None and kept is not None:
             steady.workspace["kept"] = kept
         untested: list[str] = []
@@ -192,15 +198,15 @@ def validate(
         if steady is None:
             untested.append("estimates: the record does not start from the steady state")
         else:
-            setting = setting_of(record, steady, watching, delta, pair)
+            setting = setting_of(clicks, steady, watching, delta, pair)
             comparisons = [compare_rates(setting)]
             comparisons.append(compare_curves(setting))
             if delta is None:
                 untested.append("bundles: no window, and no κ to take 3/κ from")
-            found |= _estimates(record, comparisons, untested)
+            found |= _estimates(clicks, comparisons, untested)
         state = steady.rho if steady is not None else start
-        found |= _filter(record, system, state, watching, compiled, untested)
-    return _conclude(found, untested, level)
+        found |= _filter(subject, state, watching, untested)
+    return _conclude(found, untested, level, clicks)
 
 
 def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: list[str]) -> dict[str, TestResult]:
@@ -225,17 +231,15 @@ def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: li
 
 
 def _filter(
-    record: ClickRecord,
-    system: OpenSystem,
+    subject: Subject,
     state: ArrayLike | InitialStates | None,
     detectors: Mapping[str, Detector],
-    compiled: Any,
     untested: list[str],
 ) -> dict[str, TestResult]:
     """Replay the record and make the tests of the filter."""
     assert state is not None
     try:
-        replayed = replay(record, system, state, detectors=detectors, compiled=compiled)
+        replayed = replay(subject.record, subject.system, state, detectors=detectors, compiled=subject.compiled)
     except InvalidInput as error:
         untested.append(f"filter: {error}")
         return {}
@@ -265,7 +269,9 @@ def filter_tests(replayed: Replay, untested: list[str] | None = None) -> dict[st
     return found
 
 
-def _conclude(found: Mapping[str, TestResult], untested: list[str], significance: float) -> Validation:
+def _conclude(
+    found: Mapping[str, TestResult], untested: list[str], significance: float, record: ClickRecord
+) -> Validation:
     if not found:
         raise InvalidInput(f"nothing could be tested: {'; '.join(untested)}; give a longer record")
     adjusted = holm([result.p_value for result in found.values()])
@@ -273,7 +279,7 @@ def _conclude(found: Mapping[str, TestResult], untested: list[str], significance
         ValidationTest(name, result.statistic, result.p_value, float(p), result.n, result.method)
         for (name, result), p in zip(found.items(), adjusted, strict=True)
     )
-    return Validation(tests, tuple(untested), significance)
+    return Validation(tests, tuple(untested), significance, record.n_trajectories, len(record))
 
 
 def _checked_level(significance: float) -> float:
@@ -281,15 +287,6 @@ def _checked_level(significance: float) -> float:
     if level >= 1.0:
         raise InvalidInput(f"significance={level:g} must lie between 0 and 1")
     return level
-
-
-def _check_kinds(record: ClickRecord, system: OpenSystem) -> None:
-    if not isinstance(record, ClickRecord):
-        raise InvalidInput(f"record must be a ClickRecord, but is {type(record).__name__}; use its .record()")
-    if not isinstance(system, OpenSystem):
-        raise InvalidInput(f"system must be an OpenSystem, but is {type(system).__name__}; call its .system()")
-    for name in record.channel_names:
-        system.channel(name)
 
 
 def _window(record: ClickRecord, system: OpenSystem, window: float | None) -> float | None:

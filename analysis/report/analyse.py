@@ -11,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectories import lindblad
+from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
+from trajectories.model import OpenSystem
 from trajectories.names import ByChannels, display, spelled
 from trajectories.records.detection_log import DetectionLog
+from trajectories.records.run import Run
 from trajectories.results import Correlation, Estimate, Histogram
 
 from ..clicks.exposure import exposure_of
 from ..clicks.inputs import bundle_channels, bundle_window, two_of
-from ..clicks.streams import Clicks, ClickStream, stream
+from ..clicks.streams import Clicks, ClickStream, opened, stream
 from ..clicks.ticks import whole_tick_edges
 from ..estimators.bundle_rates import composition_rates, pair_purity, purity_pooled
 from ..estimators.correlations import count_pairs
@@ -33,6 +36,7 @@ from ..estimators.ordering import (
 )
 from ..estimators.pulses import decay_histogram, fit_decay, pulsed_g2
 from ..estimators.waiting import next_click_probabilities, waiting_times_pooled
+from ..inference.subject import own_system
 from ..statistics.resampling import Pooled
 from .analysis_results import AnalysisResults, Check, Curve, Number, Scan
 from .exact_values import ExactValues
@@ -58,8 +62,11 @@ Pair = tuple[str, str]
 
 def analyse(
     record: Clicks,
+    system: OpenSystem | None = None,
+    *,
     pair: Pair | None = None,
     window: float | None = None,
+    detectors: Mapping[str, Detector] | None = None,
     exact_values: ExactValues | None = None,
 ) -> AnalysisResults:
     """Estimate everything that a record tells, and lay the exact values beside it.
@@ -69,14 +76,19 @@ def analyse(
 
     Parameters
     ----------
-    record : ClickRecord or Run
+    record : ClickRecord, Run, or whatever `stream` takes
         The clicks; a run is streamed.
+    system : OpenSystem, optional
+        The model that the exact values are those of; that of the run when not given, if it started from the steady
+        state.
     pair : tuple of two str, optional
         Channels whose bundles are looked at; those of the commonest bundle of two when not given.
     window : float, optional
         Bundle window δ in 1/ω_b; 3/κ when not given. Without either, bundles are left out.
+    detectors : mapping of str to Detector, optional
+        What the clicks were seen with; what the record says itself when not given.
     exact_values : ExactValues, optional
-        The exact side, seen through the detectors that the record went through unless it says others.
+        Exact values that remember earlier answers, in the place of `system` and `detectors`.
 
     Returns
     -------
@@ -87,7 +99,20 @@ def analyse(
     InvalidInput
         A bad window, or a pair that is no two different channels that form bundles.
     """
-    record, exact_values = stream(record), exact_values or ExactValues()
+    clicks = opened(record)
+    if exact_values is None:
+        if system is None and isinstance(clicks, Run) and clicks.configuration["initial"] == "steady":
+            system = own_system(clicks)
+        exact_values = ExactValues(system, detectors)
+    elif system is not None or detectors is not None:
+        raise InvalidInput("exact_values= brings its own system and detectors; give those or these")
+    return _analysed(stream(clicks), exact_values, pair, window)
+
+
+def _analysed(
+    record: ClickStream, exact_values: ExactValues, pair: Pair | None, window: float | None
+) -> AnalysisResults:
+    """Make the analysis of a stream."""
     exact_values.look_at(record)
     delta, names = _bundling(record, window)
     if pair is not None:

@@ -182,9 +182,12 @@ def test_what_fits_into_memory_is_read_once():
 
 
 @quick
-@given(divided(), st.sampled_from(sorted(CALLS)), st.integers(-1000, 1000))
+@given(divided(), st.sampled_from(sorted(set(CALLS) - {"rate_history"})), st.integers(-1000, 1000))
 def test_shifting_all_times_changes_nothing(divided, name, ticks):
-    """On a grid of ticks the differences are exact, and so are the results."""
+    """On a grid of ticks the differences are exact, and so are the results.
+
+    Not `rate_history`: its times are the ends of blocks, which lie on no grid.
+    """
     record = divided[0]
     shift = ticks * TICK
     times = {n: getattr(record, n) + shift for n in ("stamp", "start", "stop")}
@@ -192,7 +195,7 @@ def test_shifting_all_times_changes_nothing(divided, name, ticks):
 
 
 # Their results are more than values, or depend on how trajectories are grouped.
-NOT_VALUES = {"count_pairs", "rate_history", "stationarity", "time_reversal_test"} | {
+NOT_VALUES = {"coincidences", "count_pairs", "rate_history", "stationarity", "time_reversal_test"} | {
     n for n in CALLS if n.endswith("_pooled")
 }
 
@@ -252,8 +255,10 @@ def test_a_burst_of_a_hundred_thousand_clicks_is_one_bundle():
 
 def test_what_is_no_record_is_refused(tmp_path):
     record = three_channels(14, 3, 10.0)
-    with pytest.raises(InvalidInput, match="record='runs/blue' must be a ClickRecord, a Run or a sequence"):
-        an.rates("runs/blue")
+    with pytest.raises(InvalidInput, match="nowhere"):
+        an.rates(tmp_path / "nowhere")
+    with pytest.raises(InvalidInput, match="record=3 must be a ClickRecord, a Run"):
+        an.rates(3)
     with pytest.raises(InvalidInput, match="must be a ClickRecord, a Run"):
         an.rates([record, None])
     with pytest.raises(InvalidInput, match="no block of clicks yet"):

@@ -133,7 +133,9 @@ def test_refusals(record):
     with pytest.raises(InvalidInput, match="must be an OpenSystem"):
         an.validate(record, PairSource(), initial="steady")
     with pytest.raises(InvalidInput, match="must be a ClickRecord"):
-        an.validate("runs/blue", PAIRS)
+        an.validate(3, PAIRS)
+    with pytest.raises(InvalidInput, match="no run, which keeps its system; give system="):
+        an.validate(record)
 
 
 def test_a_channel_that_never_clicks_is_not_passed_over(record):

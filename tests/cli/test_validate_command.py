@@ -7,7 +7,7 @@ import json
 import pytest
 from command_line import ATOM
 
-from trajectories import cli
+from trajectories.cli import entry
 
 OTHER = ATOM.replace("0.4", "0.5")
 pytestmark = pytest.mark.usefixtures("quick_report")
@@ -76,4 +76,4 @@ def test_help_names_the_exit_status(run):
     status, out, _ = run("validate", "--help")
     assert status == 0
     assert any("Exit status 0" in line for line in out)
-    assert "1 a record that contradicts its model" in cli.main.__doc__
+    assert "1 a record that contradicts its model" in entry.main.__doc__

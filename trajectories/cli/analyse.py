@@ -84,7 +84,7 @@ def _run(options: argparse.Namespace) -> None:
     seen_with = None if options.seen_with is None else read_detectors(options.seen_with)
     kept = {} if system is None else folder.kept(system.digest)
     exact_values = ExactValues(system, seen_with, folder.known(), _announce, kept)
-    findings = analyse(record, options.pair, options.window, exact_values)
+    findings = analyse(record, pair=options.pair, window=options.window, exact_values=exact_values)
     if reason:
         findings.notes.append(f"no exact values: {reason}")
     title = f"Clicks of {printable(source.resolve().name)}"

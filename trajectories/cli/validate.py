@@ -53,22 +53,23 @@ def _run(options: argparse.Namespace) -> int:
     from trajectories.analysis.report.folder import MODEL
 
     refuse_existing(options.json)
-    record, subject = _subject(options)
+    record, model = _subject(options)
+    digest = model["system"].digest if "system" in model else record.configuration["digest"]
     analysed = Path(options.source) / "analysis"
-    kept = read_kept(analysed / MODEL, subject["system"].digest) if analysed.is_dir() else {}
+    kept = read_kept(analysed / MODEL, digest) if analysed.is_dir() else {}
     found = validate(
         record,
         kept=kept,
         window=options.window,
         pair=options.pair,
         significance=SIGNIFICANCE if options.significance is None else options.significance,
-        **subject,
+        **model,
     )
     document = json_text({"source": printable(options.source), **found.to_dict()})
     if options.json == "-":
         print(document)
     else:
-        print(f"{record.n_trajectories} trajectories, {len(record)} clicks\n")
+        print(f"{found.n_trajectories} trajectories, {found.n_clicks} clicks\n")
         print(found)
     if options.json not in (None, "-"):
         write_json(options.json, document)
@@ -77,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """Return the record, and the system and start that it is tested against."""
+    """Return the record or run, and the system and detectors that it is tested against."""
     from ..records import Run
     from .configuration import read_job
 
@@ -88,41 +89,10 @@ def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         raise InvalidInput(f"{options.source} is no run folder; give the model of its clicks as --model CONFIG")
     detectors = None if options.detectors is None else read_detectors(options.detectors)
     clicks = opened(options.source, options)
-    run, record = (clicks, clicks.record()) if isinstance(clicks, Run) else (None, clicks)
     if not isinstance(clicks, Run) and hasattr(clicks, "blocks"):
         raise InvalidInput(f"{options.source} is too large to be tested at once; export a part of it")
     if options.model is None:
-        return record, _own_model(run) | {"detectors": detectors}
-    require_model_unit(record, options)
-    system = read_job(options.model, options.levels).system
-    start = None if run is None else _start(run, run.arrays())
-    if start is not None and start.shape[0] != system.dimension:
-        raise InvalidInput(
-            f"the run started from a state of dimension {start.shape[0]}, but --model has {system.dimension}; "
-            "give a model of the same truncation"
-        )
-    return record, {"system": system, "initial": start, "detectors": detectors}
-
-
-def _own_model(run: Any) -> dict[str, Any]:
-    """Return the system that a run keeps, compiled, so that nothing is diagonalised again."""
-    from ..engine.compiled import CompiledSystem
-    from ..model import OpenSystem
-
-    arrays = run.arrays()
-    system = OpenSystem.from_arrays(arrays, parameters=run.metadata["parameters"])
-    return {
-        "system": system,
-        "initial": _start(run, arrays),
-        "compiled": CompiledSystem.from_arrays(arrays),
-    }
-
-
-def _start(run: Any, arrays: Any) -> Any:
-    """Return the state that the trajectories of a run started from; None for the steady state."""
-    import numpy as np
-
-    if run.configuration["initial"] == "steady":
-        return None
-    kets, cumulative = arrays["kets"], arrays["cumulative"]
-    return (kets.T * np.diff(cumulative, prepend=0.0)) @ kets.conj()
+        return clicks, {"detectors": detectors}
+    if not is_run:
+        require_model_unit(clicks, options)
+    return clicks, {"system": read_job(options.model, options.levels).system, "detectors": detectors}

@@ -124,7 +124,7 @@ def replay(
     initial: Any,
     *,
     detectors: Mapping[str, Detector] | None = None,
-    compiled: CompiledSystem | None = None,
+    compiled: CompiledSystem | Mapping[str, NDArray[Any]] | None = None,
 ) -> Replay:
     """Replay a record through a system.
 
@@ -144,8 +144,8 @@ def replay(
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel; those in the record's provenance when not given. Channels of the
         system that the record lacks are not detected.
-    compiled : CompiledSystem, optional
-        The same system, compiled before, e.g. for the run; saves the diagonalisation.
+    compiled : CompiledSystem or mapping of str to ndarray, optional
+        The same system compiled before, or its arrays, as `Run.arrays` has them; saves the diagonalisation.
 
     Returns
     -------
@@ -201,12 +201,17 @@ def log_likelihood(
     return replay(record, system, initial, detectors=detectors).log_likelihood
 
 
-def _ket_filter(system: OpenSystem, initial: Any, compiled: CompiledSystem | None) -> tuple[Follow, str]:
+def _ket_filter(
+    system: OpenSystem, initial: Any, compiled: CompiledSystem | Mapping[str, NDArray[Any]] | None
+) -> tuple[Follow, str]:
     """Return the filter for ideal detection of every channel."""
     start = initial_states(initial, system.dimension)
     kets, weights = start.kets, start.weights
     ensemble = np.ascontiguousarray(np.sqrt(weights)[:, None] * kets)
-    ready = compile_system(system, kets[0]) if compiled is None else compiled
+    if compiled is None:
+        ready = compile_system(system, kets[0])
+    else:
+        ready = compiled if isinstance(compiled, CompiledSystem) else CompiledSystem.from_arrays(compiled)
     propagator, jumps = ready.propagator, ready.jumps
     method = f"{'pure state' if len(kets) == 1 else 'mixture of kets'}, {propagator.name}"
     if isinstance(propagator, ModesPropagator):
