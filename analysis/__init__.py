@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from .clicks.streams import stream as stream
     from .estimators.bundle_correlations import bundle_waiting_times as bundle_waiting_times
     from .estimators.bundle_correlations import cluster_g2 as cluster_g2
-    from .estimators.bundle_correlations import cluster_g2_pooled as cluster_g2_pooled
     from .estimators.bundle_rates import composition_rates as composition_rates
     from .estimators.bundle_rates import order_rates as order_rates
     from .estimators.bundle_rates import pair_purity as pair_purity
     from .estimators.bundle_rates import purity as purity
-    from .estimators.bundle_rates import purity_pooled as purity_pooled
     from .estimators.bundles import Bundles as Bundles
     from .estimators.bundles import find_bundles as find_bundles
     from .estimators.coincidences import coincidences as coincidences
@@ -32,11 +30,9 @@ if TYPE_CHECKING:
     from .estimators.correlations import g2_matrix as g2_matrix
     from .estimators.counting import count_distribution as count_distribution
     from .estimators.counting import fano as fano
-    from .estimators.counting import fano_pooled as fano_pooled
     from .estimators.counting import mandel_q as mandel_q
     from .estimators.counting import rate_history as rate_history
     from .estimators.counting import rates as rates
-    from .estimators.counting import rates_pooled as rates_pooled
     from .estimators.counting import stationarity as stationarity
     from .estimators.detector_effects import DetectorMemory as DetectorMemory
     from .estimators.detector_effects import dark_detectors as dark_detectors
@@ -46,18 +42,17 @@ if TYPE_CHECKING:
     from .estimators.heralding import heralding_efficiency as heralding_efficiency
     from .estimators.ordering import asymmetry_by_lag as asymmetry_by_lag
     from .estimators.ordering import lag_histogram as lag_histogram
-    from .estimators.ordering import lag_histogram_pooled as lag_histogram_pooled
     from .estimators.ordering import order_asymmetry as order_asymmetry
     from .estimators.ordering import order_fraction as order_fraction
     from .estimators.ordering import order_patterns as order_patterns
     from .estimators.ordering import time_reversal_test as time_reversal_test
+    from .estimators.pooled import pooled as pooled
     from .estimators.pulses import DecayFit as DecayFit
     from .estimators.pulses import decay_histogram as decay_histogram
     from .estimators.pulses import fit_decay as fit_decay
     from .estimators.pulses import pulsed_g2 as pulsed_g2
     from .estimators.waiting import next_click_probabilities as next_click_probabilities
     from .estimators.waiting import waiting_times as waiting_times
-    from .estimators.waiting import waiting_times_pooled as waiting_times_pooled
     from .inference.fit import fit as fit
     from .inference.validation import Validation as Validation
     from .inference.validation import validate as validate
@@ -89,6 +84,7 @@ _HOMES = {
     "detector_memory": ".estimators.detector_effects",
     "find_delay": ".estimators.detector_effects",
     "fit_decay": ".estimators.pulses",
+    "pooled": ".estimators.pooled",
     "pulsed_g2": ".estimators.pulses",
     "accidental_purity": "trajectories.lindblad",
     "analyse": ".report.analyse",
@@ -96,13 +92,11 @@ _HOMES = {
     "asymmetry_by_lag": ".estimators.ordering",
     "bundle_waiting_times": ".estimators.bundle_correlations",
     "cluster_g2": ".estimators.bundle_correlations",
-    "cluster_g2_pooled": ".estimators.bundle_correlations",
     "coincidence_to_accidental": ".estimators.heralding",
     "composition_rates": ".estimators.bundle_rates",
     "count_distribution": ".estimators.counting",
     "count_pairs": ".estimators.correlations",
     "fano": ".estimators.counting",
-    "fano_pooled": ".estimators.counting",
     "detected_stream": ".clicks.detection",
     "find_bundles": ".estimators.bundles",
     "fit": ".inference.fit",
@@ -110,7 +104,6 @@ _HOMES = {
     "g2_matrix": ".estimators.correlations",
     "heralding_efficiency": ".estimators.heralding",
     "lag_histogram": ".estimators.ordering",
-    "lag_histogram_pooled": ".estimators.ordering",
     "mandel_q": ".estimators.counting",
     "next_click_probabilities": ".estimators.waiting",
     "order_asymmetry": ".estimators.ordering",
@@ -119,16 +112,13 @@ _HOMES = {
     "order_rates": ".estimators.bundle_rates",
     "pair_purity": ".estimators.bundle_rates",
     "purity": ".estimators.bundle_rates",
-    "purity_pooled": ".estimators.bundle_rates",
     "rate_history": ".estimators.counting",
     "rates": ".estimators.counting",
-    "rates_pooled": ".estimators.counting",
     "stationarity": ".estimators.counting",
     "stream": ".clicks.streams",
     "time_reversal_test": ".estimators.ordering",
     "validate": ".inference.validation",
     "waiting_times": ".estimators.waiting",
-    "waiting_times_pooled": ".estimators.waiting",
 }
 _MODULES = ("plot", "report")
 

@@ -152,4 +152,14 @@ def test_without_enough_units_there_is_no_error_but_a_value():
 def test_a_bootstrap_of_one_draw_is_refused():
     record = poisson_record(np.random.default_rng(59), {"a": 1.0}, 30, 5.0)
     with pytest.raises(InvalidInput, match="resamples=1"):
-        an.rates_pooled(record).bootstrap(resamples=1)
+        an.pooled(an.rates, record)[0].bootstrap(resamples=1)
+
+
+def test_pooled_sums_are_those_of_the_estimate():
+    record = pair_record(np.random.default_rng(3), 2.0, 1.0, 0.5, 40, 60.0)
+    found, counts = an.pooled(an.g2, record, "photon", "magnon", [-1.0, 0.0, 1.0])
+    expected = an.g2(record, "photon", "magnon", [-1.0, 0.0, 1.0])
+    np.testing.assert_array_equal(found.value, expected.value)
+    np.testing.assert_array_equal(counts, expected.counts)
+    with pytest.raises(InvalidInput, match="estimator='stationarity' must be one of cluster_g2, fano"):
+        an.pooled(an.stationarity, record, "photon")

@@ -1,0 +1,83 @@
+"""pooled(): the resampled sums behind an estimate, asked for in the same way for every estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectories.checks import shown
+from trajectories.errors import InvalidInput
+
+from ..clicks.streams import Clicks
+from ..statistics.resampling import Pooled
+from .bundle_correlations import cluster_g2, cluster_g2_pooled
+from .bundle_rates import order_rates, order_rates_pooled, purity, purity_pooled
+from .correlations import count_pairs, g2
+from .counting import fano, fano_pooled, rates, rates_pooled
+from .ordering import lag_histogram, lag_histogram_pooled
+from .waiting import waiting_times, waiting_times_pooled
+
+P = ParamSpec("P")
+Sums = tuple[Pooled, NDArray[np.int64]]
+
+
+def pooled(estimator: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Sums:
+    """Return the resampled sums that an estimate is a function of, θ = f(Σ_u s_u) over resampling units u.
+
+    Parameters
+    ----------
+    estimator : callable
+        One of `cluster_g2`, `fano`, `g2`, `lag_histogram`, `order_rates`, `purity`, `rates`, `waiting_times`.
+    *args, **kwargs
+        What the estimator itself takes, the clicks first.
+
+    Returns
+    -------
+    pooled : Pooled
+        Values and, by `jackknife` or `bootstrap`, their covariance and simultaneous bands.
+    counts : ndarray of int64
+        Events behind every value.
+
+    Raises
+    ------
+    InvalidInput
+        Another function, or what the estimator refuses.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> from trajectories import analysis as an
+    >>> time = np.sort(np.random.default_rng(1).uniform(0.0, 4000.0, 2000))
+    >>> same = np.zeros(2000, dtype=int)  # one trajectory, one channel
+    >>> record = tj.ClickRecord.from_arrays(same, time, same, channel_names=["atom"], start=0.0, stop=4000.0)
+    >>> found, counts = an.pooled(an.g2, record, "atom", "atom", [0.0, 1.0, 2.0])
+    >>> found.jackknife().covariance.shape, len(counts)
+    ((2, 2), 2)
+    """
+    ways: dict[Any, Callable[..., Sums]] = {
+        cluster_g2: cluster_g2_pooled,
+        fano: fano_pooled,
+        g2: _g2,
+        lag_histogram: lag_histogram_pooled,
+        order_rates: order_rates_pooled,
+        purity: purity_pooled,
+        rates: _rates,
+        waiting_times: waiting_times_pooled,
+    }
+    if estimator not in ways:
+        names = ", ".join(known.__name__ for known in ways)
+        raise InvalidInput(f"estimator={shown(getattr(estimator, '__name__', estimator))} must be one of {names}")
+    return ways[estimator](*args, **kwargs)
+
+
+def _g2(record: Clicks, first: str, second: str, edges: Any) -> Sums:
+    counted = count_pairs(record, [(first, second)], edges)
+    return counted.pooled(first, second), counted.counts[:, 0].sum(axis=0)
+
+
+def _rates(record: Clicks) -> Sums:
+    found = rates_pooled(record)
+    return found, found.sums["numerator"].sum(axis=0).astype(np.int64)
