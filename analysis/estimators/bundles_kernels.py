@@ -21,12 +21,12 @@ def count_bundles(
     """Return how many gap clusters the detected clicks (numbers[channel] ≥ 0) form."""
     bundles = 0
     for r in range(len(offsets) - 1):
-        last = -1  # no detected click yet
+        fresh, previous = True, window  # no detected click yet; the window only lends its type
         for i in range(offsets[r], offsets[r + 1]):
             if numbers[channel[i]] >= 0:
-                if last < 0 or time[i] - time[last] >= window:
+                if fresh or time[i] - previous >= window:
                     bundles += 1
-                last = i
+                fresh, previous = False, time[i]
     return bundles
 
 
@@ -57,19 +57,19 @@ def fill_bundles(
     detected = columns.composition.shape[1]
     k = -1
     for r in range(len(offsets) - 1):
-        last = -1
+        fresh, previous = True, window
         size, order = 0, 0
         for i in range(offsets[r], offsets[r + 1]):
             number = int(numbers[channel[i]])  # so that `order` is an int64 without the JIT too
             if number < 0:
                 continue
-            if last < 0 or time[i] - time[last] >= window:
+            if fresh or time[i] - previous >= window:
                 k += 1
                 size, order = 0, 0
                 columns.trajectory[k] = r
                 columns.first_click[k] = i
                 columns.first_stamp[k] = time[i]
-            last = i
+            fresh, previous = False, time[i]
             size += 1
             order = order * detected + number if size <= longest_order else -1
             columns.last_click[k] = i
