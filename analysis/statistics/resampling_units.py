@@ -163,9 +163,10 @@ class ResamplingUnits:
         """Return the unit of every block, and how far before the end its first and last moment lie."""
         columns = self.columns
         row, block = self._blocks()
-        start, stop, length = columns.start[row] + margin, self.stop[row] - margin, columns.length[row]
-        begin = np.maximum(columns.start[row] + block * length, start)
-        end = np.maximum(columns.start[row] + (block + 1) * length, start)
+        # From the start of the window on, so that where it lies on the axis of time does not show.
+        stop, length = (self.stop - columns.start)[row] - margin, columns.length[row]
+        begin = np.maximum(block * length, margin)
+        end = np.maximum((block + 1) * length, margin)
         # The last block ends where the window does, whatever the rounding of block · length.
         end = np.where(block == columns.blocks[row] - 1, stop, end)
         return columns.first[row] + block, np.maximum(stop - begin, 0.0), np.maximum(stop - end, 0.0)
