@@ -21,6 +21,7 @@ from .style import (
     power_of_ten,
     rate_unit,
     reference_line,
+    scaled_time_unit,
     time_unit,
 )
 
@@ -167,7 +168,7 @@ def rate_convergence(
     if exact is not None:
         ax.axhline(exact / rate, color=BLACK, linestyle="--", linewidth=1, label="exact")
     ax.set_xlim(0.0, x[-1] / span)
-    ax.set_xlabel(rf"observed time  ({spelled}{time_unit()})")
+    ax.set_xlabel(rf"observed time  ({scaled_time_unit(spelled)})")
     ax.set_ylabel(rf"{name_label(name)}  ({power}{rate_unit()})")
     _legend_above(ax, 3)
     return ax

@@ -54,6 +54,12 @@ def time_unit() -> str:
     return r"$1/\omega_b$" if unit.name == NATURAL.name else unit.name
 
 
+def scaled_time_unit(power: str) -> str:
+    """Return the unit of time for a label, behind a power of ten that may be empty."""
+    unit = _UNIT.get()
+    return rf"{power.strip() or 1}$/\omega_b$" if unit.name == NATURAL.name else f"{power}{unit.name}"
+
+
 def rate_unit() -> str:
     """Return the unit of rates for a label."""
     unit = _UNIT.get()
