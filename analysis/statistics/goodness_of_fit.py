@@ -67,7 +67,8 @@ def hotelling(
         sure = np.isfinite(known_errors(resampled.standard_error, resampled.value, resampled.deviations))
         expected = np.broadcast_to(np.asarray(groups, dtype=np.float64), known.shape)
         unsure = pooled.value[~sure], np.asarray(exact, dtype=np.float64)[~sure]
-        p_values += few_groups(*unsure, expected[~sure], shares).tolist()
+        few = few_groups(*unsure, expected[~sure], shares)
+        p_values += few[np.isfinite(few)].tolist()
     statistic, rank, freedom = resampled.only(sure).t_squared(known[sure])
     if 0 < rank <= freedom:
         denominator = freedom - rank + 1.0
@@ -79,15 +80,17 @@ def hotelling(
 def few_groups(value: ArrayLike, exact: ArrayLike, groups: ArrayLike, shares: bool = False) -> NDArray[np.float64]:
     """Return two-sided p-values of values that are no more certain than as many Poisson events as `groups`.
 
-    Of the events, groups · value/exact are seen; of shares above one half the rest is looked at.
+    Of the events, groups · value/exact are seen; of shares above one half the rest is looked at. What has no value
+    has no p-value.
     """
     seen, known = np.asarray(value, dtype=np.float64), np.asarray(exact, dtype=np.float64)
     expected = np.asarray(groups, dtype=np.float64)
     if shares:
         seen, known = np.where(known > 0.5, 1.0 - seen, seen), np.minimum(known, 1.0 - known)
-    events = np.where(np.isfinite(seen), seen / known, 0.0) * expected
+    events = seen / known * expected
     fewer, more = special.gammaincc(events + 1.0, expected), special.gammainc(np.maximum(events, 1e-300), expected)
-    return np.where(expected > 0.0, np.minimum(1.0, 2.0 * np.minimum(fewer, more)), 1.0)
+    p_values = np.where(expected > 0.0, np.minimum(1.0, 2.0 * np.minimum(fewer, more)), 1.0)
+    return np.where(np.isfinite(events), p_values, np.nan)
 
 
 def student(

@@ -145,6 +145,8 @@ def test_p_values_of_few_groups_by_hand():
     # Of a share of 99 % it is the missing hundredth that tells.
     assert few_groups(1.0, 0.99, 20.0, shares=True) == pytest.approx(2.0 * np.exp(-20.0))
     assert few_groups(5.0, 1.0, 0.0) == 1.0
+    assert np.isnan(few_groups(np.nan, 1.0, 50.0))  # no wait could be followed so far: no value, and no verdict
+    assert np.isnan(deviation(Estimate(np.nan, np.nan, 9, ""), 0.5, 100, groups=50.0, share=True).p_value)
     seen = np.random.default_rng(32).poisson(60.0, 20_000)
     assert np.mean(few_groups(seen, 60.0, 60.0) < 0.01) < 0.01  # exact tests of counts are conservative
 

@@ -192,10 +192,12 @@ def cases() -> dict[str, Case]:
         "weaker atom, two ports": Case(atom(0.002, (0.6, 0.4)), 3.0),
         "atom at 0.03": Case(atom(0.03), 3.0, 400),
         "strong atom": Case(atom(9.7), 1.0),
-        "detuned atom, two ports": Case(atom(1.0, (0.5, 0.5), 3.0), 3.0),
+        "detuned atom, two ports": Case(atom(1.0, (0.5, 0.5), 3.0), 3.0, hidden=frozenset({LABELS})),
         "warm atom": Case(atom(0.5, detuning=0.4, up=np.sqrt(0.3) * sigma.T), 3.0, 40),
         "dephased atom": Case(atom(0.7, dephasing=dephasing), 2.0),
-        "lossy atom, dark counts": Case(atom(1.0, (0.5, 0.5), 0.2), 3.0, detectors=lossy),
+        "lossy atom, dark counts": Case(
+            atom(1.0, (0.5, 0.5), 0.2), 3.0, detectors=lossy, hidden=frozenset({LABELS})
+        ),
         "shelved V atom": Case(levels(3, {(0, 1): 0.6, (0, 2): 0.03}, {"01": 1.0, "02": 0.004}), 5.0),
         "near-dark Λ atom": Case(levels(3, {(0, 2): 0.5, (1, 2): 0.5, (1, 1): 0.05}, {"02": 0.5, "12": 0.5}), 5.0),
         "bright Λ atom": Case(levels(3, {(0, 2): 0.8, (1, 2): 0.3, (1, 1): 0.6}, {"02": 0.5, "12": 0.8}), 4.0),
