@@ -138,7 +138,8 @@ def validate(
     Two kinds of tests, joined by Holm's correction. *Estimates* against exact values, by Student's t or
     Hotelling's T² with resampled covariances: click rates, g² of every pair of channels, waiting times and next
     clicks, Fano factor, and of bundles the rates by order, purity, share of the pair, order, lags and correlation.
-    Bins are chosen from what the system predicts, so that each expects at least 50 events. *The filter*: replayed
+    Bins are chosen from what the system predicts, so that each expects at least 50 events, and what is expected to
+    rest on fewer than 50 independent groups of clicks is left out and named. *The filter*: replayed
     through the system, the survival probabilities of the gaps must be uniform (Kolmogorov and Smirnov) and
     independent, clicks as many as predicted, and channels chosen with the predicted probabilities (χ²).
 
