@@ -3,10 +3,10 @@
 OMP_NUM_THREADS=1 python tests/support/false_alarm_study.py [--systems NAME …] [--share 1.0] [--table FILE]
 
 Every system gives 25 records of 1e3 clicks, 20 of 1e4 and 5 of 1e5, or a share of these, whose exact values are
-computed once a size; some give one of 1e6 in place of one of 1e3. Each gives one record of 1e5 clicks with each fault
-of `false_alarm_systems.FAULTS`, and one of which 2 % of the clicks are lost. Writes the table
-tests/statistics/false_alarm_study.csv, one row for every system and kind of record, after each system; rows of systems
-that are not asked for are kept. On one core it takes about a quarter of an hour.
+computed once a size; some give one of 1e6 in place of one of 1e3. Each gives one record of 1e5 clicks with each
+fault of `false_alarm_systems.FAULTS`, and one of which 2 % of the clicks are lost. Writes the table
+tests/statistics/false_alarm_study.csv, one row for every system and kind of record, after each system; rows of
+systems that are not asked for are kept. On one core it takes about a quarter of an hour.
 """
 
 from __future__ import annotations
