@@ -22,6 +22,9 @@ from .counting import rates
 # Lags that a search for a delay divides its range into, and the deviation in σ that chance does not explain.
 LAGS = 2000
 SIGNIFICANT = 5.0
+# Widths of the bins in units of the narrowest. Narrower ones serve where they show this share of the largest
+# deviation, or a deviation that is plain by itself.
+SCALES, ENOUGH, PLAIN = (1, 4, 16, 64), 0.4, 15.0
 # Bins of the autocorrelation in which afterpulses are looked for.
 SHORT_BINS = 40
 
@@ -42,7 +45,7 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
     reach : float
         Largest |delay| that is looked for, in the record's unit.
     resolution : float, optional
-        Width of the lag bins; reach/1000 when not given. A whole number of ticks, at least one.
+        Width of the lag bins, a whole number of ticks; when not given, from reach/1000 up, as the feature needs.
 
     Returns
     -------
@@ -61,22 +64,23 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
     wanted: NDArray[np.float64] = np.arange(-half, half + 1).astype(np.float64) * width
     edges = whole_tick_edges(record, wanted)
     counted = count_pairs(record, [(first, second)], edges)
-    pairs = counted.counts[:, 0].sum(axis=0).astype(np.float64)
-    room = counted.overlap.sum(axis=0)
-    expected = pairs.sum() / room.sum() * room
-    level = float(np.median(pairs / room)) * room
-    level = np.where(level > 0, level, expected)
-    if pairs.sum() < 100:
+    fine = counted.counts[:, 0].sum(axis=0).astype(np.float64)
+    if fine.sum() < 100:
         raise InvalidInput(
-            f"only {int(pairs.sum())} pairs within reach={reach:g}; lengthen the reach or the record"
+            f"only {int(fine.sum())} pairs within reach={reach:g}; lengthen the reach or the record"
         )
-    z = (pairs - level) / np.sqrt(np.maximum(level, 1.0))
-    at = int(np.argmax(np.abs(z)))
-    if abs(z[at]) < SIGNIFICANT:
+    # A broad feature stands out in broad bins only; of those, the narrowest tell best where it is.
+    found = [_deviation(fine, counted.overlap.sum(axis=0), g) for g in (SCALES if resolution is None else (1,))]
+    largest = max(float(np.abs(z).max()) for *_, z in found)
+    if largest < SIGNIFICANT:
         raise InvalidInput(
-            f"no lag of {first} and {second} within {reach:g} stands out (the largest by {abs(z[at]):.1f} σ); "
+            f"no lag of {first} and {second} within {reach:g} stands out (the largest by {largest:.1f} σ); "
             "lengthen the reach, or change the resolution"
         )
+    limit = max(SIGNIFICANT, min(ENOUGH * largest, PLAIN))
+    scale, pairs, level, z = next(entry for entry in found if np.abs(entry[-1]).max() >= limit)
+    edges = edges[::scale][: len(pairs) + 1]
+    at = int(np.argmax(np.abs(z)))
     sign = np.sign(z[at])
     inside = sign * (pairs - level) >= 0.1 * abs(pairs[at] - level[at])
     low = at - int(np.argmin(inside[at::-1])) + 1 if not inside[: at + 1].all() else 0
@@ -93,6 +97,17 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
     return Estimate(
         delay, error, int(pairs[feature].sum()), f"centre of the {kind} of {abs(z[at]):.0f} σ, pairs by lag"
     )
+
+
+def _deviation(
+    fine: NDArray[np.float64], overlap: NDArray[np.float64], scale: int
+) -> tuple[int, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the scale, and of bins so many times as wide the pairs, the middle level and the σ off it."""
+    whole = len(fine) // scale * scale
+    pairs, room = (values[:whole].reshape(-1, scale).sum(axis=1) for values in (fine, overlap))
+    level = float(np.median(pairs / room)) * room
+    level = np.where(level > 0, level, pairs.sum() / room.sum() * room)
+    return scale, pairs, level, (pairs - level) / np.sqrt(np.maximum(level, 1.0))
 
 
 @dataclass(frozen=True)

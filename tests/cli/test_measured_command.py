@@ -85,6 +85,31 @@ def test_info_describes_a_file(run, lab):
         assert word in text
 
 
+def test_info_finds_a_delay_and_measures_a_detector(run, lab):
+    more = ("--find-delay", "left,right,60", "--detector", "left,10")
+    status, out, err = run("info", "a.ptu", "--unit", "us", *NAMED, *more)
+    assert (status, err) == (0, [])
+    delay = float(re.search(r"right behind left: ([0-9.]+) ± [0-9.]+ us", "\n".join(out))[1])
+    assert delay == pytest.approx(7.3, abs=1.5)
+    assert any(line.startswith("dead time     left") for line in out)
+    assert any(line.startswith("afterpulses   left") for line in out)
+
+
+def test_a_file_larger_than_memory_is_analysed_piece_by_piece(run, lab, monkeypatch):
+    assert run("analyse", "a.ptu", "--unit", "us", "--out", "whole")[0] == 0
+    monkeypatch.setattr("trajectories.cli.source.LARGE", 1000)
+    monkeypatch.setattr("trajectories.records.formats.tttr.CHUNK", 64)
+    monkeypatch.setattr("trajectories.records.formats.measured.PIECE", 300)
+    monkeypatch.setattr("trajectories.records.formats.files.PIECE", 300)
+    assert run("analyse", "a.ptu", "--unit", "us", "--out", "pieces")[0] == 0
+    numbers = [json.loads((lab / out / "analysis.json").read_text())["numbers"] for out in ("whole", "pieces")]
+    rates = [[n["value"] for n in found if n["section"] == "click rates"] for found in numbers]
+    assert rates[0] == pytest.approx(rates[1], rel=1e-9)
+    assert (
+        run("validate", "a.ptu", "--unit", "1e-6", "--model", "hbt.py:system", *NAMED)[0] == 1
+    )  # steps: as a whole
+
+
 def test_an_interrupted_measurement_is_said(run, here):
     words = np.sort(np.random.default_rng(1).integers(0, 2**25, 4000))
     ptu_file(here / "a.ptu", words, 0x01010204, tick=1e-9, acquisition=5000)

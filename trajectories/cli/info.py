@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import ConvergenceError
 from ..names import display, printable
 from .arguments import CONFIG_HELP, Commands, levels
-from .measured import add_measured_options
+from .measured import add_measured_options, name_and_time, two_names_and_time
 from .source import opened
 
 
@@ -27,6 +27,12 @@ def register(commands: Commands) -> None:
         "target", metavar="RUN|FILE|CONFIG", nargs="?", help="a run folder; a file of clicks; or " + CONFIG_HELP
     )
     add_measured_options(info)
+    info.add_argument(
+        "--find-delay", type=two_names_and_time, metavar="A,B,T", help="find the delay of B behind A, up to T"
+    )
+    info.add_argument(
+        "--detector", type=name_and_time, metavar="C,T", help="measure dead time, and afterpulses within T, of C"
+    )
     info.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels of photon, phonon, magnon")
 
 
@@ -75,7 +81,7 @@ def _describe_run(folder: Path) -> None:
 
 def _describe_file(options: argparse.Namespace) -> None:
     """Print what a file of clicks holds, and what is to be said about it."""
-    from trajectories.analysis import rates, stationarity, stream
+    from trajectories.analysis import detector_memory, find_delay, rates, stationarity, stream
 
     record = stream(opened(options.target, options))
     print(f"file          {printable(options.target)}")
@@ -90,6 +96,17 @@ def _describe_file(options: argparse.Namespace) -> None:
         steady = stationarity(record, name).p_value if estimate.n else float("nan")
         said = f"; stationary with p = {steady:.2g}" if steady == steady else ""
         print(f"clicks        {display(name):12} {estimate.n}, {estimate} {record.unit.rate}{said}")
+    if options.find_delay is not None:
+        first, second, reach = options.find_delay
+        delay = find_delay(record, first, second, reach)
+        print(
+            f"delay         {display(second)} behind {display(first)}: {delay} {record.unit.name} ({delay.method})"
+        )
+    if options.detector is not None:
+        name, reach = options.detector
+        memory = detector_memory(record, name, reach)
+        print(f"dead time     {display(name):12} {memory.dead_time:.6g} {record.unit.name}, the shortest wait")
+        print(f"afterpulses   {display(name):12} {memory.afterpulsing} a click")
     for name, value in (record.provenance.get("header") or {}).items():
         print(f"  {printable(name):28} {printable(str(value))}")
     for step in record.provenance.get("corrections", []):

@@ -167,6 +167,22 @@ def _file_and_time(text: str) -> tuple[str, float]:
     return file, number(time)
 
 
+def name_and_time(text: str) -> tuple[str, float]:
+    """Read a channel and a time."""
+    parts = parted(text, ",")
+    if len(parts) != 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a channel and a time, as photon,1e-6")
+    return parts[0], number(parts[1])
+
+
+def two_names_and_time(text: str) -> tuple[str, str, float]:
+    """Read two channels and a time."""
+    parts = parted(text, ",")
+    if len(parts) != 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is not two channels and a time, as left,right,1e-6")
+    return parts[0], parts[1], number(parts[2])
+
+
 def _gate(text: str) -> tuple[str, float, float]:
     parts = parted(text, ",")
     if len(parts) != 3:
