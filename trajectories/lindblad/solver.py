@@ -68,9 +68,11 @@ QUICK, TOO_LONG = 0.3, 7200.0
 PROPAGATED, ROUNDING = 1e-9, 1e-15
 SETTLED = 40.0  # lifetimes of the slowest mode after which nothing moves
 EPSILON = float(np.finfo(np.float64).eps)
-# Small systems go to doubled precision where the rounding of doubles may exceed this: it costs milliseconds up to
-# the first dimension, and half a minute at the second.
+# Small systems go to doubled precision where the rounding of doubles may exceed this: it costs a second up to the
+# first dimension, and half a minute at the second. Where it costs milliseconds they always do: modes cancel at
+# times that are short beside all of them.
 DOUBT, CHEAPLY_DOUBLED, GREATER_DOUBT = 1e-10, 16, 1e-6
+ALWAYS_DOUBLED = 6
 # Values that are not known to this are not given.
 UNKNOWN = 1e-2
 # Relative error of what is followed in doubled precision: that of ρ, which is given in doubles.
@@ -266,6 +268,8 @@ class Solver:
         if self._given.solver != "auto" or horizon <= 0.0:
             return self._given.solver == "doubling"
         dimension = self._given.system.dimension
+        if dimension <= ALWAYS_DOUBLED:
+            return True
         return dimension <= MOST_DOUBLED and doubt > (DOUBT if dimension <= CHEAPLY_DOUBLED else GREATER_DOUBT)
 
     def _rounding(self, horizon: float) -> float:
