@@ -44,6 +44,8 @@ def _check_run(out, kind: str, content: bytes, options: list[str]) -> None:
     asked = {"trajectories": 2, "duration": 20.0, "seed": 1}
     if kind != "python":
         asked = tomllib.loads(content.decode())["simulation"]
+    if "--duration" in options:  # so long a time is answered where nothing ever clicks
+        asked["duration"] = float(options[options.index("--duration") + 1])
     assert run.configuration["duration"] == asked["duration"]
     assert run.configuration["seed"] == asked["seed"]
     assert run.trajectories == asked["trajectories"] or "--until" in options
