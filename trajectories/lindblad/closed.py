@@ -48,6 +48,14 @@ class SuperRabi:
     period : float
         2π/E in 1/ω_b, with E the distance of the two energies that carry the oscillation at this Δ_ad;
         at the crossing it is π/(effective coupling).
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> resonator = tj.SpinningResonator("left")
+    >>> found = tj.lindblad.super_rabi(resonator, "photon-magnon", [0.0, 100.0], levels=(3, 2, 3))
+    >>> found.pair_population.shape, round(found.maximum, 4)
+    ((2,), 0.0018)
     """
 
     pair: str
@@ -104,6 +112,14 @@ def super_rabi(
     References
     ----------
     Paper, Fig. 2(a)–(c).
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> resonator = tj.SpinningResonator("left")
+    >>> found = tj.lindblad.super_rabi(resonator, "photon-magnon", [0.0, 100.0], levels=(3, 2, 3))
+    >>> found.populations["000+"].round(4), round(found.period)
+    (array([1.    , 0.9925]), 5759)
     """
     t = np.atleast_1d(finite_array(times, "times"))
     if t.ndim != 1 or t.size == 0:

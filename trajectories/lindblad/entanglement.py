@@ -38,6 +38,13 @@ class Witness:
         The subsystems between which entanglement was tested; all others were traced out.
     variance_factor : float
         f, 4 for the criterion that separable states fulfil.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> found = tj.lindblad.Witness(-0.5, operators={}, parts=("photon", "phonon"))
+    >>> found.D
+    0.0
     """
 
     value: float
@@ -73,6 +80,15 @@ def reduced(rho: ArrayLike | Any, space: HilbertSpace, keep: Sequence[str] | str
     ------
     InvalidInput
         ρ is not a density matrix on `space`; a name that is unknown or given twice, or no name.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> bell = (space.ket(atom1="g", atom2="g") + space.ket(atom1="e", atom2="e")) / np.sqrt(2)
+    >>> tj.lindblad.reduced(np.outer(bell, bell), space, "atom1").real.round(6)
+    array([[0.5, 0. ],
+           [0. , 0.5]])
     """
     names = _subsystems(space, keep, at_least=1)
     matrix = _density_matrix(rho, space)
@@ -121,6 +137,14 @@ def negativity(
     References
     ----------
     G. Vidal and R. F. Werner, Phys. Rev. A 65, 032314 (2002).
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> bell = (space.ket(atom1="g", atom2="g") + space.ket(atom1="e", atom2="e")) / np.sqrt(2)
+    >>> round(tj.lindblad.negativity(np.outer(bell, bell), space, "atom1", "atom2"), 6)
+    0.5
     """
     first = _subsystems(space, first_part, at_least=1)
     second = _subsystems(space, second_part, at_least=1)
@@ -174,6 +198,15 @@ def entanglement_witness(
     References
     ----------
     Paper, Eq. (4); M. Gessner, L. Pezzè and A. Smerzi, Phys. Rev. A 94, 020101(R) (2016).
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> bell = (space.ket(atom1="g", atom2="g") + space.ket(atom1="e", atom2="e")) / np.sqrt(2)
+    >>> found = tj.lindblad.entanglement_witness(np.outer(bell, bell), space, ("atom1", "atom2"))
+    >>> round(found.value, 6)
+    4.0
     """
     positive_number(variance_factor, "variance_factor")
     names = _subsystems(space, parts, at_least=2)

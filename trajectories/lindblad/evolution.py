@@ -43,6 +43,15 @@ def density_matrix(system: OpenSystem, rho0: ArrayLike, t: ArrayLike) -> NDArray
     One step e^{Lh} is a Chebyshev series with an a-priori bound of 1e-14 (`chebyshev.Expansion`). Many steps are
     taken in the Krylov space of e^{Lh}, and because e^{Lt} is a contraction in trace norm their errors add
     at most: ending that space early costs at most 1e-9 in trace norm (`propagation.Stepper`).
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> rho = tj.lindblad.density_matrix(system, [1, 0], t=1.0)
+    >>> rho.diagonal().real.round(4)
+    array([0.5439, 0.4561])
     """
     times = checked_times(t, "t")
     initial = checked_state(system, rho0)
@@ -76,6 +85,15 @@ def evolve(
     ------
     InvalidInput
         A bad state or time, or an operator that is not Hermitian or of another dimension.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> found = tj.lindblad.evolve(system, [1, 0], [0.5, 1.0], {"excited": sigma.T @ sigma})
+    >>> found["excited"].value.round(4)
+    array([0.1807, 0.4561])
     """
     grid = checked_times(times, "times")
     if grid.ndim != 1:

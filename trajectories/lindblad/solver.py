@@ -236,7 +236,7 @@ class Solver:
     def _affordable(
         self, names: tuple[str, ...], seen: Mapping[str, Detector], horizon: float, starts: int
     ) -> FullModel:
-        """Return the whole space for propagation; refuse hours that nobody asked for."""
+        """Return the whole space for propagation; refuse computations of hours."""
         seconds = self._propagation_cost(horizon, starts)
         if self._given.solver == "auto" and seconds > TOO_LONG:
             raise ConvergenceError(

@@ -58,6 +58,14 @@ class Spectrum:
         Relative ‖Lρ‖ of each steady state.
     top_level : ndarray of shape (n,)
         Largest population of any mode's highest level.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> resonator = tj.SpinningResonator("left")
+    >>> spectrum = tj.lindblad.excitation_spectrum(resonator, [1.2], levels=(3, 2, 3))
+    >>> sorted(spectrum.populations), sorted(spectrum.pairs), spectrum.added.any().item()
+    (['magnon', 'phonon', 'photon'], ['photon-magnon', 'photon-phonon'], False)
     """
 
     direction: str
@@ -98,6 +106,13 @@ def resonance(resonator: SpinningResonator, pair: str, levels: tuple[int, int, i
     ConvergenceError
         No avoided crossing for these parameters, or no maximum within a width of it (gap plus mean
         linewidth of the pair, at most 0.06): too weak a coupling, or too few levels.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> resonator = tj.SpinningResonator("left")
+    >>> round(tj.lindblad.resonance(resonator, "photon-magnon", levels=(3, 2, 3)), 3)
+    1.34
     """
     with one_blas_thread():
         return _maximum(resonator, pair, levels, resonator.avoided_crossing(pair, levels))
@@ -143,6 +158,14 @@ def excitation_spectrum(
     References
     ----------
     Paper, Fig. 1(c)–(d).
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> resonator = tj.SpinningResonator("left")
+    >>> spectrum = tj.lindblad.excitation_spectrum(resonator, [1.2], levels=(3, 2, 3))
+    >>> spectrum.populations["photon"].round(4)
+    array([0.2683])
     """
     asked = finite_array(detunings, "detunings")
     if asked.ndim != 1 or asked.size == 0:

@@ -68,6 +68,17 @@ class Convergence:
         Largest relative move allowed.
     reason : str
         Why the search ended.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> def cavity(levels):
+    ...     space = tj.HilbertSpace(photon=levels[0])
+    ...     a = space.lower("photon")
+    ...     return tj.OpenSystem(0.1 * (a + a.T), [tj.Channel("photon", a)], space)
+    >>> found = tj.lindblad.converge(cavity, {"rate": lambda steady: steady.rate("photon")}, start=(2,))
+    >>> found.converged, found.levels, round(found.values["rate"], 4)
+    (True, (4,), 0.04)
     """
 
     converged: bool
@@ -126,6 +137,14 @@ def at_resonance(resonator: SpinningResonator, pair: str) -> Callable[[Levels], 
     -------
     callable
         From levels of photon, phonon and magnon to an OpenSystem. Each call takes about ten steady states.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> resonator = tj.SpinningResonator("left")
+    >>> factory = tj.lindblad.at_resonance(resonator, "photon-magnon")
+    >>> round(factory((3, 2, 3)).parameters["detuning"], 3)
+    1.34
     """
 
     def factory(levels: Levels) -> OpenSystem:
@@ -180,6 +199,17 @@ def converge(
     InvalidInput
         No observable, one that is not finite, a factory that gives no OpenSystem, a tolerance that is not
         positive, or a start outside the limits.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> def cavity(levels):
+    ...     space = tj.HilbertSpace(photon=levels[0])
+    ...     a = space.lower("photon")
+    ...     return tj.OpenSystem(0.1 * (a + a.T), [tj.Channel("photon", a)], space)
+    >>> found = tj.lindblad.converge(cavity, {"rate": lambda steady: steady.rate("photon")}, start=(2,))
+    >>> found.converged, found.levels
+    (True, (4,))
     """
     first = _checked(system_factory, observables, start, tolerance, maximum, max_dimension)
     with one_blas_thread(), tqdm(unit="state", disable=not progress) as bar:

@@ -34,6 +34,16 @@ def cross_correlation(steady: SteadyState, first_mode: str, second_mode: str) ->
     ------
     InvalidInput
         No space, an unknown name, or a mode that is empty.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> round(tj.lindblad.cross_correlation(steady, "atom1", "atom2"), 2)
+    101.0
     """
     lower = [bundle_operator(steady.system, (name,)) for name in (first_mode, second_mode)]
     both = lower[1] @ lower[0]
@@ -72,6 +82,16 @@ def bundle_correlation(steady: SteadyState, operator: Any, tau: ArrayLike = 0.0)
     Notes
     -----
     Sánchez Muñoz et al., Nat. Photon. 8, 550 (2014), for B = aⁿ.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> tj.lindblad.bundle_correlation(steady, ("atom1", "atom2"), [1.0, 10.0]).round(3)
+    array([0.849, 1.   ])
     """
     bundle = bundle_operator(steady.system, operator)
     delays = np.abs(checked_times(tau, "tau", lowest=-np.inf))

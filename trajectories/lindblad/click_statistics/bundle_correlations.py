@@ -61,6 +61,17 @@ def cluster_g2(
     ------
     InvalidInput
         As in `composition_rates`, or a kind that is malformed or never emitted.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> found = tj.lindblad.cluster_g2(steady, 1, 1, [0.0, 2.0, 4.0], window=2.0)
+    >>> found.value.round(3)
+    array([  0.   , 126.221])
     """
     bins = bin_edges(edges, lowest=0.0)
     answer = _answer(steady, (n, m), bins, window, channels, detectors, binned=True)
@@ -79,7 +90,18 @@ def cluster_g2_at(
     channels: Channels = None,
     detectors: Detectors = None,
 ) -> NDArray[np.float64]:
-    """Return `cluster_g2` at given times τ ≥ 0, of any shape and order."""
+    """Return `cluster_g2` at given times τ ≥ 0, of any shape and order.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> tj.lindblad.cluster_g2_at(steady, 2, 2, [1.0, 100.0], window=2.0).round(3)
+    array([0., 1.])
+    """
     times = checked_times(tau, "tau")
     answer = _answer(steady, (n, m), times.reshape(-1), window, channels, detectors, binned=False)
     return answer.value.reshape(times.shape)

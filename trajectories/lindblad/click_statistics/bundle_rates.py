@@ -56,6 +56,17 @@ def composition_rates(
     ------
     InvalidInput
         Bad window, size or channels, or a detector with dead time or jitter.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> found = tj.lindblad.composition_rates(steady, window=2.0, max_size=2)
+    >>> round(found["a"].value, 5), round(found["a+b"].value, 5)
+    (0.00085, 0.00691)
     """
     ordered = order_rates(steady, window, channels, max_size, detectors)
     return by_composition(ordered, bundle_channels(steady.system, channels), max_size)
@@ -104,6 +115,17 @@ def order_rates(
     ------
     InvalidInput
         As in `composition_rates`.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> found = tj.lindblad.order_rates(steady, window=2.0, max_size=2)
+    >>> round(found["b>a"].value, 5), round(found["a>b"].value, 5)
+    (0.00536, 0.00155)
     """
     integer(max_size, "max_size", 1)
     names, delta = bundle_channels(steady.system, channels), bundle_window(steady.system, window)
@@ -139,6 +161,16 @@ def cluster_rates(
     ------
     InvalidInput
         As in `composition_rates`.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> [round(rate.value, 5) for rate in tj.lindblad.cluster_rates(steady, window=2.0)]
+    [0.0017, 0.00691, 2e-05]
     """
     integer(max_size, "max_size", 1)
     names, delta = bundle_channels(steady.system, channels), bundle_window(steady.system, window)
@@ -172,6 +204,16 @@ def purity(
     ------
     InvalidInput
         As in `composition_rates`, or channels that never click.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> [round(found.value, 3) for found in tj.lindblad.purity(steady, 2, [0.5, 2.0])]
+    [0.487, 0.872]
     """
     integer(n, "n", 1)
     deltas = positive_numbers(windows, "windows")
@@ -187,7 +229,7 @@ def purity(
 
 
 def accidental_purity(rate: float, n: int, windows: Sequence[float]) -> list[Estimate]:
-    """Return the purity of clicks that know nothing of each other: π_n = n q² (1 − q)^{n−1}, q = e^{−λδ}.
+    """Return the purity of independent clicks: π_n = n q² (1 − q)^{n−1}, q = e^{−λδ}.
 
     Parameters
     ----------
@@ -202,6 +244,12 @@ def accidental_purity(rate: float, n: int, windows: Sequence[float]) -> list[Est
     ------
     InvalidInput
         A rate that is negative or not finite, n below 1, or a window that is not positive.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> [round(found.value, 4) for found in tj.lindblad.accidental_purity(0.1, 2, [1.0, 5.0])]
+    [0.1558, 0.2895]
     """
     integer(n, "n", 1)
     together = -np.expm1(-nonnegative_number(rate, "rate") * positive_numbers(windows, "windows"))
@@ -220,6 +268,13 @@ class PairBundles:
         Rate Σλ of all detected clicks in ω_b.
     errors : tuple of two floats
         How far the computation of `forward` and of `backward` may be off.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> found = tj.lindblad.PairBundles(forward=0.3, backward=0.1, total=1.0)
+    >>> round(found.order_fraction.value, 6), round(found.purity.value, 6)
+    (0.75, 0.8)
     """
 
     forward: float
@@ -273,6 +328,17 @@ def pair_bundles(
     ------
     InvalidInput
         As in `composition_rates`, or channels that are equal, not detected or never click.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> found = tj.lindblad.pair_bundles(steady, "b", "a", window=2.0)
+    >>> round(found.purity.value, 3), round(found.order_fraction.value, 3)
+    (0.872, 0.776)
     """
     return bundles_of_pair(steady, (first, second), np.zeros(1), window, channels, detectors)[0]
 
@@ -289,6 +355,16 @@ def pair_purity(
 
     2 (R(first > second) + R(second > first))/Σλ; parameters and errors as in `pair_bundles`, which gives the order
     too for the same work.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> round(tj.lindblad.pair_purity(steady, "a", "b", window=2.0).value, 3)
+    0.872
     """
     return pair_bundles(steady, first, second, window, channels, detectors).purity
 

@@ -55,6 +55,17 @@ def coincidences(
         Unknown channels, fewer than two or one twice, one that never clicks, or a window that is not positive.
     ConvergenceError
         A window too long for the quadrature; shorten it.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> found = tj.lindblad.coincidences(steady, ("a", "b"), window=1.0)
+    >>> round(found.rate.value, 5), round(found.ratio.value, 2)
+    (0.00559, 44.55)
     """
     names = () if isinstance(channels, str) else tuple(channels)
     if len(names) < 2 or len(set(names)) < len(names):
@@ -138,6 +149,14 @@ def g3(
     ------
     InvalidInput
         Unknown channels, one that never clicks, or bad edges.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> steady = tj.lindblad.steady_state(tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)]))
+    >>> tj.lindblad.g3(steady, "atom", "atom", "atom", [0.0, 1.0], [0.0, 1.0]).value.round(4)
+    array([[0.1935]])
     """
     bins1, bins2 = bin_edges(edges1, lowest=0.0), bin_edges(edges2, lowest=0.0)
     detected = DetectedSystem(steady.system, None, detectors)

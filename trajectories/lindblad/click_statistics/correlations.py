@@ -49,6 +49,14 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     ------
     InvalidInput
         Unknown channels, one that never clicks, bad edges, or a detector with dead time or jitter.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> steady = tj.lindblad.steady_state(tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)]))
+    >>> tj.lindblad.g2(steady, "atom", "atom", [0.0, 0.5, 1.0]).value.round(4)
+    array([0.1489, 0.7309])
     """
     bins = bin_edges(edges)
     return _binned(steady, [(first, second)], bins, detectors)[first, second]
@@ -61,6 +69,17 @@ def g2_matrix(
 
     Channels that never click are left out; above 30 dimensions those too whose rate is below 1e-14 ‖c†c‖_F, which
     doubles do not resolve.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> curves = tj.lindblad.g2_matrix(steady, [0.0, 1.0])
+    >>> {pair: float(curve.value[0].round(2)) for pair, curve in curves.items()}
+    {('a', 'a'): 0.18, ('a', 'b'): 25.19, ('b', 'a'): 63.92, ('b', 'b'): 0.18}
     """
     bins = bin_edges(edges)
     return _binned(steady, [(k, j) for k, j in product(_clicking(steady, detectors), repeat=2)], bins, detectors)
@@ -82,6 +101,14 @@ def g2_at(
     -------
     ndarray
         Of the shape of `tau`.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> steady = tj.lindblad.steady_state(tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)]))
+    >>> tj.lindblad.g2_at(steady, "atom", "atom", [0.5, 1.0, 100.0]).round(4)
+    array([0.4066, 1.0263, 1.    ])
     """
     lags = checked_times(tau, "tau", lowest=-np.inf)
     flat = lags.reshape(-1)
@@ -146,6 +173,14 @@ def transient_g2(
     ------
     InvalidInput
         A bad state or time, unknown channels, or a first channel that cannot click at time t.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> tj.lindblad.transient_g2(system, [1, 0], "atom", "atom", t=1.0, tau=[1.0, 2.0]).round(4)
+    array([0.846 , 1.3284])
     """
     start = nonnegative_number(t, "t")
     delays = checked_times(tau, "tau")

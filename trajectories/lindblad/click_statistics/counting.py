@@ -51,6 +51,14 @@ def fano(
     InvalidInput
         Unknown channels, none that ever clicks, windows that are not positive, or a detector with dead time
         or jitter.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> steady = tj.lindblad.steady_state(tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)]))
+    >>> [round(found.value, 4) for found in tj.lindblad.fano(steady, [1.0, 1000.0])]
+    [0.6669, 0.7036]
     """
     durations = positive_numbers(windows, "windows")
     names = _counted(steady, channels)
@@ -117,6 +125,14 @@ def cumulants(
     Notes
     -----
     Flindt, Novotný, Braggio, Sassetti and Jauho, Phys. Rev. Lett. 100, 150601 (2008).
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> steady = tj.lindblad.steady_state(tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)]))
+    >>> tj.lindblad.cumulants(steady, order=2).round(4)
+    array([0.4444, 0.3128])
     """
     integer(order, "order", 1)
     names = _counted(steady, channels)
@@ -155,6 +171,17 @@ def rates(steady: SteadyState, detectors: Detectors = None) -> dict[str, Estimat
     ------
     InvalidInput
         An unknown channel, or a detector with dead time or jitter.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> steady = tj.lindblad.steady_state(tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)]))
+    >>> round(tj.lindblad.rates(steady)["atom"].value, 6)
+    0.444444
+    >>> half = {"atom": tj.Detector(efficiency=0.5, dark_rate=0.01)}
+    >>> round(tj.lindblad.rates(steady, detectors=half)["atom"].value, 6)
+    0.232222
     """
     detected = DetectedSystem(steady.system, None, detectors)
     rho = pack(steady.rho)

@@ -47,6 +47,16 @@ def heralding_efficiency(
     InvalidInput
         Unknown channels, a herald that never clicks, a window that is not positive, or none given and no κ, or a
         detector with dead time or jitter.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> round(tj.lindblad.heralding_efficiency(steady, "a", "b", window=1.0).value, 4)
+    0.703
     """
     among(herald, steady.system.channel_names), among(signal, steady.system.channel_names)
     width = np.array([bundle_window(steady.system, window)])
@@ -96,6 +106,16 @@ def coincidence_to_accidental(
     ------
     InvalidInput
         As in `heralding_efficiency`, or an unknown convention.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> round(tj.lindblad.coincidence_to_accidental(steady, "a", "b", window=1.0).value, 2)
+    44.55
     """
     one_of(convention, "convention", ("C/A", "(C-A)/A"))
     width = bundle_window(steady.system, window)

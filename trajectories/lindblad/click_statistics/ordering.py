@@ -29,6 +29,16 @@ def order_fraction(
 
     R(first > second)/(R(first > second) + R(second > first)); parameters and errors as in `pair_bundles`, and a
     pair that is never emitted is refused.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> round(tj.lindblad.order_fraction(steady, "b", "a", window=2.0).value, 3)
+    0.776
     """
     bundles = pair_bundles(steady, first, second, window, channels, detectors)
     refuse_absent(bundles, first, second)
@@ -70,6 +80,17 @@ def lag_histogram(
     ------
     InvalidInput
         As in `pair_bundles`, bad edges, or a pair that is never emitted.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> found = tj.lindblad.lag_histogram(steady, "b", "a", [-1.0, 0.0, 1.0], window=2.0)
+    >>> found.value.round(3)
+    array([0.22 , 0.567])
     """
     return bundles_and_lags(steady, first, second, edges, window, channels, detectors)[1]
 

@@ -50,6 +50,14 @@ def waiting_times(
     ------
     InvalidInput
         Unknown or undetected channels, one that never clicks, bad edges, or a detector with dead time or jitter.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> steady = tj.lindblad.steady_state(tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)]))
+    >>> tj.lindblad.waiting_times(steady, "atom", "atom", [0.0, 1.0, 2.0]).value.round(4)
+    array([0.1923, 0.4605])
     """
     bins = bin_edges(edges, lowest=0.0)
     names = checked_channels(steady.system, channels)
@@ -132,6 +140,17 @@ def next_click_probabilities(
     ------
     InvalidInput
         As in `waiting_times`.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> found = tj.lindblad.next_click_probabilities(steady, "b")
+    >>> {name: round(share.value, 4) for name, share in found.items()}
+    {'a': 0.84, 'b': 0.16}
     """
     names = checked_channels(steady.system, channels)
     among(first, names)
@@ -175,6 +194,14 @@ def no_click_probability(
     ------
     InvalidInput
         An unknown channel, times that are not positive, or a detector with dead time or jitter.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> steady = tj.lindblad.steady_state(tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)]))
+    >>> tj.lindblad.no_click_probability(steady, "atom", [1.0, 10.0]).round(4)
+    array([0.5801, 0.0068])
     """
     times, place = np.unique(positive_numbers(np.atleast_1d(durations), "durations"), return_inverse=True)
     names = checked_channels(steady.system, (channel,))
