@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from trajectories import lindblad
 from trajectories.checks import positive_number, shown, window_of
 from trajectories.detectors import Detector
 from trajectories.engine.replay.replay import Replay, replay
-from trajectories.errors import InvalidInput
+from trajectories.errors import InvalidInput, RecordWarning
 from trajectories.lindblad.blas import one_blas_thread
 from trajectories.model import OpenSystem
 from trajectories.model.states import InitialStates, initial_states
@@ -29,6 +30,8 @@ from .subject import Subject, subject_of
 
 # Probability of rejecting a record that did come from the system.
 SIGNIFICANCE = 0.01
+# Click rates further apart than this are in different units, and no matter of physics.
+OTHER_UNIT = 1e3
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,7 @@ def validate(
         if steady is None:
             untested.append("estimates: the record does not start from the steady state")
         else:
+            _warn_of_unit(clicks, steady, watching)
             setting = setting_of(clicks, steady, watching, delta, pair)
             comparisons = [compare_rates(setting)]
             comparisons.append(compare_curves(setting))
@@ -208,6 +212,22 @@ def validate(
         state = steady.rho if steady is not None else start
         found |= _filter(subject, state, watching, untested)
     return _conclude(found, untested, level, clicks)
+
+
+def _warn_of_unit(record: ClickRecord, steady: lindblad.SteadyState, detectors: Mapping[str, Detector]) -> None:
+    """Warn where measured clicks come so much more or less often than predicted that the unit must be another."""
+    if record.clock is None and record.unit.seconds is None:
+        return
+    exact = lindblad.rates(steady, detectors)
+    predicted = sum(exact[name].value for name in record.channel_names)
+    seen = len(record) / record.total_time
+    if seen > 0 and predicted > 0 and abs(np.log(seen / predicted)) > np.log(OTHER_UNIT):
+        warnings.warn(
+            f"{seen:.3g} clicks per {record.unit.name}, but {predicted:.3g} per unit of time of the model; load the "
+            "clicks with unit=, the length of the model's unit in seconds",
+            RecordWarning,
+            stacklevel=3,
+        )
 
 
 def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: list[str]) -> dict[str, TestResult]:

@@ -5,6 +5,7 @@ from instrument import DELAY, DETECTORS, UNIT, beam_splitter, measured
 
 import trajectories as tj
 from trajectories import analysis as an
+from trajectories.errors import RecordWarning
 from trajectories.records import corrections as fix
 
 pytest.importorskip("ptufile")
@@ -47,3 +48,9 @@ def test_the_delay_is_found_from_the_clicks_alone(tmp_path):
     found = an.find_delay(record, "left", "right", 60.0, resolution=1.0)
     assert found.value == pytest.approx(DELAY, abs=0.7)
     assert "dip" in found.method
+
+
+def test_a_record_in_another_unit_is_rejected_with_the_reason(tmp_path):
+    record = fix.renamed(tj.load(measured(tmp_path / "a.ptu", 2)), NAMES)
+    with pytest.warns(RecordWarning, match="load the clicks with unit="):
+        assert not an.validate(record, beam_splitter(), detectors=DETECTORS).accepted

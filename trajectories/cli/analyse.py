@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace) -> None:
     source = Path(options.source)
     folder = AnalysisFolder(Path(options.out) if options.out else _beside(source))
     detectors = None if options.detectors is None else read_detectors(options.detectors)
-    clicks = opened(options.source, options)  # a run as such, so that it is streamed
+    clicks = opened(options.source, options, pieces=True)  # a run as such, so that it is streamed
     run = clicks if source.is_dir() else None
     record = stream(clicks)
     if detectors is not None:

@@ -83,7 +83,7 @@ def _describe_file(options: argparse.Namespace) -> None:
     """Print what a file of clicks holds, and what is to be said about it."""
     from trajectories.analysis import detector_memory, find_delay, rates, stationarity, stream
 
-    record = stream(opened(options.target, options))
+    record = stream(opened(options.target, options, pieces=True))
     print(f"file          {printable(options.target)}")
     print(
         f"window        {record.n_trajectories} trajectories, {record.unit.of(f'{record.total_time:.9g}')} in all"

@@ -14,10 +14,11 @@ from .measured import corrected, reading_options, refuse_for_run
 LARGE = 2**30
 
 
-def opened(source: str, options: argparse.Namespace | None = None) -> Any:
+def opened(source: str, options: argparse.Namespace | None = None, *, pieces: bool = False) -> Any:
     """Return the run of a folder, after saying what of an unfinished one is used, or the clicks of a file.
 
-    Those of a measured file are read and corrected as the options say; a large one is opened to be read in pieces.
+    Those of a measured file are read and corrected as the options say; with `pieces`, a large one is opened to be
+    read in pieces where no correction needs the whole.
     """
     from ..records import Run
     from ..records.formats import load, open_measured
@@ -27,7 +28,8 @@ def opened(source: str, options: argparse.Namespace | None = None) -> Any:
     refuse_for_run(source, options)
     if not Path(source).is_dir():
         told, steps = reading_options(options), getattr(options, "steps", [])
-        if Path(source).is_file() and Path(source).stat().st_size > LARGE and not steps and set(told) <= {"unit"}:
+        large = pieces and Path(source).is_file() and Path(source).stat().st_size > LARGE
+        if large and not steps and set(told) <= {"unit"}:
             try:
                 return open_measured(source, **told)
             except InvalidInput:  # none of the formats that can be read in pieces

@@ -79,7 +79,6 @@ def _run(options: argparse.Namespace) -> int:
 
 def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Return the record or run, and the system and detectors that it is tested against."""
-    from ..records import Run
     from .configuration import read_job
 
     if options.model is None and options.levels is not None:
@@ -89,8 +88,6 @@ def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         raise InvalidInput(f"{options.source} is no run folder; give the model of its clicks as --model CONFIG")
     detectors = None if options.detectors is None else read_detectors(options.detectors)
     clicks = opened(options.source, options)
-    if not isinstance(clicks, Run) and hasattr(clicks, "blocks"):
-        raise InvalidInput(f"{options.source} is too large to be tested at once; export a part of it")
     if options.model is None:
         return clicks, {"detectors": detectors}
     if not is_run:

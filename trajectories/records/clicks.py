@@ -298,14 +298,18 @@ class ClickRecord:
     def same_time(self, other: ClickRecord) -> bool:
         """Whether stamps of two records can be laid beside each other: one unit, and ticks of one length."""
         mine, theirs = self.clock, other.clock
-        if self.unit.name != other.unit.name or (mine is None) != (theirs is None):
+        lengths = {unit.seconds for unit in (self.unit, other.unit)} - {None}
+        if self.unit.name != other.unit.name or len(lengths) > 1 or (mine is None) != (theirs is None):
             return False
         return mine is None or theirs is None or (mine.tick, mine.fine) == (theirs.tick, theirs.fine)
 
     @property
     def counted_in(self) -> str:
         """What time is counted in, in words."""
-        return self.unit.name if self.clock is None else f"ticks of {self.unit.of(f'{self.clock.tick:g}')}"
+        length = "" if self.unit.seconds in (None, 1.0) else f" ({self.unit.name} = {self.unit.seconds:g} s)"
+        return (
+            self.unit.name if self.clock is None else f"ticks of {self.unit.of(f'{self.clock.tick:g}')}"
+        ) + length
 
     def in_ticks(self, tick: float) -> ClickRecord:
         """Return the record as a clock with ticks of this length, started with every window, would stamp it.
