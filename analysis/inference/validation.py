@@ -223,8 +223,8 @@ def _warn_of_unit(record: ClickRecord, steady: lindblad.SteadyState, detectors: 
     seen = len(record) / record.total_time
     if seen > 0 and predicted > 0 and abs(np.log(seen / predicted)) > np.log(OTHER_UNIT):
         warnings.warn(
-            f"{seen:.3g} clicks per {record.unit.name}, but {predicted:.3g} per unit of time of the model; load the "
-            "clicks with unit=, the length of the model's unit in seconds",
+            f"{seen:.3g} clicks per {record.unit.name}, but {predicted:.3g} per unit of time of the model; load "
+            "the clicks with unit=, the length of the model's unit in seconds",
             RecordWarning,
             stacklevel=3,
         )
