@@ -369,3 +369,10 @@ def test_pieces_are_the_whole_file_and_estimate_the_same(tmp_path):
     assert 0 <= (whole.counts - found.counts).max() <= 30  # pairs across the cuts
     np.testing.assert_allclose(found.value, whole.value, rtol=3e-3)
     assert sum(e.n for e in an.rates(file).values()) == 60000
+
+
+@pytest.mark.filterwarnings("default")  # of optional fields, and of the validator itself
+def test_synced_photon_hdf5_is_valid(tmp_path):
+    phconvert = pytest.importorskip("phconvert", exc_type=ImportError)
+    path = tj.export(ticked(synced=True), tmp_path / "a.h5")
+    phconvert.hdf5.assert_valid_photon_hdf5(str(path), warnings=False, require_rootformat=True)

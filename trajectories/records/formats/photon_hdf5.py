@@ -92,10 +92,14 @@ TITLES = {
 }
 
 NANOTIME_TITLES = {
-    "photon_data/nanotimes": "TCSPC photon arrival time (nanotimes).",
+    "photon_data/nanotimes": "TCSPC photon arrival time (nanotimes). Units and other specifications are in "
+    "nanotimes_specs group.",
     "photon_data/nanotimes_specs": "Group for nanotime-specific data.",
-    "photon_data/nanotimes_specs/tcspc_unit": "TCSPC time bin duration in seconds (nanotimes unit).",
+    "photon_data/nanotimes_specs/tcspc_unit": "Value of 1-unit nanotime-increment in seconds (TCSPC bin size).",
     "photon_data/nanotimes_specs/tcspc_num_bins": "Number of TCSPC bins.",
+    "photon_data/measurement_specs/laser_repetition_rate": "Repetition rate of the pulsed excitation laser "
+    "(in Hertz).",
+    "setup/laser_repetition_rates": "Repetition rates in Hz for each laser. CW lasers have a value of 0.",
 }
 
 
@@ -217,6 +221,10 @@ def _describe(
         "provenance/software": SOFTWARE,
     }
     if source.fine is not None:
+        rate = 1.0 / clock.tick_in_seconds
+        fields |= {"setup/lifetime": 1, "setup/excitation_cw": np.zeros(1, dtype=np.uint8)}
+        fields["setup/laser_repetition_rates"] = np.array([rate])
+        fields["photon_data/measurement_specs/laser_repetition_rate"] = rate
         fields["photon_data/nanotimes_specs/tcspc_unit"] = source.fine * clock.seconds
         fields["photon_data/nanotimes_specs/tcspc_num_bins"] = int(np.ceil(clock.tick / source.fine))
     for name, value in fields.items():
