@@ -8,7 +8,7 @@ precision, until only its rounding is left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class Eigenbasis:
     vectors, inverse : ndarray of shape (N, N)
         V with columns of norm 1, and V⁻¹.
     floor : float
-        Relative error of S by rounding, whatever the time.
+        Relative error of S by rounding and by fast modes, whatever the time.
     turned : float
         Relative error of a state by the eigenvectors: a bound of the norm of V⁻¹δV, times the condition of V.
     drift : float
@@ -95,9 +95,8 @@ def eigenbasis(system: OpenSystem, tolerance: float) -> Eigenbasis:
         return _refined(system, exact, vectors, fast)
     energy = values.real.astype(np.float64)
     phases = 0.5 * np.finfo(float).eps * np.abs(energy - energy.mean())
-    drift = errors.drift(condition) + _by_phases(vectors, inverse, phases)
-    floor, turned = _floor(condition), condition * errors.vectors
-    return Eigenbasis(energy, np.zeros(len(energy)), decay, vectors, inverse, floor, turned, drift, 0.0)
+    bounds = _bounds(vectors, inverse, decay, errors, phases)
+    return Eigenbasis(energy, np.zeros(len(energy)), decay, vectors, inverse, *bounds, 0.0)
 
 
 def _eigenmodes(matrix: sparse.csr_array) -> tuple[Wide, NDArray[np.complex128], NDArray[np.complex128], Wide]:
@@ -159,9 +158,6 @@ class _Errors:
         decay = np.abs(np.diag(coupling).imag) + np.diag(noise) + second
         return cls(decay, norm_bound(turned), norm_bound(np.where(near, size, 0.0)), rotation)
 
-    def drift(self, condition: float) -> float:
-        return 2.0 * float(self.decay.max()) + 2.0 * condition * self.mixing
-
 
 def _refined(
     system: OpenSystem, exact: sparse.csr_array, vectors: NDArray[np.complex128], fast: bool
@@ -191,14 +187,10 @@ def _refined(
     vectors = wide.astype(np.complex128)
     inverse = linalg.inv(vectors)
     inverse = inverse + inverse @ (np.eye(len(vectors)) - vectors @ inverse)
-    condition = float(np.linalg.norm(vectors, 2) * np.linalg.norm(inverse, 2))
     energy = values.real.astype(np.float64)
-    phase_drift = float(np.diag(noise).max()) if fast else 0.0
-    drift = 2.0 * float(decay_error.max()) + 2.0 * condition * left_over.mixing
-    drift += _by_phases(vectors, inverse, np.diag(noise))
-    floor, turned = _floor(condition), condition * left_over.vectors
     rest = (values.real - energy).astype(np.float64)
-    return Eigenbasis(energy, rest, decay, vectors, inverse, floor, turned, drift, phase_drift)
+    bounds = _bounds(vectors, inverse, decay, replace(left_over, decay=decay_error), np.diag(noise))
+    return Eigenbasis(energy, rest, decay, vectors, inverse, *bounds, float(np.diag(noise).max()) if fast else 0.0)
 
 
 def _decays(
@@ -223,18 +215,31 @@ def _decays(
     return np.where(better, one_sided, two_sided), np.where(better, one_error, errors.decay)
 
 
-def _by_phases(
-    vectors: NDArray[np.complex128], inverse: NDArray[np.complex128], phases: NDArray[np.float64]
-) -> float:
-    """Return the relative error of S per unit of time by errors of the energies, felt where modes overlap."""
-    overlap = np.abs(vectors.conj().T @ vectors)
-    np.fill_diagonal(overlap, 0.0)
-    return norm_bound(overlap * (phases[:, None] + phases[None, :])) * float(np.linalg.norm(inverse, 2)) ** 2
+def _bounds(
+    vectors: NDArray[np.complex128],
+    inverse: NDArray[np.complex128],
+    decay: NDArray[np.float64],
+    errors: _Errors,
+    phases: NDArray[np.float64],
+) -> tuple[float, float, float]:
+    """Return the relative error of S whatever the time, of a state by the eigenvectors, and of S per unit of time.
 
-
-def _floor(condition: float) -> float:
-    """Return the relative error of S by amplitudes, each off by rounding, and by the sums over them."""
-    return 2.0 * AMPLITUDE_ERROR * condition + 2.0 * float(np.finfo(float).eps) * condition**2
+    Wrong decays, and wrong phases of modes that overlap, count for as long as the modes are there. Beside the
+    slowest, a product of two modes is there for 1/(γ_i + γ_j − 2γ_min).
+    """
+    inverse_norm = float(np.linalg.norm(inverse, 2))
+    condition = float(np.linalg.norm(vectors, 2)) * inverse_norm
+    wrong = np.abs(vectors.conj().T @ vectors) * (phases[:, None] + phases[None, :]) * inverse_norm**2
+    np.fill_diagonal(wrong, 2.0 * errors.decay)
+    least = float(decay.min())
+    both = decay[:, None] + decay[None, :]
+    lasting = both <= 4.0 * least
+    with np.errstate(divide="ignore"):
+        passing = np.where(lasting, 0.0, wrong / np.where(lasting, 1.0, both - 2.0 * least))
+    drift = norm_bound(np.where(lasting, wrong, 0.0)) + 2.0 * condition * errors.mixing
+    # Amplitudes are off by rounding, and so are the sums over them.
+    floor = 2.0 * AMPLITUDE_ERROR * condition + 2.0 * float(np.finfo(float).eps) * condition**2
+    return floor + norm_bound(passing), condition * errors.vectors, drift
 
 
 def norm_bound(matrix: NDArray[Any]) -> float:
