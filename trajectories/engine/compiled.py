@@ -19,6 +19,8 @@ from .modes.eigenmodes import ModesPropagator
 from .propagator import Propagator
 from .sparse.sparse_action import SparsePropagator
 
+# Why a propagator was taken that the caller named.
+ASKED_FOR = "asked for"
 PROPAGATORS: dict[str, type[Propagator]] = {"modes": ModesPropagator, "sparse": SparsePropagator}
 
 
@@ -121,11 +123,11 @@ def _compile_propagator(system: OpenSystem, name: str, tolerance: float) -> tupl
     """Compile the propagator asked for, or the fastest that keeps the tolerance, and say why."""
     if name == "modes":
         try:
-            return ModesPropagator.compile(system, tolerance), "asked for"
+            return ModesPropagator.compile(system, tolerance), ASKED_FOR
         except ConvergenceError as error:
             raise InvalidInput(f"propagator='modes' cannot be used: {error}; use propagator='sparse'") from error
     if name == "sparse":
-        return SparsePropagator.compile(system, tolerance), "asked for"
+        return SparsePropagator.compile(system, tolerance), ASKED_FOR
     if name != "auto":
         raise InvalidInput(f"propagator={name!r} must be one of auto, {', '.join(PROPAGATORS)}")
     try:

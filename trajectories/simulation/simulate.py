@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import shown
-from ..engine.compiled import CompiledSystem
+from ..engine.compiled import ASKED_FOR, CompiledSystem
+from ..engine.modes.eigenmodes import LARGEST_DIMENSION
+from ..engine.propagator import LARGEST_TOLERANCE
 from ..engine.system_file import StoredSystem
 from ..errors import AccuracyWarning, InvalidInput, RunFolderError
 from ..model.system import OpenSystem
@@ -300,22 +302,31 @@ def _simulate_in_memory(request: Request, team: Workers) -> ClickRecord:
         for block in finished:
             kept[block.first, block.last] = block.columns()
     record = assemble({"configuration": configuration, **description}, bounds, [kept[b] for b in bounds])
-    _warn_of_breach(record.provenance["worst_error"], configuration["tolerance"])
+    _warn_of_breach(record.provenance["worst_error"], configuration["tolerance"], description)
     return record
 
 
 def _checked_accuracy(run: Run, request: Request) -> Run:
     """Return the run after saying what of it may be wrong."""
-    _warn_of_breach(run.worst_error(), request.configuration["tolerance"])
+    _warn_of_breach(run.worst_error(), request.configuration["tolerance"], run.metadata)
     return run
 
 
-def _warn_of_breach(worst: float, tolerance: float) -> None:
+def _warn_of_breach(worst: float, tolerance: float, described: Mapping[str, Any]) -> None:
     """Say when the bound of |ΔS|/S, truncation and rounding together, came out above what was asked for."""
-    if worst > tolerance:
-        remedy = "give a looser tolerance, or propagator='modes'"
-        message = f"|ΔS|/S may have reached {worst:.2g}, above tolerance={tolerance:g}; {remedy}"
-        warn_caller(message, AccuracyWarning)
+    if worst <= tolerance:
+        return
+    # Whatever the tolerance, rounding stays; the looser one leaves room for both.
+    looser = 10.0 ** math.ceil(math.log10(4.0 * worst))
+    if looser > LARGEST_TOLERANCE:
+        remedy = "its frequencies and rates lie too far apart for double precision; bring them closer"
+    else:
+        remedy = f"give tolerance={looser:.0e}"
+        possible = described["dimension"] <= LARGEST_DIMENSION and described["propagator_reason"] == ASKED_FOR
+        if described["compiled_propagator"] == "sparse" and possible:
+            remedy += ", or propagator='auto'"
+    message = f"|ΔS|/S may have reached {worst:.2g}, above tolerance={tolerance:g}; {remedy}"
+    warn_caller(message, AccuracyWarning)
 
 
 def _require_same(run: Run, request: Request) -> None:

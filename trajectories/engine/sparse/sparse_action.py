@@ -32,6 +32,7 @@ from ..slots import (
 )
 from .sparse_kernels import (
     FIELD_OF_VALUES_CONSTANT,
+    N_SCALARS,
     RADIUS,
     RHO,
     STEP,
@@ -47,6 +48,8 @@ from .sparse_kernels import (
 DENSE_SPECTRUM = 800
 # Longest step as radius × time: longer steps need fewer products a unit of time, but waste more at a click.
 LONGEST_STEP = 256.0
+# Longest step in units of the longest mean wait.
+MOST_DECAY = 32.0
 # Largest ln of how much a term of the expansion may exceed its sum; it bounds the loss by cancellation.
 LARGEST_AMPLIFICATION = 1.5
 # A diagonal is stored as such when at least this fraction of it is filled.
@@ -97,12 +100,20 @@ class SparsePropagator(Propagator):
         slow, fast = spectrum_bounds(system.decay)
         slow = max(slow, 0.0)
         centre = 0.5 * (low + high) - 0.25j * (slow + fast)
-        radius, rho, step = _best_ellipse(0.5 * (high - low), 0.25 * (fast - slow), truncation)
+        radius, rho, step = _best_ellipse(0.5 * (high - low), 0.25 * (fast - slow), slow, truncation)
         identity = sparse.eye_array(system.dimension)
         scaled = sparse.csr_array((system.H_eff - centre * identity) * (2.0 / radius))
         bracket = BRACKET_WIDTH * min(1.0, 1.0 / radius)
-        scalars = np.array([centre.real, centre.imag, radius, rho, step, truncation, bracket, fast])
+        drift = _lost_decay(system)
+        scalars = np.array([centre.real, centre.imag, radius, rho, step, truncation, bracket, fast, drift])
         return cls(SparseArrays(**_split_diagonals(scaled), scalars=scalars))
+
+    @classmethod
+    def restored(cls, arrays: dict[str, NDArray[Any]]) -> SparseArrays:
+        """Return the arrays of a file; what earlier versions did not know of is left out by zeros."""
+        scalars = np.zeros(N_SCALARS)
+        scalars[: len(arrays["scalars"])] = arrays["scalars"]
+        return SparseArrays(**{**arrays, "scalars": scalars})
 
     def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
         """Return the state of a trajectory that begins in `ket`, of norm 1."""
@@ -205,13 +216,16 @@ def spectrum_bounds(matrix: sparse.csr_array) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _best_ellipse(alpha: float, beta: float, truncation: float) -> tuple[float, float, float]:
+def _best_ellipse(alpha: float, beta: float, slow: float, truncation: float) -> tuple[float, float, float]:
     """Choose the ellipse round the rectangle ±alpha ± i·beta, and the step, that cost the fewest products.
 
-    Returns the half distance of the foci, ρ, and the step.
+    No step is longer than MOST_DECAY waiting times at the least click rate `slow`: nearly all clicks come much
+    sooner. Returns the half distance of the foci, ρ, and the step.
     """
+    longest = MOST_DECAY / slow if slow > 0.0 else np.inf
     if alpha == 0.0 and beta == 0.0:
-        alpha = 1e-3  # H_eff is a multiple of the identity: any ellipse does
+        # H_eff is a multiple of the identity: any ellipse does, and a small one takes few products.
+        alpha = 1e-3 / longest if longest < np.inf else 1e-3
     best = (np.inf, 0.0, 0.0, 0.0)
     for excess in np.geomspace(1e-3, 40.0, 60):
         semi_axis = max(alpha, 0.1 * beta) * (1.0 + excess)
@@ -220,13 +234,22 @@ def _best_ellipse(alpha: float, beta: float, truncation: float) -> tuple[float, 
             continue
         radius = float(np.sqrt(semi_axis**2 - minor**2))
         rho = float((semi_axis + minor) / radius)
-        step = LONGEST_STEP / radius
+        step = min(LONGEST_STEP / radius, longest)
         if minor > 0.0:
             step = min(step, LARGEST_AMPLIFICATION / minor)
         cost = _roughly_the_degree(radius * step, rho, truncation) / step
         if cost < best[0]:
             best = (cost, radius, rho, step)
     return best[1:]
+
+
+def _lost_decay(system: OpenSystem) -> float:
+    """Return a bound of the anti-Hermitian part of what rounding cuts off H − iΓ/2 where both have an entry."""
+    half = sparse.csr_array(0.5 * (system.hamiltonian + sparse.csr_array(system.hamiltonian.conj().T)))
+    exact = half.astype(np.clongdouble) - np.clongdouble(0.5j) * system.decay.astype(np.clongdouble)
+    lost = sparse.csr_array(exact - system.H_eff.astype(np.clongdouble)).astype(np.complex128)
+    skew = 0.5 * (lost - sparse.csr_array(lost.conj().T))
+    return float(abs(skew).sum(axis=1).max())
 
 
 def _roughly_the_degree(x: float, rho: float, truncation: float) -> float:

@@ -68,6 +68,9 @@ class SparseArrays(NamedTuple):
 
 
 CENTRE_REAL, CENTRE_IMAG, RADIUS, RHO, STEP, TRUNCATION, BRACKET, LARGEST_DECAY = 0, 1, 2, 3, 4, 5, 6, 7
+# Relative error of the state per unit of time, by rounding of H_eff where H and Γ share entries.
+DRIFT = 8
+N_SCALARS = 9
 
 
 class Workspace(NamedTuple):
@@ -297,6 +300,31 @@ def find_click(arrays, jumps, step, reals, integers, work):
 
 
 @kernel()
+def turned_by_rounding(arrays, jumps, channel, time, steps, work):
+    """Return the relative error of c_kψ, for ψ in ``work.lower``, by rounding of times and energies.
+
+    Both turn phases as a shift of time by an ulp does; as steps are added, so are their ulps. What a shift
+    does to c_kψ beyond a common phase is the part of c_kH_effψ that is orthogonal to it.
+    """
+    image = apply_scaled(arrays, work.lower, work)
+    size = len(image)
+    norm, moved, real, imag = 0.0, 0.0, 0.0, 0.0
+    for i in range(size):
+        before, after = 0.0j, 0.0j
+        row = channel * size + i
+        for p in range(jumps.indptr[row], jumps.indptr[row + 1]):
+            before += jumps.data[p] * work.lower[jumps.indices[p]]
+            after += jumps.data[p] * image[jumps.indices[p]]
+        norm += before.real * before.real + before.imag * before.imag
+        moved += after.real * after.real + after.imag * after.imag
+        real += before.real * after.real + before.imag * after.imag
+        imag += before.real * after.imag - before.imag * after.real
+    beside = max(moved - (real * real + imag * imag) / norm, 0.0) / norm
+    shift = (2.0 * ROUNDING + 0.5 * ROUNDING * np.sqrt(steps)) * time
+    return arrays.scalars[RADIUS] * shift * np.sqrt(beside)
+
+
+@kernel()
 def _sample(arrays, observables, samples, start, until, integers, work, sampled, kets):
     """Write ⟨O⟩ at every sample time before `until`, and the last states; work.psi is the state at `start`."""
     while integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until:
@@ -350,7 +378,8 @@ def advance(
         if now > stop:
             return HORIZON
         integers[PRODUCTS] += propagate(arrays, work.psi, step, work.trial, work)
-        reals[ERROR] += (arrays.scalars[TRUNCATION] + ROUNDING) * np.sqrt(reals[SURVIVAL])
+        drift = arrays.scalars[DRIFT] * step
+        reals[ERROR] += (arrays.scalars[TRUNCATION] + ROUNDING + drift) * np.sqrt(reals[SURVIVAL])
         after = squared_norm(work.trial)
         if after >= reals[THRESHOLD]:
             # The sampled states need work.trial, so the end of the step is put aside first.
@@ -384,6 +413,7 @@ def advance(
             if len(dark_space(arrays, jumps, work.psi, work)) > 0:
                 return DARK
             reals[THRESHOLD] *= 1.0 - LOST_TO_ROUNDING
+            reals[ERROR] += 0.5 * LOST_TO_ROUNDING * np.sqrt(reals[THRESHOLD])
             continue
         click = reals[GAP_START] + (reals[ELAPSED] + wait)
         until = min(click, np.nextafter(stop, np.inf))
@@ -396,11 +426,12 @@ def advance(
         channels[integers[N_CLICKS]] = chosen
         integers[N_CLICKS] += 1
         reals[WORST_ERROR] = max(reals[WORST_ERROR], 2.0 * reals[ERROR] / np.sqrt(reals[THRESHOLD]))
+        turned = turned_by_rounding(arrays, jumps, chosen, reals[ELAPSED] + wait, integers[STEPS], work)
         apply_jump(jumps, chosen, work.lower, work.psi)
         reals[GAP_START] = click
         reals[ELAPSED] = 0.0
         reals[THRESHOLD] = -1.0
         reals[SURVIVAL] = 1.0
-        reals[ERROR] = 0.0
+        reals[ERROR] = turned
         integers[STEPS] = 0
         integers[NEXT_DARK_CHECK] = 1
