@@ -41,10 +41,14 @@ def independent_groups(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
     ndarray of shape (…)
         Between 1 and m; NaN where nothing deviates.
     """
-    size = len(deviations)
     square = deviations**2
+    return groups_of_sums(len(deviations), square.sum(axis=0), (square**2).sum(axis=0))
+
+
+def groups_of_sums(size: int, squares: NDArray[np.float64], fourths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the effective number of independent groups, of `size` in all, from Σd² and Σd⁴."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        concentration = (square**2).sum(axis=0) / square.sum(axis=0) ** 2
+        concentration = fourths / squares**2
     return np.asarray(1.0 / np.maximum(concentration - 2.0 / size, 1.0 / size))
 
 
@@ -63,9 +67,16 @@ def known_errors(
     deviations : ndarray of shape (m, …)
         Deviations of the groups that the errors are the spread of.
     """
-    least = min(LEAST_GROUPS, SHARE_OF_FEW * len(deviations))
+    return errors_of_groups(errors, values, independent_groups(deviations), len(deviations))
+
+
+def errors_of_groups(
+    errors: NDArray[np.float64], values: NDArray[np.float64], groups: NDArray[np.float64], size: int
+) -> NDArray[np.float64]:
+    """Return the standard errors as `known_errors` does, given the effective groups of `size` in all."""
+    least = min(LEAST_GROUPS, SHARE_OF_FEW * size)
     with np.errstate(invalid="ignore"):
-        known = (errors > ROUNDING * np.abs(values)) & (independent_groups(deviations) >= least)
+        known = (errors > ROUNDING * np.abs(values)) & (groups >= least)
     return np.where(known, errors, np.nan)
 
 

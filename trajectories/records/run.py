@@ -32,6 +32,7 @@ from ..checks import plain_value
 from ..ensembles import NORM_TOLERANCE
 from ..errors import InvalidInput, RunFolderError
 from .assembly import assemble
+from .averages import EnsembleAverages
 from .clicks import ClickRecord
 from .files import (
     UNFINISHED,
@@ -423,7 +424,14 @@ class Run:
             raise RunFolderError(
                 f"{self.folder} has no finished block yet; run the same command again to continue"
             )
-        return assemble(self.metadata, bounds, [self.read_block(b) for b in bounds])
+        # Samples are added up block by block: of many trajectories they take more memory than the clicks.
+        averages = EnsembleAverages(self.metadata, np.concatenate([np.arange(*block) for block in bounds]))
+        parts = []
+        for block in bounds:
+            columns = self.read_block(block)
+            averages.add(block[0], columns.pop("sampled"))
+            parts.append(columns)
+        return assemble(self.metadata, bounds, parts, averages)
 
     def worst_error(self) -> float:
         """Return the largest bound of |ΔS|/S over the leading blocks, without reading their clicks."""

@@ -20,6 +20,7 @@ from ..engine.system_file import StoredSystem
 from ..errors import AccuracyWarning, InvalidInput, RunFolderError
 from ..model.system import OpenSystem
 from ..records.assembly import assemble
+from ..records.averages import EnsembleAverages
 from ..records.clicks import ClickRecord
 from ..records.files import path_of, remove_leftovers
 from ..records.layout import Layout
@@ -298,10 +299,14 @@ def _simulate_in_memory(request: Request, team: Workers) -> ClickRecord:
     size = block_size(count, configuration["duration"], description["steady_state"])
     bounds = list(Layout(()).extended(count, size))
     kept: dict[tuple[int, int], dict[str, NDArray[Any]]] = {}
+    metadata = {"configuration": configuration, **description}
+    averages = EnsembleAverages(metadata, np.arange(count))
     with closing(team.work(compiled, None, bounds, request)) as finished:
         for block in finished:
-            kept[block.first, block.last] = block.columns()
-    record = assemble({"configuration": configuration, **description}, bounds, [kept[b] for b in bounds])
+            columns = block.columns()
+            averages.add(block.first, columns.pop("sampled"))
+            kept[block.first, block.last] = columns
+    record = assemble(metadata, bounds, [kept[b] for b in bounds], averages)
     _warn_of_breach(record.provenance["worst_error"], configuration["tolerance"], description)
     return record
 

@@ -1,0 +1,146 @@
+"""Averages of sampled expectation values over the trajectories, in memory that does not grow with their number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ensembles import Stratification, strata
+from ..results import Expectation, errors_of_groups, groups_of_sums, independent_groups
+
+# Up to so many samples of all trajectories together they are kept, and deviations are taken from their mean.
+SAMPLES_KEPT = 2**22
+
+# The initial state of each trajectory, and the probabilities of the states.
+Dealt: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+def dealt_states(metadata: Mapping[str, Any], numbers: NDArray[np.int64]) -> Dealt | None:
+    """Return which states of a mixture the trajectories were dealt; None where nothing was dealt out."""
+    if metadata.get("initial_shares") is None:
+        return None
+    cumulative = np.array(metadata["initial_shares"])
+    return strata(metadata["configuration"]["seed"], numbers, cumulative), np.diff(cumulative, prepend=0.0)
+
+
+class EnsembleAverages:
+    """⟨O⟩(t) over trajectories that come block by block, in any order of the blocks.
+
+    Every trajectory is added by itself, in the order of their numbers, so that the bits depend neither on the
+    blocks nor on the workers. Few samples are kept, and deviations are those from their mean. Of many, the mean
+    and the sums of the second to fourth powers of the deviations from it follow each value (Pébay, Sandia Report
+    SAND2008-6212 (2008)).
+
+    Parameters
+    ----------
+    metadata : mapping
+        What ``run.json`` holds.
+    numbers : ndarray of int64
+        Numbers of all trajectories that will come, ascending.
+    """
+
+    def __init__(self, metadata: Mapping[str, Any], numbers: NDArray[np.int64]) -> None:
+        configuration = metadata["configuration"]
+        self._names, self._times = configuration["observables"], configuration["sample_times"]
+        # Before they have clicked, trajectories from one state agree: that is certain at the start, and not later.
+        self._certain_start = configuration["initial"] != "steady"
+        self._dealt = dealt_states(metadata, numbers)
+        self._numbers = numbers
+        shape = (len(self._times), len(self._names))
+        few = len(numbers) * shape[0] * shape[1] <= SAMPLES_KEPT
+        self._kept: list[NDArray[np.float64]] | None = [] if few else None
+        size = 1 if self._dealt is None else len(self._dealt[1])
+        self._counts = np.zeros(size, np.int64)
+        self._moments = np.zeros((0, 4, 0, 0) if few else (size, 4, *shape))
+        self._next = 0
+        self._early: dict[int, NDArray[np.float64]] = {}
+
+    def add(self, first: int, sampled: NDArray[np.float64]) -> None:
+        """Add the samples of a block, of shape (trajectories, times, operators), from trajectory `first` on.
+
+        Blocks that come early wait for those before them.
+        """
+        self._early[first] = sampled
+        while self._next < len(self._numbers) and int(self._numbers[self._next]) in self._early:
+            block = self._early.pop(int(self._numbers[self._next]))
+            if self._kept is not None:
+                self._kept.append(block)
+            else:
+                self._stream(block)
+            self._next += len(block)
+
+    def _stream(self, block: NDArray[np.float64]) -> None:
+        states = np.zeros(len(block), np.int64)
+        if self._dealt is not None:
+            states = self._dealt[0][self._next : self._next + len(block)]
+        for state, values in zip(states, block, strict=True):
+            self._counts[state] += 1
+            add_value(self._moments[state], float(self._counts[state]), values)
+
+    def result(self) -> dict[str, Expectation]:
+        """Return the averages by name, with their standard errors; NaN where the samples cannot tell them."""
+        count, method = len(self._numbers), "mean over trajectories"
+        if self._dealt is not None:
+            method += ", stratified by their initial state"
+        mean, error, groups = self._of_kept() if self._kept is not None else self._of_moments()
+        later = np.array(self._times) > 0.0 if self._certain_start else np.ones(len(self._times), dtype=np.bool_)
+        error = np.where(later[:, None], errors_of_groups(error, mean, groups, count), error)
+        times = np.array(self._times)
+        return {
+            name: Expectation(times, mean[:, k], error[:, k], count, method) for k, name in enumerate(self._names)
+        }
+
+    def _of_kept(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean, error and effective groups from all samples."""
+        assert self._kept is not None
+        sampled = np.concatenate(self._kept)
+        count, blank = len(sampled), np.full(sampled.shape[1:], np.nan)
+        if self._dealt is None:
+            mean = sampled.mean(axis=0)
+            error = sampled.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else blank
+            return mean, error, independent_groups(sampled - mean)
+        chosen, probabilities = self._dealt
+        counts, means, squares = _by_state(sampled, chosen, len(probabilities))
+        states = Stratification.of(probabilities, counts)
+        mean, error = states.average(counts, means, squares)
+        return mean, error, independent_groups(states.weights[chosen, None, None] * (sampled - means[chosen]))
+
+    def _of_moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean, error and effective groups from the moments."""
+        means, squares, fourths = self._moments[:, 0], self._moments[:, 1], self._moments[:, 3]
+        count = int(self._counts.sum())
+        if self._dealt is None:
+            error = np.sqrt(squares[0] / (count - 1) / count) if count > 1 else np.full(means.shape[1:], np.nan)
+            return means[0], error, groups_of_sums(count, squares[0], fourths[0])
+        states = Stratification.of(self._dealt[1], self._counts)
+        mean, error = states.average(self._counts, means, squares)
+        weights = states.weights[:, None, None]
+        groups = groups_of_sums(count, (weights**2 * squares).sum(axis=0), (weights**4 * fourths).sum(axis=0))
+        return mean, error, groups
+
+
+def add_value(moments: NDArray[np.float64], count: float, values: NDArray[np.float64]) -> None:
+    """Add the count-th value to a mean and to the sums of powers two to four of its deviations."""
+    mean, second, third, fourth = moments
+    step = (values - mean) / count
+    grown = step * (values - mean) * (count - 1.0)
+    square = step * step
+    fourth += grown * square * (count * count - 3.0 * count + 3.0) + 6.0 * square * second - 4.0 * step * third
+    third += grown * step * (count - 2.0) - 3.0 * step * second
+    second += grown
+    mean += step
+
+
+def _by_state(
+    sampled: NDArray[np.float64], chosen: NDArray[np.int64], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the number of trajectories from each state, their means, and their summed squared deviations."""
+    counts = np.bincount(chosen, minlength=size)
+    means, squares = np.zeros((2, size, *sampled.shape[1:]))
+    np.add.at(means, chosen, sampled)
+    means /= np.maximum(counts, 1)[:, None, None]
+    np.add.at(squares, chosen, (sampled - means[chosen]) ** 2)
+    return counts, means, squares
