@@ -6,7 +6,10 @@ import ast
 import importlib
 import importlib.util
 import itertools
+import os
+import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -183,3 +186,27 @@ def test_the_digest_follows_imports_however_deep(tmp_path):
     (tmp_path / "third.py").write_text("x = 2\n")
     source_digest.cache_clear()
     assert source_digest(tmp_path / "first.py") != before
+
+
+def test_unoptimised_kernels_run_uncached_and_one_warning_says_so():
+    """With NUMBA_OPT=0 Numba cannot keep a kernel; the cache crashed where it was to say so."""
+    script = (
+        "import warnings; warnings.simplefilter('always')\n"
+        "from trajectories.kernel_cache import cached_kernel\n"
+        "import numpy as np\n"
+        "@cached_kernel(nogil=True)\ndef f(x):\n    return np.sqrt(x) + np.linalg.norm(np.ones(3) * x)\n"
+        "@cached_kernel(nogil=True)\ndef g(x):\n    return f(x) + 1.0\n"
+        "print(g(4.0) - f(4.0))\n"
+    )
+    path = Path(tempfile.mkdtemp()) / "unoptimised.py"
+    path.write_text(script)
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        env=os.environ | {"NUMBA_OPT": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1.0\n"
+    assert "_py_file" not in done.stderr
+    assert done.stderr.count("cannot be kept on disk") <= 1

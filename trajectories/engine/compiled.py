@@ -14,6 +14,7 @@ from ..ensembles import strata
 from ..errors import ConvergenceError, InvalidInput
 from ..model.states import Draws, InitialStates, initial_states
 from ..model.system import OpenSystem
+from .cost import SHORT, modes_seconds, predicted_cost
 from .jump_kernels import Jumps
 from .modes.eigenmodes import ModesPropagator
 from .propagator import Propagator
@@ -89,7 +90,12 @@ class CompiledSystem:
 
 
 def compile_system(
-    system: OpenSystem, initial: ArrayLike | InitialStates, *, propagator: str = "auto", tolerance: float = 1e-10
+    system: OpenSystem,
+    initial: ArrayLike | InitialStates,
+    *,
+    propagator: str = "auto",
+    tolerance: float = 1e-10,
+    rate: float | None = None,
 ) -> CompiledSystem:
     """Compile a system for trajectories that start from a given state.
 
@@ -101,9 +107,12 @@ def compile_system(
         A ket of shape (N,), or a density matrix of shape (N, N), of which trajectories start from random
         eigenvectors with their probabilities; or the states themselves and how they are drawn.
     propagator : {"auto", "modes", "sparse"}
-        How states are carried between clicks; "auto" takes the eigenmodes of H_eff where they keep the tolerance.
+        How states are carried between clicks; "auto" takes the eigenmodes of H_eff where they keep the tolerance
+        and pay off within 1,000 clicks.
     tolerance : float
         Bound of the relative error of the no-click probability.
+    rate : float, optional
+        Clicks per unit of time, where they are known; "auto" asks.
 
     Raises
     ------
@@ -115,6 +124,12 @@ def compile_system(
     cumulative = np.cumsum(start.weights)
     cumulative /= cumulative[-1]
     stacked = stack_operators([channel.operator for channel in system.channels], system.dimension)
+    if propagator == "auto" and modes_seconds(system.dimension, len(system.channels)) > SHORT:
+        sparse_propagator = SparsePropagator.compile(system, tolerance)
+        likeliest = np.ascontiguousarray(start.kets[int(np.argmax(start.weights))])
+        cost = predicted_cost(system, sparse_propagator, stacked, likeliest, rate)
+        if cost.avoids_modes:
+            return CompiledSystem(sparse_propagator, f"auto: {cost}", stacked, start.kets, cumulative, start.draws)
     chosen = _compile_propagator(system, propagator, tolerance)
     return CompiledSystem(*chosen, stacked, start.kets, cumulative, start.draws)
 

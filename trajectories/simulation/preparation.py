@@ -32,12 +32,13 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
     CompiledSystem, dict
         The arrays that workers need, and what ``run.json`` says about them.
     """
-    system, start, exact = request.system, request.initial, None
+    system, start, exact, rate = request.system, request.initial, None, None
     if start is None:
         steady = steady_state(system)
         start = initial_states(steady.rho, system.dimension)
         rates = {name: float(steady.rate(name)) for name in system.channel_names}
-        _refuse_endless(sum(rates.values()), request.configuration["duration"])
+        rate = sum(rates.values())
+        _refuse_endless(rate, request.configuration["duration"])
         exact = {
             "rates": rates,
             "residual": float(steady.residual),
@@ -48,7 +49,11 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
             warn_caller(warning, TruncationWarning)
     configuration = request.configuration
     compiled = compile_system(
-        system, start, propagator=configuration["propagator"], tolerance=configuration["tolerance"]
+        system,
+        start,
+        propagator=configuration["propagator"],
+        tolerance=configuration["tolerance"],
+        rate=rate,
     )
     space = system.space
     shares = {"initial_shares": compiled.cumulative.tolist()} if compiled.draws == "stratified" else {}

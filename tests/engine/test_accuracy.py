@@ -1,0 +1,108 @@
+"""Accuracy that is claimed is kept: the reported bound of |ΔS|/S against 60 digits, for scales far apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from click_fuzz import exact_errors, followed
+from click_systems import random_matrix, random_system, unitary_jumps, watch
+
+import trajectories as tj
+from trajectories.engine.modes.eigenbasis import eigenbasis
+from trajectories.engine.sparse.sparse_action import SparsePropagator
+from trajectories.engine.sparse.sparse_kernels import RADIUS, STEP
+from trajectories.errors import AccuracyWarning
+
+S = np.array([[0.0, 1.0], [0.0, 0.0]])
+
+
+def near_degenerate(frequency: float) -> tj.OpenSystem:
+    """Return two pairs of close levels, far from each other, with a dense complex H and dense jumps."""
+    turned = np.linalg.qr(random_matrix(np.random.default_rng(5), 4))[0]
+    matrix = turned @ np.diag([0.0, 0.3, frequency, frequency + 0.7]) @ turned.conj().T
+    jumps = [random_matrix(np.random.default_rng(seed), 4) for seed in (1, 2)]
+    return tj.OpenSystem(0.5 * (matrix + matrix.conj().T), [tj.Channel(f"c{k}", c) for k, c in enumerate(jumps)])
+
+
+SYSTEMS = {
+    "dense": lambda frequency: random_system(1, 6, 2, frequency=frequency),
+    "unitary jumps": lambda frequency: unitary_jumps(1.0, frequency),
+    "near-degenerate": near_degenerate,
+}
+
+
+def errors_of(system: tj.OpenSystem, clicks: int, propagator: str) -> tuple[np.ndarray, float]:
+    rng = np.random.default_rng(0)
+    ket = rng.normal(size=system.dimension) + 1j * rng.normal(size=system.dimension)
+    found = followed(system, ket, rng.random(2 * clicks + 4), propagator=propagator)
+    errors, _ = exact_errors(system, ket, found)
+    return errors, found.worst_error
+
+
+@pytest.mark.parametrize("frequency", [1.0, 1e3, 1e5, 1e7, 1e9, 1e11, 1e13])
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_bound_of_the_eigenmodes_holds(name, frequency):
+    """At 1e9, 1e11 and 1e13 the error was 4e-9, 3e-7 and 2e-5 where 2.5e-11 was claimed."""
+    errors, bound = errors_of(SYSTEMS[name](frequency), 12, "modes")
+    assert errors.max() <= bound
+    if name == "unitary jumps":  # S = e^{−κt} whatever the state does
+        assert errors.max() < 1e-13
+    if frequency <= 1e5 and name == "dense":
+        assert bound < 1e-10
+
+
+@pytest.mark.parametrize("frequency", [1.0, 1e2, 1e3, 1e4])
+@pytest.mark.parametrize("name", ["dense", "unitary jumps"])
+def test_the_bound_of_the_sparse_action_holds(name, frequency):
+    """H and Γ share entries of a dense system, and rounding of their sum is a click rate."""
+    errors, bound = errors_of(SYSTEMS[name](frequency), 4, "sparse")
+    assert errors.max() <= bound
+
+
+@pytest.mark.parametrize("rate", [1.0, 1e4, 1e8, 1e10])
+def test_an_overdamped_atom_keeps_the_tolerance(rate):
+    """Its slow mode decays 1e20 times more slowly than the other."""
+    errors, bound = errors_of(tj.OpenSystem(S + S.T, [tj.Channel("p", np.sqrt(rate) * S)]), 12, "modes")
+    assert errors.max() <= bound < 1e-10
+
+
+def test_an_unrefined_basis_would_not_keep_it(monkeypatch):
+    """The planted fault: where no error is seen, nothing is refined, and the decays are those of the rounded H."""
+    monkeypatch.setattr("trajectories.engine.modes.eigenbasis.DECAY_SHARE", np.inf)
+    monkeypatch.setattr("trajectories.engine.modes.eigenbasis.SHARE", np.inf)
+    errors, _ = errors_of(random_system(1, 6, 2, frequency=1e11), 12, "modes")
+    assert errors.max() > 1e-6
+
+
+def test_the_paper_s_system_is_not_refined():
+    """Its bits are those of the plain diagonalisation; the bound says that this suffices."""
+    basis = eigenbasis(tj.SpinningResonator().system(levels=(3, 3, 3)), 1e-10)
+    assert basis.phase_drift == 0.0
+    assert not basis.energy_rest.any()
+    assert basis.floor + 2.0 * basis.turned < 1e-11
+
+
+def test_advice_can_be_followed():
+    """Beyond double precision no tolerance helps; else the one that is named does, and it is not `modes` again."""
+    system = random_system(1, 6, 2, frequency=1e9)
+    asked = {"seed": 1, "initial": np.eye(6)[0]}
+    with pytest.warns(AccuracyWarning, match=r"give tolerance=\d") as said:
+        watch(system, 1, 200.0, **asked)
+    assert "modes" not in str(said[0].message)
+    named = float(str(said[0].message).rpartition("tolerance=")[2].split(",")[0])
+    assert len(watch(system, 1, 200.0, tolerance=named, **asked)) > 0
+
+
+@pytest.mark.parametrize("hamiltonian", [0.0, 1e-7])
+@pytest.mark.parametrize("rate", [1e-6, 1.0, 1e6])
+def test_decay_alone_takes_few_products(rate, hamiltonian):
+    """With H = 0 and Γ ∝ 1 every click took hundreds of products: steps had an absolute frequency of 1e-3."""
+    turned = np.linalg.qr(random_matrix(np.random.default_rng(3), 4))[0]
+    system = tj.OpenSystem(
+        rate * hamiltonian * np.diag([0.0, 1.0, 2.0, 3.0]), [tj.Channel("c", np.sqrt(rate) * turned)]
+    )
+    scalars = SparsePropagator.compile(system, 1e-10).arrays.scalars
+    assert scalars[STEP] * rate <= 32.0
+    assert scalars[RADIUS] * scalars[STEP] < 1.0
+    record = watch(system, 1, 50.0 / rate, seed=1, initial=np.eye(4)[0], propagator="sparse")
+    assert 20 < len(record) < 90

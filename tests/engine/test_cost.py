@@ -1,0 +1,91 @@
+"""The choice of a propagator looks at its cost: time and memory to prepare against the clicks it would save."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from click_systems import random_system
+from scipy import sparse
+
+import trajectories as tj
+from trajectories.engine import compiled
+from trajectories.engine.compiled import compile_system, stack_operators
+from trajectories.engine.cost import modes_bytes, modes_seconds, predicted_cost
+from trajectories.engine.modes.eigenmodes import ModesPropagator
+from trajectories.engine.sparse.sparse_action import SparsePropagator
+from trajectories.simulation.estimate import memory_of
+
+
+def lossy_chain(sites: int, losses: int) -> tj.OpenSystem:
+    """Return one quantum on a chain whose last site leaks, with as many places at which it may be lost."""
+    ones = np.ones(sites - 1)
+    channels = []
+    for k in range(losses):
+        site = (k + 1) * sites // losses - 1
+        entry = ([np.sqrt(0.2)], ([0], [site]))
+        channels.append(tj.Channel(f"site {site}", sparse.csr_array(entry, shape=(sites, sites))))
+    return tj.OpenSystem(sparse.diags_array([ones, ones], offsets=[1, -1]), channels)
+
+
+def test_a_long_chain_with_many_channels_is_not_diagonalised(monkeypatch):
+    """21 s and 3.5 GB for what the action of the exponential does in a tenth of a second."""
+    monkeypatch.setattr(ModesPropagator, "compile", lambda *_: pytest.fail("it was diagonalised"))
+    chosen = compile_system(lossy_chain(1024, 20), np.eye(1024)[500])
+    assert chosen.propagator.name == "sparse"
+    assert chosen.reason.startswith("auto: the eigenbasis takes about")
+    assert "1.2 GB" in chosen.reason
+
+
+def test_a_slow_system_of_the_same_size_is(monkeypatch):
+    """With clicks a thousand oscillations apart a diagonalisation pays off soon."""
+    monkeypatch.setattr(compiled, "SHORT", 0.0)
+    system = tj.SpinningResonator().system(levels=(4, 4, 4))
+    ket = np.eye(system.dimension)[0]
+    assert compile_system(system, ket, rate=2.3e-4).propagator.name == "modes"
+    jumps = stack_operators([channel.operator for channel in system.channels], system.dimension)
+    action = SparsePropagator.compile(system, 1e-10)
+    slow, fast = (predicted_cost(system, action, jumps, ket.astype(complex), rate) for rate in (2.3e-4, 1e3))
+    assert slow.seconds_per_click > 20.0 * fast.seconds_per_click
+    assert not slow.avoids_modes
+
+
+def test_tables_beyond_memory_are_avoided_whatever_the_clicks():
+    system = lossy_chain(2000, 60)
+    jumps = stack_operators([channel.operator for channel in system.channels], system.dimension)
+    action = SparsePropagator.compile(system, 1e-10)
+    cost = predicted_cost(system, action, jumps, np.eye(2000)[0].astype(complex), 1e-12)
+    assert cost.seconds < 1000.0 * cost.seconds_per_click
+    assert cost.bytes > 4e9
+    assert cost.avoids_modes
+
+
+def test_the_choice_is_the_same_for_any_request(tmp_path):
+    """A record depends on the seed and on the system, not on how many trajectories are asked for."""
+    system = lossy_chain(700, 12)
+    names = set()
+    for trajectories, duration in ((1, 1.0), (3, 20.0)):
+        record = tj.simulate(
+            system, trajectories, duration, seed=1, initial=np.eye(700)[200], workers=1, progress=False
+        )
+        names.add((record.provenance["compiled_propagator"], record.provenance["propagator_reason"]))
+    assert len(names) == 1
+
+
+@pytest.mark.parametrize("channels", [1, 4, 20])
+def test_memory_is_that_of_the_formula(channels):
+    """Compiled arrays, and the most while they are made: the tables of all channels are never there twice."""
+    system = random_system(1, 120, channels)
+    tracemalloc.start()
+    made = compile_system(system, np.eye(120)[0], propagator="modes")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Operators of this test are dense: 16 bytes and an index for each entry, and as stacked rows once more.
+    operators = 24.0 * channels * 120**2
+    assert memory_of(made).propagator - operators == pytest.approx(modes_bytes(120, channels), rel=0.1)
+    assert most - 4.0 * operators < 1.1 * modes_bytes(120, channels, peak=True)
+
+
+def test_time_grows_with_channels():
+    assert modes_seconds(1024, 20) > 2.0 * modes_seconds(1024, 1)
