@@ -202,7 +202,9 @@ def _describe(
     ids = np.arange(len(counts), dtype=np.uint8)
     fields: dict[str, Any] = {
         "acquisition_duration": duration,
-        "description": "Clicks of a Monte Carlo wave-function simulation; trajectories follow each other.",
+        "description": "Clicks of a Monte Carlo wave-function simulation; trajectories follow each other."
+        if source.tick is None
+        else "Clicks in whole ticks; trajectories follow each other.",
         "format_name": "Photon-HDF5",
         "format_version": FORMAT_VERSION,
         "photon_data/timestamps_specs/timestamps_unit": clock.tick_in_seconds,
