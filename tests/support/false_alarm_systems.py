@@ -184,7 +184,12 @@ def resonator() -> tj.OpenSystem:
 
 
 def cases() -> dict[str, Case]:
-    """Return the systems by name. Rates are of order 1 unless they are what is looked at."""
+    """Return the systems by name. Rates are of order 1 unless they are what is looked at.
+
+    Hidden from 1e5 clicks are labels of channels that are alike (two equal ports or decays, the two modes of a pair,
+    the two outputs beside a strong oscillator), and 5 % of H where it commutes with what clicks (thermal light,
+    bursts) or where dense random jumps, or a drive far below the splittings, leave little of it in the clicks.
+    """
     dephasing, sigma, mode = 0.4 * np.diag([-1.0, 1.0]), lower(2), lower(8)
     lossy = {"port 1": tj.Detector(efficiency=0.3, dark_rate=0.01), "port 2": tj.Detector(efficiency=0.7)}
     return {
@@ -199,7 +204,11 @@ def cases() -> dict[str, Case]:
             atom(1.0, (0.5, 0.5), 0.2), 3.0, detectors=lossy, hidden=frozenset({LABELS})
         ),
         "shelved V atom": Case(levels(3, {(0, 1): 0.6, (0, 2): 0.03}, {"01": 1.0, "02": 0.004}), 5.0),
-        "near-dark Λ atom": Case(levels(3, {(0, 2): 0.5, (1, 2): 0.5, (1, 1): 0.05}, {"02": 0.5, "12": 0.5}), 5.0),
+        "near-dark Λ atom": Case(
+            levels(3, {(0, 2): 0.5, (1, 2): 0.5, (1, 1): 0.05}, {"02": 0.5, "12": 0.5}),
+            5.0,
+            hidden=frozenset({LABELS}),
+        ),
         "bright Λ atom": Case(levels(3, {(0, 2): 0.8, (1, 2): 0.3, (1, 1): 0.6}, {"02": 0.5, "12": 0.8}), 4.0),
         "Ξ atom": Case(levels(3, {(0, 1): 0.4, (1, 2): 0.7, (1, 1): 0.3}, {"01": 1.0, "12": 0.6}), 3.0, 4),
         "driven cavity, 4 photons": Case(cavity(1.0, 20)),
@@ -207,26 +216,28 @@ def cases() -> dict[str, Case]:
         "driven cavity, three ports": Case(cavity(0.16, 8, (0.5, 0.3, 0.2), 0.1), 3.0),
         "Kerr cavity": Case(cavity(0.5, 10, detuning=-0.5, kerr=0.5), 3.0),
         "bistable cavity": Case(cavity(1.35, 20, detuning=-2.2, kerr=0.25), 1.0),
-        "displaced atom": Case(displaced(sigma, 2.0, 0.4 * (sigma + sigma.T)), 1.5),
+        "displaced atom": Case(
+            displaced(sigma, 2.0, 0.4 * (sigma + sigma.T)), 1.5, hidden=frozenset({LABELS, FREQUENCIES})
+        ),
         "displaced cavity": Case(displaced(mode, 1.0, 0.2 * (mode + mode.T) + 0.3 * mode.T @ mode), 2.0),
-        "thermal light, 0.3": Case(thermal(0.3, 0.5, 12), 5.0),
-        "thermal light, 2": Case(thermal(2.0, 1.0, 28), 1.0, 200),
+        "thermal light, 0.3": Case(thermal(0.3, 0.5, 12), 5.0, hidden=frozenset({FREQUENCIES})),
+        "thermal light, 2": Case(thermal(2.0, 1.0, 28), 1.0, 200, hidden=frozenset({FREQUENCIES})),
         "parametric pairs": Case(parametric(0.05, 10), 3.0),
         "parametric, near threshold": Case(parametric(0.35, 22), 2.0),
-        "pair source": Case(pair_source(0.05, 4), 3.0),
-        "strong pair source": Case(pair_source(0.2, 5), 3.0),
-        "Jaynes–Cummings, weak": Case(jaynes_cummings(0.05, 4), 6.0),
+        "pair source": Case(pair_source(0.05, 4), 3.0, hidden=frozenset({LABELS})),
+        "strong pair source": Case(pair_source(0.2, 5), 3.0, hidden=frozenset({LABELS})),
+        "Jaynes–Cummings, weak": Case(jaynes_cummings(0.05, 4), 6.0, hidden=frozenset({FREQUENCIES})),
         "Jaynes–Cummings, strong": Case(jaynes_cummings(0.6, 10), 3.0),
         "ladder of 6": Case(ladder(3, 6), 3.0),
         "ladder of 7": Case(ladder(8, 7)),
-        "bursts of 12": Case(fock_bursts(12, 0.003), 3.0, 60),
+        "bursts of 12": Case(fock_bursts(12, 0.003), 3.0, 60, hidden=frozenset({FREQUENCIES})),
         "driven bursts of 5": Case(driven_bursts(5, 0.05), 3.0),
         "rare bursts beside singles": Case(bursts_beside_singles(9, 1e-5, 0.02), 3.0),
         "random, 2 channels": Case(dense(1, 3, 2, 1.0, 0.3), 5.0),
-        "random, 4 channels": Case(dense(2, 5, 4, 0.5, 0.3), 5.0, 30),
+        "random, 4 channels": Case(dense(2, 5, 4, 0.5, 0.3), 5.0, 30, hidden=frozenset({FREQUENCIES})),
         "random sparse, 5 channels": Case(dense(3, 6, 5, 1.0, 0.3, 0.4), 8.0),
-        "random, 15 channels": Case(dense(5, 4, 15, 0.7, 0.1)),
-        "random, 30 channels": Case(dense(6, 6, 30, 0.5, 0.05)),
+        "random, 15 channels": Case(dense(5, 4, 15, 0.7, 0.1), hidden=frozenset({FREQUENCIES})),
+        "random, 30 channels": Case(dense(6, 6, 30, 0.5, 0.05), hidden=frozenset({FREQUENCIES})),
         "spin chain": Case(spin_chain(4), 3.0, 4),
         "two atoms": Case(two_atoms(), 4.0),
         "the paper's resonator": Case(resonator(), 60.0),
