@@ -188,7 +188,7 @@ def cases() -> dict[str, Case]:
 
     Hidden from 1e5 clicks are labels of channels that are alike (two equal ports or decays, the two modes of a
     pair, the two outputs beside a strong oscillator), and 5 % of H where it commutes with what clicks (thermal
-    light, bursts) or where dense random jumps, or a drive far below the splittings, leave little of it in the clicks.
+    light, bursts) or where dense random jumps, or a drive far below the splittings, leave little of it.
     """
     dephasing, sigma, mode = 0.4 * np.diag([-1.0, 1.0]), lower(2), lower(8)
     lossy = {"port 1": tj.Detector(efficiency=0.3, dark_rate=0.01), "port 2": tj.Detector(efficiency=0.7)}
