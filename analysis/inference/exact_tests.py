@@ -17,7 +17,7 @@ from trajectories.lindblad.click_statistics.waiting import waiting_time_matrix
 from trajectories.model import OpenSystem
 from trajectories.names import printable, spelled
 from trajectories.records.clicks import ClickRecord
-from trajectories.results import Estimate
+from trajectories.results import Correlation, Estimate
 
 from ..clicks.exposure import Exposure, exposure_of
 from ..clicks.ticks import whole_tick_edges
@@ -31,6 +31,8 @@ from ..statistics.goodness_of_fit import deviation, hotelling, merged, student
 from ..statistics.resampling import Pooled, TestResult, ratio
 from .independent_groups import IndependentGroups
 
+# Above so many channels, curves of so many are compared: the busiest.
+MOST_CHANNELS, MOST_COMPARED = 30, 6
 # Events that every rate, bin and count must expect, so that its error is nearly normal.
 LEAST_EVENTS = 50.0
 # Independent groups that every error bar must be expected to rest on, for the same reason.
@@ -131,11 +133,12 @@ class Setting:
 
 @dataclass
 class Comparisons:
-    """Tests of a record by name, and those left out for want of events or of independent groups of events."""
+    """Tests of a record by name; those left out for want of events or groups, or for the number of channels."""
 
     tests: dict[str, Test] = field(default_factory=dict)
     scarce: list[str] = field(default_factory=list)
     grouped: list[str] = field(default_factory=list)
+    crowded: list[str] = field(default_factory=list)
 
     def add(self, name: str, test: Test | None, groups: float = np.inf) -> None:
         """Add a test, or remember that too few events, or independent groups of events, are expected for it."""
@@ -196,6 +199,10 @@ def compare_curves(setting: Setting) -> Comparisons:
     few = [name for name in clicking if setting.groups.of_clicks(name) < LEAST_GROUPS]
     found.grouped += [f"curves {name}" for name in few]
     clicking = [name for name in clicking if name not in few]
+    if len(setting.names) > MOST_CHANNELS:  # pairs grow as n², and orders of bundles too
+        busiest = sorted(clicking, key=lambda name: -rates[name])[:MOST_COMPARED]
+        found.crowded += [f"curves of {len(clicking) - len(busiest)} channels", "bundles"]
+        clicking = [name for name in clicking if name in busiest]
     _add_g2(found, setting, rates, clicking)
     _add_waits(found, setting, rates, clicking)
     if setting.groups.of_clicks(*setting.names) < LEAST_GROUPS:
@@ -203,7 +210,7 @@ def compare_curves(setting: Setting) -> Comparisons:
         return found
     _add_fano(found, setting, sum(rates.values()))
     bundled = [name for name in setting.names if not name.startswith("atom")]
-    if setting.window is not None and bundled:
+    if setting.window is not None and bundled and len(setting.names) <= MOST_CHANNELS:
         _add_bundles(found, setting, bundled, setting.window)
     return found
 
@@ -237,7 +244,7 @@ def _seen(record: ClickRecord, rate: float) -> NDArray[np.float64]:
 def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], clicking: list[str]) -> None:
     half = whole_tick_edges(setting, setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2)
     both = np.concatenate([-half[:0:-1], half])
-    curves = lindblad.g2_matrix(setting.steady, both, setting.detectors)
+    curves = _g2_curves(setting, both, clicking)
     for first, second in combinations_with_replacement(clicking, 2):
         # An autocorrelation is even: its negative lags are the same pairs once more.
         chosen = slice(len(half) - 1 if first == second else 0, None)
@@ -261,6 +268,16 @@ def _g2_test(first: str, second: str, binned: Binned, together: float) -> Test:
         return hotelling(counted.pooled(first, second), binned.value, int(counted.counts.sum()), groups)
 
     return test
+
+
+def _g2_curves(
+    setting: Setting, edges: NDArray[np.float64], clicking: list[str]
+) -> Mapping[tuple[str, str], Correlation]:
+    """Return g² of all pairs of channels; of many channels only of those that are looked at."""
+    if len(setting.names) <= MOST_CHANNELS:
+        return lindblad.g2_matrix(setting.steady, edges, setting.detectors)
+    pairs = combinations_with_replacement(clicking, 2)
+    return {pair: lindblad.g2(setting.steady, *pair, edges, setting.detectors) for pair in pairs}
 
 
 def _add_waits(found: Comparisons, setting: Setting, rates: dict[str, float], clicking: list[str]) -> None:

@@ -232,10 +232,11 @@ def _warn_of_unit(record: ClickRecord, steady: lindblad.SteadyState, detectors: 
 
 def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: list[str]) -> dict[str, TestResult]:
     """Make the tests of the estimates; what is too scarce or has no error is added to `untested`."""
-    found, scarce, grouped, unsure = {}, [], [], []
+    found, scarce, grouped, crowded, unsure = {}, [], [], [], []
     for comparison in comparisons:
         scarce += comparison.scarce
         grouped += comparison.grouped
+        crowded += comparison.crowded
         for name, test in comparison.tests.items():
             result = test(record)
             if np.isfinite(result.p_value):
@@ -246,6 +247,8 @@ def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: li
         untested.append(f"fewer than {LEAST_EVENTS:g} events expected: {', '.join(scarce)}")
     if grouped:
         untested.append(f"fewer than {LEAST_GROUPS:g} independent groups of clicks expected: {', '.join(grouped)}")
+    if crowded:
+        untested.append(f"too many channels to compare all: {', '.join(crowded)}")
     if unsure:
         untested.append(f"too little record for an error bar: {', '.join(unsure)}")
     return found
