@@ -31,6 +31,13 @@ class Detector:
     ------
     InvalidInput
         A value outside its range.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> detector = tj.Detector(efficiency=0.8, dark_rate=1e-3)
+    >>> detector.efficiency, detector.dead_time
+    (0.8, 0.0)
     """
 
     efficiency: float = 1.0

@@ -157,6 +157,14 @@ class TrajectoryStates:
     stage : int
         Number of runs behind these states; with the seed and the trajectory it is the key of the random numbers of
         the run that goes on, so that the same seed may be given again.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> states = tj.TrajectoryStates([[1.0, 0.0], [0.0, 1.0]])
+    >>> states.density_matrix.real
+    array([[0.5, 0. ],
+           [0. , 0.5]])
     """
 
     kets: NDArray[np.complex128]

@@ -9,7 +9,14 @@ from .names import printable
 
 
 class TrajectoriesError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> issubclass(tj.InvalidInput, tj.TrajectoriesError), issubclass(tj.RunFolderError, tj.TrajectoriesError)
+    (True, True)
+    """
 
     def __init__(self, message: str = "") -> None:
         # Messages of other people's exceptions, which ours quote, may have several lines.
@@ -17,7 +24,17 @@ class TrajectoriesError(Exception):
 
 
 class InvalidInput(TrajectoriesError, ValueError):
-    """An argument or configuration value that is refused before any work is done."""
+    """An argument or configuration value that is refused before any work is done.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> try:
+    ...     tj.Detector(efficiency=2.0)
+    ... except tj.InvalidInput as error:
+    ...     print(error)
+    detector efficiency=2.0 must not exceed 1
+    """
 
 
 class MissingPackage(InvalidInput):
@@ -39,7 +56,18 @@ class MissingPackage(InvalidInput):
 
 
 class RunFolderError(TrajectoriesError):
-    """A run folder that is damaged, foreign, or belongs to another configuration."""
+    """A run folder that is damaged, foreign, or belongs to another configuration.
+
+    Examples
+    --------
+    >>> import tempfile, trajectories as tj
+    >>> try:
+    ...     with tempfile.TemporaryDirectory() as folder:
+    ...         tj.Run.open(folder)
+    ... except tj.RunFolderError:
+    ...     print("no run folder")
+    no run folder
+    """
 
 
 class ConvergenceError(TrajectoriesError):

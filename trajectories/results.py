@@ -113,6 +113,15 @@ class Estimate:
         How value and error were obtained.
     numerical_error : float
         How far the computation of an exact value may be off, as estimated by it.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> found = tj.Estimate(0.43, standard_error=0.01, n=1000, method="counted")
+    >>> print(found)
+    0.430 ± 0.010
+    >>> round(found.deviation(0.45), 3)
+    -2.0
     """
 
     value: float
@@ -165,6 +174,15 @@ class Correlation:
         How it was obtained.
     numerical_error : ndarray of shape (n_bins,)
         How far the computation of exact values may be off, as estimated by it.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> found = tj.lindblad.g2(tj.lindblad.steady_state(system), "atom", "atom", [0.0, 1.0, 2.0])
+    >>> found.tau, found.standard_error
+    (array([0.5, 1.5]), array([0., 0.]))
     """
 
     first: str
@@ -202,6 +220,15 @@ class Histogram:
         What is counted, per what, and how the error was obtained.
     numerical_error : ndarray of shape (n_bins,)
         How far the computation of exact values may be off, as estimated by it.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> found = tj.lindblad.waiting_times(tj.lindblad.steady_state(system), "atom", "atom", [0.0, 20.0, 40.0])
+    >>> round(float((found.value * 20.0).sum()), 6)
+    1.0
     """
 
     edges: NDArray[np.float64]

@@ -52,6 +52,19 @@ def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed
     ------
     InvalidInput
         A channel that the record lacks, something that is no Detector, or a negative seed.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> rng = np.random.default_rng(1)
+    >>> times = np.sort(rng.uniform(0.0, 50.0, (40, 20)), axis=1)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
+    ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
+    ... )
+    >>> seen = tj.analysis.apply_detectors(record, {"a": tj.Detector(efficiency=0.5)}, seed=1)
+    >>> bool(seen.counts()[:, 0].sum() < record.counts()[:, 0].sum()), seen.channel_names
+    (True, ('a', 'b'))
     """
     _check(record, detectors, seed)
     return _applied(record, detectors, seed, 0)
@@ -61,6 +74,20 @@ def detected_stream(record: Clicks, detectors: Mapping[str, Detector], seed: int
     """Return `apply_detectors` of clicks that are read block by block; parameters and errors are the same.
 
     Every pass over the stream sees the same clicks again, those of the record in memory.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> rng = np.random.default_rng(1)
+    >>> times = np.sort(rng.uniform(0.0, 50.0, (40, 20)), axis=1)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
+    ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
+    ... )
+    >>> detectors = {"a": tj.Detector(efficiency=0.5)}
+    >>> seen = tj.analysis.detected_stream(record, detectors, seed=1)
+    >>> seen.n_clicks == len(tj.analysis.apply_detectors(record, detectors, seed=1))
+    True
     """
     whole = stream(record)
     _check(whole, detectors, seed)

@@ -53,6 +53,17 @@ class ClickStream:
         The clock whose ticks are the stamps of the clicks.
     unit : TimeUnit
         The unit of all times.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> clicks = tj.analysis.stream(record)
+    >>> [len(block) for block in clicks.blocks()]
+    [7]
     """
 
     channel_names: tuple[str, ...]
@@ -156,6 +167,17 @@ def stream(record: Clicks, memory: int = KEPT_BYTES) -> ClickStream:
         Something else, no clicks at all, records that `ClickRecord.concatenate` refuses, or a negative memory.
     RunFolderError
         No run at the path, or a damaged block of a run.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> clicks = tj.analysis.stream(record)
+    >>> clicks.n_clicks, clicks.total_time
+    (7, 100.0)
     """
     integer(memory, "memory", 0)
     given = opened(record)

@@ -63,6 +63,17 @@ def cluster_g2(
     -----
     Exact for τ ≥ 2δ: Tr[E(𝒥K)^{m−1}𝒥 E e^{L(τ−2δ)} E(𝒥K)^{n−1}𝒥 E ρ]/(R_n R_m), and with E e^{L(τ−2δ)} E
     replaced by e^{L0 τ} for δ ≤ τ < 2δ.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.cluster_g2(record, "a+b", "a+b", [0.0, 2.0, 4.0], window=1.0)
+    >>> found.counts
+    array([0, 2])
     """
     bins = bin_edges(edges, lowest=0.0)
     pooled, counts = cluster_g2_pooled(record, n, m, bins, window, channels)
@@ -151,6 +162,17 @@ def bundle_waiting_times(
     -----
     Whether a bundle that starts near the end of observation would have been seen whole depends on its length.
     Every wait is therefore followed until the longest bundle of the record would no longer fit.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.bundle_waiting_times(record, 2, 2, [0.0, 2.0, 4.0], window=1.0)
+    >>> found.counts
+    array([0, 2])
     """
     bins = bin_edges(edges, lowest=0.0)
     names = bundle_channels(record := stream(record), channels)

@@ -60,6 +60,17 @@ def composition_rates(
     Notes
     -----
     Exact: the sum over orders of Tr[E J K J … K J E ρ], E = e^{L0 δ}, K = ∫₀^δ e^{L0 t} dt.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.composition_rates(record, window=1.0)
+    >>> found["a+b"].n, round(found["a+b"].value, 3)
+    (3, 0.031)
     """
     names = bundle_channels(record := stream(record), channels)
     if max_size is None:
@@ -112,6 +123,17 @@ def order_rates(
     ------
     InvalidInput
         Bad window or channels, max_size below 1, or a table of more than 20,000 orders.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.order_rates(record, window=1.0, max_size=2)
+    >>> round(found["a>b"].value, 3), round(found["b>a"].value, 3)
+    (0.02, 0.01)
     """
     names = bundle_channels(record := stream(record), channels)
     pooled, counts = order_rates_pooled(record, window, names, max_size)
@@ -164,6 +186,16 @@ def purity(
     ------
     InvalidInput
         n below 1, a window that is not positive, or unknown channels.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> [(found.n, round(found.value, 3)) for found in tj.analysis.purity(record, 2, [0.3, 1.0])]
+    [(1, 0.288), (3, 0.879)]
     """
     pooled, counts = purity_pooled(record, n, windows, channels)
     return pooled.jackknife().estimates(counts)
@@ -219,6 +251,16 @@ def pair_purity(
     ------
     InvalidInput
         Bad window, or channels that are unknown, equal or not detected.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> round(tj.analysis.pair_purity(record, "a", "b", window=1.0).value, 3)
+    0.879
     """
     names = bundle_channels(record := stream(record), channels)
     two_of(names, first, second)

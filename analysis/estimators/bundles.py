@@ -56,6 +56,17 @@ class Bundles:
     order : ndarray of int64
         Its sequence of channels, first click first, as the digits of a number to base n_channels; clicks at
         one time stand in the order of the record. −1 where the sequence is too long for 62 bits.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> bundles = tj.analysis.find_bundles(record, window=1.0)
+    >>> bundles.composition.tolist(), bundles.length.round(3)
+    ([[1, 1], [1, 1], [1, 1], [1, 0]], array([0.5, 0.2, 0.9, 0. ]))
     """
 
     record: ClickRecord
@@ -163,6 +174,17 @@ def find_bundles(
     Notes
     -----
     Gap clusters with the exact rates R_n = Tr[E(𝒥K)^{n−1}𝒥Eρ] of the density-matrix solver.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> bundles = tj.analysis.find_bundles(record, window=1.0)
+    >>> bundles.size, bundles.start
+    (array([2, 2, 2, 1], dtype=int32), array([ 1.,  4.,  7., 50.]))
     """
     names = bundle_channels(record, channels)
     delta = bundle_window(record, window)

@@ -49,6 +49,17 @@ def coincidences(record: Clicks, channels: Sequence[str], window: float) -> Coin
     Notes
     -----
     Exact: Σ over orders of ∫ Tr[J_n e^{Lτ_{n−1}} … e^{Lτ₁} J₁ρ] over τ₁ + … + τ_{n−1} < w.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.coincidences(record, ("a", "b"), window=0.6)
+    >>> round(found.rate.value, 3), round(found.ratio.value, 3)
+    (0.02, 13.973)
     """
     record = stream(record)
     names = checked_tuple(record.channel_names, channels)
@@ -123,6 +134,17 @@ def g3(
     Notes
     -----
     Exact: Tr[J₃ e^{Lτ₂} J₂ e^{Lτ₁} J₁ ρ]/(λ₁λ₂λ₃), averaged over the bins.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.g3(record, "a", "b", "a", [0.0, 1.0], [0.0, 4.0])
+    >>> found.counts
+    array([[2]])
     """
     bins1, bins2 = bin_edges(edges1, lowest=0.0), bin_edges(edges2, lowest=0.0)
     record = stream(record)

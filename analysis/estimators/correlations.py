@@ -45,6 +45,17 @@ class PairCounts:
         sign, and the values count half of them on either side. `counts` has them in the bin that begins at 0.
     zero : int
         The number of that bin.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> counted = tj.analysis.count_pairs(record, [("a", "b")], [-1.0, 0.0, 1.0])
+    >>> counted.correlation("a", "b").value.round(3)
+    array([ 8.375, 16.75 ])
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -118,6 +129,17 @@ def g2(record: Clicks, first: str, second: str, edges: ArrayLike) -> Correlation
     -----
     The exact counterpart is Tr[J_second e^{Lτ} J_first ρ]/(λ_first λ_second) averaged over the bin with the
     weight (T − |τ|)₊.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.g2(record, "a", "b", [-1.0, 0.0, 1.0])
+    >>> found.counts, found.value.round(3)
+    (array([1, 2]), array([ 8.375, 16.75 ]))
     """
     return count_pairs(record, [(first, second)], edges).correlation(first, second)
 
@@ -141,6 +163,17 @@ def g2_matrix(record: Clicks, edges: ArrayLike) -> dict[tuple[str, str], Correla
     ------
     InvalidInput
         Edges that are not finite and ascending.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.g2_matrix(record, [0.0, 1.0])
+    >>> {pair: int(curve.counts[0]) for pair, curve in found.items()}
+    {('a', 'a'): 0, ('a', 'b'): 2, ('b', 'a'): 1, ('b', 'b'): 0}
     """
     record = stream(record)
     names = record.channel_names
@@ -169,6 +202,17 @@ def count_pairs(record: Clicks, pairs: Sequence[tuple[str, str]], edges: ArrayLi
     ------
     InvalidInput
         An unknown channel, or edges that are not finite and ascending.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> counted = tj.analysis.count_pairs(record, [("a", "b")], [-1.0, 0.0, 1.0])
+    >>> counted.counts.sum(axis=0)
+    array([[1, 2]])
     """
     bins = bin_edges(edges)
     record = stream(record)

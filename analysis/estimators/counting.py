@@ -46,6 +46,16 @@ def rates(record: Clicks) -> dict[str, Estimate]:
     Notes
     -----
     Exact: λ_k = Tr[c_k† c_k ρ].
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> {name: rate.value for name, rate in tj.analysis.rates(record).items()}
+    {'a': 0.04, 'b': 0.03}
     """
     record = stream(record)
     pooled = rates_pooled(record)
@@ -74,6 +84,19 @@ def rate_history(record: Clicks) -> tuple[NDArray[np.float64], dict[str, list[Es
         Time observed up to each resampling unit (trajectories, groups of them, or blocks), in 1/ω_b.
     rates : dict of str to list of Estimate
         The rates that this much gives, by channel, the last one that of `rates`; no errors below ten units.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> rng = np.random.default_rng(1)
+    >>> times = np.sort(rng.uniform(0.0, 50.0, (40, 20)), axis=1)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
+    ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
+    ... )
+    >>> time, rates = tj.analysis.rate_history(record)
+    >>> float(time[-1]), round(rates["a"][-1].value, 3)
+    (2000.0, 0.19)
     """
     pooled = rates_pooled(record := stream(record))
     clicks, time = pooled.sums["numerator"], pooled.sums["denominator"]
@@ -125,6 +148,18 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
     ------
     InvalidInput
         An unknown channel or n_parts below 2.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> rng = np.random.default_rng(1)
+    >>> times = np.sort(rng.uniform(0.0, 50.0, (40, 20)), axis=1)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
+    ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
+    ... )
+    >>> tj.analysis.stationarity(record, "a", n_parts=4).p_value > 0.01
+    True
     """
     record = stream(record)
     number = record.channel_number(channel)
@@ -180,13 +215,40 @@ def fano(record: Clicks, windows: Sequence[float], channels: Sequence[str] | Non
     Notes
     -----
     Exact at finite T: Var N = λT + 2∫₀ᵀ (T − s)(G₂(s) − λ²) ds.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> rng = np.random.default_rng(1)
+    >>> times = np.sort(rng.uniform(0.0, 50.0, (40, 20)), axis=1)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
+    ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
+    ... )
+    >>> [found] = tj.analysis.fano(record, [5.0])
+    >>> abs(found.value - 1.0) < 4 * found.standard_error
+    True
     """
     pooled, counts = fano_pooled(record, windows, channels)
     return pooled.jackknife().estimates(counts)
 
 
 def mandel_q(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:
-    """Estimate the Mandel parameter Q(T) = F(T) − 1; parameters, result and errors are those of `fano`."""
+    """Estimate the Mandel parameter Q(T) = F(T) − 1; parameters, result and errors are those of `fano`.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> rng = np.random.default_rng(1)
+    >>> times = np.sort(rng.uniform(0.0, 50.0, (40, 20)), axis=1)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
+    ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
+    ... )
+    >>> [found] = tj.analysis.mandel_q(record, [5.0])
+    >>> abs(found.value) < 4 * found.standard_error
+    True
+    """
     return [Estimate(e.value - 1.0, e.standard_error, e.n, e.method) for e in fano(record, windows, channels)]
 
 
@@ -247,6 +309,16 @@ def count_distribution(record: Clicks, window: float, channels: Sequence[str] | 
     ------
     InvalidInput
         A window that is not positive or fits into no trajectory, or unknown channels.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> tj.analysis.count_distribution(record, 2.0).value
+    array([0.92, 0.02, 0.06])
     """
     record = stream(record)
     names = checked_channels(record, channels)

@@ -56,6 +56,17 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
     ------
     InvalidInput
         Unknown channels, a reach that is not positive, too few pairs, or no lag that stands out by five σ.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> times = np.arange(1.0, 1001.0)
+    >>> both = np.column_stack([times, times + 0.25]).ravel()
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 2000, both, [0, 1] * 1000, channel_names=["a", "b"], start=0.0, stop=1002.0
+    ... )
+    >>> round(tj.analysis.find_delay(record, "a", "b", reach=0.4, resolution=0.02).value, 2)
+    0.25
     """
     record = stream(record)
     width = 2.0 * positive_number(reach, "reach") / LAGS if resolution is None else resolution
@@ -126,6 +137,17 @@ class DetectorMemory:
         lags predict, per click.
     reach : float
         Largest lag that was looked at; the background is taken from as long a stretch behind it.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> times = np.cumsum(np.random.default_rng(1).exponential(1.0, 5000) + 0.2)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 5000, times, [0] * 5000, channel_names=["a"], start=0.0, stop=times[-1] + 1.0
+    ... )
+    >>> found = tj.analysis.detector_memory(record, "a", reach=5.0)
+    >>> found.reach, 0.2 < found.dead_time < 0.21
+    (5.0, True)
     """
 
     dead_time: float
@@ -157,6 +179,17 @@ def detector_memory(record: Clicks, channel: str, reach: float) -> DetectorMemor
     ------
     InvalidInput
         An unknown channel, or a reach that is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> times = np.cumsum(np.random.default_rng(1).exponential(1.0, 5000) + 0.2)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 5000, times, [0] * 5000, channel_names=["a"], start=0.0, stop=times[-1] + 1.0
+    ... )
+    >>> found = tj.analysis.detector_memory(record, "a", reach=5.0)
+    >>> 0.2 < found.dead_time < 0.21, abs(found.missing.value - 0.2) < 4 * found.missing.standard_error
+    (True, True)
     """
     record = stream(record)
     number = record.channel_number(channel)
@@ -202,6 +235,17 @@ def dark_detectors(dark: Clicks, detectors: Mapping[str, Detector] | None = None
     -------
     dict of str to Detector
         In the unit of time of the record, one for each of its channels.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.dark_detectors(record)
+    >>> {name: detector.dark_rate for name, detector in found.items()}
+    {'a': 0.04, 'b': 0.03}
     """
     known = dict(detectors or {})
     found = rates(dark)

@@ -49,6 +49,17 @@ def heralding_efficiency(record: Clicks, herald: str, signal: str, window: float
     -----
     Exact: 1 − Tr[E J_herald E ρ]/λ_herald, E = e^{(L − J_signal) w}. D. N. Klyshko, Sov. J. Quantum Electron.
     10, 1112 (1980).
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.heralding_efficiency(record, "a", "b", window=0.6)
+    >>> round(found.value, 3), found.n
+    (0.5, 4)
     """
     record = stream(record)
     numbers = (record.channel_number(herald), record.channel_number(signal))
@@ -96,6 +107,17 @@ def coincidence_to_accidental(
     ------
     InvalidInput
         Unknown channels or convention, a window that is not positive, or none given and no κ on record.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.coincidence_to_accidental(record, "a", "b", window=0.6)
+    >>> round(found.value, 3), found.n
+    (13.931, 2)
     """
     if convention not in get_args(Convention):
         raise InvalidInput(f"convention={convention!r} must be one of {get_args(Convention)}")

@@ -125,6 +125,17 @@ def order_fraction(
     ------
     InvalidInput
         Bad window, or channels that are unknown, equal or not detected.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.order_fraction(record, "a", "b", window=1.0)
+    >>> round(found.value, 3), found.n
+    (0.665, 3)
     """
     return _order(PairStream(record, first, second, window, channels), ratio)
 
@@ -139,6 +150,16 @@ def order_asymmetry(
     """Estimate (N_fs − N_sf)/(N_fs + N_sf), with N_fs pair bundles in which `first` clicks before `second`.
 
     Parameters, result and errors are those of `order_fraction`, of which this is 2f − 1.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> round(tj.analysis.order_asymmetry(record, "a", "b", window=1.0).value, 3)
+    0.331
     """
     pairs = PairStream(record, first, second, window, channels)
     return _order(pairs, lambda sums: 2.0 * ratio(sums) - 1.0)
@@ -174,6 +195,16 @@ def asymmetry_by_lag(
     ------
     InvalidInput
         Bad edges or window, or channels that are unknown, equal or not detected.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> tj.analysis.asymmetry_by_lag(record, "a", "b", [0.0, 0.6, 1.0], window=1.0).value
+    array([ 1., -1.])
     """
     bins = bin_edges(edges, lowest=0.0)
     pairs = PairStream(record, first, second, window, channels)
@@ -215,6 +246,16 @@ def lag_histogram(
     ------
     InvalidInput
         Bad edges or window, or channels that are unknown, equal or not detected.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> tj.analysis.lag_histogram(record, "a", "b", [-1.0, 0.0, 1.0], window=1.0).counts
+    array([1, 2])
     """
     bins = bin_edges(edges)
     pooled, counts = lag_histogram_pooled(record, first, second, bins, window, channels)
@@ -276,6 +317,17 @@ def order_patterns(
     ------
     InvalidInput
         Bad window or channels, or a size below 1 or too large for a table.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.order_patterns(record, size=2, window=1.0)
+    >>> {order: round(share.value, 3) for order, share in found.items()}
+    {'a>a': 0.0, 'a>b': 0.665, 'b>a': 0.335, 'b>b': 0.0}
     """
     names = bundle_channels(record := stream(record), channels)
     pooled, counts = order_rates_pooled(record, window, names, integer(size, "size", 1))
@@ -323,6 +375,19 @@ def time_reversal_test(
     ------
     InvalidInput
         Bad edges or window, channels that are unknown, equal or not detected, no resamples or a negative seed.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> rng = np.random.default_rng(1)
+    >>> times = np.sort(rng.uniform(0.0, 50.0, (40, 20)), axis=1)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
+    ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
+    ... )
+    >>> found = tj.analysis.time_reversal_test(record, "a", "b", [0.0, 0.5, 1.0], window=1.0, resamples=200)
+    >>> found.p_value > 0.01
+    True
     """
     bins = bin_edges(edges, lowest=0.0)
     integer(resamples, "resamples", 1)

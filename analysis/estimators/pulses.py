@@ -61,6 +61,17 @@ def pulsed_g2(
     ------
     InvalidInput
         Unknown channels, a period missing or not wanted, no side peak, or another normalisation.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> clicks = np.random.default_rng(1).integers(0, 2, 1000)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 1000, np.arange(1000.0), clicks, channel_names=["a", "b"], start=0.0, stop=1000.0
+    ... )
+    >>> found = tj.analysis.pulsed_g2(record, "a", "b", pulses=5, period=1.0)
+    >>> float(found.value[5]), abs(float(np.delete(found.value, 5).mean()) - 1.0) < 1e-12
+    (0.0, True)
     """
     if normalise not in get_args(Normalisation):
         raise InvalidInput(f"normalise={normalise!r} must be one of {', '.join(get_args(Normalisation))}")
@@ -117,6 +128,19 @@ def decay_histogram(record: Clicks, channel: str, edges: ArrayLike, trigger: str
     ------
     InvalidInput
         Unknown channels, bad edges, or neither a synced record nor a trigger.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> pulse = np.arange(0.0, 20000.0, 10.0)
+    >>> click = pulse + np.minimum(np.random.default_rng(1).exponential(1.0, 2000), 9.0)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 4000, np.column_stack([pulse, click]).ravel(), [0, 1] * 2000,
+    ...     channel_names=["pulse", "click"], start=0.0, stop=20000.0,
+    ... )
+    >>> histogram = tj.analysis.decay_histogram(record, "click", np.linspace(0.0, 8.0, 41), trigger="pulse")
+    >>> bool(histogram.counts.sum() > 1990)
+    True
     """
     bins = bin_edges(edges, lowest=0.0)
     record = stream(record)
@@ -172,6 +196,20 @@ class DecayFit:
         The fitted range.
     fit : TestResult
         Pearson's χ² of the counts against the fitted ones.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> pulse = np.arange(0.0, 20000.0, 10.0)
+    >>> click = pulse + np.minimum(np.random.default_rng(1).exponential(1.0, 2000), 9.0)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 4000, np.column_stack([pulse, click]).ravel(), [0, 1] * 2000,
+    ...     channel_names=["pulse", "click"], start=0.0, stop=20000.0,
+    ... )
+    >>> histogram = tj.analysis.decay_histogram(record, "click", np.linspace(0.0, 8.0, 41), trigger="pulse")
+    >>> found = tj.analysis.fit_decay(histogram, start=0.0)
+    >>> found.start, found.stop, found.fit.p_value > 0.001
+    (0.0, 8.0, True)
     """
 
     lifetime: Estimate
@@ -202,6 +240,20 @@ def fit_decay(histogram: Histogram, start: float | None = None, stop: float | No
     ------
     InvalidInput
         A range of fewer than five bins, or too few counts in it.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> pulse = np.arange(0.0, 20000.0, 10.0)
+    >>> click = pulse + np.minimum(np.random.default_rng(1).exponential(1.0, 2000), 9.0)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 4000, np.column_stack([pulse, click]).ravel(), [0, 1] * 2000,
+    ...     channel_names=["pulse", "click"], start=0.0, stop=20000.0,
+    ... )
+    >>> histogram = tj.analysis.decay_histogram(record, "click", np.linspace(0.0, 8.0, 41), trigger="pulse")
+    >>> found = tj.analysis.fit_decay(histogram).lifetime
+    >>> abs(found.value - 1.0) < 4 * found.standard_error
+    True
     """
     counts, edges = histogram.counts, histogram.edges
     if start is None:

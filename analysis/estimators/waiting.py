@@ -64,6 +64,17 @@ def waiting_times(
     How long a wait can be followed is known for every click, seen to end or not: to the end of its
     trajectory. Every bin uses the waits that can be followed through the whole of it, so nothing is assumed
     about where in a bin clicks fall. Exact: Tr[J_second e^{L0 τ} J_first ρ]/λ_first.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.waiting_times(record, "a", "b", [0.0, 1.0])
+    >>> found.counts, found.value.round(3)
+    (array([2]), array([0.5]))
     """
     bins = bin_edges(edges, lowest=0.0)
     pooled, counts = waiting_times_pooled(record, first, second, bins, channels)
@@ -146,6 +157,17 @@ def next_click_probabilities(
     ------
     InvalidInput
         Channels that are unknown or not detected.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> found = tj.analysis.next_click_probabilities(record, "a")
+    >>> {name: round(share.value, 3) for name, share in found.items()}
+    {'a': 0.25, 'b': 0.5}
     """
     names = checked_channels(record := stream(record), channels)
     longest = float((record.stop - record.start).max())

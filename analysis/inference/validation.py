@@ -76,6 +76,16 @@ class Validation:
         Probability of rejecting a record that did come from the system.
     n_trajectories, n_clicks : int
         Size of the record.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> record = tj.simulate(system, trajectories=20, duration=100.0, seed=1, progress=False)
+    >>> found = tj.analysis.validate(record, system)
+    >>> found.significance, len(found.tests) > 5, found.verdict
+    (0.01, True, 'accepted: none of 7 tests contradicts the model at 0.01')
     """
 
     tests: tuple[ValidationTest, ...]
@@ -180,6 +190,15 @@ def validate(
     Notes
     -----
     The exact curves of the paper's system take some ten seconds at any truncation (`lindblad.solver.Solver`).
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> record = tj.simulate(system, trajectories=20, duration=100.0, seed=1, progress=False)
+    >>> tj.analysis.validate(record, system).accepted
+    True
     """
     level = _checked_level(significance)
     subject = subject_of(record, system, initial)

@@ -98,6 +98,19 @@ def analyse(
     ------
     InvalidInput
         A bad window, or a pair that is no two different channels that form bundles.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> rng = np.random.default_rng(1)
+    >>> times = np.sort(rng.uniform(0.0, 50.0, (40, 20)), axis=1)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
+    ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
+    ... )
+    >>> found = tj.analysis.analyse(record, pair=("a", "b"), window=1.0)
+    >>> list(found.sections)[0]
+    'click rates'
     """
     clicks = opened(record)
     if exact_values is None:

@@ -87,6 +87,19 @@ class AnalysisResults:
         Unit of all times.
     notes : list of str
         What could not be had, and why.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> rng = np.random.default_rng(1)
+    >>> times = np.sort(rng.uniform(0.0, 50.0, (40, 20)), axis=1)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
+    ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
+    ... )
+    >>> found = tj.analysis.analyse(record, pair=("a", "b"), window=1.0)
+    >>> found.pair, found.window, len(found.numbers) > 10
+    (('a', 'b'), 1.0, True)
     """
 
     facts: dict[str, str] = field(default_factory=dict)

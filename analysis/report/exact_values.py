@@ -37,6 +37,15 @@ class ExactValues:
         What earlier computations kept (`read_kept`); what is computed is added.
     announce : callable, optional
         Called with the name of each question before it is computed, which may take seconds.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> exact = tj.analysis.ExactValues(system)
+    >>> round(exact.steady.rate("atom"), 4)
+    0.4444
     """
 
     def __init__(

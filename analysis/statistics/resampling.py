@@ -34,6 +34,13 @@ class TestResult:
         How many events stand behind it.
     method : str
         Null hypothesis, statistic, and how the p-value was obtained.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> found = tj.analysis.TestResult(statistic=1.2, p_value=0.3, n=100, method="χ²")
+    >>> found.p_value > 0.05
+    True
     """
 
     __test__ = False  # not a test case, whatever pytest makes of the name
@@ -56,6 +63,19 @@ class Resampled:
         Deviations of the resampled values, scaled so that their products sum to the covariance.
     method : str
         How they were obtained.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> rng = np.random.default_rng(1)
+    >>> times = np.sort(rng.uniform(0.0, 50.0, (40, 20)), axis=1)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
+    ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
+    ... )
+    >>> found = tj.analysis.pooled(tj.analysis.rates, record)[0].jackknife()
+    >>> found.value.round(3), found.standard_error.round(3)
+    (array([0.19, 0.21]), array([0.008, 0.008]))
     """
 
     value: NDArray[np.float64]
@@ -146,6 +166,19 @@ class Pooled:
         Maps sums with any leading axis m to values of shape (m, k); it pools first, then divides.
     units : ResamplingUnits
         What the rows are.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> rng = np.random.default_rng(1)
+    >>> times = np.sort(rng.uniform(0.0, 50.0, (40, 20)), axis=1)
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
+    ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
+    ... )
+    >>> pooled, clicks = tj.analysis.pooled(tj.analysis.rates, record)
+    >>> pooled.value.round(3), pooled.jackknife().covariance.shape
+    (array([0.19, 0.21]), (2, 2))
     """
 
     sums: Sums

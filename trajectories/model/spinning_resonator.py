@@ -43,7 +43,15 @@ SEARCH_HALF_WIDTH = 0.06
 
 
 class AvoidedCrossing(NamedTuple):
-    """Where |000+⟩ and a pair state repel each other, and how strongly."""
+    """Where |000+⟩ and a pair state repel each other, and how strongly.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> crossing = tj.SpinningResonator("left").avoided_crossing("photon-magnon", levels=(3, 2, 3))
+    >>> round(crossing.detuning, 2), crossing.effective_coupling == crossing.gap / 2
+    (1.34, True)
+    """
 
     detuning: float
     gap: float
@@ -94,6 +102,12 @@ def fizeau_shift(
     ------
     InvalidInput
         A negative or non-finite length, index or angular velocity, or an unknown direction.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> tj.fizeau_shift(1e4, direction="right") == -tj.fizeau_shift(1e4, direction="left")
+    True
     """
     one_of(direction, "direction", DIRECTIONS)
     for name, value in (("radius", radius), ("index", index), ("wavelength", wavelength)):

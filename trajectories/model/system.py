@@ -65,6 +65,14 @@ class Channel:
         The channel's name, e.g. ``"photon"``.
     operator : array or sparse array of shape (N, N)
         The jump (collapse) operator c, its rate included: c = √κ a.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> channel = tj.Channel("atom", np.sqrt(0.5) * sigma)
+    >>> channel.name, channel.operator.shape
+    ('atom', (2, 2))
     """
 
     name: str
@@ -99,6 +107,14 @@ class OpenSystem:
     InvalidInput
         A non-Hermitian or non-finite H, no channel, a name used twice, dimensions that differ, or a parameter
         that JSON cannot hold.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> system.dimension, system.channel_names
+    (2, ('atom',))
     """
 
     hamiltonian: sparse.csr_array

@@ -51,6 +51,16 @@ class ClickRecord:
         Time since the sync pulse in steps of `clock.fine`, for synced (T3) data, whose ticks are sync periods.
     final_states : TrajectoryStates or None
         State of each trajectory at the end, where they were asked for; `simulate` takes them as initial states.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> times = [1.0, 1.5, 4.0, 4.2, 7.0, 7.9, 50.0]
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 7, times, [0, 1, 0, 1, 1, 0, 0], channel_names=["a", "b"], start=0.0, stop=100.0
+    ... )
+    >>> len(record), record.total_time, record.counts().tolist()
+    (7, 100.0, [[4, 3]])
     """
 
     trajectory: NDArray[np.int64]

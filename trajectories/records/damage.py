@@ -29,6 +29,17 @@ def repair(path: str | os.PathLike[str]) -> list[Path]:
     ------
     RunFolderError
         It is no run folder, another process works on it, or its description or system is damaged.
+
+    Examples
+    --------
+    >>> import tempfile, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> record = tj.simulate(system, 4, 20.0, seed=1, out=f"{folder.name}/run", progress=False)
+    >>> tj.repair(f"{folder.name}/run")  # nothing is damaged
+    []
+    >>> folder.cleanup()
     """
     Run.open(path)
     with RunLock(path_of(path)):

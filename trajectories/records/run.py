@@ -70,6 +70,18 @@ class Run:
         Where it lies.
     metadata : dict
         Content of ``run.json``; its ``"configuration"`` is what the clicks and the averages depend on.
+
+    Examples
+    --------
+    >>> import tempfile, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> record = tj.simulate(system, 4, 20.0, seed=1, out=f"{folder.name}/run", progress=False)
+    >>> run = tj.Run.open(f"{folder.name}/run")
+    >>> run.trajectories, run.complete
+    (4, True)
+    >>> folder.cleanup()
     """
 
     def __init__(self, folder: Path, metadata: dict[str, Any]) -> None:

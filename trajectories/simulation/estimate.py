@@ -83,6 +83,15 @@ class RunEstimate:
         Which one was chosen and why.
     dimension : int
         N.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> expected = tj.estimate_run(system, trajectories=300, duration=100.0, workers=1, seconds=0.01)
+    >>> expected.dimension, expected.seconds > 0.0
+    (2, True)
     """
 
     clicks: Mapping[str, Estimate]

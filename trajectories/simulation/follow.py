@@ -48,6 +48,18 @@ def follow(
         A trajectory that the run does not have, or observables or times that cannot be right.
     RunFolderError
         No readable run there.
+
+    Examples
+    --------
+    >>> import tempfile, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> record = tj.simulate(system, 4, 20.0, seed=1, out=f"{folder.name}/run", progress=False)
+    >>> found = tj.follow(f"{folder.name}/run", 0, {"excited": sigma.T @ sigma}, [0.0, 10.0])
+    >>> found["excited"].shape, bool((found["excited"] <= 1.0).all())
+    ((2,), True)
+    >>> folder.cleanup()
     """
 
     def sampling(system: OpenSystem, duration: float) -> Sampling:
@@ -80,6 +92,18 @@ def states_along(run: str | os.PathLike[str], trajectory: int, times: ArrayLike)
         A trajectory that the run does not have, or times that cannot be right.
     RunFolderError
         No readable run there.
+
+    Examples
+    --------
+    >>> import tempfile, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> record = tj.simulate(system, 4, 20.0, seed=1, out=f"{folder.name}/run", progress=False)
+    >>> kets = tj.states_along(f"{folder.name}/run", 0, [0.0, 10.0])
+    >>> kets.shape, (abs(kets) ** 2).sum(axis=1).round(6)
+    ((2, 2), array([1., 1.]))
+    >>> folder.cleanup()
     """
     return _followed(run, trajectory, lambda system, duration: _kets_at(duration, times)).kets[0]
 

@@ -36,6 +36,19 @@ class Moments:
         The average over the sample times of each trajectory.
     samples : int
         Number of sample times of each trajectory.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> found = tj.moments(
+    ...     system, {"a": ("atom1",), "b": ("atom2",), "ab": ("atom1", "atom2")},
+    ...     trajectories=20, duration=100.0, seed=1, samples=32, workers=1,
+    ... )
+    >>> found.table.shape, found.mean("a").value > 0.0
+    ((20, 3), True)
     """
 
     names: tuple[str, ...]
@@ -128,6 +141,19 @@ def moments(
     -----
     For the paper's Fig. 3, let ``a`` be ``("photon",)``, ``b`` ``("phonon",)``, ``ab`` both, and ``abab`` both
     twice: then g₁ is ``ratio("ab", "a", "b")``, and g₂(0) is ``ratio("abab", "ab", "ab")``.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> found = tj.moments(
+    ...     system, {"a": ("atom1",), "b": ("atom2",), "ab": ("atom1", "atom2")},
+    ...     trajectories=20, duration=100.0, seed=1, samples=32, workers=1,
+    ... )
+    >>> found.names, found.ratio("ab", "a", "b").value > 10.0
+    (('a', 'b', 'ab'), True)
     """
     plan = _planned(system, trajectories, duration, seed, samples, workers)
     if not isinstance(operators, Mapping) or not operators:
@@ -157,6 +183,19 @@ def cross_correlation(
     ------
     InvalidInput
         An argument that cannot be right, or a mode that is always empty.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> found = tj.cross_correlation(
+    ...     system, "atom1", "atom2", trajectories=20, duration=100.0, seed=1, samples=32, workers=1
+    ... )
+    >>> exact = tj.lindblad.cross_correlation(tj.lindblad.steady_state(system), "atom1", "atom2")
+    >>> abs(found.value - exact) < 4 * found.standard_error
+    True
     """
     chosen = {"both": (second_mode, first_mode), "first": (first_mode,), "second": (second_mode,)}
     found = moments(
@@ -216,6 +255,18 @@ def bundle_correlation(
     -----
     Sánchez Muñoz et al., Nat. Photon. 8, 550 (2014), for B = aⁿ. Two-time averages by trajectories: Mølmer, Castin
     and Dalibard, J. Opt. Soc. Am. B 10, 524 (1993).
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> found = tj.bundle_correlation(
+    ...     system, ("atom1", "atom2"), [0.0, 10.0], trajectories=20, duration=50.0, seed=1, samples=8, workers=1
+    ... )
+    >>> found.times, found.value.shape
+    (array([ 0., 10.]), (2,))
     """
     plan = _planned(system, trajectories, duration, seed, samples, workers)
     bundle = bundle_operator(system, operator)

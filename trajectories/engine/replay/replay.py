@@ -62,6 +62,16 @@ class Replay:
     What is dropped of the state is a part of it that, were the system right, had this probability of being where
     the emitter is. By the martingale property of conditional probabilities the likelihood loses, in expectation,
     at most the fraction `discarded`.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> record = tj.simulate(system, trajectories=4, duration=20.0, seed=1, progress=False)
+    >>> found = tj.replay(record, system, initial=[1, 0])
+    >>> len(found.hazard) == len(record) + 4, found.intensity.shape == (len(record), 1)
+    (True, True)
     """
 
     channel_names: tuple[str, ...]
@@ -160,6 +170,18 @@ def replay(
     Notes
     -----
     Brown, Barbieri, Ventura, Kass and Frank, Neural Comput. 14, 325 (2002), for rescaled time.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> record = tj.simulate(system, trajectories=4, duration=20.0, seed=1, progress=False)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> weaker = tj.OpenSystem(0.2 * (sigma + sigma.T), [tj.Channel("atom", sigma)])
+    >>> right = tj.replay(record, system, initial=steady.rho).log_likelihood
+    >>> right > tj.replay(record, weaker, initial=tj.lindblad.steady_state(weaker).rho).log_likelihood
+    True
     """
     watching = _watching(record, system, detectors)
     if all(detector == Detector() for detector in watching):

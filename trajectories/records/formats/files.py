@@ -70,6 +70,18 @@ def export(
         needed and was not given, or too many channels or ticks for the format.
     RunFolderError
         A run without a finished block, or with a damaged one.
+
+    Examples
+    --------
+    >>> import tempfile, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> record = tj.simulate(system, 4, 20.0, seed=1, progress=False)
+    >>> file = tj.export(record, f"{folder.name}/clicks.csv")
+    >>> file.name, len(tj.load(file)) == len(record)
+    ('clicks.csv', True)
+    >>> folder.cleanup()
     """
     place = path_of(path)
     chosen = _format_of(place, format)
@@ -129,6 +141,18 @@ def load(
     -----
     RecordWarning
         A measured file that is cut off, or that claims to last longer than its events do.
+
+    Examples
+    --------
+    >>> import tempfile, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> record = tj.simulate(system, 4, 20.0, seed=1, out=f"{folder.name}/run", progress=False)
+    >>> again = tj.load(f"{folder.name}/run")
+    >>> again.n_trajectories, len(again) == len(record)
+    (4, True)
+    >>> folder.cleanup()
     """
     place = path_of(path)
     if not place.exists():
@@ -180,6 +204,18 @@ def open_measured(path: str | os.PathLike[str], *, unit: Any = "s", piece: int =
     ------
     InvalidInput
         No such file, or one of another kind.
+
+    Examples
+    --------
+    >>> import tempfile, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> record = tj.simulate(system, 4, 20.0, seed=1, progress=False)
+    >>> file = tj.open_measured(tj.export(record, f"{folder.name}/clicks.ptu", tick=1e-3, unit=1e-9))
+    >>> sum(rate.n for rate in tj.analysis.rates(file).values()) == len(record)
+    True
+    >>> folder.cleanup()
     """
     place = path_of(path)
     kind = _tagged_kind(place) if place.is_file() else None
