@@ -90,24 +90,21 @@ def lab(clicks, **provenance):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "message"),
-    [
-        (lab([1.0, 2.0], source="a"), lab([1.0, 2.0], source="b"), "the same clicks"),
-        (
-            lab([1.0], detectors=[{"x": {"efficiency": 0.5}, "seed": 1}]),
-            lab([2.0], detectors=[{"x": {"efficiency": 0.6}, "seed": 1}]),
-            "detectors",
-        ),
-    ],
-)
-def test_what_else_cannot_be_joined(one, other, message):
-    with pytest.raises(InvalidInput, match=message):
-        join([one, other])
+def seen(clicks, efficiency, seed):
+    """A record of a laboratory, seen through a detector."""
+    return analysis.apply_detectors(
+        lab(clicks, source=f"{clicks}"), {"x": tj.Detector(efficiency=efficiency)}, seed
+    )
+
+
+def test_what_else_cannot_be_joined():
+    with pytest.raises(InvalidInput, match="the same clicks"):
+        join([lab([1.0, 2.0], source="a"), lab([1.0, 2.0], source="b")])
+    with pytest.raises(InvalidInput, match="different detectors"):
+        join([seen([1.0], 0.5, 1), seen([2.0], 0.6, 1)])
 
 
 def test_only_what_is_known_is_refused():
     """Two measurements with the same detectors; and records that say nothing of themselves."""
-    detectors = [{"x": {"efficiency": 0.5}, "seed": k} for k in (1, 2)]
-    assert len(join([lab([1.0], detectors=[detectors[0]]), lab([2.0], detectors=[detectors[1]])])) == 2
+    assert join([seen([1.0, 2.0], 0.5, 1), seen([3.0, 4.0], 0.5, 2)]).n_trajectories == 2
     assert len(join([lab([1.0]), lab([1.0])])) == 2
