@@ -38,12 +38,13 @@ Detectors = Mapping[str, Detector] | None
 # FIRST at first, the one below where that would be too large, and the one above where the error asks for it.
 PAIR_CUTS, OTHER_CUTS = (5e-6, 7e-7, 1e-7, 2.5e-8), (100.0, 10.0, 1.0, 1.0)
 FIRST = 2
-# Shares of the largest relative difference between a level and the one below, and between that and the one before,
-# of which the larger is stated as the error. In proportion to the cuts the first would be 0.17; a difference above
-# UNSETTLED is stated whole, because errors need not yet be in proportion.
-STATED_SHARE, EARLIER_SHARE, UNSETTLED = 0.5, 0.15, 1e-5
-# Relative error that an answer should have, and that beyond which the reduction is given up for propagation.
-TARGET, GIVE_UP = 1e-6, 1e-4
+# What is stated as the error: the larger of the largest relative difference between a level and the one below, and
+# of this share of that between those below. In proportion to the cuts a sixth would do; half fell short by a third
+# for bundles at κ = 1e-3.
+EARLIER_SHARE = 0.3
+# Stated relative error above which a finer core is made (the true one is then mostly below 1e-6), and that beyond
+# which the reduction is given up for propagation.
+REFINE, GIVE_UP = 2e-6, 1e-4
 # Values of a curve that are smaller than this fraction of its largest are judged beside that fraction.
 SMALL_VALUE = 1e-3
 # Most real dimensions of a core: its diagonalisation takes some fifteen seconds.
@@ -375,12 +376,11 @@ class Solver:
         while True:
             sound, condition = self._sound(models[-1])
             difference = _difference(value, coarse, curve)
-            share = STATED_SHARE if difference < UNSETTLED else 1.0
-            worst = max(share * difference, EARLIER_SHARE * earlier) + ROUNDING * condition
+            worst = max(difference, EARLIER_SHARE * earlier) + ROUNDING * condition
             if not sound or not np.isfinite(worst) or worst > GIVE_UP:
                 return None
             last = level + 1 == len(PAIR_CUTS)
-            if worst <= TARGET or last or self._size(level + 1, names, seen, interest, stationary) > LARGEST_CORE:
+            if worst <= REFINE or last or self._size(level + 1, names, seen, interest, stationary) > LARGEST_CORE:
                 return value, worst, f"core of {models[-1].size} mode pairs" if models[-1].size else "modes"
             level, earlier = level + 1, difference
             models.append(self._reduced_model(level, names, seen, interest))
