@@ -2,10 +2,9 @@
 
 ``stored_cases.json`` was made with commit d57f6a5, before the house was rebuilt, by
 ``python tests/support/stored_cases.py``, and showed that the moves changed no bit. It was made anew when the
-steady state became right in its last digits and the eigenmodes counted their rounding, which moved the first clicks
-by less than 1e-10, and when errors of few independent groups became unknown. Bits are promised for one kind of
-processor and one set of versions; on another the first clicks must agree to rounding, since later ones drift apart
-as on any two computers.
+steady state became right in its last digits, which moved the first clicks by less than 1e-10, and when errors of
+few independent groups became unknown. Bits are promised for one kind of processor and one set of versions; on
+another the first clicks must agree to rounding, since later ones drift apart as on any two computers.
 """
 
 from __future__ import annotations
