@@ -86,7 +86,7 @@ def style() -> None:
 
 
 def figure(height: float, width: float = DOUBLE_COLUMN) -> Figure:
-    """Return an empty figure of a size in inches; it belongs to nobody else and opens no window."""
+    """Return an empty figure of a size in inches; it is not registered with pyplot and opens no window."""
     return Figure(figsize=(width, height), layout="constrained")
 
 

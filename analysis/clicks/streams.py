@@ -25,7 +25,7 @@ KEPT_BYTES = 2**28
 
 
 class Blocks(Protocol):
-    """What hands out its clicks in blocks of whole trajectories, again and again: a `Run`."""
+    """An object that yields its clicks in blocks of whole trajectories, as often as asked: a `Run`."""
 
     def blocks(self) -> Iterator[ClickRecord]:
         """Yield the blocks in order."""

@@ -32,7 +32,7 @@ class PairSlots(NamedTuple):
     """Where each pair of an earlier and a later click is counted.
 
     A pair (first, second) whose second click came later has a positive lag and is counted at
-    ahead[first, second]; one whose second click came first, at behind[second, first]. Pairs that nobody asked
+    ahead[first, second]; one whose second click came first, at behind[second, first]. Pairs that were not asked
     for are counted in a spare slot, because a branch that cannot be predicted costs more.
     """
 

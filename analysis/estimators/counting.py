@@ -71,7 +71,7 @@ def rates_pooled(record: Clicks) -> Pooled:
 
 
 def rate_history(record: Clicks) -> tuple[NDArray[np.float64], dict[str, list[Estimate]]]:
-    """Estimate the click rates again and again as more is observed: λ̂_k(j) = Σ_{u≤j} N_k,u/Σ_{u≤j} T_u.
+    """Estimate the click rates from growing parts of the record: λ̂_k(j) = Σ_{u≤j} N_k,u/Σ_{u≤j} T_u.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a measured record tells of its detectors: cable delays, dead time, afterpulses, dark counts."""
+"""Detector effects in a measured record: cable delays, dead time, afterpulses, dark counts."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _deviation(
 
 @dataclass(frozen=True)
 class DetectorMemory:
-    """What the short waits of a channel tell of its detector.
+    """Detector properties measured from the short waits of a channel.
 
     Attributes
     ----------

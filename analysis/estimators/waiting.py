@@ -178,7 +178,7 @@ def next_click_probabilities(
 
     def total(s: Sums) -> NDArray[np.float64]:
         followed = incidence(s)
-        # The longest bins, that nobody could be followed through, add nothing; without a start there is no value.
+        # Long bins, which no wait could be followed through, add nothing; without a start there is no value.
         started = np.where(s["at_risk"][:, :1] > 0, 0.0, np.nan)
         return started + np.nansum(followed, axis=1)
 
@@ -191,7 +191,7 @@ def incidence(sums: Sums) -> NDArray[np.float64]:
     """Return the product-limit probability that a wait ends in each bin by each cause.
 
     From at_risk (m, n_bins) and events (m, n_bins, n_causes), in the shape of the latter; NaN from the first bin
-    that nobody waiting could be followed through.
+    through which no wait could be followed.
     """
     hazard = sums["events"] / sums["at_risk"][..., None]
     survival = np.cumprod(1.0 - hazard.sum(axis=-1), axis=-1)

@@ -70,7 +70,7 @@ class Setting:
     Attributes
     ----------
     steady : SteadyState
-        The state that the record is thought to be in.
+        The hypothesised state of the record.
     names : tuple of str
         Channels of the record.
     detectors : mapping of str to Detector
@@ -284,7 +284,7 @@ def _add_waits(found: Comparisons, setting: Setting, rates: dict[str, float], cl
     edges = whole_tick_edges(setting, setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2)
     # Long waits are not seen to their end: shares are compared over a time that can be followed.
     within = min(NEXT_REACH * setting.reach, 0.5 * float(setting.seen.durations[-1]))
-    grid = np.union1d(edges, within)  # one costly motion gives both, shares and densities
+    grid = np.union1d(edges, within)  # one long propagation gives both, shares and densities
     width, place = np.diff(grid), np.searchsorted(grid, edges)
     density = waiting_time_matrix(setting.steady, clicking, grid, setting.names, setting.detectors)
     for first in clicking:
@@ -471,7 +471,7 @@ def _add_cluster_g2(
 ) -> None:
     kind, name = pair, f"bundle g₂ {spelled(pair, '–')}"
     edges = whole_tick_edges(setting, window * np.array(CLUSTER_EDGES))
-    # The exact curve is dear, and seldom far from 1: whether it can be tested is judged from that.
+    # The exact curve takes long to compute and is rarely far from 1; whether it can be tested is decided from 1.
     if setting.bins(edges, np.ones(len(edges) - 1), rate**2, 4.0 * window) is None:
         found.add(name, None)
         return

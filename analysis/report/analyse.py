@@ -45,7 +45,7 @@ from .exact_values import ExactValues
 SIDE_BINS, WAIT_BINS, FANO_WINDOWS = 20, 30, 10
 # Edges of the times between bundles, in units of δ.
 LATER = np.array([1.0, 1.5, 2.0, 3.0, 4.0])
-# Bundle windows of the purity scan in units of δ; the exact value is costly and marks every other one up to 2δ.
+# Bundle windows of the purity scan in units of δ; exact values, slow to compute, at every other one up to 2δ.
 PURITY_WINDOWS = 2.0 ** (np.arange(-8, 5) / 2.0)
 LONGEST_EXACT = 2.0
 # Lags are followed this many mean times between clicks where there is no bundle window.
@@ -69,7 +69,7 @@ def analyse(
     detectors: Mapping[str, Detector] | None = None,
     exact_values: ExactValues | None = None,
 ) -> AnalysisResults:
-    """Estimate everything that a record tells, and lay the exact values beside it.
+    """Estimate all statistics of a record, and compare them with the exact values.
 
     Click rates with a test of their stationarity, g² of all channel pairs, bundle rates, purity against the
     bundle window, heralding, emission order with a test of time reversal, waiting times and counting statistics.
@@ -165,7 +165,7 @@ def _analysed(
 
 
 def _bundling(record: ClickStream, window: float | None) -> tuple[float | None, tuple[str, ...]]:
-    """Return the bundle window, if there is one to be had, and the channels that are looked at together."""
+    """Return the bundle window, if there is one, and the channels that are looked at together."""
     try:
         names = bundle_channels(record, None)
     except InvalidInput:  # only atoms
@@ -328,7 +328,7 @@ def _pair(
     order = exact.get("order")
     add(Number(section, f"{one} first", order_fraction(record, *pair, delta, names), order))
     asymmetry = order_asymmetry(record, *pair, delta, names)
-    # `validate` asks this next; here the model is at hand, and keeps what the answer is made of.
+    # `validate` asks this next; here the model is available, and intermediate results are kept.
     exact_values.ask("bundle correlation", lindblad.cluster_g2, pair, pair, delta * LATER, delta, names)
     add(Number(section, "order asymmetry", asymmetry, None if order is None else 2.0 * order - 1.0))
     reversal = time_reversal_test(record, *pair, edges[SIDE_BINS:], delta, names)
@@ -450,7 +450,7 @@ def _lag_edges(record: ClickStream, reach: float) -> NDArray[np.float64]:
 
 
 def _pulses(found: AnalysisResults, record: ClickStream, names: Sequence[str]) -> None:
-    """Add what a synced record tells of its pulses: the central peak of every pair, and lifetimes."""
+    """Add pulse statistics of a synced record: the central peak of every pair, and lifetimes."""
     clock = record.clock
     if clock is None or clock.fine is None:
         return

@@ -86,7 +86,7 @@ class AnalysisResults:
     unit : TimeUnit
         Unit of all times.
     notes : list of str
-        What could not be had, and why.
+        What could not be computed, and why.
 
     Examples
     --------

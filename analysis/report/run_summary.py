@@ -55,7 +55,7 @@ def summary(
     window : float, optional
         Gap δ that separates bundles, in 1/ω_b; by default 3/κ of the record's parameters.
     exact : mapping of str to float, optional
-        Exact ``"purity"`` and ``"order"`` (share with the pair's first channel first), laid beside the estimates.
+        Exact ``"purity"`` and ``"order"`` (share with the pair's first channel first), for comparison.
 
     Raises
     ------

@@ -50,7 +50,7 @@ class ResamplingUnits:
     count : int
         Number of units.
     reliable : bool
-        Whether error bars can be had: at least 10 units, and blocks long enough.
+        Whether error bars can be estimated: at least 10 units, and blocks long enough.
     label : str
         For the `method` of results.
     clock : Clock or None

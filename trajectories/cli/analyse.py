@@ -124,6 +124,6 @@ def _model(options: argparse.Namespace, run: Any) -> tuple[Any, str]:
 
 
 def _announce(what: str) -> None:
-    """Tell whoever waits at a terminal what is computed now."""
+    """Print at a terminal what is computed now."""
     if sys.stderr.isatty():
         print(f"exact     {what}", file=sys.stderr)

@@ -177,7 +177,7 @@ def _loaded(path: Path) -> Iterator[ModuleType]:
     sys.modules[MODULE] = module
     sys.path.insert(0, str(path.resolve().parent))
     try:
-        with _failures_told(f"{path} fails when it is run"):
+        with _failures_as_invalid_input(f"{path} fails when it is run"):
             spec.loader.exec_module(module)
         yield module
     finally:
@@ -190,13 +190,13 @@ def _made_by(function: Callable[[], Any], what: str) -> Any:
         inspect.signature(function).bind()
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{what} must be callable without arguments: {error}") from error
-    with _failures_told(f"{what} fails when it is called"):
+    with _failures_as_invalid_input(f"{what} fails when it is called"):
         return function()
 
 
 @contextmanager
-def _failures_told(what: str) -> Iterator[None]:
-    """Turn whatever somebody else's code raises, its exit included, into InvalidInput."""
+def _failures_as_invalid_input(what: str) -> Iterator[None]:
+    """Turn whatever a user's code raises, its exit included, into InvalidInput."""
     try:
         yield
     except (Exception, SystemExit) as error:

@@ -120,7 +120,7 @@ def refuse_for_run(source: str, options: argparse.Namespace) -> None:
 
 
 def require_model_unit(record: Any, options: argparse.Namespace) -> None:
-    """Refuse to compare a record in a unit that nobody chose with a model, whose unit is 1/ω_b."""
+    """Refuse to compare a record in the default unit with a model, whose unit is 1/ω_b."""
     from ..records.ticks import NATURAL
 
     if record.unit.name != NATURAL.name and getattr(options, "unit", None) is None:

@@ -62,13 +62,13 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    with _crew(options) as crew:
-        if crew is not None:  # else a rank whose work is done
-            _simulate_or_estimate(options, *crew)
+    with _executor(options) as chosen:
+        if chosen is not None:  # else a rank whose work is done
+            _simulate_or_estimate(options, *chosen)
 
 
 @contextmanager
-def _crew(options: argparse.Namespace) -> Iterator[tuple[Executor | None, int | None] | None]:
+def _executor(options: argparse.Namespace) -> Iterator[tuple[Executor | None, int | None] | None]:
     """Yield who simulates and how many at once: threads, a Dask cluster, or MPI ranks."""
     from ..simulation.executors import dask_executor, mpi_executor
 

@@ -10,7 +10,7 @@ from typing import Any
 
 # Of a configuration that anyone could mean.
 MOST_BYTES = 2**24
-# Where a shell puts the pipes of ``<(…)``, which somebody writes to; nobody may ever write to any other.
+# Where a shell puts the pipes of ``<(…)``, which have a writer; any other pipe may never get one.
 PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
 

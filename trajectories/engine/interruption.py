@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Interruption:
-    """Context in which the first Ctrl-C only sets `asked`; the second goes to whoever heard it before.
+    """Context in which the first Ctrl-C only sets `asked`; the second goes to the handler installed before.
 
     Wherever the main thread is when it comes, nothing is torn apart. Signals reach the main thread only, so
     elsewhere this does nothing; nor does it where Ctrl-C is ignored or left to the system. SIGTERM is the same,

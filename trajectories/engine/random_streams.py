@@ -11,7 +11,7 @@ STAGES = 2
 def trajectory_stream(seed: int, index: int, stage: int = 0) -> np.random.Generator:
     """Return the stream of trajectory `index`: Philox, keyed by the seed with the index as spawn key.
 
-    Whoever asks for it, in whatever order, gets the same numbers, so a record does not depend on workers,
+    Requests in any order give the same numbers, so a record does not depend on workers,
     blocks or resumption. A trajectory that goes on from the end of another run has `stage` runs behind it, and
     numbers of its own even where the seed is the same.
     """

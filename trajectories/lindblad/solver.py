@@ -227,7 +227,7 @@ class Solver:
             rare = ", ".join(dict.fromkeys(judged or names))
             raise ConvergenceError(
                 f"exact values would be known only to {relative:.1g} of each: {rare} click too rarely beside "
-                f"their fastest decay; lower N to {MOST_DOUBLED}, where 32 digits are at hand"
+                f"their fastest decay; lower N to {MOST_DOUBLED}, where 32 digits are used"
             )
         method = f"exact, {way}, relative error {relative:.1g}"
         answer = Answer(value, relative * _scale(value, curve), method, time.perf_counter() - began)

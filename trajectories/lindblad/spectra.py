@@ -128,7 +128,7 @@ def excitation_spectrum(
 ) -> Spectrum:
     """Return the excitation spectra S_o = ⟨o†o⟩ against Δ_ad, resonances found and refined.
 
-    The resonances are narrower than the steps of any handy grid, so each one within the sweep is located
+    The resonances are narrower than the steps of any practical grid, so each one within the sweep is located
     by `resonance`, and 25 points within three widths of it are added (a width being the gap of the avoided
     crossing plus the mean linewidth of the pair). One call sweeps the resonator's own direction.
 

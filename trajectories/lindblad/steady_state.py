@@ -197,7 +197,7 @@ def steady_state(
     SteadyStateNotUnique
         The system has a conserved quantity, so that the steady state depends on the start.
     ConvergenceError
-        A click rate could not be had to 1e-9.
+        A click rate could not be computed to 1e-9.
 
     Examples
     --------
@@ -383,7 +383,7 @@ def _normalised(rho: Doubled, trace: float = 1.0) -> Doubled:
     step = round(len(rho.high) ** 0.5) + 1
     if not (np.isfinite(rho.high).all() and np.isfinite(rho.low).all() and rho.high[::step].any()):
         raise ConvergenceError(
-            "no steady state can be had in floating-point numbers; bring H and the rates together"
+            "no steady state can be computed in floating-point numbers; bring H and the rates together"
         )
     now = sum((Fraction(x) for part in rho for x in part[::step].tolist()), start=Fraction(0))
     factor = Fraction(trace) / now

@@ -306,7 +306,7 @@ class ClickRecord:
         )
 
     def same_time(self, other: ClickRecord) -> bool:
-        """Whether stamps of two records can be laid beside each other: one unit, and ticks of one length."""
+        """Whether stamps of two records can be compared: one unit, and ticks of one length."""
         mine, theirs = self.clock, other.clock
         lengths = {unit.seconds for unit in (self.unit, other.unit)} - {None}
         if self.unit.name != other.unit.name or len(lengths) > 1 or (mine is None) != (theirs is None):

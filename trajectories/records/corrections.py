@@ -59,7 +59,7 @@ def delayed(record: ClickRecord, delays: Mapping[str, float]) -> ClickRecord:
         steps: NDArray[Any] = shift
     else:
         steps = np.round(near_whole(shift / record.clock.tick)).astype(np.int64)
-        shift = _told_rounding(record, shift, steps * record.clock.tick)
+        shift = _warned_rounding(record, shift, steps * record.clock.tick)
     start = record.start + max(float(shift.max()), 0.0)
     stop = record.stop + min(float(shift.min()), 0.0)
     if not (start < stop).all():
@@ -71,7 +71,7 @@ def delayed(record: ClickRecord, delays: Mapping[str, float]) -> ClickRecord:
     return _noted(found, "delayed", {name: float(shift[record.channel_number(name)]) for name in delays})
 
 
-def _told_rounding(
+def _warned_rounding(
     record: ClickRecord, asked: NDArray[np.float64], made: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the delays that were made; warn where they are not what was asked."""

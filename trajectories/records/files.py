@@ -51,7 +51,7 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         with suppress(FileNotFoundError):  # of a killed process that had the same number
             temporary.unlink()
-        with temporary.open("xb") as stream:  # which follows no link that somebody put there
+        with temporary.open("xb") as stream:  # which follows no link at that place
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -116,7 +116,7 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 @contextmanager
 def regular_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a regular file for reading; whatever else is there, as a pipe that nobody writes to, is an OSError."""
+    """Open a regular file for reading; anything else, such as a pipe without a writer, is an OSError."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

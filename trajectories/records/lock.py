@@ -86,7 +86,7 @@ class RunLock:
     def _locked(self) -> int:
         path = self._folder / LOCK
         while True:
-            # A link is not followed, so that nothing beyond the folder is written over; a pipe freezes nobody.
+            # A link is not followed, so that nothing beyond the folder is written over; a pipe blocks nothing.
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | SAFELY, 0o644)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -155,7 +155,7 @@ def _shown(owner: dict[str, Any]) -> str:
 
 
 def _gone(owner: dict[str, Any]) -> bool:
-    """Whether a lock file names nobody, or a process of this host that does not exist."""
+    """Whether a lock file names no process, or a process of this host that does not exist."""
     if not owner:
         return True
     if owner.get("host") != socket.gethostname() or not isinstance(owner.get("pid"), int) or os.name != "posix":
@@ -164,7 +164,7 @@ def _gone(owner: dict[str, Any]) -> bool:
         os.kill(owner["pid"], 0)
     except ProcessLookupError:
         return True
-    except OSError:  # it is somebody else's
+    except OSError:  # it belongs to another user
         pass
     return False
 

@@ -62,7 +62,7 @@ RECOMPUTE = "give --repair (from Python: trajectories.records.repair) to set it 
 class Run:
     """A run folder.
 
-    Use `Run.create` for a new one and `Run.open` for one that exists. Whoever writes holds its `RunLock`.
+    Use `Run.create` for a new one and `Run.open` for one that exists. A process that writes holds its `RunLock`.
 
     Attributes
     ----------
@@ -375,7 +375,7 @@ class Run:
         return (*COLUMNS, *OPTIONAL) if self.metadata["configuration"].get("final_states") else COLUMNS
 
     def _misfit(self, bounds: tuple[int, int], arrays: Mapping[str, NDArray[Any]]) -> str | None:
-        """Return why columns, though their checksum fits, are no block of this run: somebody made them."""
+        """Return why columns, though their checksum fits, are no block of this run: they were made by hand."""
         counts, time, channel, sampled, worst = (arrays[name] for name in COLUMNS)
         size, configuration = bounds[1] - bounds[0], self.metadata["configuration"]
         kinds = (counts.dtype.kind, time.dtype.kind, channel.dtype.kind, sampled.dtype.kind, worst.dtype.kind)

@@ -41,13 +41,13 @@ def check_metadata(path: Path, metadata: Any) -> None:
         for key in place:
             value = value.get(key, MISSING) if isinstance(value, dict) else MISSING
         if not fits(value):
-            raise RunFolderError(f"{path} was edited: {'.'.join(place)} is {_told(value)}, not {what}; {RESTORE}")
+            raise RunFolderError(f"{path} was edited: {'.'.join(place)} is {_named(value)}, not {what}; {RESTORE}")
     _check_together(path, metadata)
     if metadata["run_id"] != identity_of(metadata):
         raise RunFolderError(f"{path} was edited: its run_id is not that of what it describes; {RESTORE}")
 
 
-def _told(value: Any) -> str:
+def _named(value: Any) -> str:
     return "missing" if value is MISSING else shown(value)
 
 

@@ -119,7 +119,7 @@ def block_size(trajectories: int, duration: float, steady: Mapping[str, Any] | N
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
-    """Warn whoever called into this package."""
+    """Warn at the caller's line outside this package."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals["__name__"].startswith(f"{__package__}."):
         level, frame = level + 1, frame.f_back

@@ -21,7 +21,7 @@ from ..lindblad.steady_state import MAX_DIMENSION
 from ..model.states import InitialStates, initial_states, normalised, state_array
 from ..model.system import HERMITICITY, OpenSystem, as_operator
 
-# Trajectories of one run: each takes 16 bytes of whoever reads it, and the clicks that it makes.
+# Trajectories of one run: each takes 16 bytes when read, besides its clicks.
 MOST_TRAJECTORIES = 10**9
 MOST_SEED = 2**128 - 1
 

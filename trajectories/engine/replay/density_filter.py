@@ -23,7 +23,7 @@ def compile_maps(system: OpenSystem, detectors: list[Detector | None], longest: 
     """Prepare exp(L0 t), L0 = L − Σ_k (η_k J_k + d_k) over the detected channels, and the jumps.
 
     Density matrices are written as N² real numbers, and exp(L0 t) is tabulated for steps that double, so that no
-    eigenbasis is needed: with channels that nobody watches, L0 often has none.
+    eigenbasis is needed: with undetected channels, L0 often has none.
 
     Parameters
     ----------

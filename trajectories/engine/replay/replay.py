@@ -148,7 +148,7 @@ def replay(
     record : ClickRecord
         The clicks; its channels are channels of the system, in any order.
     system : OpenSystem
-        What is thought to have made them.
+        The hypothesised model.
     initial : array_like of complex, shape (N,) or (N, N), or whatever `simulate` takes
         Ket or density matrix at the start of every trajectory; the steady state for a stationary record.
     detectors : mapping of str to Detector, optional

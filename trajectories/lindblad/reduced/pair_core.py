@@ -29,7 +29,7 @@ def importance(space: ModeSpace, starts: Sequence[str], ends: Sequence[str], exc
     """Return how much each pair of modes matters to curves that start and end with a click, shape (r, r).
 
     max over k, l of b_k b_l |x_jk||u_kj| √(Γ_jk/(Γ_jk + |ω_jk|))/s_kl, with x the larger of J_kρ/λ_k and ρ,
-    u = c_l†c_l/λ_l, Γ − iω = −D. b = (λ_max/λ)^¼ protects channels that seldom click. The square root weighs down
+    u = c_l†c_l/λ_l, Γ − iω = −D. b = (λ_max/λ)^¼ protects channels that rarely click. The square root weighs down
     pairs that oscillate so fast that jumps into and out of them average out. s is the size of the curve:
     max(1, g(0)), or, if no other click lies between, Γ̄ Σ_jk x_jk u_kj/(Γ̄ − D_jk), its average over a typical
     lifetime 1/Γ̄.

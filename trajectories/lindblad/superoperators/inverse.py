@@ -115,7 +115,7 @@ class Inverse:
         Raises
         ------
         ConvergenceError
-            The observable could not be had to 1e-9.
+            The observable could not be computed to 1e-9.
         """
         right = Doubled.of(source)
         solution, relative, gained = self._refined(right, stationary)

@@ -45,7 +45,7 @@ def observed(
     claimed : float or None
         What the header says, in the record's unit.
     latest : float
-        End of the last tick that an event of any kind tells of.
+        End of the last tick in which there is an event of any kind.
     wait : float
         Mean wait for an event.
     asked : float or None

@@ -21,13 +21,13 @@ COLUMNS = ("trajectory", "time", "channel", "start", "stop")
 NEEDED = (*COLUMNS, "channel_names")
 # Of a record made of ticks, whose time column holds them.
 TICKED = ("tick", "origin", "within", "fine")
-# What files of ours have beside them. The archive says so too: no single damage makes one somebody else's.
+# What files of ours have beside them. The archive says so too: no single damage hides it.
 OURS = ("heading", "checksum")
 COMMENT = FORMAT.encode()
 
 
 def write_npz(source: Source, path: Path) -> None:
-    """Write all clicks of a source; they are held in memory, as whoever reads the file will."""
+    """Write all clicks of a source; they are held in memory, as they are when the file is read."""
     record = ClickRecord.concatenate(list(source.pieces()))
     described = {"format": FORMAT, "version": VERSION, "provenance": plain_value(source.provenance, "provenance")}
     if source.unit != NATURAL:
@@ -96,7 +96,7 @@ def _number(path: Path, arrays: dict[str, NDArray[Any]], name: str) -> float:
 
 
 def _has_heading(arrays: dict[str, NDArray[Any]]) -> bool:
-    """Whether there is a heading of ours, and not somebody else's array of that name."""
+    """Whether there is a heading of ours, and not a foreign array of that name."""
     try:
         heading = parse_json(str(arrays["heading"]))
     except (KeyError, ValueError):

@@ -291,7 +291,7 @@ def is_own_hdf5(path: Path) -> bool:
 
 
 def _is_ours(file: Any) -> bool:
-    """Whether we wrote a file; it says so in three places, so that no single damage makes it somebody else's."""
+    """Whether we wrote a file; it says so in three places, so that no single damage hides it."""
     if MARK in file.attrs:
         return True
     try:

@@ -137,4 +137,4 @@ class Events(NamedTuple):
     within: NDArray[np.int32]
     marker_stamp: NDArray[np.int64]
     marker_bits: NDArray[np.int16]
-    latest: int  # the latest time so far that any record tells of, overflows too
+    latest: int  # the latest time so far in any record, overflows too
