@@ -17,8 +17,8 @@ from .source import opened
 DESCRIPTION = """Test whether the clicks of a run can have come from its model, or from another one.
 
 Estimates are compared with their exact values (rates, correlations, waiting times, counts, bundles), and the
-record is replayed through the model, which must predict every gap and channel. Holm's correction joins all tests to
-one verdict. Exit status 0 if the record is accepted, 1 if it contradicts the model, 2 for bad input."""
+record is replayed through the model, which must predict every gap and channel. Holm's correction joins all tests
+to one verdict. Exit status 0 if the record is accepted, 1 if it contradicts the model, 2 for bad input."""
 
 
 def register(commands: Commands) -> None:
