@@ -52,7 +52,7 @@ def register(commands: Commands) -> None:
         "--mpi", action="store_true", help="run on the ranks of mpiexec -n N trajectories simulate …"
     )
     simulate.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels; relocates a named regime")
-    simulate.add_argument("--propagator", metavar="NAME", help="auto (default), modes or sparse")
+    simulate.add_argument("--propagator", metavar="NAME", help="auto (default), modes, reduced or sparse")
     simulate.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
     simulate.add_argument("--until", metavar="TARGET", help=UNTIL_HELP)
     simulate.add_argument("--time", type=number, metavar="S", help="begin no block after so many seconds")

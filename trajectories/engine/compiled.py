@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from ..ensembles import strata
 from ..errors import ConvergenceError, InvalidInput
 from ..model.states import Draws, InitialStates, initial_states
 from ..model.system import OpenSystem
 from .cost import SHORT, modes_seconds, predicted_cost
-from .jump_kernels import Jumps
+from .jump_kernels import Jumps, stack_operators
 from .modes.eigenmodes import ModesPropagator
 from .propagator import Propagator
+from .reduced.reduced_basis import ReducedPropagator
 from .sparse.sparse_action import SparsePropagator
 
 # Why a propagator was taken that the caller named.
 ASKED_FOR = "asked for"
-PROPAGATORS: dict[str, type[Propagator]] = {"modes": ModesPropagator, "sparse": SparsePropagator}
+PROPAGATORS: dict[str, type[Propagator]] = {
+    "modes": ModesPropagator,
+    "reduced": ReducedPropagator,
+    "sparse": SparsePropagator,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,8 @@ class CompiledSystem:
     def from_arrays(cls, named: Mapping[str, NDArray[Any]]) -> CompiledSystem:
         """Rebuild what `to_arrays` gave, without any linear algebra."""
         kind = PROPAGATORS[str(named["propagator"])]
-        arrays = {key: named[f"propagator.{key}"] for key in kind.Arrays._fields if f"propagator.{key}" in named}
+        prefix = "propagator."
+        arrays = {key.removeprefix(prefix): value for key, value in named.items() if key.startswith(prefix)}
         propagator = kind(kind.restored(arrays))
         jumps = Jumps(**{key: named[f"jumps.{key}"] for key in Jumps._fields})
         draws: Any = str(named["draws"]) if "draws" in named else "independent"
@@ -106,9 +111,9 @@ def compile_system(
     initial : array_like of complex, or InitialStates
         A ket of shape (N,), or a density matrix of shape (N, N), of which trajectories start from random
         eigenvectors with their probabilities; or the states themselves and how they are drawn.
-    propagator : {"auto", "modes", "sparse"}
+    propagator : {"auto", "modes", "reduced", "sparse"}
         How states are carried between clicks; "auto" takes the eigenmodes of H_eff where they keep the tolerance
-        and pay off within 1,000 clicks.
+        and pay off within 1,000 clicks, and a reduced basis where both they and the sparse action cost more.
     tolerance : float
         Bound of the relative error of the no-click probability.
     rate : float, optional
@@ -128,19 +133,41 @@ def compile_system(
         sparse_propagator = SparsePropagator.compile(system, tolerance)
         likeliest = np.ascontiguousarray(start.kets[int(np.argmax(start.weights))])
         cost = predicted_cost(system, sparse_propagator, stacked, likeliest, rate)
+        refused = ""
+        if cost.favours_reduced:
+            try:
+                reduced = ReducedPropagator.compile(system, tolerance, (start.kets, start.weights))
+            except ConvergenceError as error:
+                refused = f"not reduced: {error}; "
+            else:
+                why = f"auto: {cost}; {reduced.promise}"
+                return CompiledSystem(reduced, why, stacked, start.kets, cumulative, start.draws)
         if cost.avoids_modes:
-            return CompiledSystem(sparse_propagator, f"auto: {cost}", stacked, start.kets, cumulative, start.draws)
-    chosen = _compile_propagator(system, propagator, tolerance)
+            return CompiledSystem(
+                sparse_propagator, f"auto: {refused}{cost}", stacked, start.kets, cumulative, start.draws
+            )
+    chosen = _compile_propagator(system, propagator, tolerance, (start.kets, start.weights))
     return CompiledSystem(*chosen, stacked, start.kets, cumulative, start.draws)
 
 
-def _compile_propagator(system: OpenSystem, name: str, tolerance: float) -> tuple[Propagator, str]:
+def _compile_propagator(
+    system: OpenSystem,
+    name: str,
+    tolerance: float,
+    start: tuple[NDArray[np.complex128], NDArray[np.float64]],
+) -> tuple[Propagator, str]:
     """Compile the propagator asked for, or the fastest that keeps the tolerance, and say why."""
     if name == "modes":
         try:
             return ModesPropagator.compile(system, tolerance), ASKED_FOR
         except ConvergenceError as error:
             raise InvalidInput(f"propagator='modes' cannot be used: {error}; use propagator='sparse'") from error
+    if name == "reduced":
+        try:
+            reduced = ReducedPropagator.compile(system, tolerance, start)
+        except ConvergenceError as error:
+            raise InvalidInput(f"propagator='reduced' cannot be used: {error}; use propagator='auto'") from error
+        return reduced, f"{ASKED_FOR}; {reduced.promise}"
     if name == "sparse":
         return SparsePropagator.compile(system, tolerance), ASKED_FOR
     if name != "auto":
@@ -149,12 +176,3 @@ def _compile_propagator(system: OpenSystem, name: str, tolerance: float) -> tupl
         return ModesPropagator.compile(system, tolerance), "auto: the eigenbasis of H_eff keeps the tolerance"
     except ConvergenceError as error:
         return SparsePropagator.compile(system, tolerance), f"auto: {error}"
-
-
-def stack_operators(operators: Sequence[sparse.csr_array], dimension: int) -> Jumps:
-    """Stack N×N operators into one CSR layout for the kernels."""
-    if not operators:
-        return Jumps(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.complex128))
-    stacked = sparse.csr_array(sparse.vstack([sparse.csr_array(o, dtype=np.complex128) for o in operators]))
-    stacked.sort_indices()
-    return Jumps(stacked.indptr.astype(np.int64), stacked.indices.astype(np.int64), stacked.data)

@@ -206,7 +206,7 @@ def estimate_run(
     total = count * span
     clicks = _expected(system.channel_names, steady, piece, total if steady else total / simulated)
     expected = sum(each.value for each in clicks.values())
-    by_click = compiled.propagator.name == "modes" and len(piece.time) >= ENOUGH_CLICKS
+    by_click = compiled.propagator.name != "sparse" and len(piece.time) >= ENOUGH_CLICKS
     work = spent * (expected / len(piece.time) if by_click else total / simulated)
     size = block_size(count, span, steady)
     blocks = Layout(()).extended(count, size).n_blocks

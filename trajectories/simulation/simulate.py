@@ -85,7 +85,7 @@ def simulate(
         proportion to their weights, and ``.expectations`` averaged accordingly: ρ(0) is then exact as soon as each
         state has a trajectory, and no error comes from the draw. If not, each trajectory draws a state
         independently of the others, as from the steady state in any case.
-    propagator : {"auto", "modes", "sparse"}
+    propagator : {"auto", "modes", "reduced", "sparse"}
         How states are carried between clicks: in the eigenbasis of H_eff, or by the action of its exponential.
         ``"auto"`` takes the eigenmodes where they keep the tolerance; the record says which was used and why.
     tolerance : float

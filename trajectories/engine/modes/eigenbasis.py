@@ -67,6 +67,17 @@ class Eigenbasis:
     drift: float
     phase_drift: float
 
+    def ordered(self, order: NDArray[np.int64]) -> Eigenbasis:
+        """Return the same modes in another order, in contiguous arrays."""
+        return replace(
+            self,
+            energy=self.energy[order],
+            energy_rest=self.energy_rest[order],
+            decay=self.decay[order],
+            vectors=np.ascontiguousarray(self.vectors[:, order]),
+            inverse=np.ascontiguousarray(self.inverse[order]),
+        )
+
 
 def eigenbasis(system: OpenSystem, tolerance: float) -> Eigenbasis:
     """Diagonalise H_eff so that S(t) keeps the tolerance, if that can be.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ...errors import ConvergenceError
 from ...model.system import OpenSystem
@@ -78,7 +79,8 @@ class ModesPropagator(Propagator):
         stored = arrays["scalars"]
         scalars[: len(stored)] = stored
         rest = arrays.get("energy_rest", np.zeros_like(arrays["energy"]))
-        return ModesArrays(**{**arrays, "energy_rest": rest, "scalars": scalars})
+        states = arrays.get("states", np.arange(len(arrays["vectors"])))
+        return ModesArrays(**{**arrays, "energy_rest": rest, "states": states, "scalars": scalars})
 
     @classmethod
     def compile(cls, system: OpenSystem, tolerance: float) -> ModesPropagator:
@@ -104,45 +106,20 @@ class ModesPropagator(Propagator):
                 f"N={system.dimension} exceeds {LARGEST_DIMENSION}, the most that is diagonalised"
             )
         basis = eigenbasis(system, tolerance)
-        order = _by_importance(
-            basis.decay, [basis.inverse @ (c.operator @ basis.vectors) for c in system.channels]
-        )
-        energy, rest, decay = basis.energy[order], basis.energy_rest[order], basis.decay[order]
-        vectors, inverse = (
-            np.ascontiguousarray(basis.vectors[:, order]),
-            np.ascontiguousarray(basis.inverse[order]),
-        )
-        fastest = float(np.ptp(energy) + 2.0 * decay.max())
-        return cls(
-            ModesArrays(
-                # S does not depend on the state's phase; that of the mode that matters most need not be computed.
-                energy=_padded_vector(energy - energy[0]),
-                energy_rest=_padded_vector(_rest(energy, rest)),
-                decay=_padded_vector(decay),
-                **_forms(system, vectors),
-                **_jumps(system, vectors, inverse),
-                slowest=_slowest(decay, len(decay) + -len(decay) % BLOCK),
-                vectors=vectors,
-                inverse=inverse,
-                scalars=_scalars(system, basis, energy, vectors, inverse, tolerance, fastest),
-            )
-        )
+        return cls(modes_arrays(system, basis, tolerance))
 
     def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
         """Return the state of a trajectory that begins in `ket`, of norm 1."""
-        amplitudes = _padded_vector(self.arrays.inverse @ ket)
-        size = len(amplitudes)
+        size = len(self.arrays.energy)
         blocks = size // BLOCK
-        start = _aligned(np.zeros(2 * SUMS_STRIDE))
-        start[:size], start[SUMS_STRIDE : SUMS_STRIDE + size] = amplitudes.real, amplitudes.imag
         work = ModesWorkspace(
             before=_aligned(np.zeros((2, size))),
             before_size=_aligned(np.zeros(size)),
             before_rest=_aligned(np.zeros(size + 1)),
             rows=np.zeros(size, np.int64),
-            jump=np.array([-1, 0, blocks]),
-            start=start,
-            start_square=_aligned(np.abs(amplitudes) ** 2),
+            jump=np.zeros(3, np.int64),
+            start=_aligned(np.zeros(2 * SUMS_STRIDE)),
+            start_square=_aligned(np.zeros(size)),
             here=_aligned(np.zeros((2, size))),
             square=_aligned(np.zeros(size)),
             tails=np.zeros(blocks + 1),
@@ -152,7 +129,17 @@ class ModesPropagator(Propagator):
             sums=_aligned(np.zeros(8 * SUMS_STRIDE)),
             psi=np.zeros(len(ket), np.complex128),
         )
+        self.restart(work, ket)
         return TrajectoryState(np.zeros(N_REALS), np.zeros(N_INTEGERS, np.int64), work)
+
+    def restart(self, work: ModesWorkspace, ket: NDArray[np.complex128]) -> None:
+        """Put another ket, of norm 1, in place of the state of a trajectory."""
+        amplitudes = _padded_vector(self.arrays.inverse @ ket[self.arrays.states])
+        size = len(amplitudes)
+        work.start[:size], work.start[SUMS_STRIDE : SUMS_STRIDE + size] = amplitudes.real, amplitudes.imag
+        work.start_square[:] = np.abs(amplitudes) ** 2
+        work.rows[:] = 0
+        work.jump[:] = -1, 0, size // BLOCK
 
     def advance(
         self,
@@ -180,16 +167,35 @@ class ModesPropagator(Propagator):
         )
 
 
-def _scalars(
-    system: OpenSystem,
-    basis: Eigenbasis,
-    energy: NDArray[np.float64],
-    vectors: NDArray[np.complex128],
-    inverse: NDArray[np.complex128],
-    tolerance: float,
-    fastest: float,
-) -> NDArray[np.float64]:
+def modes_arrays(system: OpenSystem, basis: Eigenbasis, tolerance: float, leaks: int = 0) -> ModesArrays:
+    """Return the tables of a system whose H_eff has been diagonalised.
+
+    Of a system in a reduced basis the last `leaks` channels are what the first ones leave outside, see
+    `reduced.level`.
+    """
+    operators = [channel.operator for channel in system.channels]
+    jumps, lost = operators[: len(operators) - leaks], operators[len(operators) - leaks :]
+    order = _by_importance(basis.decay, [basis.inverse @ (jump @ basis.vectors) for jump in jumps])
+    basis = basis.ordered(order)
+    return ModesArrays(
+        # S does not depend on the state's phase; that of the mode that matters most need not be computed.
+        energy=_padded_vector(basis.energy - basis.energy[0]),
+        energy_rest=_padded_vector(_rest(basis.energy, basis.energy_rest)),
+        decay=_padded_vector(basis.decay),
+        **_forms(jumps, lost, basis.vectors),
+        **_jumps(jumps, basis.vectors, basis.inverse),
+        slowest=_slowest(basis.decay, len(basis.decay) + -len(basis.decay) % BLOCK),
+        states=np.arange(system.dimension),
+        vectors=basis.vectors,
+        inverse=basis.inverse,
+        scalars=_scalars(system, basis, tolerance),
+    )
+
+
+def _scalars(system: OpenSystem, basis: Eigenbasis, tolerance: float) -> NDArray[np.float64]:
     """Return the scalars of `ModesArrays`; see their names."""
+    energy, vectors, inverse = basis.energy, basis.vectors, basis.inverse
+    fastest = float(np.ptp(energy) + 2.0 * basis.decay.max())
     scale = max(1.0, float(np.abs(energy - energy.mean()).max()), 2.0 * float(basis.decay.max()))
     rates = norm_bound(vectors.conj().T @ (system.decay @ vectors))
     scalars = np.zeros(N_SCALARS)
@@ -213,10 +219,12 @@ def _rest(energy: NDArray[np.float64], rest: NDArray[np.float64]) -> NDArray[np.
     return (exact - (energy - energy[0])).astype(np.float64)
 
 
-def _forms(system: OpenSystem, vectors: NDArray[np.complex128]) -> dict[str, NDArray[Any]]:
-    """Return the tables of z†Fz for G and for every channel, made one at a time to save memory."""
+def _forms(
+    jumps: list[sparse.csr_array], lost: list[sparse.csr_array], vectors: NDArray[np.complex128]
+) -> dict[str, NDArray[Any]]:
+    """Return the tables of z†Fz for G, for every channel and every leak, made one at a time to save memory."""
     size = len(vectors) + -len(vectors) % BLOCK
-    count, blocks = len(system.channels) + 1, -(-size // BLOCK)
+    count, blocks = 1 + len(jumps) + len(lost), -(-size // BLOCK)
     tables: dict[str, NDArray[Any]] = {
         "form": _aligned_zeros((count, 2, size, size), np.float64),
         "diagonal": np.zeros((count, size)),
@@ -224,8 +232,7 @@ def _forms(system: OpenSystem, vectors: NDArray[np.complex128]) -> dict[str, NDA
         "corner": np.zeros((count, blocks + 1)),
     }
     for k in range(count):
-        image = vectors if k == 0 else np.asarray(system.channels[k - 1].operator @ vectors)
-        form = _padded((image.conj().T @ image)[None])
+        form = _padded(_form(k, jumps, lost, vectors)[None])
         upper = np.triu(form, 1)
         tables["form"][k, 0], tables["form"][k, 1] = upper[0].real, upper[0].imag
         tables["diagonal"][k] = np.diagonal(form[0]).real
@@ -233,20 +240,33 @@ def _forms(system: OpenSystem, vectors: NDArray[np.complex128]) -> dict[str, NDA
     return tables
 
 
+def _form(
+    number: int, jumps: list[sparse.csr_array], lost: list[sparse.csr_array], vectors: NDArray[np.complex128]
+) -> NDArray[np.complex128]:
+    """Return one of the forms of `ModesArrays`."""
+    channel = (number - 1) % max(1, len(jumps))
+    images = (
+        [vectors] if number == 0 else [operators[channel] @ vectors for operators in (jumps, lost) if operators]
+    )
+    if number > len(jumps):
+        images = images[1:]
+    return np.asarray(sum(image.conj().T @ image for image in images))
+
+
 def _jumps(
-    system: OpenSystem, vectors: NDArray[np.complex128], inverse: NDArray[np.complex128]
+    jumps: list[sparse.csr_array], vectors: NDArray[np.complex128], inverse: NDArray[np.complex128]
 ) -> dict[str, NDArray[Any]]:
     """Return the tables of V⁻¹c_kV of every channel, made one at a time to save memory."""
     size = len(vectors) + -len(vectors) % BLOCK
-    count = len(system.channels)
+    count = len(jumps)
     tables: dict[str, NDArray[Any]] = {
         "jump": _aligned_zeros((count, size, 2, size), np.float64),
         "jump_single": _aligned_zeros((count, size, 2, size), np.float32),
         "jump_tail": np.zeros((count, size, -(-size // TAIL_STRIDE) + 1)),
         "jump_corner": np.zeros((count, -(-size // BLOCK) + 1)),
     }
-    for k, channel in enumerate(system.channels):
-        jump = _padded((inverse @ np.asarray(channel.operator @ vectors))[None])
+    for k, operator in enumerate(jumps):
+        jump = _padded((inverse @ np.asarray(operator @ vectors))[None])
         columns = np.ascontiguousarray(jump.transpose(0, 2, 1))
         tables["jump"][k, :, 0], tables["jump"][k, :, 1] = columns[0].real, columns[0].imag
         tables["jump_single"][k] = tables["jump"][k]

@@ -36,7 +36,8 @@ SUM = tuple(np.uint64(a * SUMS_STRIDE) for a in range(8))
 class ModesArrays(NamedTuple):
     """A compiled eigenmode propagator; modes are ordered by importance, M is their number in whole blocks.
 
-    Form 0 is G, form 1 + k is V†c_k†c_kV; their strict upper triangles are kept, with zeros below.
+    Form 0 is G, form 1 + k is V†c_k†c_kV; their strict upper triangles are kept, with zeros below. In a reduced
+    basis Q, with V in place of QV, form 1 + K + k is V†c_k†(1 − QQ†)c_kV: what a jump leaves outside.
     """
 
     energy: NDArray[np.float64]  # Re λ less that of mode 0, (M,)
@@ -51,18 +52,20 @@ class ModesArrays(NamedTuple):
     jump_tail: NDArray[np.float64]  # norm of the rows from TAIL_STRIDE·b on, (K, column, blocks + 1)
     slowest: NDArray[np.float64]  # least decay of the modes from TAIL_STRIDE·b on, (blocks + 1,)
     jump_corner: NDArray[np.float64]  # norm of all columns from BLOCK·b on, (K, M/BLOCK + 1)
-    vectors: NDArray[np.complex128]  # V, (N, N)
-    inverse: NDArray[np.complex128]  # V⁻¹, (N, N)
+    states: NDArray[np.int64]  # the basis states that modes reach, (n,), all N of them in a full basis
+    vectors: NDArray[np.complex128]  # V on these states, (n, modes)
+    inverse: NDArray[np.complex128]  # V⁻¹, (modes, n)
     scalars: NDArray[np.float64]  # see the names below
 
 
 # Norm of V; tolerance; width of a bracket; the largest frequency in S; relative error of S by rounding, whatever
 # the wait, and by the eigenvalues per unit of time; bound of the fourth derivative of S over 24 Σ|z|²; norm of
 # V⁻¹; error of a phase per unit of time; time from which phases are computed with the rest of the energies;
-# relative error of a state by the eigenvectors; error of its amplitudes by rounding of V and V⁻¹.
+# relative error of a state by the eigenvectors; error of its amplitudes by rounding of V and V⁻¹; the largest
+# share of the norm² that a jump may leave outside the basis, over the next threshold.
 VECTORS_NORM, TOLERANCE, BRACKET, FASTEST, FLOOR, DRIFT, FOURTH, INVERSE_NORM = 0, 1, 2, 3, 4, 5, 6, 7
-PHASE_DRIFT, EXACT_FROM, TURNED, ROUNDING = 8, 9, 10, 11
-N_SCALARS = 12
+PHASE_DRIFT, EXACT_FROM, TURNED, ROUNDING, MOST_LEAK = 8, 9, 10, 11, 12
+N_SCALARS = 13
 # Slots of ``ModesWorkspace.jump``.
 CHANNEL, BEFORE_BLOCKS, START_BLOCKS = 0, 1, 2
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..jit import light_kernel
 from ..phase_kernels import LARGEST_EXPONENT, decayed, exponential
-from ..slots import MISSING, NORM_ERROR, ROUNDED
+from ..slots import LEAK, MISSING, NORM_ERROR, ROUNDED
 from .forms_kernels import (
     BEFORE_BLOCKS,
     BLOCK,
@@ -21,6 +21,7 @@ from .forms_kernels import (
     EXACT_FROM,
     FASTEST,
     FOURTH,
+    MOST_LEAK,
     PHASE_DRIFT,
     START_BLOCKS,
     STRAIGHT,
@@ -196,6 +197,17 @@ def channel_rate(arrays, channel, blocks, total, work):
 
 
 @light_kernel()
+def leak(arrays, channel, blocks, rate, next_threshold, work):
+    """Return the share of the norm² after a jump that lies outside the basis; 0 in a full one."""
+    form = 1 + len(arrays.jump) + channel
+    if form >= len(arrays.form):
+        return 0.0
+    limit = 0.1 * arrays.scalars[MOST_LEAK] * next_threshold * rate
+    outside, error = form_value(arrays, form, limit, blocks, work)
+    return (outside + error) / rate
+
+
+@light_kernel()
 def begin_jump(work):
     """Empty ``work.start``, so that `extend_jump` makes it anew."""
     work.start[:] = 0.0
@@ -285,6 +297,7 @@ def click(arrays, channel, wait, blocks, dropped, total, next_threshold, reals, 
     reals[MISSING] = 2.0 * dropped * corner[blocks] * scale
     reals[NORM_ERROR] = norm_error + FORM_ERROR * parts / rate
     reals[ROUNDED] = rounding
+    reals[LEAK] = leak(arrays, channel, blocks, rate, next_threshold, work)
     work.jump[CHANNEL], work.jump[BEFORE_BLOCKS], work.jump[START_BLOCKS] = channel, blocks, 0
     count = BLOCK * blocks
     for j in range(count):

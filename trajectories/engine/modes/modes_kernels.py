@@ -21,6 +21,8 @@ from ..slots import (
     ERROR,
     GAP_START,
     HORIZON,
+    LEAK,
+    LEFT_BASIS,
     MISSING,
     N_CLICKS,
     NEED_UNIFORMS,
@@ -41,6 +43,7 @@ from .forms_kernels import (
     FASTEST,
     FLOOR,
     FOURTH,
+    MOST_LEAK,
     ROUNDING,
     STRAIGHT,
     SUMS_STRIDE,
@@ -317,16 +320,16 @@ def _sample(arrays, observables, samples, until, reals, integers, work, sampled,
     extend_jump(arrays, limit, limit, 0.0, work)
     while integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until:
         here = integers[NEXT_SAMPLE]
-        count = len(work.psi)
+        count = arrays.vectors.shape[1]
         time = samples[here] - reals[GAP_START]
         p, q = work.phase[0], work.phase[1]
         exponentials(arrays.energy, arrays.decay, count, time, p, q)
-        for i in range(count):
+        for i in range(len(arrays.states)):
             amplitude = 0.0j
             for j in range(count):
                 z = complex(work.start[j], work.start[SUMS_STRIDE + j])
                 amplitude += arrays.vectors[i, j] * (z * complex(p[j], q[j]))
-            work.psi[i] = amplitude
+            work.psi[arrays.states[i]] = amplitude
         expectation(observables, work.psi, sampled[here])
         keep_ket(work.psi, here, len(samples), kets)
         integers[NEXT_SAMPLE] += 1
@@ -365,4 +368,7 @@ def advance(arrays, stop, uniforms, observables, samples, reals, integers, work,
         next_threshold = 1.0 - uniforms[integers[NEXT_UNIFORM]]
         click(arrays, chosen, wait, blocks, dropped, total, next_threshold, reals, work)
         reals[GAP_START] = time
+        reals[NORM_ERROR] += reals[LEAK]
+        if reals[LEAK] > arrays.scalars[MOST_LEAK] * next_threshold:
+            return LEFT_BASIS
     return PAUSED

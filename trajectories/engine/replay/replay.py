@@ -21,6 +21,7 @@ from ...records.detection_log import recorded_detectors
 from ...results import read_only
 from ..compiled import CompiledSystem, compile_system
 from ..modes.eigenmodes import ModesPropagator
+from ..reduced.reduced_basis import ReducedPropagator
 from .density_filter import as_real, compile_maps
 from .replay_kernels import FilterModes, follow_density, follow_modes, follow_sparse
 
@@ -235,6 +236,8 @@ def _ket_filter(
     else:
         ready = compiled if isinstance(compiled, CompiledSystem) else CompiledSystem.from_arrays(compiled)
     propagator, jumps = ready.propagator, ready.jumps
+    if isinstance(propagator, ReducedPropagator):
+        propagator = propagator.action
     method = f"{'pure state' if len(kets) == 1 else 'mixture of kets'}, {propagator.name}"
     if isinstance(propagator, ModesPropagator):
         arrays, size = propagator.arrays, system.dimension  # the energies are padded for the kernels of clicks

@@ -1,0 +1,305 @@
+"""The reduced propagator: bases, what jumps leave outside, the audit, the fallback, and the choice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click_systems import random_matrix, random_system, superoperator, thermal_cavity, watch
+from scipy.linalg import null_space
+
+import trajectories as tj
+from trajectories import lindblad
+from trajectories.engine.blocks import BlockTask, run_block
+from trajectories.engine.compiled import CompiledSystem, compile_system
+from trajectories.engine.cost import predicted_cost
+from trajectories.engine.jump_kernels import stack_operators
+from trajectories.engine.modes.eigenmodes import ModesPropagator
+from trajectories.engine.reduced import basis as bases
+from trajectories.engine.reduced import essential
+from trajectories.engine.reduced.audit import audited_gaps, survival_in, survival_in_all
+from trajectories.engine.reduced.essential import essential_states
+from trajectories.engine.reduced.level import reduced_arrays, reduced_system
+from trajectories.engine.reduced.pilot import gaps
+from trajectories.engine.reduced.reduced_basis import WORST, ReducedArrays, ReducedPropagator
+from trajectories.engine.slots import LEAK
+from trajectories.engine.sparse.sparse_action import SparsePropagator
+from trajectories.errors import ConvergenceError, InvalidInput
+
+
+def weak_cavity(levels: int = 60) -> tj.OpenSystem:
+    """Return a weakly driven atom in a cavity: of its many states a trajectory sees the lowest few."""
+    space = tj.HilbertSpace(cavity=levels, atom=2)
+    a, s = space.lower("cavity"), space.lower("atom")
+    hamiltonian = 0.3 * space.number("cavity") + 0.2 * (a @ s.T + a.T @ s) + 0.05 * (a + a.T)
+    return tj.OpenSystem(hamiltonian, [tj.Channel("cavity", 0.3 * a), tj.Channel("atom", 0.2 * s)], space)
+
+
+def ground(system: tj.OpenSystem) -> np.ndarray:
+    return np.eye(1, system.dimension, dtype=complex)[0]
+
+
+def jumps_of(system: tj.OpenSystem):
+    return stack_operators([channel.operator for channel in system.channels], system.dimension)
+
+
+def random_basis(dimension: int, states: int, vectors: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    chosen = np.sort(rng.choice(dimension, states, replace=False))
+    columns = rng.normal(size=(states, vectors)) + 1j * rng.normal(size=(states, vectors))
+    return chosen, np.linalg.qr(columns)[0]
+
+
+@pytest.fixture(scope="module")
+def weak() -> tuple[tj.OpenSystem, CompiledSystem]:
+    system = weak_cavity()
+    return system, compile_system(system, ground(system), propagator="reduced")
+
+
+@pytest.fixture(scope="module")
+def paper() -> tuple[tj.OpenSystem, CompiledSystem]:
+    system = tj.SpinningResonator(direction="left", detuning=1.3406).system(levels=(5, 5, 5))
+    return system, compile_system(system, ground(system), propagator="reduced")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_reduced_system_is_the_projection_of_the_whole(whole):
+    system = random_system(1, 12, 3)
+    states, columns = random_basis(12, 7, 4)
+    full = np.zeros((12, 7 if whole else 4), complex)
+    full[states] = np.eye(7) if whole else columns
+    reduced = reduced_system(system, states, None if whole else columns)
+    np.testing.assert_allclose(reduced.H_eff.toarray(), full.conj().T @ system.H_eff @ full, atol=1e-14)
+    for k, channel in enumerate(system.channels):
+        inside, lost = (reduced.channels[n].operator.toarray() for n in (k, k + 3))
+        rate = full.conj().T @ (channel.operator.conj().T @ (channel.operator @ full))
+        np.testing.assert_allclose(inside, full.conj().T @ (channel.operator @ full), atol=1e-14)
+        np.testing.assert_allclose(inside.conj().T @ inside + lost.conj().T @ lost, rate, atol=1e-14)
+
+
+def test_what_a_jump_leaves_outside_is_measured():
+    system = random_system(5, 14, 2)
+    states, columns = random_basis(14, 9, 6)
+    arrays = reduced_arrays(system, states, columns, 1e-10)
+    full = np.zeros((14, 6), complex)
+    full[states] = columns
+    propagator, seen = ModesPropagator(arrays), 0
+    for number in range(20):
+        rng = np.random.default_rng(number)
+        ket = full @ (rng.normal(size=6) + 1j * rng.normal(size=6))
+        state = propagator.start(ket / np.linalg.norm(ket), 2)
+        clicks = np.zeros(1), np.zeros(1, np.int16)
+        sampling = stack_operators([], 14), np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0), complex)
+        propagator.advance(jumps_of(system), 1e6, state, rng.random(9), sampling, clicks)
+        if not state.integers[1]:
+            continue
+        before = arrays.vectors @ (state.work.before[0, :6] + 1j * state.work.before[1, :6])
+        after = system.channels[clicks[1][0]].operator[:, states] @ before
+        outside = after - full @ (full.conj().T @ after)
+        share = np.linalg.norm(outside) ** 2 / np.linalg.norm(after) ** 2
+        assert share > 1e-3
+        assert state.reals[LEAK] == pytest.approx(share, rel=1e-8)
+        seen += 1
+    assert seen > 10
+
+
+def test_essential_states_are_those_that_trajectories_reach():
+    system, low = weak_cavity(), weak_cavity(10)
+    rho = null_space(superoperator(low), rcond=1e-12)[:, 0].reshape(20, 20)
+    population = (rho.diagonal() / np.trace(rho)).real
+    chosen = essential_states(system, ground(system)[None], np.ones(1), 1e-15)
+    assert len(chosen) < 0.5 * system.dimension
+    assert np.delete(population, chosen[chosen < 20]).sum() < 1e-13
+
+
+def test_gap_by_gap_as_the_sparse_action(paper):
+    """Gaps that no part of the preparation has seen, against the sparse action at 1e-12."""
+    system, compiled = paper
+    audited_gap_by_gap(system, compiled, 12)
+
+
+@pytest.mark.slow
+def test_gap_by_gap_as_the_sparse_action_at_1024():
+    system = tj.SpinningResonator(direction="left", detuning=1.3406).system(levels=(8, 8, 8))
+    audited_gap_by_gap(system, compile_system(system, ground(system), propagator="reduced"), 12)
+
+
+def audited_gap_by_gap(system: tj.OpenSystem, compiled: CompiledSystem, count: int) -> None:
+    arrays = compiled.propagator.arrays
+    inner, outer = arrays.levels
+    assert inner.vectors.shape[1] < outer.vectors.shape[1] <= system.dimension
+    fresh = list(
+        gaps(inner, compiled.jumps, compiled.kets, np.ones(1), np.random.default_rng(11), 4 * count, count)
+    )
+    chosen = audited_gaps(system, inner, fresh)[-count:]
+    right = survival_in_all(system, compiled.jumps, chosen)
+    assert len(right) == count
+    assert np.abs(survival_in(inner, chosen) / right - 1.0).max() < 1e-10
+    assert np.abs(survival_in(outer, chosen) / right - 1.0).max() < 1e-10
+    assert arrays.audit[WORST] < 0.4e-10
+
+
+def test_record_is_that_of_the_eigenmodes_until_rounding_tells(weak):
+    system, compiled = weak
+    other = compile_system(system, ground(system), propagator="modes")
+    task = BlockTask(0, 6, 3, 300.0)
+    ours, theirs = run_block(compiled, task), run_block(other, task)
+    for n in range(6):
+        first = [block.time[block.trajectory == n][:8] for block in (ours, theirs)]
+        np.testing.assert_allclose(first[0], first[1], atol=1e-5)
+    assert 0.0 < ours.worst_error < 1e-10
+
+
+def test_bits_depend_on_seed_and_system_alone(weak, tmp_path):
+    """Compiled twice, read from a file, in other blocks, and in a run that is extended: the same record."""
+    system, compiled = weak
+    again = CompiledSystem.from_arrays(dict(compiled.to_arrays()))
+    fresh = compile_system(system, ground(system), propagator="reduced")
+    whole = run_block(compiled, BlockTask(0, 6, 8, 4e3))
+    assert len(whole.time) > 50
+    for other in (again, fresh):
+        pieces = [run_block(other, BlockTask(n, n + 2, 8, 4e3)) for n in (4, 0, 2)]
+        joined = np.concatenate([pieces[n].time for n in (1, 2, 0)])
+        assert joined.tobytes() == whole.time.tobytes()
+    options = {"seed": 8, "initial": ground(system), "propagator": "reduced", "out": tmp_path / "run"}
+    for trajectories in (2, 6):
+        record = watch(system, trajectories, 4e3, **options)
+    assert record.time.tobytes() == whole.time.tobytes()
+    assert "audited" in record.provenance["propagator_reason"]
+
+
+def test_basis_that_is_too_small_is_refused(monkeypatch):
+    """Planted: vectors and states cut off far too early. The first costs the small basis, the second the run."""
+    system = weak_cavity()
+    start = ground(system)[None], np.ones(1)
+    monkeypatch.setattr(bases, "CUTS", 1)
+    monkeypatch.setattr(bases, "CUT", 1e-2)
+    monkeypatch.setattr(bases, "ENRICHMENT_ROUNDS", 0)
+    assert len(bases.make_bases(system, jumps_of(system), *start, 1e-10).levels) == 1
+    monkeypatch.setattr(bases, "NEGLIGIBLE", (1e-5,))
+    with pytest.raises(ConvergenceError, match="audit of the reduced basis found"):
+        bases.make_bases(system, jumps_of(system), *start, 1e-10)
+
+
+def shelving(branching: float) -> tj.OpenSystem:
+    """Return a driven atom whose excited state decays to a shelf now and then, from where it is driven back."""
+    hamiltonian = np.zeros((5, 5))
+    hamiltonian[0, 1] = hamiltonian[1, 0] = 0.5
+    hamiltonian[2, 3] = hamiltonian[3, 2] = 0.2
+    hamiltonian[4, 4] = 3.0
+    down, shelve, back = np.zeros((3, 5, 5))
+    down[0, 1], shelve[2, 1], back[0, 3] = 1.0, np.sqrt(branching), np.sqrt(0.1)
+    return tj.OpenSystem(
+        hamiltonian, [tj.Channel("down", down), tj.Channel("shelve", shelve), tj.Channel("back", back)]
+    )
+
+
+def blind_to_the_shelf(system: tj.OpenSystem, levels: list[int]) -> CompiledSystem:
+    """Return a compiled system whose bases were made by a pilot that never saw the shelf."""
+    arrays = tuple(reduced_arrays(system, np.arange(size), None, 1e-10) for size in levels)
+    action = SparsePropagator.compile(system, 1e-10).arrays
+    propagator = ReducedPropagator(ReducedArrays(arrays, action, np.zeros(5)))
+    return replace(compile_system(system, ground(system)), propagator=propagator)
+
+
+def repaired(branching: float, duration: float, levels: list[int]) -> int:
+    system = shelving(branching)
+    task = BlockTask(0, 4, 5, duration)
+    ours = run_block(blind_to_the_shelf(system, levels), task)
+    theirs = run_block(compile_system(system, ground(system), propagator="modes"), task)
+    # Every click leaves a basis state, so that nothing is chaotic here.
+    np.testing.assert_array_equal(ours.channel, theirs.channel)
+    np.testing.assert_allclose(ours.time, theirs.time, rtol=1e-9, atol=1e-6)
+    return int((ours.channel == 1).sum())
+
+
+@pytest.mark.parametrize("levels", [[2], [2, 5]], ids=["by the sparse action", "by the larger basis"])
+def test_rare_state_that_the_pilot_missed_is_repaired(levels):
+    assert repaired(1e-3, 1e4, levels) > 5
+
+
+@pytest.mark.slow
+def test_excursions_of_probability_1e_5_are_repaired():
+    assert repaired(1e-5, 1e6, [2]) > 5
+
+
+def test_a_basis_without_the_shelf_and_without_repair_is_wrong():
+    """The planted fault of the tests above: were leaks not measured, nothing would be left of the state."""
+    system = shelving(1e-3)
+    compiled = blind_to_the_shelf(system, [2])
+    scalars = compiled.propagator.arrays.levels[0].scalars
+    scalars[-1] = np.inf
+    with pytest.raises(ConvergenceError, match="no click time could be bracketed"):
+        run_block(compiled, BlockTask(0, 4, 5, 1e4))
+
+
+def test_samples_and_kets_are_those_of_the_eigenmodes(weak):
+    system, compiled = weak
+    other = compile_system(system, ground(system), propagator="modes")
+    number = system.space.number("cavity")
+    sampling = tj.engine.blocks.Sampling(
+        1, stack_operators([number], system.dimension), np.linspace(0, 20, 9), True
+    )
+    ours, theirs = (run_block(c, BlockTask(0, 3, 2, 20.0, sampling)) for c in (compiled, other))
+    np.testing.assert_allclose(ours.sampled, theirs.sampled, atol=1e-6)
+    overlap = np.abs((ours.kets.conj() * theirs.kets).sum(axis=2))
+    np.testing.assert_allclose(overlap, 1.0, atol=1e-8)
+
+
+def test_start_outside_the_basis_is_followed_by_the_fallback():
+    """A ket that no essential state holds is taken up by the sparse action, until a jump leads back."""
+    system = shelving(1e-3)
+    compiled = blind_to_the_shelf(system, [2])
+    shelf = np.eye(5, dtype=complex)[2]
+    block = run_block(replace(compiled, kets=shelf[None]), BlockTask(0, 5, 1, 500.0))
+    direct = run_block(compile_system(system, shelf, propagator="modes"), BlockTask(0, 5, 1, 500.0))
+    np.testing.assert_array_equal(block.channel, direct.channel)
+    np.testing.assert_allclose(block.time, direct.time, atol=1e-6)
+
+
+def test_hot_system_is_refused_with_the_reason(monkeypatch):
+    system = thermal_cavity(30.0, 0.1, levels=300)
+    monkeypatch.setattr(essential, "MOST_STATES", 150)
+    with pytest.raises(InvalidInput, match=r"more than 150 of the 300 basis states.*propagator='auto'"):
+        compile_system(system, ground(system), propagator="reduced")
+
+
+def test_choice_by_cost():
+    """A large system of rare clicks is to be reduced; a lossy chain of many channels stays with the sparse action."""
+    large = tj.SpinningResonator(direction="left", detuning=1.3406).system(levels=(8, 8, 8))
+    size = 1024
+    hop = np.diag(np.ones(size - 1), 1)
+    leaks = [tj.Channel(f"site {n}", np.eye(1, size, n).T @ np.eye(1, size, 50 * n)) for n in range(20)]
+    costs = []
+    for system in (large, tj.OpenSystem(hop + hop.T, leaks)):
+        action = SparsePropagator.compile(system, 1e-10)
+        costs.append(predicted_cost(system, action, jumps_of(system), ground(system), None))
+    assert [cost.favours_reduced for cost in costs] == [True, False]
+    assert [cost.avoids_modes for cost in costs] == [False, True]
+
+
+@pytest.mark.slow
+def test_rates_at_432_are_exact():
+    """Click rates of 3e5 clicks against the steady state: 4 z-scores below 4, false alarm 2.5e-4."""
+    system = tj.SpinningResonator(direction="left", detuning=1.3406).system(levels=(6, 6, 6))
+    steady = lindblad.steady_state(system)
+    record = watch(system, 64, 1e7, seed=4, propagator="reduced")
+    total = 64 * 1e7
+    for k, name in enumerate(system.channel_names):
+        counts = np.bincount(record.trajectory[record.channel == k], minlength=64)
+        error = max(counts.std(ddof=1) * 8.0, np.sqrt(counts.sum() + 1.0))
+        assert abs(counts.sum() - steady.rate(name) * total) < 4.0 * error
+
+
+def test_random_matrix_systems_take_every_state():
+    """Where all states matter nothing is cut off, and the record is that of the eigenmodes."""
+    matrix = random_matrix(np.random.default_rng(2), 8)
+    system = tj.OpenSystem(
+        matrix + matrix.conj().T, [tj.Channel("c", 0.5 * random_matrix(np.random.default_rng(3), 8))]
+    )
+    compiled = compile_system(system, ground(system), propagator="reduced")
+    assert "all there are" in compiled.reason
+    task = BlockTask(0, 3, 1, 60.0)
+    other = run_block(compile_system(system, ground(system), propagator="modes"), task)
+    np.testing.assert_array_equal(run_block(compiled, task).channel, other.channel)

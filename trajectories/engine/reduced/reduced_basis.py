@@ -1,0 +1,237 @@
+"""The reduced propagator: eigenmodes in a basis of a few hundred vectors, for constant systems of any size.
+
+Conditional states live on few vectors, whatever N is. Three levels follow one another: vectors that span what a
+pilot went through; the essential basis states, all of them; and the sparse action on all N states. Each jump is
+measured: where it leaves more outside a level than its share of the tolerance, the gap that follows is done on the
+next one. What H_eff leads out of a level between jumps is not measured gap by gap but *audited*: gaps chosen
+before any run are followed in the next level and by the sparse action, and the largest |ΔS|/S found counts as an
+error of every gap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...model.system import OpenSystem
+from ..jump_kernels import Jumps, apply_jump, stack_operators
+from ..modes.eigenmodes import ModesPropagator
+from ..modes.forms_kernels import BEFORE_BLOCKS, BLOCK, CHANNEL, MOST_LEAK, ModesArrays
+from ..propagator import Propagator, TrajectoryState, check_tolerance
+from ..slots import (
+    ELAPSED,
+    ERROR,
+    LEFT_BASIS,
+    MISSING,
+    N_CLICKS,
+    N_INTEGERS,
+    N_REALS,
+    NEED_UNIFORMS,
+    NEXT_DARK_CHECK,
+    NEXT_UNIFORM,
+    NORM_ERROR,
+    ROUNDED,
+    STEPS,
+    SURVIVAL,
+    THRESHOLD,
+)
+from ..sparse.sparse_action import SparsePropagator
+from ..sparse.sparse_kernels import SparseArrays
+from .basis import make_bases
+from .level import ket_of, share_outside
+
+# Slots of ``ReducedArrays.audit``.
+AUDITED, REPLAYED, WORST, MISSED, COMPLETE = 0, 1, 2, 3, 4
+
+
+@dataclass(frozen=True)
+class ReducedArrays:
+    """The compiled levels: bases, the smallest first; the sparse action; and what the audit found."""
+
+    levels: tuple[ModesArrays, ...]
+    action: SparseArrays
+    audit: NDArray[np.float64]
+
+    def _asdict(self) -> dict[str, NDArray[Any]]:
+        named = {"audit": self.audit}
+        for number, level in enumerate(self.levels):
+            named |= {f"level {number}.{key}": value for key, value in level._asdict().items()}
+        return named | {f"action.{key}": value for key, value in self.action._asdict().items()}
+
+
+@dataclass
+class Position:
+    """On which level a trajectory is, with the scratch of each; `ket` is a state that has yet to be placed."""
+
+    ket: NDArray[np.complex128] | None
+    level: int = 0
+    works: dict[int, Any] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Go through all arrays that it holds."""
+        return (array for work in self.works.values() for array in work)
+
+    @property
+    def work(self) -> Any:
+        """The scratch of the level."""
+        return self.works[self.level]
+
+
+class ReducedPropagator(Propagator):
+    """Waiting times in a reduced basis: constant systems of any size whose states live on few vectors.
+
+    Parameters
+    ----------
+    arrays : ReducedArrays
+        What `compile` made.
+    """
+
+    name = "reduced"
+    Arrays = ReducedArrays
+
+    def __init__(self, arrays: ReducedArrays) -> None:
+        self._bases = [ModesPropagator(level) for level in arrays.levels]
+        self.action = SparsePropagator(arrays.action)
+        self.arrays = ReducedArrays(tuple(basis.arrays for basis in self._bases), arrays.action, arrays.audit)
+
+    @classmethod
+    def compile(
+        cls,
+        system: OpenSystem,
+        tolerance: float,
+        initial: tuple[NDArray[np.complex128], NDArray[np.float64]] | None = None,
+    ) -> ReducedPropagator:
+        """Make the bases for trajectories that start from an ensemble, and audit them.
+
+        Parameters
+        ----------
+        system : OpenSystem
+            The system.
+        tolerance : float
+            Bound of |ΔS|/S.
+        initial : ndarrays of shape (n_kets, N) and (n_kets,), optional
+            The states that trajectories start from, and their probabilities; by default any basis state.
+
+        Raises
+        ------
+        InvalidInput
+            A tolerance outside [1e-13, 1e-2].
+        ConvergenceError
+            No basis of acceptable size keeps the tolerance; the message says why.
+        """
+        check_tolerance(tolerance)
+        if initial is None:
+            initial = np.eye(system.dimension, dtype=np.complex128), np.ones(system.dimension)
+        jumps = stack_operators([channel.operator for channel in system.channels], system.dimension)
+        bases = make_bases(system, jumps, *initial, tolerance)
+        audit = np.array([bases.audited, bases.replayed, bases.worst, bases.missed, float(bases.complete)])
+        return cls(ReducedArrays(bases.levels, SparsePropagator.compile(system, tolerance).arrays, audit))
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> ReducedArrays:
+        """Return the arrays of a file."""
+        levels: list[ModesArrays] = []
+        while any(key.startswith(f"level {len(levels)}.") for key in arrays):
+            levels.append(ModesPropagator.restored(_part(arrays, f"level {len(levels)}.")))
+        return ReducedArrays(tuple(levels), SparseArrays(**_part(arrays, "action.")), arrays["audit"])
+
+    @property
+    def promise(self) -> str:
+        """What is promised of |ΔS|/S and how it was checked, in one line."""
+        audit, levels = self.arrays.audit, self.arrays.levels
+        sizes = " and ".join(str(level.vectors.shape[1]) for level in levels)
+        made = f"basis {self.digest[:12]} of {sizes} vectors"
+        if audit[COMPLETE] and len(levels) == 1:
+            return f"{made}, all there are"
+        checked = [f"{int(audit[AUDITED])} gaps in the larger basis"] * int(len(levels) > 1)
+        checked += [f"{int(audit[REPLAYED])} gaps by the sparse action"] * int(audit[REPLAYED] > 0)
+        return f"{made}, audited: {', '.join(checked)}, worst |ΔS|/S {audit[WORST]:.1e}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the first basis."""
+        level = self.arrays.levels[0]
+        return hashlib.sha256(level.states.tobytes() + level.vectors.tobytes()).hexdigest()
+
+    def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
+        """Return the state of a trajectory that begins in `ket`, of norm 1."""
+        reals, integers = np.zeros(N_REALS), np.zeros(N_INTEGERS, np.int64)
+        works = {0: self._bases[0].start(ket, n_channels).work}
+        return TrajectoryState(reals, integers, Position(np.array(ket, np.complex128), works=works))
+
+    def advance(
+        self,
+        jumps: Jumps,
+        stop: float,
+        state: TrajectoryState,
+        uniforms: NDArray[np.float64],
+        sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]],
+        clicks: tuple[NDArray[np.float64], NDArray[np.int16]],
+    ) -> int:
+        """Follow a trajectory until it ends or a buffer must be drained; see `Propagator.advance`."""
+        position, integers = state.work, state.integers
+        while True:
+            if position.ket is not None:
+                if integers[NEXT_UNIFORM] + 3 > len(uniforms):
+                    return NEED_UNIFORMS
+                self._place(state, 1.0 - uniforms[integers[NEXT_UNIFORM]], jumps)
+            inner = TrajectoryState(state.reals, integers, position.work)
+            if position.level == 0:
+                status = self._bases[0].advance(jumps, stop, inner, uniforms, sampling, clicks)
+                if status != LEFT_BASIS:
+                    return status
+                position.ket = self._after_jump(jumps, 0, position.work)
+                continue
+            before = int(integers[N_CLICKS])
+            # One gap at a time, and then the smaller bases are tried again.
+            one = (clicks[0][: before + 1], clicks[1][: before + 1])
+            by_action = position.level == len(self._bases)
+            propagator: Any = self.action if by_action else self._bases[position.level]
+            status = propagator.advance(jumps, stop, inner, uniforms, sampling, one)
+            if integers[N_CLICKS] == before:
+                return int(status)
+            if by_action:
+                # It has drawn the next threshold already, where it could.
+                integers[NEXT_UNIFORM] -= state.reals[THRESHOLD] >= 0.0
+                position.ket = position.work.psi.copy()
+            else:
+                position.ket = self._after_jump(jumps, position.level, position.work)
+
+    def _place(self, state: TrajectoryState, threshold: float, jumps: Jumps) -> None:
+        """Go on from ``state.work.ket`` on the smallest level that holds it to its share of the tolerance."""
+        position, reals, integers = state.work, state.reals, state.integers
+        ket, position.ket = position.ket, None
+        n_channels = (len(jumps.indptr) - 1) // len(ket)
+        reals[[ELAPSED, ERROR, MISSING, ROUNDED, NORM_ERROR]] = 0.0
+        for number, basis in enumerate(self._bases):
+            outside = share_outside(basis.arrays, ket)
+            if outside <= basis.arrays.scalars[MOST_LEAK] * threshold:
+                reals[NORM_ERROR] = outside
+                position.level = number
+                if number in position.works:
+                    basis.restart(position.work, ket)
+                else:
+                    position.works[number] = basis.start(ket, n_channels).work
+                return
+        position.level = len(self._bases)
+        position.works[position.level] = self.action.start(ket, n_channels).work
+        reals[THRESHOLD], reals[SURVIVAL] = -1.0, 1.0
+        integers[STEPS], integers[NEXT_DARK_CHECK] = 0, 1
+
+    def _after_jump(self, jumps: Jumps, number: int, work: Any) -> NDArray[np.complex128]:
+        """Return the whole state after the last jump, what lies outside the basis included."""
+        arrays = self._bases[number].arrays
+        size = min(BLOCK * int(work.jump[BEFORE_BLOCKS]), arrays.vectors.shape[1])
+        before = ket_of(arrays, work.before[0, :size] + 1j * work.before[1, :size], len(work.psi))
+        after = np.empty_like(before)
+        apply_jump(jumps, int(work.jump[CHANNEL]), before, after)
+        return after
+
+
+def _part(named: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {key.removeprefix(prefix): value for key, value in named.items() if key.startswith(prefix)}
