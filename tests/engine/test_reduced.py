@@ -266,7 +266,7 @@ def test_hot_system_is_refused_with_the_reason(monkeypatch):
 
 
 def test_choice_by_cost():
-    """A large system of rare clicks is to be reduced; a lossy chain of many channels stays with the sparse action."""
+    """A large system of rare clicks is to be reduced; a lossy chain of many channels keeps the sparse action."""
     large = tj.SpinningResonator(direction="left", detuning=1.3406).system(levels=(8, 8, 8))
     size = 1024
     hop = np.diag(np.ones(size - 1), 1)
