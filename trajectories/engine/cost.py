@@ -25,8 +25,9 @@ CHANNEL_BYTES, COMMON_BYTES, PASSING_BYTES = 42.0, 49.0, 260.0
 SHORT, MOST_BYTES = 2.0, 4e9
 # Clicks within which the eigenmodes must pay off.
 CLICKS = 1000
-# Seconds that so many clicks must take without a reduced basis for one to be made, which takes 15 to 30.
-WORTH_REDUCING = 30.0
+# Seconds of a diagonalisation, and of so many clicks by the sparse action, from which on a reduced basis is tried;
+# it takes 15 to 30.
+LONG, WORTH_REDUCING = 5.0, 30.0
 # Seconds for an entry of H_eff in a product, and for a product whatever its size; measured likewise.
 ENTRY, PRODUCT = 1.2e-9, 4e-7
 # Products for a unit of the spectral radius times time, and for the search of a click in units of a step's.
@@ -51,7 +52,7 @@ class Cost:
     @property
     def favours_reduced(self) -> bool:
         """Whether a reduced basis should be tried."""
-        return CLICKS * self.seconds_per_click > WORTH_REDUCING
+        return self.seconds > LONG and CLICKS * self.seconds_per_click > WORTH_REDUCING
 
     def __str__(self) -> str:
         return (
