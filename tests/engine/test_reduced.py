@@ -14,8 +14,8 @@ from trajectories import lindblad
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.engine.cost import predicted_cost
-from trajectories.engine.jump_kernels import stack_operators
 from trajectories.engine.modes.eigenmodes import ModesPropagator
+from trajectories.engine.operators import stack_operators
 from trajectories.engine.reduced import basis as bases
 from trajectories.engine.reduced import essential
 from trajectories.engine.reduced.audit import audited_gaps, survival_in, survival_in_all

@@ -14,8 +14,9 @@ from ..errors import ConvergenceError, InvalidInput
 from ..model.states import Draws, InitialStates, initial_states
 from ..model.system import OpenSystem
 from .cost import SHORT, modes_seconds, predicted_cost
-from .jump_kernels import Jumps, stack_operators
+from .jump_kernels import Jumps
 from .modes.eigenmodes import ModesPropagator
+from .operators import stack_operators
 from .propagator import Propagator
 from .reduced.reduced_basis import ReducedPropagator
 from .sparse.sparse_action import SparsePropagator

@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from .jit import kernel
 
@@ -20,15 +18,6 @@ class Jumps(NamedTuple):
     indptr: NDArray[np.int64]
     indices: NDArray[np.int64]
     data: NDArray[np.complex128]
-
-
-def stack_operators(operators: Sequence[sparse.csr_array], dimension: int) -> Jumps:
-    """Stack N×N operators into one CSR layout for the kernels."""
-    if not operators:
-        return Jumps(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.complex128))
-    stacked = sparse.csr_array(sparse.vstack([sparse.csr_array(o, dtype=np.complex128) for o in operators]))
-    stacked.sort_indices()
-    return Jumps(stacked.indptr.astype(np.int64), stacked.indices.astype(np.int64), stacked.data)
 
 
 @kernel()

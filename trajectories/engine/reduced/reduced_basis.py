@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...model.system import OpenSystem
-from ..jump_kernels import Jumps, apply_jump, stack_operators
+from ..jump_kernels import Jumps, apply_jump
 from ..modes.eigenmodes import ModesPropagator
 from ..modes.forms_kernels import BEFORE_BLOCKS, BLOCK, CHANNEL, MOST_LEAK, ModesArrays
+from ..operators import stack_operators
 from ..propagator import Propagator, TrajectoryState, check_tolerance
 from ..slots import (
     ELAPSED,

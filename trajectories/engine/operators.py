@@ -1,0 +1,19 @@
+"""Operators in the layout that kernels take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+
+from .jump_kernels import Jumps
+
+
+def stack_operators(operators: Sequence[sparse.csr_array], dimension: int) -> Jumps:
+    """Stack N×N operators into one CSR layout for the kernels."""
+    if not operators:
+        return Jumps(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.complex128))
+    stacked = sparse.csr_array(sparse.vstack([sparse.csr_array(o, dtype=np.complex128) for o in operators]))
+    stacked.sort_indices()
+    return Jumps(stacked.indptr.astype(np.int64), stacked.indices.astype(np.int64), stacked.data)
