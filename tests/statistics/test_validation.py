@@ -38,7 +38,9 @@ def split(record: tj.ClickRecord, size: int) -> list[tj.ClickRecord]:
 def p_values(system, duration, window, size=50, seed=1):
     """Return the p-values of every test for each record, and those of gaps whose censored ends were dropped."""
     steady = steady_state(system)
-    whole = tj.simulate(system, RECORDS * size, duration, seed=seed, initial=steady.rho, workers=1, progress=False)
+    whole = tj.simulate(
+        system, RECORDS * size, duration, seed=seed, initial=steady.rho, tolerance=1e-9, workers=1, progress=False
+    )
     compiled = compile_system(system, steady.rho)
     records = split(whole, size)
     setting = setting_of(records[0], steady, {}, window, None)

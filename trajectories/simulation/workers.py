@@ -131,7 +131,7 @@ def _imports_script_again(pool: Executor) -> str:
         text = script.read_text(encoding="utf-8")
     except (AttributeError, KeyError, TypeError, OSError, ValueError):  # not a script: nothing is imported again
         return ""
-    return "" if re.search(r"__name__\s*==", text) else f"{shown(str(script))} has no main guard: {GUARD}"
+    return "" if re.search(r"__name__\s*==", text) else f"{script.name!r} has no main guard: {GUARD}"
 
 
 @contextmanager
