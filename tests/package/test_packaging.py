@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 def test_both_packages_come_from_the_same_place():
     """A stale install of one beside a checkout of the other would go unnoticed otherwise."""
-    assert Path(analysis.__file__).resolve().parents[1] == INSTALLED
+    assert Path(analysis.__file__).parents[2].resolve() == INSTALLED
 
 
 @pytest.mark.parametrize(
