@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checks import finite_array, integer, shown
 from .errors import InvalidInput
+from .random_streams import dealing_offset
 from .results import read_only
 
 # 2⁶⁴/φ, odd: the fractional part of r/φ to 64 bits, in integers that wrap.
@@ -34,13 +35,12 @@ def stratified_numbers(seed: int, indices: NDArray[np.int64]) -> NDArray[np.floa
     Parameters
     ----------
     seed : int
-        Seed of the run. The random streams of its trajectories have spawn keys, this one has none.
+        Seed of the run.
     indices : ndarray of int64
         Numbers r of trajectories.
     """
-    offset = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
     with np.errstate(over="ignore"):
-        places = offset + np.asarray(indices, dtype=np.uint64) * np.uint64(GOLDEN)
+        places = dealing_offset(seed) + np.asarray(indices, dtype=np.uint64) * np.uint64(GOLDEN)
     return np.asarray((places >> np.uint64(11)) * 2.0**-53)
 
 

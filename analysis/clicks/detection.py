@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from trajectories.checks import integer
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
+from trajectories.random_streams import detector_stream
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import DetectionLog
 from trajectories.records.ticks import near_whole
@@ -160,10 +161,7 @@ def _channel_events(record: ClickRecord, number: int, detector: Detector, key: t
     parts = []
     for r in range(record.n_trajectories):
         start, stop = record.start[r], record.stop[r]
-        philox = np.random.Philox(
-            key=np.array([seed, first + r], dtype=np.uint64), counter=np.array([0, 0, 0, number], dtype=np.uint64)
-        )
-        random = np.random.Generator(philox)
+        random = detector_stream(seed, first + r, number)
         mine = clicks[bounds[r] : bounds[r + 1]]
         mine = mine[random.random(len(mine)) < detector.efficiency]
         dark = random.uniform(start, stop, random.poisson(detector.dark_rate * (stop - start)))

@@ -22,8 +22,8 @@ import scipy
 import trajectories as tj
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
-from trajectories.engine.random_streams import trajectory_stream
 from trajectories.lindblad import steady_state
+from trajectories.random_streams import trajectory_stream
 
 DETUNING, KAPPA = 1.3406, 0.005
 GRIDS = (200, 800, 2000)

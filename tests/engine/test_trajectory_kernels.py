@@ -33,11 +33,11 @@ from trajectories.engine.compiled import (
     compile_system,
     stack_operators,
 )
-from trajectories.engine.random_streams import trajectory_stream
 from trajectories.engine.sparse import sparse_action, sparse_kernels
 from trajectories.engine.sparse.sparse_kernels import BRACKET, RADIUS
 from trajectories.errors import ConvergenceError, InvalidInput
 from trajectories.model.states import initial_states
+from trajectories.random_streams import trajectory_stream
 
 RANDOM = [(1, 2, 1), (2, 3, 4), (3, 4, 2), (4, 6, 3)]
 

@@ -25,8 +25,8 @@ from click_systems import driven_atom, driven_cavity, leaky_cavity, thermal_cavi
 
 import trajectories as tj
 from trajectories.engine.compiled import PROPAGATORS
-from trajectories.engine.random_streams import trajectory_stream
 from trajectories.errors import AccuracyWarning
+from trajectories.random_streams import trajectory_stream
 
 KAPPA = 0.1
 

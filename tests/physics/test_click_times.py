@@ -14,10 +14,10 @@ from click_systems import driven_atom
 import trajectories as tj
 from trajectories.engine.blocks import NO_SAMPLING
 from trajectories.engine.compiled import CompiledSystem, compile_system
-from trajectories.engine.random_streams import trajectory_stream
 from trajectories.engine.slots import GAP_START, HORIZON, N_CLICKS
 from trajectories.engine.sparse.sparse_action import SparsePropagator
 from trajectories.engine.sparse.sparse_kernels import STEP, propagate
+from trajectories.random_streams import trajectory_stream
 
 TOLERANCE = 1e-10
 DIGITS = 30

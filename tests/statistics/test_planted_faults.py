@@ -28,9 +28,9 @@ import trajectories as tj
 from trajectories.engine import jump_kernels
 from trajectories.engine.blocks import BlockTask, Sampling, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system, stack_operators
-from trajectories.engine.random_streams import trajectory_stream
 from trajectories.engine.sparse import sparse_action, sparse_kernels
 from trajectories.lindblad import steady_state
+from trajectories.random_streams import trajectory_stream
 from trajectories.results import Expectation
 
 Fault = Callable[[tj.OpenSystem], tj.OpenSystem]

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConvergenceError, InvalidInput, TrajectoriesError
+from ..random_streams import trajectory_stream
 from .compiled import CompiledSystem
 from .interruption import Interruption
 from .jump_kernels import Jumps
-from .random_streams import trajectory_stream
 from .slots import (
     ELAPSED,
     GAP_START,

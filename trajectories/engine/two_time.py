@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..random_streams import branch_seed, sample_times_stream
 from .blocks import NO_SAMPLING, BlockTask, Sampling, run_block
 from .compiled import CompiledSystem, stack_operators
-
-# Spawn keys, below a trajectory's own, of the random numbers that are not its clicks.
-SAMPLE_TIMES, BRANCHES = 0, 1
 
 
 @dataclass(frozen=True)
@@ -25,15 +23,8 @@ class TimeSampling:
 
     def times(self, index: int) -> NDArray[np.float64]:
         """Return the ascending sample times of trajectory `index`; each moment is as likely as any other."""
-        stream = np.random.Generator(np.random.Philox(self._key(index, SAMPLE_TIMES)))
-        return (np.arange(self.samples) + stream.random(self.samples)) * (self.duration / self.samples)
-
-    def branch_seed(self, index: int) -> int:
-        """Return the seed of the branches of trajectory `index`, apart from every trajectory's own."""
-        return int.from_bytes(self._key(index, BRANCHES).generate_state(4).tobytes(), "little")
-
-    def _key(self, index: int, purpose: int) -> np.random.SeedSequence:
-        return np.random.SeedSequence(self.seed, spawn_key=(index, purpose))
+        numbers = sample_times_stream(self.seed, index).random(self.samples)
+        return (np.arange(self.samples) + numbers) * (self.duration / self.samples)
 
 
 def occupations(
@@ -95,7 +86,7 @@ def two_time_average(
     branching = replace(compiled, kets=starts, cumulative=cumulative / cumulative[-1])
     number = stack_operators([sparse.csr_array(operator.conj().T @ operator)], compiled.dimension)
     followed = BlockTask(
-        0, sampling.samples, sampling.branch_seed(index), float(delays[-1]), Sampling(1, number, delays)
+        0, sampling.samples, branch_seed(sampling.seed, index), float(delays[-1]), Sampling(1, number, delays)
     )
     return single, single * run_block(branching, followed).sampled[:, :, 0].mean(axis=0)
 

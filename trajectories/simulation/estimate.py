@@ -191,17 +191,16 @@ def estimate_run(
     >>> round(expected.total_clicks), expected.propagator
     (13333, 'modes')
     """
-    asked = checked_request(
+    request = checked_request(
         system, trajectories, duration, seed=0, initial=initial, propagator=propagator, tolerance=tolerance
     )
-    request = asked.configuration
     threads, limit = checked_workers(workers), positive_number(seconds, "seconds")
     begun = time.perf_counter()
-    compiled, description = prepare(asked)
+    compiled, description = prepare(request)
     preparation = time.perf_counter() - begun
     steady = description["steady_state"]
     fastest = float(abs(system.H_eff).sum(axis=1).max())
-    count, span = request["trajectories"], request["duration"]
+    count, span = request.trajectories, request.duration
     piece, simulated, spent = _timed_piece(compiled, count, span, FIRST_PIECE / max(fastest, 1e-300), limit)
     total = count * span
     clicks = _expected(system.channel_names, steady, piece, total if steady else total / simulated)

@@ -38,7 +38,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         start = initial_states(steady.rho, system.dimension)
         rates = {name: float(steady.rate(name)) for name in system.channel_names}
         rate = sum(rates.values())
-        _refuse_endless(rate, request.configuration["duration"])
+        _refuse_endless(rate, request.duration)
         exact = {
             "rates": rates,
             "residual": float(steady.residual),
@@ -47,14 +47,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         warning = steady.truncation_warning()
         if warning:
             warn_caller(warning, TruncationWarning)
-    configuration = request.configuration
-    compiled = compile_system(
-        system,
-        start,
-        propagator=configuration["propagator"],
-        tolerance=configuration["tolerance"],
-        rate=rate,
-    )
+    compiled = compile_system(system, start, propagator=request.propagator, tolerance=request.tolerance, rate=rate)
     space = system.space
     shares = {"initial_shares": compiled.cumulative.tolist()} if compiled.draws == "stratified" else {}
     return compiled, {

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from ..checks import finite_array, finite_number, integer, one_of, positive_number, shown
-from ..engine.blocks import NO_SAMPLING, Sampling
+from ..engine.blocks import NO_SAMPLING, BlockTask, Sampling
 from ..engine.compiled import PROPAGATORS, stack_operators
 from ..engine.propagator import check_tolerance
 from ..ensembles import TrajectoryStates, fingerprint
@@ -38,24 +38,45 @@ class Request:
         Where trajectories start; None means the steady state, which is still to be computed.
     sampling : Sampling
         What is averaged along the way.
-    configuration : dict
-        What the clicks and the averages depend on, as plain values: two requests with the same one are the same.
+    trajectories, duration, seed, propagator, tolerance, final_states
+        As for `trajectories.simulate`.
+    described : mapping
+        Plain values that identify the initial states and what is sampled.
     """
 
     system: OpenSystem
     initial: InitialStates | None
     sampling: Sampling
-    configuration: dict[str, Any]
+    trajectories: int
+    duration: float
+    seed: int
+    propagator: str
+    tolerance: float
+    final_states: bool
+    described: Mapping[str, Any]
 
     @property
     def stage(self) -> int:
         """Number of runs that the trajectories have behind them."""
-        return int(self.configuration.get("stage", 0))
+        return int(self.described.get("stage", 0))
+
+    def task(self, first: int, last: int) -> BlockTask:
+        """Return what a worker needs to know to follow trajectories `first` … `last` − 1."""
+        return BlockTask(first, last, self.seed, self.duration, self.sampling, self.stage, self.final_states)
 
     @property
-    def final_states(self) -> bool:
-        """Whether the states at the end are kept."""
-        return bool(self.configuration.get("final_states", False))
+    def configuration(self) -> dict[str, Any]:
+        """What the clicks and the averages depend on, as ``run.json`` holds it: the same for the same request."""
+        kept = {
+            "digest": self.system.digest,
+            "trajectories": self.trajectories,
+            "duration": self.duration,
+            "seed": self.seed,
+            "propagator": self.propagator,
+            "tolerance": self.tolerance,
+            **self.described,
+        }
+        return kept | {"final_states": True} if self.final_states else kept
 
 
 def checked_request(
@@ -85,21 +106,24 @@ def checked_request(
     for name, value in (("stratified", stratified), ("final_states", final_states)):
         if not isinstance(value, bool | np.bool_):
             raise InvalidInput(f"{name}={shown(value)} must be True or False")
-    start, described = _start(system, initial, bool(stratified), count)
+    start, start_described = _start(system, initial, bool(stratified), count)
     check_tolerance(finite_number(tolerance, "tolerance"))
-    configuration: dict[str, Any] = {
-        "digest": system.digest,
-        "trajectories": count,
-        "duration": positive_number(duration, "duration"),
-        "seed": integer(seed, "seed", 0, MOST_SEED),
-        **described,
-        "propagator": one_of(propagator, "propagator", ("auto", *PROPAGATORS)),
-        "tolerance": float(tolerance),
-    }
-    if final_states:
-        configuration["final_states"] = True
-    sampling, asked_for = checked_sampling(system, configuration["duration"], observables, sample_times)
-    return Request(system, start, sampling, configuration | asked_for)
+    span = positive_number(duration, "duration")
+    key = integer(seed, "seed", 0, MOST_SEED)
+    chosen = one_of(propagator, "propagator", ("auto", *PROPAGATORS))
+    sampling, sampling_described = checked_sampling(system, span, observables, sample_times)
+    return Request(
+        system,
+        start,
+        sampling,
+        trajectories=count,
+        duration=span,
+        seed=key,
+        propagator=chosen,
+        tolerance=float(tolerance),
+        final_states=bool(final_states),
+        described=start_described | sampling_described,
+    )
 
 
 def _start(

@@ -224,7 +224,7 @@ def simulate_run(
 
 def _grown(run: Run, request: Request, team: Workers, until: Enough | None) -> Run:
     """Finish the run, and extend it in stages until it suffices, has all trajectories, or time is up."""
-    goal = request.configuration["trajectories"]
+    goal = request.trajectories
     compiled = CompiledSystem.from_arrays(run.arrays())
     stored = StoredSystem(str(run.folder.resolve() / "system.npz"), run.metadata["system_sha256"])
     while True:
@@ -241,17 +241,17 @@ def _grown(run: Run, request: Request, team: Workers, until: Enough | None) -> R
         if growth <= 1.0:
             return run
         more = min(goal, math.ceil(growth * run.trajectories))
-        size = block_size(more - run.trajectories, request.configuration["duration"], run.metadata["steady_state"])
+        size = block_size(more - run.trajectories, request.duration, run.metadata["steady_state"])
         run = run.extend(more, size)
 
 
 def _begin(request: Request, out: str | os.PathLike[str], until: Enough | None) -> Run:
     """Compile the system and make the run folder."""
-    trajectories, duration = request.configuration["trajectories"], request.configuration["duration"]
+    trajectories = request.trajectories
     if until is not None:
         trajectories = min(trajectories, FIRST_STAGE)
     compiled, description = prepare(request)
-    size = block_size(trajectories, duration, description["steady_state"])
+    size = block_size(trajectories, request.duration, description["steady_state"])
     arrays = request.system.to_arrays() | compiled.to_arrays()
     return Run.create(out, request.configuration | {"trajectories": trajectories}, description, arrays, size)
 
@@ -273,7 +273,7 @@ def _resumed(run: Run, request: Request) -> Run:
             "of one machine",
             UserWarning,
         )
-    return run.cut_back(request.configuration["trajectories"])
+    return run.cut_back(request.trajectories)
 
 
 def _suffices(run: Run, request: Request, until: Enough | None) -> bool:
@@ -284,7 +284,7 @@ def _suffices(run: Run, request: Request, until: Enough | None) -> bool:
 
 def _growth(run: Run, request: Request, until: Enough | None) -> float:
     """Return by what factor a complete run must grow; 1 when it suffices or has all its trajectories."""
-    missing = request.configuration["trajectories"] / run.trajectories
+    missing = request.trajectories / run.trajectories
     if until is None or missing <= 1.0:
         return missing
     answer = until(run)
@@ -294,12 +294,11 @@ def _growth(run: Run, request: Request, until: Enough | None) -> float:
 
 def _simulate_in_memory(request: Request, team: Workers) -> ClickRecord:
     compiled, description = prepare(request)
-    configuration = request.configuration
-    count = configuration["trajectories"]
-    size = block_size(count, configuration["duration"], description["steady_state"])
+    count = request.trajectories
+    size = block_size(count, request.duration, description["steady_state"])
     bounds = list(Layout(()).extended(count, size))
     kept: dict[tuple[int, int], dict[str, NDArray[Any]]] = {}
-    metadata = {"configuration": configuration, **description}
+    metadata = {"configuration": request.configuration, **description}
     averages = EnsembleAverages(metadata, np.arange(count))
     with closing(team.work(compiled, None, bounds, request)) as finished:
         for block in finished:
@@ -307,13 +306,13 @@ def _simulate_in_memory(request: Request, team: Workers) -> ClickRecord:
             averages.add(block.first, columns.pop("sampled"))
             kept[block.first, block.last] = columns
     record = assemble(metadata, bounds, [kept[b] for b in bounds], averages)
-    _warn_of_breach(record.provenance["worst_error"], configuration["tolerance"], description)
+    _warn_of_breach(record.provenance["worst_error"], request.tolerance, description)
     return record
 
 
 def _checked_accuracy(run: Run, request: Request) -> Run:
     """Return the run after saying what of it may be wrong."""
-    _warn_of_breach(run.worst_error(), request.configuration["tolerance"], run.metadata)
+    _warn_of_breach(run.worst_error(), request.tolerance, run.metadata)
     return run
 
 
@@ -343,7 +342,7 @@ def _require_same(run: Run, request: Request) -> None:
             raise RunFolderError(
                 f"{run.folder} belongs to another run: {key} is {there} there, {here} here; choose another --out"
             )
-    asked = request.configuration["trajectories"]
+    asked = request.trajectories
     if run.computed > asked:
         raise RunFolderError(
             f"{run.folder} has {run.computed} trajectories, more than the {asked} asked for; "

@@ -324,7 +324,7 @@ def _planned(
     request = checked_request(system, trajectories, duration, seed=seed)
     # With fewer than two trajectories there is no error.
     count = integer(trajectories, "trajectories", 2)
-    sampling = TimeSampling(seed, request.configuration["duration"], integer(samples, "samples", 1))
+    sampling = TimeSampling(request.seed, request.duration, integer(samples, "samples", 1))
     return _Plan(request, sampling, count, checked_workers(workers))
 
 

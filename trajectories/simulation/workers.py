@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..checks import positive_number, shown
-from ..engine.blocks import Block, BlockTask, WorkerLost, run_blocks
+from ..engine.blocks import Block, WorkerLost, run_blocks
 from ..engine.compiled import CompiledSystem
 from ..engine.system_file import StoredSystem
 from ..errors import InvalidInput
@@ -54,10 +54,8 @@ class Workers:
         """Run blocks and yield them as they finish, under a progress bar in simulated time and clicks."""
         if not bounds:
             return
-        seed, duration = request.configuration["seed"], request.configuration["duration"]
-        asked = (seed, duration, request.sampling, request.stage, request.final_states)
-        tasks = [BlockTask(first, last, *asked) for first, last in bounds]
-        total = sum((last - first) * duration for first, last in bounds)
+        tasks = [request.task(first, last) for first, last in bounds]
+        total = sum((last - first) * request.duration for first, last in bounds)
         with (
             Progress(total, self.progress) as bar,
             self._pool() as (pool, shares_memory),
@@ -74,7 +72,7 @@ class Workers:
                 try:
                     for block in blocks:
                         if report is None:
-                            bar.add((block.last - block.first) * duration, len(block.time))
+                            bar.add((block.last - block.first) * request.duration, len(block.time))
                         finished += 1
                         yield block
                 except WorkerLost as lost:

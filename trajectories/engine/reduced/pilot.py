@@ -17,12 +17,13 @@ from scipy import linalg
 
 from ...errors import ConvergenceError
 from ...model.system import OpenSystem
+from ...random_streams import system_stream
 from ..jump_kernels import Jumps
 from ..modes.eigenmodes import ModesPropagator
 from ..modes.forms_kernels import BEFORE_BLOCKS, BLOCK, CHANNEL, FASTEST, ModesArrays
 from ..slots import GAP_START, HORIZON, LEFT_BASIS, N_CLICKS, NEED_UNIFORMS, NEXT_UNIFORM, NO_BRACKET
 
-# Second element of the spawn keys; trajectories of runs have one element, or another second one.
+# What the random numbers are for; see `system_stream`.
 PILOT, ENRICHMENT, AUDIT = 10, 11, 12
 # A pilot trajectory ends after this time, over the largest frequency in S: what has not clicked by then is dark.
 LONGEST = 1e12
@@ -64,8 +65,7 @@ class Gap:
 
 def stream(system: OpenSystem, purpose: int, number: int = 0) -> np.random.Generator:
     """Return random numbers that depend on the system and their purpose alone."""
-    seed = np.random.SeedSequence(int(system.digest[:32], 16), spawn_key=(0, purpose, number))
-    return np.random.Generator(np.random.Philox(seed))
+    return system_stream(system.digest, purpose, number)
 
 
 def gaps(

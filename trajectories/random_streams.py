@@ -1,0 +1,77 @@
+"""Random numbers: every random stream of a simulation or a detector, derived from a seed and its purpose.
+
+A stream is keyed, not drawn from a common sequence, so that a record does not depend on workers, blocks,
+resumption or the order in which anything is computed. Trajectory r of a run has the spawn key (r,) of its seed.
+Whatever else belongs to that trajectory has a longer key that begins with r; the second elements below keep the
+purposes apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Second elements of the spawn keys.
+SAMPLE_TIMES, BRANCHES, STAGES = 0, 1, 2
+
+
+def trajectory_stream(seed: int, index: int, stage: int = 0) -> np.random.Generator:
+    """Return the stream of trajectory `index`, from which its initial state and its clicks are drawn.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the run.
+    index : int
+        Number of the trajectory in the run.
+    stage : int
+        Number of runs that the trajectory has behind it: one that goes on from the end of another run has numbers
+        of its own, also where the seed is the same.
+    """
+    return _philox(seed, (index, STAGES, stage) if stage else (index,))
+
+
+def sample_times_stream(seed: int, index: int) -> np.random.Generator:
+    """Return the stream of the times at which trajectory `index` is looked at for two-time averages."""
+    return _philox(seed, (index, SAMPLE_TIMES))
+
+
+def branch_seed(seed: int, index: int) -> int:
+    """Return the seed of the trajectories that branch off trajectory `index` for two-time averages."""
+    words = np.random.SeedSequence(seed, spawn_key=(index, BRANCHES)).generate_state(4)
+    return int.from_bytes(words.tobytes(), "little")
+
+
+def dealing_offset(seed: int) -> np.uint64:
+    """Return where the sequence begins by which the states of a mixture are dealt out, in units of 2⁻⁶⁴."""
+    return np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+
+
+def system_stream(digest: str, purpose: int, number: int = 0) -> np.random.Generator:
+    """Return a stream that depends on a system and a purpose alone, for choices that are the same in every run.
+
+    Parameters
+    ----------
+    digest : str
+        Digest of the system.
+    purpose, number : int
+        What the numbers are for; the purpose is 10 or more.
+    """
+    return _philox(int(digest[:32], 16), (0, purpose, number))
+
+
+def detector_stream(seed: int, trajectory: int, channel: int) -> np.random.Generator:
+    """Return the stream of the detector of a channel over one trajectory.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the detectors, below 2⁶⁴.
+    trajectory, channel : int
+        Numbers of the trajectory in its run and of the channel in the record.
+    """
+    key = np.array([seed, trajectory], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, 0, channel], dtype=np.uint64)))
+
+
+def _philox(seed: int, spawn_key: tuple[int, ...]) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=spawn_key)))
