@@ -76,10 +76,9 @@ def cluster_g2(
     array([0, 2])
     """
     bins = bin_edges(edges, lowest=0.0)
-    pooled, counts = cluster_g2_pooled(record, n, m, bins, window, channels)
-    resampled = pooled.jackknife()
-    errors = resampled.errors_where(counts)
-    return Correlation(kind_name(n), kind_name(m), bins, resampled.value, errors, counts, resampled.method)
+    resampled = cluster_g2_pooled(record, n, m, bins, window, channels).jackknife()
+    columns = (resampled.value, resampled.errors, resampled.counts)
+    return Correlation(kind_name(n), kind_name(m), bins, *columns, resampled.method)
 
 
 def cluster_g2_pooled(
@@ -89,8 +88,8 @@ def cluster_g2_pooled(
     edges: ArrayLike,
     window: float | None = None,
     channels: Sequence[str] | None = None,
-) -> tuple[Pooled, NDArray[np.int64]]:
-    """Return `cluster_g2` in a form that can be resampled, with its covariance over bins, and pair counts."""
+) -> Pooled:
+    """Return `cluster_g2` in a form that can be resampled, with its covariance over bins."""
     bins = bin_edges(edges, lowest=0.0)
     names = bundle_channels(record := stream(record), channels)
     delta = bundle_window(record, window)
@@ -120,7 +119,7 @@ def cluster_g2_pooled(
         "exposure": units.time(delta),
         **rates,
     }
-    return Pooled(sums, _normalised, units), counts.sum(axis=0)
+    return Pooled(sums, _normalised, units, counts.sum(axis=0))
 
 
 def bundle_waiting_times(
@@ -190,12 +189,12 @@ def bundle_waiting_times(
     def density(s: Sums) -> NDArray[np.float64]:
         return incidence(s)[:, skipped:, 0] / width
 
-    resampled = Pooled(sums, density, units).jackknife()
     counts = sums["events"][:, skipped:, 0].sum(axis=0).astype(np.int64)
+    resampled = Pooled(sums, density, units, counts).jackknife()
     method = (
         f"density of the wait between bundles {kind_name(n)} and {kind_name(m)}, product-limit; {resampled.method}"
     )
-    return Histogram(bins, resampled.value, resampled.errors_where(counts), counts, method)
+    return Histogram(bins, resampled.value, resampled.errors, counts, method)
 
 
 def _waits(

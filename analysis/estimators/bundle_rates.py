@@ -88,8 +88,7 @@ def composition_rates(
         kind[bundles.complete] = _row_numbers(rows, table)
         return kind
 
-    pooled, counts = _rates(record, window, names, kinds, len(table))
-    estimates = pooled.jackknife().estimates(counts)
+    estimates = _rates(record, window, names, kinds, len(table)).jackknife().estimates()
     # Small bundles first, then in channel order, whichever was seen first.
     order = np.lexsort([*(-table.T[::-1]), table.sum(axis=1)]) if max_size is None else np.arange(len(table))
     found = ((_members(names, table[k]), estimates[k]) for k in order)
@@ -136,15 +135,15 @@ def order_rates(
     (0.02, 0.01)
     """
     names = bundle_channels(record := stream(record), channels)
-    pooled, counts = order_rates_pooled(record, window, names, max_size)
+    estimates = order_rates_pooled(record, window, names, max_size).jackknife().estimates()
     orders = [order for size in range(1, max_size + 1) for order in product(names, repeat=size)]
-    return ByChannels(zip(orders, pooled.jackknife().estimates(counts), strict=True), separator=">")
+    return ByChannels(zip(orders, estimates, strict=True), separator=">")
 
 
 def order_rates_pooled(
     record: Clicks, window: float | None, channels: Sequence[str] | None, max_size: int
-) -> tuple[Pooled, NDArray[np.int64]]:
-    """Return `order_rates` in a form that can be resampled, in its order, and bundle counts."""
+) -> Pooled:
+    """Return `order_rates` in a form that can be resampled, in its order."""
     names = bundle_channels(record := stream(record), channels)
     count = len(names)
     _refuse_large_table(integer(max_size, "max_size", 1), count, ordered=True)
@@ -197,14 +196,13 @@ def purity(
     >>> [(found.n, round(found.value, 3)) for found in tj.analysis.purity(record, 2, [0.3, 1.0])]
     [(1, 0.288), (3, 0.879)]
     """
-    pooled, counts = purity_pooled(record, n, windows, channels)
-    return pooled.jackknife().estimates(counts)
+    return purity_pooled(record, n, windows, channels).jackknife().estimates()
 
 
 def purity_pooled(
     record: Clicks, n: int, windows: Sequence[float], channels: Sequence[str] | None = None
-) -> tuple[Pooled, NDArray[np.int64]]:
-    """Return `purity` in a form that can be resampled, with its covariance over windows, and bundle counts."""
+) -> Pooled:
+    """Return `purity` in a form that can be resampled, with its covariance over windows."""
     integer(n, "n", 1)
     names = bundle_channels(record := stream(record), channels)
     deltas = positive_numbers(windows, "windows")
@@ -218,7 +216,7 @@ def purity_pooled(
             counts += add_bundle_weights(weight, bundles, np.where(chosen, i, -1), here, exposures[i])
     exposure = np.hstack([units.time(delta) for delta in deltas])
     sums = {"weight": n * weight, "exposure": exposure, **_detected(record, names, units)}
-    return Pooled(sums, _share_of_quanta, units), counts
+    return Pooled(sums, _share_of_quanta, units, counts)
 
 
 def pair_purity(
@@ -269,13 +267,13 @@ def pair_purity(
     def is_pair(bundles: Bundles) -> NDArray[np.int64]:
         return (bundles.complete & bundles.of_kind((first, second))).astype(np.int64) - 1
 
-    pooled, counts = _rates(record, delta, names, is_pair, 1)
+    pooled = _rates(record, delta, names, is_pair, 1)
     sums = {
         "weight": 2.0 * pooled.sums["numerator"],
         "exposure": pooled.sums["denominator"],
         **_detected(record, names, pooled.units),
     }
-    return Pooled(sums, _share_of_quanta, pooled.units).jackknife().estimates(counts)[0]
+    return Pooled(sums, _share_of_quanta, pooled.units, pooled.counts).jackknife().estimates()[0]
 
 
 def add_bundle_weights(
@@ -306,8 +304,8 @@ def _rates(
     channels: tuple[str, ...],
     kinds: Callable[[Bundles], NDArray[np.int64]],
     count: int,
-) -> tuple[Pooled, NDArray[np.int64]]:
-    """Return the rate of every kind of bundle, and how many there are.
+) -> Pooled:
+    """Return the rate of every kind of bundle.
 
     `kinds` gives the kind of every bundle, −1 for those left out; there may come to be more than `count`.
     """
@@ -320,7 +318,7 @@ def _rates(
         table = widened(table, int(kind.max(initial=-1)) + 1)
         found = add_bundle_weights(table, bundles, kind, here, exposure)
         counts = np.pad(counts, (0, len(found) - len(counts))) + found
-    return Pooled({"numerator": table, "denominator": units.time(delta)}, ratio, units), counts
+    return Pooled({"numerator": table, "denominator": units.time(delta)}, ratio, units, counts)
 
 
 def _detected(

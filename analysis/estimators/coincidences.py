@@ -89,8 +89,8 @@ def coincidences(record: Clicks, channels: Sequence[str], window: float) -> Coin
         return np.concatenate([rate, chance, rate / chance], axis=-1)
 
     total = int(counts.sum())
-    found = Pooled(sums, values, units).jackknife()
-    rate, accidental, ratio = found.estimates([total, int(clicks_of.sum()), total])
+    events = np.array([total, int(clicks_of.sum()), total])
+    rate, accidental, ratio = Pooled(sums, values, units, events).jackknife().estimates()
     return Coincidences(names, length, rate, accidental, ratio)
 
 
@@ -170,6 +170,6 @@ def g3(
     def values(s: Sums) -> NDArray[np.float64]:
         return s["triples"] / (np.prod(s["clicks"] / s["time"], axis=-1, keepdims=True) * s["overlap"])
 
-    resampled = Pooled(sums, values, units).jackknife()
-    errors = resampled.errors_where(counts.ravel()).reshape(shape)
+    resampled = Pooled(sums, values, units, counts.ravel()).jackknife()
+    errors = resampled.errors.reshape(shape)
     return TripleCorrelation(names, bins1, bins2, resampled.value.reshape(shape), errors, counts, resampled.method)

@@ -82,18 +82,16 @@ class PairCounts:
             "time": self.time,
             "overlap": self.overlap,
         }
-        return Pooled(sums, _normalised, self.units)
+        return Pooled(sums, _normalised, self.units, self.counts[:, number].sum(axis=0))
 
     def correlation(self, first: str, second: str) -> Correlation:
         """Return ĝ² of one pair with its jackknife errors."""
         resampled = self.pooled(first, second).jackknife()
         number = self.pairs.index((first, second))
-        counts = self.counts[:, number].sum(axis=0)
-        errors = resampled.errors_where(counts)
         method = resampled.method
         if self.ties is not None and (tied := int(self.ties[:, number].sum())):
             method = f"{method}; {tied} pairs of lag 0 counted half on either side"
-        return Correlation(first, second, self.edges, resampled.value, errors, counts, method)
+        return Correlation(first, second, self.edges, resampled.value, resampled.errors, resampled.counts, method)
 
 
 def g2(record: Clicks, first: str, second: str, edges: ArrayLike) -> Correlation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,16 +59,15 @@ def rates(record: Clicks) -> dict[str, Estimate]:
     {'a': 0.04, 'b': 0.03}
     """
     record = stream(record)
-    pooled = rates_pooled(record)
-    clicks = pooled.sums["numerator"].sum(axis=0).astype(np.int64)
-    return dict(zip(record.channel_names, pooled.jackknife().estimates(clicks), strict=True))
+    return dict(zip(record.channel_names, rates_pooled(record).jackknife().estimates(), strict=True))
 
 
 def rates_pooled(record: Clicks) -> Pooled:
     """Return `rates` in a form that can be resampled, with its covariance over channels."""
     record = stream(record)
     units = choose_resampling_units(record)
-    return Pooled({"numerator": units.clicks(record), "denominator": units.time()}, ratio, units)
+    clicks = units.clicks(record)
+    return Pooled({"numerator": clicks, "denominator": units.time()}, ratio, units, _events(clicks))
 
 
 def rate_history(record: Clicks) -> tuple[NDArray[np.float64], dict[str, list[Estimate]]]:
@@ -173,7 +173,7 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
         part = np.minimum((position * count).astype(np.int64), count - 1)
         add_up(clicks, here.at(trajectory, time), part)
     sums = {"numerator": clicks, "denominator": _time_in_parts(units, record.stop - record.start, count)}
-    parts = Pooled(sums, lambda s: _deviations(ratio(s)), units)
+    parts = Pooled(sums, lambda s: _deviations(ratio(s)), units, _events(clicks))
     found = hotelling(parts, np.zeros(count), int(clicks.sum()))
     found = replace(found, method=f"equal rates of {channel} in {count} parts; {found.method}")
     if record.n_trajectories >= MIN_TRAJECTORIES:
@@ -229,8 +229,7 @@ def fano(record: Clicks, windows: Sequence[float], channels: Sequence[str] | Non
     >>> abs(found.value - 1.0) < 4 * found.standard_error
     True
     """
-    pooled, counts = fano_pooled(record, windows, channels)
-    return pooled.jackknife().estimates(counts)
+    return fano_pooled(record, windows, channels).jackknife().estimates()
 
 
 def mandel_q(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:
@@ -252,10 +251,8 @@ def mandel_q(record: Clicks, windows: Sequence[float], channels: Sequence[str] |
     return [Estimate(e.value - 1.0, e.standard_error, e.n, e.method) for e in fano(record, windows, channels)]
 
 
-def fano_pooled(
-    record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None
-) -> tuple[Pooled, NDArray[np.int64]]:
-    """Return `fano` in a form that can be resampled, with its covariance over T, and window counts."""
+def fano_pooled(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> Pooled:
+    """Return `fano` in a form that can be resampled, with its covariance over T; windows are what is counted."""
     record = stream(record)
     names = checked_channels(record, channels)
     durations = positive_numbers(windows, "windows")
@@ -268,24 +265,24 @@ def fano_pooled(
             add_up(first, unit, i, count)
             add_up(second, unit, i, count.astype(np.float64) ** 2)
     sums = {"windows": number, "first": first, "second": second}
-    return Pooled(sums, _variance_over_mean, units), number.sum(axis=0).astype(np.int64)
+    return Pooled(sums, _variance_over_mean, units, _events(number))
 
 
 def factorial_moments_pooled(
     record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None
-) -> tuple[Pooled, NDArray[np.int64]]:
-    """Return ⟨N(N − 1)⟩/⟨N⟩² = 1 + (F − 1)/⟨N⟩ of every window T, and how many pairs N(N − 1)/2 there are.
+) -> Pooled:
+    """Return ⟨N(N − 1)⟩/⟨N⟩² = 1 + (F − 1)/⟨N⟩ of every window T; pairs N(N − 1)/2 are what is counted.
 
     It holds what `fano` holds, and takes the same arguments, but counts pairs: where hardly any window holds two
     clicks, F is one less the mean, to an accuracy that says nothing of the pairs.
     """
-    pooled, _ = fano_pooled(record, windows, channels)
+    pooled = fano_pooled(record, windows, channels)
 
     def moments(sums: Sums) -> NDArray[np.float64]:
         return sums["windows"] * (sums["second"] - sums["first"]) / sums["first"] ** 2
 
     pairs = 0.5 * (pooled.sums["second"] - pooled.sums["first"]).sum(axis=0)
-    return Pooled(pooled.sums, moments, pooled.units), np.round(pairs).astype(np.int64)
+    return Pooled(pooled.sums, moments, pooled.units, np.round(pairs).astype(np.int64))
 
 
 def count_distribution(record: Clicks, window: float, channels: Sequence[str] | None = None) -> Histogram:
@@ -331,11 +328,16 @@ def count_distribution(record: Clicks, window: float, channels: Sequence[str] | 
         seen = widened(seen, int(count.max(initial=0)) + 1)
         add_up(seen, unit, count)
     seen[:, :1] = per_unit - seen.sum(axis=1, keepdims=True)
-    resampled = Pooled({"numerator": seen, "denominator": per_unit}, ratio, units).jackknife()
-    counts = seen.sum(axis=0).astype(np.int64)
+    counts = _events(seen)
+    resampled = Pooled({"numerator": seen, "denominator": per_unit}, ratio, units, counts).jackknife()
     edges = np.arange(-0.5, len(counts))
     method = f"probability of N clicks in a window of {duration:g}; {resampled.method}"
-    return Histogram(edges, resampled.value, resampled.errors_where(counts), counts, method)
+    return Histogram(edges, resampled.value, resampled.errors, counts, method)
+
+
+def _events(per_unit: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the events of all units together."""
+    return per_unit.sum(axis=0).astype(np.int64)
 
 
 def _windows(record: ClickStream, units: ResamplingUnits, duration: float, what: str) -> NDArray[np.float64]:

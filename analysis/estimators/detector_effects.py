@@ -215,9 +215,8 @@ def detector_memory(record: Clicks, channel: str, reach: float) -> DetectorMemor
         lack = (1.0 - s["pairs"][..., : silent + 1] / (level[..., None] * before)) * np.diff(edges)[: silent + 1]
         return np.stack([extra / s["clicks"][..., 0], lack.sum(axis=-1)], axis=-1)
 
-    found = Pooled(sums, values, counted.units).jackknife()
-    total = int(pairs[:, :half].sum())
-    afterpulsing, missing = found.estimates([total, total])
+    counts = np.full(2, int(pairs[:, :half].sum()))
+    afterpulsing, missing = Pooled(sums, values, counted.units, counts).jackknife().estimates()
     return DetectorMemory(dead, missing, afterpulsing, length)
 
 

@@ -71,7 +71,7 @@ def heralding_efficiency(record: Clicks, herald: str, signal: str, window: float
         clicks = (part.stamp, part.channel, part.offsets, part.stop_stamp)
         count_heralds(*clicks, *numbers, near, here.stamped, counts)
     sums = {"numerator": counts[:, 1:].astype(np.float64), "denominator": counts[:, :1].astype(np.float64)}
-    return Pooled(sums, ratio, units).jackknife().estimates([int(counts[:, 0].sum())])[0]
+    return Pooled(sums, ratio, units, counts[:, :1].sum(axis=0)).jackknife().estimates()[0]
 
 
 def coincidence_to_accidental(
@@ -124,8 +124,7 @@ def coincidence_to_accidental(
     record = stream(record)
     width = bundle_window(record, window)
     counted = count_pairs(record, [(first, second)], [-width, width])
-    resampled = counted.pooled(first, second).jackknife()
-    estimate = resampled.estimates(counted.counts[:, 0].sum(axis=0))[0]
+    estimate = counted.pooled(first, second).jackknife().estimates()[0]
     subtracted = 1.0 if convention == "(C-A)/A" else 0.0
     method = f"{convention}; {estimate.method}"
     return Estimate(estimate.value - subtracted, estimate.standard_error, estimate.n, method)

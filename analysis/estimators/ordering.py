@@ -210,9 +210,9 @@ def asymmetry_by_lag(
     pairs = PairStream(record, first, second, window, channels)
     forward, backward, counts = pairs.by_order(bins)
     sums = {"numerator": forward - backward, "denominator": forward + backward}
-    resampled = Pooled(sums, ratio, pairs.units).jackknife()
+    resampled = Pooled(sums, ratio, pairs.units, counts).jackknife()
     method = f"order asymmetry of pair bundles by |lag|; {resampled.method}"
-    return Histogram(bins, resampled.value, resampled.errors_where(counts), counts, method)
+    return Histogram(bins, resampled.value, resampled.errors, resampled.counts, method)
 
 
 def lag_histogram(
@@ -258,10 +258,9 @@ def lag_histogram(
     array([1, 2])
     """
     bins = bin_edges(edges)
-    pooled, counts = lag_histogram_pooled(record, first, second, bins, window, channels)
-    resampled = pooled.jackknife()
+    resampled = lag_histogram_pooled(record, first, second, bins, window, channels).jackknife()
     method = f"probability density of the lag per pair bundle; {resampled.method}"
-    return Histogram(bins, resampled.value, resampled.errors_where(counts), counts, method)
+    return Histogram(bins, resampled.value, resampled.errors, resampled.counts, method)
 
 
 def lag_histogram_pooled(
@@ -271,8 +270,8 @@ def lag_histogram_pooled(
     edges: ArrayLike,
     window: float | None = None,
     channels: Sequence[str] | None = None,
-) -> tuple[Pooled, NDArray[np.int64]]:
-    """Return `lag_histogram` in a form that can be resampled, with its covariance over bins, and pair counts."""
+) -> Pooled:
+    """Return `lag_histogram` in a form that can be resampled, with its covariance over bins."""
     bins = bin_edges(edges)
     bundles = PairStream(record, first, second, window, channels)
     weights, total = np.zeros((bundles.units.count, len(bins) - 1)), np.zeros((bundles.units.count, 1))
@@ -291,7 +290,8 @@ def lag_histogram_pooled(
         add_up(total, pairs.unit, weights=pairs.weight)
         counts += _counted(pairs.lag, bins)
     width = np.diff(held_edges(bundles.record, bins, split=split))
-    return Pooled({"numerator": weights, "denominator": total}, lambda s: ratio(s) / width, bundles.units), counts
+    sums = {"numerator": weights, "denominator": total}
+    return Pooled(sums, lambda s: ratio(s) / width, bundles.units, counts)
 
 
 def order_patterns(
@@ -330,11 +330,12 @@ def order_patterns(
     {'a>a': 0.0, 'a>b': 0.665, 'b>a': 0.335, 'b>b': 0.0}
     """
     names = bundle_channels(record := stream(record), channels)
-    pooled, counts = order_rates_pooled(record, window, names, integer(size, "size", 1))
+    pooled = order_rates_pooled(record, window, names, integer(size, "size", 1))
     keys = [">".join(members) for members in product(names, repeat=size)]
     sums = {"weight": pooled.sums["numerator"][:, -len(keys) :]}
-    shares = Pooled(sums, lambda s: s["weight"] / s["weight"].sum(axis=-1, keepdims=True), pooled.units)
-    return dict(zip(keys, shares.jackknife().estimates(counts[-len(keys) :]), strict=True))
+    counts = pooled.counts[-len(keys) :]
+    shares = Pooled(sums, lambda s: s["weight"] / s["weight"].sum(axis=-1, keepdims=True), pooled.units, counts)
+    return dict(zip(keys, shares.jackknife().estimates(), strict=True))
 
 
 def time_reversal_test(
@@ -418,7 +419,7 @@ def _order(bundles: PairStream, function: Callable[[Sums], NDArray[np.float64]])
         add_up(sums["denominator"], pairs.unit, weights=pairs.weight)
         count += len(pairs.lag)
         ties += int((pairs.lag == 0).sum())
-    found = Pooled(sums, function, bundles.units).jackknife().estimates([count])[0]
+    found = Pooled(sums, function, bundles.units, np.array([count])).jackknife().estimates()[0]
     return replace(found, method=f"{found.method}; {ties} ties count half each") if ties else found
 
 

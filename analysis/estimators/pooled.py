@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
-import numpy as np
-from numpy.typing import NDArray
-
 from trajectories.checks import shown
 from trajectories.errors import InvalidInput
 
@@ -21,10 +18,9 @@ from .ordering import lag_histogram, lag_histogram_pooled
 from .waiting import waiting_times, waiting_times_pooled
 
 P = ParamSpec("P")
-Sums = tuple[Pooled, NDArray[np.int64]]
 
 
-def pooled(estimator: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Sums:
+def pooled(estimator: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Pooled:
     """Return the resampled sums that an estimate is a function of, θ = f(Σ_u s_u) over resampling units u.
 
     Parameters
@@ -36,10 +32,8 @@ def pooled(estimator: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) ->
 
     Returns
     -------
-    pooled : Pooled
-        Values and, by `jackknife` or `bootstrap`, their covariance and simultaneous bands.
-    counts : ndarray of int64
-        Events behind every value.
+    Pooled
+        Values, the events behind them and, by `jackknife` or `bootstrap`, their covariance and simultaneous bands.
 
     Raises
     ------
@@ -53,18 +47,18 @@ def pooled(estimator: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) ->
     >>> time = np.sort(np.random.default_rng(1).uniform(0.0, 4000.0, 2000))
     >>> same = np.zeros(2000, dtype=int)  # one trajectory, one channel
     >>> record = tj.ClickRecord.from_arrays(same, time, same, channel_names=["atom"], start=0.0, stop=4000.0)
-    >>> found, counts = an.pooled(an.g2, record, "atom", "atom", [0.0, 1.0, 2.0])
-    >>> found.jackknife().covariance.shape, len(counts)
+    >>> found = an.pooled(an.g2, record, "atom", "atom", [0.0, 1.0, 2.0])
+    >>> found.jackknife().covariance.shape, len(found.counts)
     ((2, 2), 2)
     """
-    ways: dict[Any, Callable[..., Sums]] = {
+    ways: dict[Any, Callable[..., Pooled]] = {
         cluster_g2: cluster_g2_pooled,
         fano: fano_pooled,
         g2: _g2,
         lag_histogram: lag_histogram_pooled,
         order_rates: order_rates_pooled,
         purity: purity_pooled,
-        rates: _rates,
+        rates: rates_pooled,
         waiting_times: waiting_times_pooled,
     }
     if estimator not in ways:
@@ -73,11 +67,5 @@ def pooled(estimator: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) ->
     return ways[estimator](*args, **kwargs)
 
 
-def _g2(record: Clicks, first: str, second: str, edges: Any) -> Sums:
-    counted = count_pairs(record, [(first, second)], edges)
-    return counted.pooled(first, second), counted.counts[:, 0].sum(axis=0)
-
-
-def _rates(record: Clicks) -> Sums:
-    found = rates_pooled(record)
-    return found, found.sums["numerator"].sum(axis=0).astype(np.int64)
+def _g2(record: Clicks, first: str, second: str, edges: Any) -> Pooled:
+    return count_pairs(record, [(first, second)], edges).pooled(first, second)

@@ -16,7 +16,7 @@ from trajectories.results import Correlation, Estimate, Histogram
 
 from ..clicks.streams import Clicks, stream
 from ..statistics.goodness_of_fit import merged
-from ..statistics.resampling import Pooled, Sums, TestResult
+from ..statistics.resampling import Pooled, Sums, TestResult, ratio
 from ..statistics.resampling_units import add_up, choose_resampling_units
 from .correlations import count_pairs
 
@@ -98,11 +98,10 @@ def pulsed_g2(
         level = s["pairs"] / s["overlap"]
         return level / level[..., side].mean(axis=-1, keepdims=True)
 
-    pooled = Pooled(counted.pooled(first, second).sums, shares, counted.units)
-    resampled = pooled.jackknife()
-    counts = counted.counts[:, 0].sum(axis=0)
+    pooled = counted.pooled(first, second)
+    resampled = Pooled(pooled.sums, shares, pooled.units, pooled.counts).jackknife()
     method = f"by the mean of {int(side.sum())} side peaks; {resampled.method}"
-    return Correlation(first, second, edges, resampled.value, resampled.errors_where(counts), counts, method)
+    return Correlation(first, second, edges, resampled.value, resampled.errors, resampled.counts, method)
 
 
 def decay_histogram(record: Clicks, channel: str, edges: ArrayLike, trigger: str | None = None) -> Histogram:
@@ -174,12 +173,11 @@ def decay_histogram(record: Clicks, channel: str, edges: ArrayLike, trigger: str
         add_up(total, unit)
         counts += np.bincount(bin_[inside], minlength=len(counts))
     width = np.diff(bins) if fine is None else np.diff(stamps) * fine
-    resampled = Pooled(
-        {"numerator": binned, "denominator": total}, lambda s: s["numerator"] / s["denominator"] / width, units
-    ).jackknife()
+    sums = {"numerator": binned, "denominator": total}
+    resampled = Pooled(sums, lambda s: ratio(s) / width, units, counts).jackknife()
     what = "sync pulse" if trigger is None else trigger
     method = f"density of the time behind the {what} per click of {channel}; {resampled.method}"
-    return Histogram(bins, resampled.value, resampled.errors_where(counts), counts, method)
+    return Histogram(bins, resampled.value, resampled.errors, counts, method)
 
 
 @dataclass(frozen=True)

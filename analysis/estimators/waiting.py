@@ -77,10 +77,9 @@ def waiting_times(
     (array([2]), array([0.5]))
     """
     bins = bin_edges(edges, lowest=0.0)
-    pooled, counts = waiting_times_pooled(record, first, second, bins, channels)
-    resampled = pooled.jackknife()
+    resampled = waiting_times_pooled(record, first, second, bins, channels).jackknife()
     method = f"density of the wait per click of {first}, exclusive, product-limit; {resampled.method}"
-    return Histogram(bins, resampled.value, resampled.errors_where(counts), counts, method)
+    return Histogram(bins, resampled.value, resampled.errors, resampled.counts, method)
 
 
 def waiting_times_pooled(
@@ -89,8 +88,8 @@ def waiting_times_pooled(
     second: str,
     edges: ArrayLike,
     channels: Sequence[str] | None = None,
-) -> tuple[Pooled, NDArray[np.int64]]:
-    """Return `waiting_times` in a form that can be resampled, with its covariance over bins, and event counts."""
+) -> Pooled:
+    """Return `waiting_times` in a form that can be resampled, with its covariance over bins."""
     bins = bin_edges(edges, lowest=0.0)
     names = checked_channels(record := stream(record), channels)
     number = _position(names, second)
@@ -105,7 +104,7 @@ def waiting_times_pooled(
         return incidence(s)[:, skipped:, number] / width
 
     counts = sums["events"][:, skipped:, number].sum(axis=0).astype(np.int64)
-    return Pooled(sums, density, units), counts
+    return Pooled(sums, density, units, counts)
 
 
 def wait_hazards_pooled(
@@ -114,7 +113,7 @@ def wait_hazards_pooled(
     second: str,
     edges: ArrayLike,
     channels: Sequence[str] | None = None,
-) -> tuple[Pooled, NDArray[np.int64]]:
+) -> Pooled:
     """Return the shares d_second(B)/n(B): of the waits that have lasted to a bin, those that `second` ends in it.
 
     They hold what `waiting_times` holds, bin by bin, and take the same arguments. Their errors are independent
@@ -130,7 +129,7 @@ def wait_hazards_pooled(
     sums, units = _next_click_sums(record, names, first, grid, reach=float(bins[-1]))
     chosen = {"events": sums["events"][:, skipped:, number], "at_risk": sums["at_risk"][:, skipped:]}
     counts = chosen["events"].sum(axis=0).astype(np.int64)
-    return Pooled(chosen, lambda s: s["events"] / s["at_risk"], units), counts
+    return Pooled(chosen, lambda s: s["events"] / s["at_risk"], units, counts)
 
 
 def next_click_probabilities(
@@ -183,7 +182,7 @@ def next_click_probabilities(
         return started + np.nansum(followed, axis=1)
 
     counts = sums["events"].sum(axis=(0, 1)).astype(np.int64)
-    estimates = Pooled(sums, total, units).jackknife().estimates(counts)
+    estimates = Pooled(sums, total, units, counts).jackknife().estimates()
     return dict(zip(names, estimates, strict=True))
 
 

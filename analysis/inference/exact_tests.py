@@ -28,7 +28,7 @@ from ..estimators.counting import factorial_moments_pooled, rates_pooled
 from ..estimators.ordering import lag_histogram_pooled, order_fraction
 from ..estimators.waiting import wait_hazards_pooled, waiting_times_pooled
 from ..statistics.goodness_of_fit import deviation, hotelling, merged, student
-from ..statistics.resampling import Pooled, TestResult, ratio
+from ..statistics.resampling import TestResult
 from .independent_groups import IndependentGroups
 
 # Above so many channels, curves of so many are compared: the busiest.
@@ -228,10 +228,7 @@ def _rate_test(setting: Setting, number: int, rate: float, groups: float) -> Tes
             )
             p_value = float(np.exp(np.log(silent).sum()))
             return TestResult(-rate * record.total_time, p_value, 0, "probability of no click at all")
-        pooled = rates_pooled(record)
-        one = {"numerator": pooled.sums["numerator"][:, [number]], "denominator": pooled.sums["denominator"]}
-        clicks = int(one["numerator"].sum())
-        return student(Pooled(one, ratio, pooled.units), rate, clicks, groups)
+        return student(rates_pooled(record).only(np.array([number])), rate, groups)
 
     return test
 
@@ -319,11 +316,10 @@ def _add_waits(found: Comparisons, setting: Setting, rates: dict[str, float], cl
 def _next_test(first: str, second: str, exact: float, within: float, groups: float) -> Test:
     def test(record: ClickRecord) -> TestResult:
         edges = whole_tick_edges(record, np.append(0.0, within * 2.0 ** (np.arange(-80, 1) / 4.0)))
-        waits, counts = waiting_times_pooled(record, first, second, edges)
-        share = Pooled(
-            waits.sums, lambda s: (waits.function(s) * np.diff(edges)).sum(axis=1, keepdims=True), waits.units
-        )
-        return student(share, exact, int(counts.sum()), groups, share=True)
+        waits = waiting_times_pooled(record, first, second, edges)
+        together = waits.counts.sum(keepdims=True)
+        share = waits.mapped(lambda density: (density * np.diff(edges)).sum(axis=1, keepdims=True), together)
+        return student(share, exact, groups, share=True)
 
     return test
 
@@ -337,9 +333,8 @@ def _wait_test(
     groups: NDArray[np.float64],
 ) -> Test:
     def test(record: ClickRecord) -> TestResult:
-        pooled, counts = wait_hazards_pooled(record, first, second, edges)
-        chosen = Pooled(pooled.sums, lambda s: pooled.function(s)[:, kept], pooled.units)
-        return hotelling(chosen, hazard[kept], int(counts[kept].sum()), groups[kept], shares=True)
+        chosen = wait_hazards_pooled(record, first, second, edges).only(kept)
+        return hotelling(chosen, hazard[kept], int(chosen.counts.sum()), groups[kept], shares=True)
 
     return test
 
@@ -364,8 +359,8 @@ def _add_fano(found: Comparisons, setting: Setting, rate: float) -> None:
     groups, windows, moments = groups[groups >= LEAST_GROUPS], windows[kept], moments[kept]
 
     def test(record: ClickRecord) -> TestResult:
-        pooled, counts = factorial_moments_pooled(record, windows.tolist())
-        return hotelling(pooled, moments, int(counts.max()), groups)
+        pooled = factorial_moments_pooled(record, windows.tolist())
+        return hotelling(pooled, moments, int(pooled.counts.max()), groups)
 
     found.add("Fano factor", test, LEAST_GROUPS if kept.any() else 0.0)
 
@@ -396,9 +391,8 @@ def _order_rates_test(
     groups: NDArray[np.float64],
 ) -> Test:
     def test(record: ClickRecord) -> TestResult:
-        pooled, counts = order_rates_pooled(record, window, names, 2)
-        sums = {"numerator": pooled.sums["numerator"][:, kept], "denominator": pooled.sums["denominator"]}
-        return hotelling(Pooled(sums, ratio, pooled.units), exact, int(counts[kept].sum()), groups)
+        chosen = order_rates_pooled(record, window, names, 2).only(kept)
+        return hotelling(chosen, exact, int(chosen.counts.sum()), groups)
 
     return test
 
@@ -410,8 +404,8 @@ def _add_purity(found: Comparisons, setting: Setting, names: list[str], window: 
     expected = 0.5 * _values(exact) * total * float(setting.time(3.0 * window)[0])
 
     def test(record: ClickRecord) -> TestResult:
-        pooled, counts = purity_pooled(record, 2, windows, names)
-        return hotelling(pooled, _values(exact), int(counts.max()), expected)
+        pooled = purity_pooled(record, 2, windows, names)
+        return hotelling(pooled, _values(exact), int(pooled.counts.max()), expected)
 
     found.add("purity π₂(δ)", test if expected.min() >= LEAST_EVENTS else None)
 
@@ -442,10 +436,10 @@ def _add_pair(
     found.add(f"order {label}", order if least >= LEAST_EVENTS else None)
 
     def lag_test(record: ClickRecord) -> TestResult:
-        pooled, counts = lag_histogram_pooled(record, *pair, binned.edges, window, names)
+        pooled = lag_histogram_pooled(record, *pair, binned.edges, window, names)
         # One bin is left out: together they are all pairs.
-        fewer = Pooled(pooled.sums, lambda sums: pooled.function(sums)[:, 1:], pooled.units)
-        return hotelling(fewer, binned.value[1:], int(counts.sum()), binned.events[1:])
+        fewer = pooled.only(np.arange(1, len(pooled.counts)))
+        return hotelling(fewer, binned.value[1:], int(pooled.counts.sum()), binned.events[1:])
 
     found.add(f"lag {label}", lag_test if len(binned.value) > 1 else None)
     _add_cluster_g2(found, setting, names, window, pair, bundles.rate.value)
@@ -460,7 +454,7 @@ def _estimate_test(
     groups: float,
 ) -> Test:
     def test(record: ClickRecord) -> TestResult:
-        units = purity_pooled(record, 2, [window], names)[0].units.count
+        units = purity_pooled(record, 2, [window], names).units.count
         return deviation(estimator(record, *pair, window, names), exact, units, groups, share=True)
 
     return test
@@ -480,8 +474,8 @@ def _add_cluster_g2(
 
     def test(record: ClickRecord) -> TestResult:
         assert binned is not None
-        pooled, counts = cluster_g2_pooled(record, kind, kind, binned.edges, window, names)
-        return hotelling(pooled, binned.value, int(counts.sum()), binned.events)
+        pooled = cluster_g2_pooled(record, kind, kind, binned.edges, window, names)
+        return hotelling(pooled, binned.value, int(pooled.counts.sum()), binned.events)
 
     found.add(name, None if binned is None else test)
 

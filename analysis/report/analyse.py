@@ -333,9 +333,9 @@ def _pair(
     add(Number(section, "order asymmetry", asymmetry, None if order is None else 2.0 * order - 1.0))
     reversal = time_reversal_test(record, *pair, edges[SIDE_BINS:], delta, names)
     found.checks.append(Check(f"{one}–{other} bundles", "time reversal", reversal))
-    pooled, counts = lag_histogram_pooled(record, *pair, edges, delta, names)
+    pooled = lag_histogram_pooled(record, *pair, edges, delta, names)
     lags = exact.get("lags")
-    found.curves["lags"] = {pair: _curve(f"lag of {other} after {one}", pooled, counts, edges, lags)}
+    found.curves["lags"] = {pair: _curve(f"lag of {other} after {one}", pooled, edges, lags)}
     by_lag = asymmetry_by_lag(record, *pair, edges[SIDE_BINS:], delta, names)
     known_asymmetry = None
     if lags is not None:
@@ -371,10 +371,9 @@ def _purity(
         exact[:, asked] = np.array(known)
     scans = found.scans.setdefault("purity", {})
     for n in (1, 2):
-        pooled, counts = purity_pooled(record, n, windows, names)
-        resampled = pooled.jackknife()
+        resampled = purity_pooled(record, n, windows, names).jackknife()
         accidental = tuple(e.value for e in lindblad.accidental_purity(total, n, windows))
-        estimates = tuple(resampled.estimates(counts))
+        estimates = tuple(resampled.estimates())
         critical = _finite(resampled.critical_value())
         row = None if known is None else tuple(exact[n - 1].tolist())
         scans[(str(n),)] = Scan(f"purity of {n}", tuple(windows), estimates, row, critical, accidental)
@@ -401,9 +400,8 @@ def _counting(
     if not shortest < longest:
         return
     windows = np.geomspace(shortest, longest, FANO_WINDOWS).tolist()
-    pooled, counts = fano_pooled(record, windows, names)
-    resampled = pooled.jackknife()
-    estimates = tuple(resampled.estimates(counts))
+    resampled = fano_pooled(record, windows, names).jackknife()
+    estimates = tuple(resampled.estimates())
     exact = exact_values.ask("Fano factor", lindblad.fano, windows, names)
     critical = _finite(resampled.critical_value())
     known = None if exact is None else tuple(exact)
@@ -438,10 +436,10 @@ def _waits(
     edges = whole_tick_edges(record, np.geomspace(0.01 * reach, max(10.0 / rate, reach), WAIT_BINS + 1))
     curves = found.curves.setdefault("waits", {})
     for second in dict.fromkeys(pair):
-        pooled, counts = waiting_times_pooled(record, first, second, edges, names)
+        pooled = waiting_times_pooled(record, first, second, edges, names)
         known = exact_values.ask("waiting times", lindblad.waiting_times, first, second, edges, names)
         words = f"wait for {display(second)} after {display(first)}"
-        curves[(second,)] = _curve(words, pooled, counts, edges, known)
+        curves[(second,)] = _curve(words, pooled, edges, known)
 
 
 def _lag_edges(record: ClickStream, reach: float) -> NDArray[np.float64]:
@@ -471,13 +469,9 @@ def _pulses(found: AnalysisResults, record: ClickStream, names: Sequence[str]) -
         found.checks.append(Check("pulses", f"{display(name)} decays exponentially", fit.fit))
 
 
-def _curve(
-    name: str, pooled: Pooled, counts: NDArray[np.int64], edges: NDArray[np.float64], exact: Any | None
-) -> Curve:
+def _curve(name: str, pooled: Pooled, edges: NDArray[np.float64], exact: Any | None) -> Curve:
     resampled = pooled.jackknife()
-    estimate = Histogram(
-        edges, resampled.value, resampled.errors_where(counts), counts, f"{name}; {resampled.method}"
-    )
+    estimate = Histogram(edges, resampled.value, resampled.errors, resampled.counts, f"{name}; {resampled.method}")
     known = None if exact is None else _exact_bins(edges, np.array(exact))
     return Curve(name, estimate, known, _finite(resampled.critical_value()))
 

@@ -56,7 +56,7 @@ def hotelling(
         resampled = pooled.jackknife()
     else:
         scale = _angle if shares else np.sqrt
-        resampled = Pooled(pooled.sums, lambda sums: scale(pooled.function(sums)), pooled.units).jackknife()
+        resampled = pooled.mapped(scale).jackknife()
         known = scale(known)
     sure, p_values = np.ones(len(known), dtype=np.bool_), []
     if groups is None:
@@ -94,11 +94,11 @@ def few_groups(value: ArrayLike, exact: ArrayLike, groups: ArrayLike, shares: bo
 
 
 def student(
-    pooled: Pooled, exact: Estimate | float, n: int, groups: float | None = None, share: bool = False
+    pooled: Pooled, exact: Estimate | float, groups: float | None = None, share: bool = False
 ) -> TestResult:
-    """Test one pooled estimate of n events against its exact value; see `deviation`."""
+    """Test one pooled estimate against its exact value; see `deviation`."""
     resampled = pooled.jackknife()
-    return deviation(resampled.estimates([n])[0], exact, resampled.t_squared()[2] + 1.0, groups, share)
+    return deviation(resampled.estimates()[0], exact, resampled.t_squared()[2] + 1.0, groups, share)
 
 
 def deviation(

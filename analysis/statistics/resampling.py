@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,7 @@ from trajectories.results import ROUNDING, Estimate, known_errors, read_only
 from .resampling_units import ResamplingUnits
 
 Sums = Mapping[str, NDArray[np.float64]]
+Values = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 # Directions whose variance is below this share of that of independent values with the same errors are left out of
 # T². Values bound by a conservation law hardly vary along it, and what they do there is the estimator's curvature.
 STIFF = 0.02
@@ -61,6 +63,8 @@ class Resampled:
         The pooled estimates.
     deviations : ndarray of shape (m, k)
         Deviations of the resampled values, scaled so that their products sum to the covariance.
+    counts : ndarray of int64, shape (k,)
+        Events behind every value.
     method : str
         How they were obtained.
 
@@ -73,13 +77,14 @@ class Resampled:
     ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
     ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
     ... )
-    >>> found = tj.analysis.pooled(tj.analysis.rates, record)[0].jackknife()
+    >>> found = tj.analysis.pooled(tj.analysis.rates, record).jackknife()
     >>> found.value.round(3), found.standard_error.round(3)
     (array([0.19, 0.21]), array([0.008, 0.008]))
     """
 
     value: NDArray[np.float64]
     deviations: NDArray[np.float64]
+    counts: NDArray[np.int64]
     method: str
 
     @cached_property
@@ -95,7 +100,7 @@ class Resampled:
 
     def only(self, chosen: NDArray[np.bool_]) -> Resampled:
         """Return some of the values."""
-        return Resampled(self.value[chosen], self.deviations[:, chosen], self.method)
+        return Resampled(self.value[chosen], self.deviations[:, chosen], self.counts[chosen], self.method)
 
     def critical_value(self, level: float = 0.95, draws: int = 4000, seed: int = 0) -> float:
         """Return c with P(max |z| ≤ c) = level, for the simultaneous band value ± c·standard_error.
@@ -139,19 +144,20 @@ class Resampled:
         excess = float((leverage**2).sum()) - rank / size
         return statistic, rank, min(rank * (rank + 1.0) / excess if excess > 0.0 else np.inf, size - 1.0)
 
-    def estimates(self, n: Sequence[int] | NDArray[np.int64]) -> list[Estimate]:
-        """Return every value as an Estimate with `n` events behind it; without events there is no error."""
-        columns = zip(self.value, self.errors_where(n), n, strict=True)
-        return [Estimate(float(value), float(error), int(k), self.method) for value, error, k in columns]
+    def estimates(self) -> list[Estimate]:
+        """Return every value as an Estimate; without events behind it, it has no error."""
+        columns = zip(self.value, self.errors, self.counts, strict=True)
+        return [Estimate(float(value), float(error), int(n), self.method) for value, error, n in columns]
 
-    def errors_where(self, n: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the standard errors, NaN where they cannot be known.
+    @cached_property
+    def errors(self) -> NDArray[np.float64]:
+        """Standard errors, shape (k,); NaN where they cannot be known.
 
         No events, or some that happen to agree, show no spread when they are resampled; a spread that rests on
         fewer than five effective independent groups is no measure of the error (see `known_errors`).
         """
         known = known_errors(self.standard_error, self.value, self.deviations)
-        return np.where(np.asarray(n) > 0, known, np.nan)
+        return read_only(np.where(self.counts > 0, known, np.nan))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +172,8 @@ class Pooled:
         Maps sums with any leading axis m to values of shape (m, k); it pools first, then divides.
     units : ResamplingUnits
         What the rows are.
+    counts : ndarray of int64, shape (k,)
+        Events behind every value.
 
     Examples
     --------
@@ -176,19 +184,32 @@ class Pooled:
     ...     np.repeat(np.arange(40), 20), times.ravel(), rng.integers(0, 2, 800),
     ...     channel_names=["a", "b"], start=np.zeros(40), stop=np.full(40, 50.0),
     ... )
-    >>> pooled, clicks = tj.analysis.pooled(tj.analysis.rates, record)
-    >>> pooled.value.round(3), pooled.jackknife().covariance.shape
-    (array([0.19, 0.21]), (2, 2))
+    >>> pooled = tj.analysis.pooled(tj.analysis.rates, record)
+    >>> pooled.value.round(3), pooled.counts, pooled.jackknife().covariance.shape
+    (array([0.19, 0.21]), array([380, 420]), (2, 2))
     """
 
     sums: Sums
     function: Callable[[Sums], NDArray[np.float64]]
     units: ResamplingUnits
+    counts: NDArray[np.int64]
 
     @cached_property
     def value(self) -> NDArray[np.float64]:
         """The pooled estimates, shape (k,)."""
         return self._evaluate({name: rows.sum(axis=0, keepdims=True) for name, rows in self.sums.items()})[0]
+
+    def mapped(self, function: Values, counts: NDArray[np.int64] | None = None) -> Pooled:
+        """Return a function of these values, which maps (m, k) to (m, l), with the events behind its values.
+
+        As many events stand behind each as before when `counts` are not given.
+        """
+        kept = self.counts if counts is None else counts
+        return Pooled(self.sums, lambda sums: function(self.function(sums)), self.units, kept)
+
+    def only(self, chosen: NDArray[Any]) -> Pooled:
+        """Return some of the values."""
+        return self.mapped(lambda values: values[:, chosen], self.counts[chosen])
 
     def jackknife(self) -> Resampled:
         """Leave out one unit at a time: C = (G − 1)/G Σ_u (θ₋ᵤ − θ̄)(θ₋ᵤ − θ̄)ᵀ over G units."""
@@ -215,8 +236,10 @@ class Pooled:
     def _resampled(self, replicates: NDArray[np.float64], scale: float, method: str) -> Resampled:
         if not self.units.reliable:
             blank = np.full_like(replicates, np.nan)
-            return Resampled(self.value, blank, f"pooled; too little for an error ({self.units.label})")
-        return Resampled(self.value, scale * (replicates - replicates.mean(axis=0)), method)
+            return Resampled(
+                self.value, blank, self.counts, f"pooled; too little for an error ({self.units.label})"
+            )
+        return Resampled(self.value, scale * (replicates - replicates.mean(axis=0)), self.counts, method)
 
 
 def ratio(sums: Sums) -> NDArray[np.float64]:

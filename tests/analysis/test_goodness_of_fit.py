@@ -121,7 +121,12 @@ def units(count):
 
 
 def pooled_counts(counts):
-    return Pooled({"numerator": counts, "denominator": np.ones((len(counts), 1))}, ratio, units(len(counts)))
+    return Pooled(
+        {"numerator": counts, "denominator": np.ones((len(counts), 1))},
+        ratio,
+        units(len(counts)),
+        counts.sum(axis=0),
+    )
 
 
 def test_independent_groups_by_hand():
@@ -158,11 +163,11 @@ def test_values_bound_by_a_conservation_law_are_tested_along_the_rest():
     for _ in range(400):
         counts = rng.multinomial(rng.poisson(40.0, 100), shares).astype(float)
         sums = {"numerator": counts, "denominator": counts.sum(axis=1, keepdims=True)}
-        pooled = Pooled(sums, ratio, units(100))
+        pooled = Pooled(sums, ratio, units(100), counts.sum(axis=0))
         found = hotelling(pooled, shares, int(counts.sum()), 300.0)
         alarms += found.p_value < 0.01
         assert found.method.startswith("T² of 11 values")
-        roots = Pooled(sums, lambda s: np.sqrt(ratio(s)), pooled.units).jackknife()
+        roots = pooled.mapped(np.sqrt).jackknife()
         strength, directions = np.linalg.eigh(roots.covariance)
         off = directions.T @ (roots.value - np.sqrt(shares))
         statistic = (off**2 / strength).sum() * 88.0 / (12.0 * 99.0)
@@ -208,6 +213,6 @@ def test_shares_are_tested_on_the_scale_of_the_arcsine():
 
 
 def test_a_part_of_the_values_keeps_its_errors():
-    whole = Resampled(np.arange(3.0), np.random.default_rng(36).normal(size=(50, 3)), "")
+    whole = Resampled(np.arange(3.0), np.random.default_rng(36).normal(size=(50, 3)), np.ones(3, int), "")
     part = whole.only(np.array([True, False, True]))
     np.testing.assert_allclose(part.standard_error, whole.standard_error[[0, 2]])

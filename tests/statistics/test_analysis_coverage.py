@@ -75,7 +75,7 @@ def test_errors_that_forget_correlations_fail_the_same_check():
     rng = np.random.default_rng(93)
     honest, naive = [], []
     for _ in range(RECORDS):
-        found = an.pooled(an.rates, pair_record(rng, RATE, DECAY, FORWARD, 100, 5000.0))[0].jackknife()
+        found = an.pooled(an.rates, pair_record(rng, RATE, DECAY, FORWARD, 100, 5000.0)).jackknife()
         off = abs(found.value.sum() - 2 * RATE)
         honest.append(off < 1.959964 * np.sqrt(found.covariance.sum()))
         naive.append(off < 1.959964 * np.sqrt(np.trace(found.covariance)))
