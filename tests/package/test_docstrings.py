@@ -12,12 +12,13 @@ import pytest
 
 import trajectories as tj
 import trajectories.model
+import trajectories.qutip
 import trajectories.records
 from trajectories import analysis, lindblad
 
 PUBLIC = {
     f"{room.__name__}.{name}": getattr(room, name)
-    for room in (tj, lindblad, analysis)
+    for room in (tj, lindblad, analysis, trajectories.qutip)
     for name in room.__all__
     if callable(getattr(room, name))
 }

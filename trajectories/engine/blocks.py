@@ -74,7 +74,8 @@ class BlockTask:
     """What one worker is asked to do: trajectories `first` … `last` − 1, each from 0 to `duration`.
 
     `stage` is the number of runs that these trajectories have behind them, and `final_states` whether their states
-    at the end are wanted.
+    at the end are wanted. The first click comes when S has fallen to a number drawn uniformly from
+    `first_threshold`: with (S(T), 1) every trajectory clicks before T, with (0, 0) none does.
     """
 
     first: int
@@ -84,6 +85,7 @@ class BlockTask:
     sampling: Sampling = NO_SAMPLING
     stage: int = 0
     final_states: bool = False
+    first_threshold: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,9 @@ def _follow(
     n_channels = (len(compiled.jumps.indptr) - 1) // compiled.dimension
     state = compiled.propagator.start(compiled.kets[compiled.initial(task.seed, index, stream)], n_channels)
     uniforms = stream.random(UNIFORMS)
+    if task.first_threshold != (0.0, 1.0):
+        low, high = task.first_threshold
+        uniforms[0] = 1.0 - low - (high - low) * (1.0 - uniforms[0])  # the kernels take 1 − u
     times, channels = np.zeros(CLICKS), np.zeros(CLICKS, np.int16)
     drained: list[tuple[NDArray[np.float64], NDArray[np.int16]]] = []
     reached, seen = 0.0, 0
