@@ -37,6 +37,10 @@ class InvalidInput(TrajectoriesError, ValueError):
     """
 
 
+class NothingLeft(InvalidInput):
+    """A correction that leaves nothing of a record."""
+
+
 class MissingPackage(InvalidInput):
     """A package that is only needed for what was asked, and that is not installed.
 

@@ -99,12 +99,16 @@ def test_a_file_larger_than_memory_is_analysed_piece_by_piece(run, lab, monkeypa
     assert run("analyse", "a.ptu", "--unit", "us", "--out", "whole")[0] == 0
     monkeypatch.setattr("trajectories.cli.source.LARGE", 1000)
     monkeypatch.setattr("trajectories.records.formats.tttr.CHUNK", 64)
-    monkeypatch.setattr("trajectories.records.formats.measured.PIECE", 300)
     monkeypatch.setattr("trajectories.records.formats.files.PIECE", 300)
     assert run("analyse", "a.ptu", "--unit", "us", "--out", "pieces")[0] == 0
-    numbers = [json.loads((lab / out / "analysis.json").read_text())["numbers"] for out in ("whole", "pieces")]
-    rates = [[n["value"] for n in found if n["section"] == "click rates"] for found in numbers]
+    found = [json.loads((lab / out / "analysis.json").read_text()) for out in ("whole", "pieces")]
+    rates = [[n["value"] for n in one["numbers"] if n["section"] == "click rates"] for one in found]
     assert rates[0] == pytest.approx(rates[1], rel=1e-9)
+    _, out, _ = run("info", "a.ptu", "--unit", "us", *NAMED, "--delay", "right=-7.3", "--merge", "all=left,right")
+    assert "corrected     {'merged': {'all': ['left', 'right']}}" in out
+    assert any(line.startswith("clicks        all") for line in out)
+    count = next(int(line.split()[1]) for line in out if line.startswith("window"))
+    assert count > 5  # trajectories, of one file
     assert (
         run("validate", "a.ptu", "--unit", "1e-6", "--model", "hbt.py:system", *NAMED)[0] == 1
     )  # steps: as a whole

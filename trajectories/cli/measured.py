@@ -35,7 +35,7 @@ class Step(argparse.Action):
 def add_measured_options(parser: argparse.ArgumentParser, *, unit: bool = True) -> None:
     """Add the options of measured files to a command; `unit` unless it has such an option of its own."""
     reading = parser.add_argument_group(
-        "measured files", "PTU, HT2, HT3, PT2, PT3, Photon-HDF5 of other programs, and text in columns"
+        "measured files", "PTU, HT2, HT3, PT2, PT3, TTBIN, Photon-HDF5 of other programs, text in columns"
     )
     if unit:
         reading.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from .measured import corrected, reading_options, refuse_for_run
 
 # Measured files above this size are read piece by piece, if no correction needs the whole.
 LARGE = 2**30
+WHOLE = ("join",)
 
 
 def opened(source: str, options: argparse.Namespace | None = None, *, pieces: bool = False) -> Any:
     """Return the run of a folder, after saying what of an unfinished one is used, or the clicks of a file.
 
     Those of a measured file are read and corrected as the options say; with `pieces`, a large one is opened to be
-    read in pieces where no correction needs the whole.
+    read and corrected in pieces, each a trajectory of its own, where no correction needs the whole.
     """
     from ..records import Run
     from ..records.formats import load, open_measured
@@ -29,11 +31,13 @@ def opened(source: str, options: argparse.Namespace | None = None, *, pieces: bo
     if not Path(source).is_dir():
         told, steps = reading_options(options), getattr(options, "steps", [])
         large = pieces and Path(source).is_file() and Path(source).stat().st_size > LARGE
-        if large and not steps and set(told) <= {"unit"}:
+        if large and all(name not in WHOLE for name, _ in steps) and set(told) <= {"unit", "duration", "markers"}:
             try:
-                return open_measured(source, **told)
-            except InvalidInput:  # none of the formats that can be read in pieces
+                file = open_measured(source, **told)
+            except InvalidInput:  # none of the formats that can be read in pieces, which `load` will say better
                 pass
+            else:
+                return file.through([partial(corrected, steps=[step]) for step in steps])
         return corrected(load(source, **told), steps, told)
     run = Run.open(source)
     if not run.complete and run.leading():

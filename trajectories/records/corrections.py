@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import finite_array, finite_number, positive_number, shown
 from ..detectors import Detector
-from ..errors import InvalidInput, TickWarning
+from ..errors import InvalidInput, NothingLeft, TickWarning
 from ..results import read_only
 from .clicks import ClickRecord
 from .detection_log import DetectionLog
@@ -412,7 +412,7 @@ def in_windows(record: ClickRecord, rows: ArrayLike, starts: ArrayLike, stops: A
     """
     row, first, last = np.asarray(rows, dtype=np.int64), np.asarray(starts, float), np.asarray(stops, float)
     if not len(row):
-        raise InvalidInput("nothing is left of the record: no window is open; change the gate or the cut")
+        raise NothingLeft("nothing is left of the record: no window is open; change the gate or the cut")
     clock = None if record.clock is None else record.clock.rows(row)
     low, high = (first, last) if clock is None else (clock.elapsed(first), clock.elapsed(last))
     clicks, owner = [], []

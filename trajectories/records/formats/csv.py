@@ -17,6 +17,8 @@ from .source import FORMAT, VERSION, Source
 def write_csv(source: Source, path: Path) -> None:
     """Write ``trajectory,time,channel`` lines; times in full precision, or whole ticks.
 
+    Synced clicks have a fourth column, the steps since the sync pulse; their ticks are sync periods.
+
     Each trajectory is announced by a comment with its window, so that those without clicks are not lost.
     """
     heading: dict[str, Any] = {"channel_names": source.channel_names, "provenance": source.provenance}
@@ -26,10 +28,13 @@ def write_csv(source: Source, path: Path) -> None:
     if source.tick is not None:
         origins = [piece.clock.origin for piece in source.pieces() if piece.clock is not None]
         heading["clock"] = {"tick": source.tick, "origin": np.concatenate(origins)}
+        if source.fine is not None:
+            heading["clock"]["fine"] = source.fine
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(f"# {FORMAT}, version {VERSION}\n")
         stream.write(f"# {json.dumps(plain_value(heading, 'heading'), ensure_ascii=False)}\n")
-        stream.write(f"trajectory,{'time' if source.tick is None else 'tick'},channel\n")
+        columns = f"trajectory,{'time' if source.tick is None else 'tick'},channel"
+        stream.write(f"{columns}\n" if source.fine is None else f"{columns},step\n")
         number = 0
         for piece in source.pieces():
             names = [_quoted(name) for name in piece.channel_names]
@@ -37,8 +42,13 @@ def write_csv(source: Source, path: Path) -> None:
             for row, window in enumerate(zip(piece.start.tolist(), piece.stop.tolist(), strict=True)):
                 stream.write(f"# trajectory {number} from {window[0]!r} to {window[1]!r}\n")
                 clicks = slice(bounds[row], bounds[row + 1])
-                columns = zip(piece.stamp[clicks].tolist(), piece.channel[clicks].tolist(), strict=True)
-                stream.writelines(f"{number},{time!r},{names[channel]}\n" for time, channel in columns)
+                pairs = zip(piece.stamp[clicks].tolist(), piece.channel[clicks].tolist(), strict=True)
+                lines = (f"{number},{time!r},{names[channel]}" for time, channel in pairs)
+                if piece.within is None:
+                    stream.writelines(f"{line}\n" for line in lines)
+                else:
+                    steps = zip(lines, piece.within[clicks].tolist(), strict=True)
+                    stream.writelines(f"{line},{step}\n" for line, step in steps)
                 number += 1
 
 

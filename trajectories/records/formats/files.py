@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,21 @@ from ..files import path_of
 from ..run import Run
 from ..ticks import time_unit
 from .csv import write_csv
+from .events import EventFile
 from .hydraharp import is_hydraharp, tagged_hydraharp
-from .measured import PIECE, MeasuredFile, record_of
+from .measured import record_of
 from .new_file import new_file
 from .npz import read_npz, write_npz
 from .photon_hdf5 import is_own_hdf5, read_photon_hdf5, write_photon_hdf5
 from .picoharp import is_picoharp, tagged_picoharp
+from .pieces import PIECE, MeasuredFile
 from .ptu import write_ptu
-from .ptu_reader import heading_of, is_ptu, read_ptu, tagged_ptu
+from .ptu_own import OwnPtu
+from .ptu_reader import heading_of, is_ptu, own_file, read_ptu, refuse_for_own, tagged_ptu
 from .source import Source
 from .text import is_own_text, read_text
 from .timeline import clock_of
+from .ttbin import TimeTaggerFile, is_ttbin
 
 # Suffix of each format that is written.
 FORMATS = {"npz": ".npz", "csv": ".csv", "photon-hdf5": ".h5", "ptu": ".ptu"}
@@ -117,7 +122,7 @@ def load(
     path : path
         A run folder, finished or not: of an unfinished one the trajectories before the first unfinished block are
         returned, and ``provenance["complete"]`` is False. Or a file of clicks: .npz, Photon-HDF5 (.h5, .hdf5),
-        PTU, HT2, HT3, PT2, PT3 (known by how they begin), or text in columns (.csv, .txt, .tsv, .dat).
+        PTU, HT2, HT3, PT2, PT3, TTBIN (known by how they begin), or text in columns (.csv, .txt, .tsv, .dat).
     unit : str or float, optional
         Unit of time wanted for a measured file: "s" (when not given), "ms", "µs", "ns", "ps", "fs", or the length
         of 1/ω_b in seconds, to compare with a model.
@@ -158,52 +163,58 @@ def load(
     if not place.exists():
         raise InvalidInput(f"{path} does not exist; give a run folder or a file of clicks")
     if place.is_file() and (kind := _tagged_kind(place)) is not None:
-        _refuse(path, kind, tick=tick, columns=columns)
+        _refuse(path, kind, tick=tick, columns=columns, markers=(markers or None) if kind == "TTBIN" else None)
         if kind == "PTU":
             return read_ptu(place, unit, duration, markers)
-        tagged = tagged_hydraharp(place) if kind == "HydraHarp" else tagged_picoharp(place)
-        return record_of(tagged, "s" if unit is None else unit, duration, markers)
+        return record_of(_opened(kind, place), "s" if unit is None else unit, duration, markers)
     if place.suffix in HDF5_SUFFIXES and place.is_file():
         _refuse(path, "Photon-HDF5", tick=tick, columns=columns, markers=markers or None)
         return read_photon_hdf5(place, unit, duration)
     if place.suffix.lower() in TEXT_SUFFIXES and place.is_file():
         _refuse(path, "text", markers=markers or None)
         return read_text(place, unit, duration, tick, columns)
+    if not place.is_dir() and place.suffix != ".npz":
+        raise InvalidInput(
+            f"{path} is neither a run folder nor .npz, .h5, .hdf5, .csv, .txt, nor a PTU, HT2, HT3, PT2, PT3 or "
+            "TTBIN file; export it as one of them"
+        )
     given = {"unit": unit, "duration": duration, "tick": tick, "columns": columns, "markers": markers or None}
     for name, value in given.items():
         if value is not None:
             raise InvalidInput(f"{name}={shown(value)} is for measured files; {path} has its own {name}")
     if place.is_dir():
         return Run.open(place).record()
-    if place.suffix != ".npz":
-        raise InvalidInput(
-            f"{path} is neither a run folder nor .npz, .h5, .hdf5, .csv, .txt, nor a PTU, HT2, HT3, PT2 or PT3 "
-            "file; export it as one of them"
-        )
     return read_npz(place)
 
 
-def open_measured(path: str | os.PathLike[str], *, unit: Any = "s", piece: int = PIECE) -> MeasuredFile:
-    """Open a PTU, HT2, HT3, PT2 or PT3 file to be read piece by piece, in bounded memory.
+def open_measured(
+    path: str | os.PathLike[str],
+    *,
+    unit: Any = None,
+    duration: float | None = None,
+    markers: bool = False,
+    piece: int | None = None,
+) -> MeasuredFile | OwnPtu:
+    """Open a file of an instrument to be read piece by piece, in bounded memory: PTU, HT2, HT3, PT2, PT3, TTBIN.
 
     Parameters
     ----------
     path : path
-        The file.
-    unit : str or float
-        Unit of time, as in `load`.
-    piece : int
-        Clicks of a piece.
+        The file. One that `export` wrote is checked as a whole, and gives its own trajectories and names.
+    unit, duration, markers : optional
+        As in `load`.
+    piece : int, optional
+        Clicks of a piece; four million when not given.
 
     Returns
     -------
-    MeasuredFile
+    MeasuredFile or OwnPtu
         Every estimator takes it as it takes a run.
 
     Raises
     ------
     InvalidInput
-        No such file, or one of another kind.
+        No such file, one of another kind or a damaged one, or options that do not belong to it.
 
     Examples
     --------
@@ -218,11 +229,20 @@ def open_measured(path: str | os.PathLike[str], *, unit: Any = "s", piece: int =
     >>> folder.cleanup()
     """
     place = path_of(path)
+    size = PIECE if piece is None else integer(piece, "piece", 2)
+    if not place.exists():
+        raise InvalidInput(f"{path} does not exist; give a file of an instrument")
     kind = _tagged_kind(place) if place.is_file() else None
     if kind is None:
-        raise InvalidInput(f"{path} is no PTU, HT2, HT3, PT2 or PT3 file; use load")
-    tagged = {"PTU": tagged_ptu, "HydraHarp": tagged_hydraharp, "PicoHarp": tagged_picoharp}[kind](place)
-    return MeasuredFile(tagged, time_unit(unit), integer(piece, "piece", 2))
+        raise InvalidInput(f"{path} is no PTU, HT2, HT3, PT2, PT3 or TTBIN file; use load")
+    _refuse(path, kind, markers=(markers or None) if kind == "TTBIN" else None)
+    if kind == "PTU":
+        tagged = tagged_ptu(place)
+        own = own_file(tagged)
+        if own is not None:
+            refuse_for_own(place, unit, duration, markers)
+            return replace(own, piece=size)
+    return MeasuredFile(_opened(kind, place), time_unit("s" if unit is None else unit), size, duration, markers)
 
 
 def is_foreign(path: str | os.PathLike[str]) -> bool:
@@ -242,8 +262,19 @@ def is_foreign(path: str | os.PathLike[str]) -> bool:
 
 def _tagged_kind(path: Path) -> str | None:
     """Return which kind of file of time-tagged records a file is; None for any other."""
-    kinds = {"PTU": is_ptu, "HydraHarp": is_hydraharp, "PicoHarp": is_picoharp}
+    kinds = {"PTU": is_ptu, "HydraHarp": is_hydraharp, "PicoHarp": is_picoharp, "TTBIN": is_ttbin}
     return next((kind for kind, is_it in kinds.items() if is_it(path)), None)
+
+
+def _opened(kind: str, path: Path) -> EventFile:
+    """Open a file of a kind that `_tagged_kind` found."""
+    openers: dict[str, Callable[[Path], EventFile]] = {
+        "PTU": tagged_ptu,
+        "HydraHarp": tagged_hydraharp,
+        "PicoHarp": tagged_picoharp,
+        "TTBIN": TimeTaggerFile,
+    }
+    return openers[kind](path)
 
 
 def _refuse(path: Any, kind: str, **given: Any) -> None:

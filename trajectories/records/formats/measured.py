@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +13,16 @@ from ...checks import positive_number
 from ...errors import InvalidInput, RecordWarning
 from ...results import read_only
 from ..clicks import ClickRecord
+from ..corrections import in_windows
 from ..ticks import Clock, TimeUnit, time_unit
-from .tttr import Events, Tagged
-from .tttr_kernels import SYNC
+from .events import EventFile, Events, Room
 
 # A header may claim this many mean waits more than the data reach; e^-20 is the chance that all is well beyond.
 WAITS_AFTER_THE_LAST = 20.0
-# Clicks of a piece of a long measurement that is read piece by piece.
-PIECE = 2**22
-MARKER_BITS = 15
+# Markers 1 to 4 are channels of these numbers and the following, behind those of all photons.
+FIRST_MARKER, MARKERS = 256, 4
+# Clicks whose channels are renumbered at a time.
+PART = 2**20
 
 
 def note(notes: list[str], said: str, *, loud: bool = True) -> None:
@@ -78,104 +77,71 @@ def observed(
     return max(claimed, latest)
 
 
-def channel_name(number: int) -> str:
-    """Return the name of a channel of an instrument."""
-    return "sync" if number == SYNC else f"channel {number}"
+def stop_of(
+    file: EventFile, latest: int, photons: int, measure: TimeUnit, asked: float | None, notes: list[str]
+) -> float:
+    """Return when the observation of a file ended, after all its events were read."""
+    scale = 1.0 / seconds_of(measure)
+    span = (latest + 1) * file.tick * scale
+    seconds = file.claimed(latest)
+    wait = span / max(file.room, photons, 1)
+    return observed(
+        file.path, None if seconds is None else seconds * scale, span, wait, asked, file.truncated, notes
+    )
 
 
-@dataclass(frozen=True)
-class MeasuredFile:
-    """A measurement that is read piece by piece, because it is larger than memory; as a run folder is.
-
-    `blocks` cuts it into pieces of consecutive clicks, each a trajectory of its own that was observed from one cut
-    to the next. Every estimator therefore weighs it rightly; only the pairs across a cut are not seen.
-    """
-
-    tagged: Tagged
-    unit: TimeUnit
-    piece: int = PIECE
-
-    def blocks(self) -> Iterator[ClickRecord]:
-        """Yield the pieces in order."""
-        tagged = self.tagged
-        channels = _channels(tagged)
-        waiting: list[Events] = []
-        kept, begin, latest = 0, 0, 0
-        for events in tagged.events():
-            waiting.append(events)
-            kept, latest = kept + len(events.stamp), events.latest
-            if kept < self.piece:
-                continue
-            whole = _joined(waiting)
-            cut = int(np.searchsorted(whole[0], whole[0][-1]))  # clicks of one tick stay together
-            if not cut:
-                continue
-            end = int(whole[0][cut])
-            yield self._piece([column[:cut] for column in whole], channels, begin, end)
-            rest = [column[cut:] for column in whole]
-            waiting, kept, begin = (
-                [events._replace(stamp=rest[0], channel=rest[1], within=rest[2])],
-                len(rest[0]),
-                end,
-            )
-        if waiting and (kept or not begin):
-            whole = _joined(waiting)
-            notes: list[str] = []
-            scale = 1.0 / self.unit.seconds  # type: ignore[operator]
-            span = (latest + 1) * tagged.tick * scale
-            claimed = None if tagged.acquisition is None else tagged.acquisition * scale
-            wait = span / max(tagged.available, 1)
-            stop = observed(tagged.path, claimed, span, wait, None, tagged.truncated, notes)
-            yield self._piece(whole, channels, begin, stop / (tagged.tick * scale))
-
-    def _piece(
-        self, columns: list[NDArray[Any]], channels: NDArray[np.int16], begin: int, end: float
-    ) -> ClickRecord:
-        stamp, channel, within = columns
-        tagged, scale = self.tagged, 1.0 / self.unit.seconds  # type: ignore[operator]
-        tick, fine = tagged.tick * scale, None if tagged.fine is None else tagged.fine * scale
-        if len(stamp) and (stamp[0] < begin or (np.diff(stamp) < 0).any()):
-            raise InvalidInput(f"{tagged.path} has clicks out of order; load it as a whole, which sorts them")
-        return ClickRecord.from_arrays(
-            np.zeros(len(stamp), dtype=np.int64),
-            stamp,
-            np.searchsorted(channels, channel),
-            channel_names=[channel_name(int(number)) for number in channels],
-            start=begin * tick,
-            stop=end * tick,
-            provenance={"source": tagged.path.name, "header": tagged.header},
-            tick=tick,
-            unit=self.unit,
-            within=within if tagged.layout.t3 else None,
-            fine=fine,
-        )
+def channels_of(file: EventFile, seen: NDArray[np.bool_]) -> NDArray[np.int16]:
+    """Return the numbers of the channels of a record: those that were watched, and those that clicked."""
+    chosen = seen.copy()
+    chosen[list(file.watched() or ())] = True
+    if not chosen.any():
+        chosen[0] = True
+    return np.flatnonzero(chosen).astype(np.int16)
 
 
-def _channels(tagged: Tagged) -> NDArray[np.int16]:
-    """Return the channels that clicked, after a pass over the file."""
-    seen = np.zeros(256, dtype=bool)
-    for events in tagged.events():
-        seen |= np.bincount(events.channel, minlength=256) > 0
-    return np.flatnonzero(seen if seen.any() else np.arange(256) == 0).astype(np.int16)
+def name_of(file: EventFile, number: int) -> str:
+    """Return the name of a channel of a file, or of a marker that became one."""
+    return f"marker {number - FIRST_MARKER + 1}" if number >= FIRST_MARKER else file.named(number)
 
 
-def _joined(chunks: list[Events]) -> list[NDArray[Any]]:
-    return [np.concatenate([chunk[k] for chunk in chunks]) for k in range(3)]
+def seen_in(channel: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Return which channel numbers occur, up to those of markers."""
+    return np.bincount(channel, minlength=FIRST_MARKER + MARKERS) > 0
+
+
+def with_markers(events: Events, synced: bool) -> Events:
+    """Return events with a click for every bit of every marker, in order of time, behind photons of its tick."""
+    if not len(events.marker_stamp):
+        return events
+    hits = [np.flatnonzero(events.marker_bits & (1 << k)) for k in range(MARKERS)]
+    stamp = np.concatenate([events.stamp, *(events.marker_stamp[hit] for hit in hits)])
+    added = [np.full(len(hit), FIRST_MARKER + k, dtype=np.int16) for k, hit in enumerate(hits)]
+    channel = np.concatenate([events.channel, *added])
+    within = events.within
+    if synced:
+        within = np.concatenate([within, *(np.zeros(len(hit), dtype=np.int32) for hit in hits)])
+    order = np.argsort(stamp, kind="stable")
+    return events._replace(stamp=stamp[order], channel=channel[order], within=within[order] if synced else within)
+
+
+def marker_note(count: int, markers: bool) -> str:
+    """Say how many markers a file has, and what became of them."""
+    return f"{count} markers " + ("are channels of their own" if markers else "are no photons")
 
 
 def record_of(
-    tagged: Tagged, unit: Any = "s", duration: float | None = None, markers: bool = False
+    file: EventFile, unit: Any = "s", duration: float | None = None, markers: bool = False
 ) -> ClickRecord:
-    """Read a whole file of time-tagged records.
+    """Read a whole file of an instrument.
 
     Parameters
     ----------
-    tagged : Tagged
+    file : EventFile
         The file.
     unit : str, float or TimeUnit
         Unit of time of the record.
     duration : float, optional
-        How long was observed, in that unit; the header's acquisition time when not given.
+        How long was observed, in that unit; what the file says when not given.
     markers : bool
         Whether markers become channels "marker 1" … "marker 4"; they are left out otherwise.
 
@@ -185,70 +151,98 @@ def record_of(
         A damaged file, or a duration that ends before the last event.
     """
     measure = time_unit(unit)
-    scale = 1.0 / _seconds(measure)
-    # Room for as many photons as there are records: what is not written to takes no memory.
-    room, count, latest = tagged.available, 0, 0
-    stamp, channel = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int16)
-    within = np.empty(room, dtype=np.int32) if tagged.layout.t3 else None
-    marked: list[NDArray[np.int64]] = []
-    bits: list[NDArray[np.int16]] = []
-    for events in tagged.events():
-        here = slice(count, count + len(events.stamp))
-        stamp[here], channel[here] = events.stamp, events.channel
-        if within is not None:
-            within[here] = events.within
-        if len(events.marker_stamp):
-            marked.append(events.marker_stamp.copy())
-            bits.append(events.marker_bits.copy())
-        count, latest = here.stop, events.latest
-    stamp, channel = stamp[:count], channel[:count]
-    within = None if within is None else within[:count]
-    mark, bit = _column(marked, np.int64), _column(bits, np.int16)
     notes: list[str] = []
-    numbers = np.flatnonzero(np.bincount(channel, minlength=1)) if len(channel) else np.zeros(1, dtype=np.int64)
-    names = [channel_name(int(number)) for number in numbers]
+    columns, seen, latest, marked, lost = _all_events(file, markers)
+    stamp, place, within = columns
+    numbers = channels_of(file, seen)
+    renumber(place, numbers)
+    if marked:
+        note(notes, marker_note(marked, markers), loud=False)
+    stamp, place, rest = in_order(stamp, place, within if file.fine is not None else None, notes)
+    stop = stop_of(file, latest, len(stamp), measure, duration, notes)
+    if not len(stamp):
+        note(notes, f"{file.path.name} holds no photon")
+    if len(lost):
+        note(notes, lost_note(file, lost, measure))
+    names = tuple(name_of(file, int(k)) for k in numbers)
+    record = made(file, measure, (stamp, place, rest), names, 0.0, stop, notes)
+    return record if not len(lost) else without(record, lost)
+
+
+def _all_events(file: EventFile, markers: bool) -> tuple[Room, NDArray[np.bool_], int, int, NDArray[np.int64]]:
+    """Return photons, channels seen, the latest time, the number of markers, and where events were lost."""
+    synced = file.fine is not None
+    into = Room.of(file.room, synced) if file.room and not markers else None
+    latest, marked, count = 0, 0, 0
+    seen = np.zeros(FIRST_MARKER + MARKERS, dtype=bool)
+    lost, chunks = [np.zeros((0, 2), dtype=np.int64)], [Room.of(0, synced)]
+    for events in file.events(into):
+        latest, marked, count = events.latest, marked + len(events.marker_stamp), count + len(events.stamp)
+        lost.append(events.lost)
+        if into is None:
+            events = with_markers(events, synced) if markers else events
+            chunks.append(events.photons)
+        seen |= seen_in(events.channel)
+    whole = Room.joined(chunks) if into is None else into.part(0, count)
+    return whole, seen, latest, marked, np.concatenate(lost)
+
+
+def renumber(channel: NDArray[np.int16], numbers: NDArray[np.int16]) -> None:
+    """Replace numbers of channels by their places among `numbers`, where they stand."""
+    if (numbers == np.arange(len(numbers))).all():
+        return
     lookup = np.zeros(int(numbers.max()) + 1, dtype=np.int16)
     lookup[numbers] = np.arange(len(numbers))
-    place = lookup[channel]
-    if len(mark):
-        kinds = [k for k in range(4) if (bit & (1 << k)).any()]
-        note(
-            notes,
-            f"{len(mark)} markers " + ("are channels of their own" if markers else "are no photons"),
-            loud=False,
-        )
-        if markers:
-            hits = [np.flatnonzero(bit & (1 << k)) for k in kinds]
-            stamp = np.concatenate([stamp, *(mark[hit] for hit in hits)])
-            place = np.concatenate(
-                [place, *(np.full(len(h), len(names) + i, np.int16) for i, h in enumerate(hits))]
-            )
-            if within is not None:
-                within = np.concatenate([within, *(np.zeros(len(hit), dtype=np.int32) for hit in hits)])
-            names += [f"marker {k + 1}" for k in kinds]
-    stamp, place, within = in_order(stamp, place, within, notes)
-    span = (latest + 1) * tagged.tick * scale
-    claimed = None if tagged.acquisition is None else tagged.acquisition * scale
-    wait = span / max(tagged.available, 1)
-    stop = observed(tagged.path, claimed, span, wait, duration, tagged.truncated, notes)
-    if not len(stamp):
-        note(notes, f"{tagged.path.name} holds no photon")
-    # The columns are made here and right, so that checking copies of them would only take memory.
-    stamp.flags.writeable = place.flags.writeable = False
-    if within is not None:
-        within.flags.writeable = False
-    window = np.array([0.0, stop])
+    for first in range(0, len(channel), PART):
+        part = channel[first : first + PART]
+        part[:] = lookup[part]
+
+
+def made(
+    file: EventFile,
+    measure: TimeUnit,
+    columns: tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int32] | None],
+    names: tuple[str, ...],
+    start: float,
+    stop: float,
+    notes: list[str],
+) -> ClickRecord:
+    """Return a record of one trajectory; its columns are right, so that checking copies would only take memory."""
+    scale = 1.0 / seconds_of(measure)
+    stamp, place, within = columns
+    for column in columns:
+        if column is not None:
+            column.flags.writeable = False
     return ClickRecord(
         trajectory=np.broadcast_to(np.int64(0), len(stamp)),
         stamp=stamp,
         channel=place,
-        channel_names=tuple(names),
-        start=read_only(window[:1]),
-        stop=read_only(window[1:]),
-        provenance={"source": tagged.path.name, "header": tagged.header} | ({"notes": notes} if notes else {}),
-        clock=Clock(tagged.tick * scale, np.zeros(1), None if tagged.fine is None else tagged.fine * scale),
+        channel_names=names,
+        start=read_only(np.array([start])),
+        stop=read_only(np.array([stop])),
+        provenance={"source": file.path.name, "header": file.header} | ({"notes": notes} if notes else {}),
+        clock=Clock(file.tick * scale, np.zeros(1), None if file.fine is None else file.fine * scale),
         unit=measure,
         within=within,
+    )
+
+
+def without(record: ClickRecord, lost: NDArray[np.int64]) -> ClickRecord:
+    """Return a record of one trajectory without the stretches of ticks in which its instrument lost events."""
+    assert record.tick is not None
+    edges = np.concatenate([record.start, lost.ravel() * record.tick, record.stop])
+    edges = np.maximum.accumulate(np.clip(edges, record.start[0], record.stop[0]))
+    starts, stops = edges[::2], edges[1::2]
+    open_ = starts < stops
+    return in_windows(record, np.zeros(int(open_.sum()), dtype=np.int64), starts[open_], stops[open_])
+
+
+def lost_note(file: EventFile, lost: NDArray[np.int64], measure: TimeUnit) -> str:
+    """Say that an instrument lost events, and what is done about it."""
+    total = float((lost[:, 1] - lost[:, 0]).sum()) * file.tick / seconds_of(measure)
+    return (
+        f"{file.path.name}: the instrument lost events in {len(lost)} stretches, {total:.6g} in all; they are cut "
+        "out of the windows"
     )
 
 
@@ -266,11 +260,8 @@ def in_order(
     return stamp[order], place[order], None if within is None else within[order]
 
 
-def _column(chunks: list[NDArray[Any]], kind: Any) -> NDArray[Any]:
-    return np.concatenate(chunks) if chunks else np.zeros(0, dtype=kind)
-
-
-def _seconds(unit: TimeUnit) -> float:
+def seconds_of(unit: TimeUnit) -> float:
+    """Return the length of a unit; refuse one without."""
     if unit.seconds is None:
         raise InvalidInput(f"unit {unit.name} has no length; give a name such as ns, or 1/ω_b in seconds")
     return unit.seconds

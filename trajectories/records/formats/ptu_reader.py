@@ -15,15 +15,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...errors import InvalidInput, MissingPackage
 from ..clicks import ClickRecord
 from .measured import record_of
 from .ptu import CHECKSUM_TAG, SOFTWARE
+from .ptu_own import OwnPtu
 from .source import FORMAT, VERSION
 from .tttr import LAYOUTS, Tagged
-from .windows import unpacked_windows
 
 MAGIC = b"PQTTTR"
 # Tags of the header that a record keeps.
@@ -97,15 +95,42 @@ def read_ptu(path: Path, unit: Any = None, duration: float | None = None, marker
     A file of ours comes back with its trajectories, channel names and provenance, its clicks in whole ticks.
     """
     tagged = tagged_ptu(path)
-    ours = heading_of(tagged)
-    if tagged.header.get("CreatorSW_Name") == SOFTWARE or "checksum" in tagged.header:
-        _require_whole(tagged)
-    if ours is None:
-        tagged.header.pop("comment", None)
+    own = own_file(tagged)
+    if own is None:
         return record_of(tagged, "s" if unit is None else unit, duration, markers)
+    refuse_for_own(path, unit, duration, markers)
+    return own.record()
+
+
+def refuse_for_own(path: Path, unit: Any, duration: float | None, markers: bool) -> None:
+    """Refuse what a file of ours knows itself; its markers are the beginnings of its trajectories."""
     if unit is not None or duration is not None:
         raise InvalidInput(f"{path} knows its unit and its windows; leave out unit= and duration=")
-    return _ours(tagged, ours)
+    if markers:
+        raise InvalidInput(f"{path} has no markers but those of its trajectories; leave out markers=")
+
+
+def own_file(tagged: Tagged) -> OwnPtu | None:
+    """Return a file that we wrote, after checking the whole of it; None for files of others.
+
+    Raises
+    ------
+    InvalidInput
+        A file of ours that is damaged, cut off, or of another version.
+    """
+    heading = heading_of(tagged)
+    if tagged.header.get("CreatorSW_Name") == SOFTWARE or "checksum" in tagged.header:
+        _require_whole(tagged)
+    if heading is None:
+        tagged.header.pop("comment", None)
+        return None
+    if "windows" not in heading or heading.get("version") != VERSION:
+        raise InvalidInput(f"{tagged.path} was written by another version, without its windows; export it again")
+    if tagged.truncated:
+        raise InvalidInput(
+            f"{tagged.path} is cut off: {tagged.available} of {tagged.records} records; export it again"
+        )
+    return OwnPtu(tagged, heading)
 
 
 def heading_of(tagged: Tagged) -> dict[str, Any] | None:
@@ -130,30 +155,6 @@ def _require_whole(tagged: Tagged) -> None:
         raise InvalidInput(
             f"{tagged.path} was written by {SOFTWARE}, but is damaged or has no checksum; export it again"
         )
-
-
-def _ours(tagged: Tagged, heading: dict[str, Any]) -> ClickRecord:
-    path = tagged.path
-    if "windows" not in heading or heading.get("version") != VERSION:
-        raise InvalidInput(f"{path} was written by another version, without its windows; export it again")
-    if tagged.truncated:
-        raise InvalidInput(f"{path} is cut off: {tagged.available} of {tagged.records} records; export it again")
-    chunks = list(tagged.events())
-    stamp = np.concatenate([chunk.stamp for chunk in chunks]) if chunks else np.zeros(0, dtype=np.int64)
-    channel = np.concatenate([chunk.channel for chunk in chunks]) if chunks else np.zeros(0, dtype=np.int16)
-    slots = np.concatenate([chunk.marker_stamp for chunk in chunks]) if chunks else np.zeros(0, dtype=np.int64)
-    windows = unpacked_windows(heading["windows"], slots, path)
-    within = np.concatenate([chunk.within for chunk in chunks]) if tagged.layout.t3 else None
-    return windows.record(
-        stamp,
-        channel,
-        within=within,
-        fine=heading["fine"],
-        channel_names=heading["channel_names"],
-        tick=heading["tick"],
-        unit=heading["unit"],
-        provenance=heading["provenance"],
-    )
 
 
 def _plain(value: Any) -> Any:

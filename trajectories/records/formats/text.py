@@ -220,7 +220,9 @@ def _ours(path: Path, stream: TextIO) -> ClickRecord:
         clock: Mapping[str, Any] = heading.get("clock") or {}
         stream.readline()
         numbers = {name: k for k, name in enumerate(names)}
+        synced = "fine" in clock
         rows, times, channels, windows = [], [], [], []
+        within: list[int] = []
         number = int if clock else float
         for line in stream:
             if not line.endswith("\n"):
@@ -229,7 +231,10 @@ def _ours(path: Path, stream: TextIO) -> ClickRecord:
             if window:
                 windows.append((float(window.group(2)), float(window.group(3))))
                 continue
-            row, time, name = next(csv.reader(io.StringIO(line)))
+            row, time, name, *step = next(csv.reader(io.StringIO(line)))
+            if len(step) != synced:
+                raise ValueError(f"a line of {3 + len(step)} columns")
+            within += map(int, step)
             rows.append(int(row))
             times.append(number(time))
             channels.append(numbers[name])
@@ -249,5 +254,6 @@ def _ours(path: Path, stream: TextIO) -> ClickRecord:
         stop=stop,
         unit=heading.get("unit", "1/ω_b"),
         provenance=heading["provenance"],
+        within=within if synced else None,
         **clock,
     )

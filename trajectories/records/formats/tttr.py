@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import InvalidInput
+from .events import Events, Room
 
 # Records that are decoded at a time: 4 MiB of a file.
 CHUNK = 2**20
+# The channel of sync events in T2 mode, as `decode` gives it.
+SYNC = 63
 
 
 class Layout(NamedTuple):
@@ -96,7 +98,23 @@ class Tagged:
         size = self.path.stat().st_size - self.offset
         return size < 4 * self.records or (not self.records and size % 4 != 0)
 
-    def events(self) -> Iterator[Events]:
+    @property
+    def room(self) -> int:
+        """No fewer than the photons in the file: its records."""
+        return self.available
+
+    def claimed(self, latest: int) -> float | None:
+        """Return the acquisition time of the header."""
+        return self.acquisition
+
+    def watched(self) -> None:
+        """Return nothing: headers say which inputs there are, not which were in use."""
+
+    def named(self, channel: int) -> str:
+        """Return the name of a channel."""
+        return "sync" if channel == SYNC else f"channel {channel}"
+
+    def events(self, into: Room | None = None) -> Iterator[Events]:
         """Yield the events of the file, a chunk at a time.
 
         Raises
@@ -107,7 +125,7 @@ class Tagged:
         from .tttr_kernels import decode
 
         state = np.zeros(3, dtype=np.int64)
-        left, done = self.available, 0
+        left, done, kept = self.available, 0, 0
         with self.path.open("rb") as stream:
             stream.seek(self.offset)
             while left > 0:
@@ -115,26 +133,16 @@ class Tagged:
                 if not len(words):
                     break
                 size = len(words)
-                columns: Any = (np.empty(size, np.int64), np.empty(size, np.int16), np.empty(size, np.int32))
+                room = Room.of(size, self.layout.t3) if into is None else into.part(kept)
                 markers: Any = (np.empty(size, np.int64), np.empty(size, np.int16))
-                photons, marks = decode(words, *self.layout, state, *columns, *markers)
+                photons, marks = decode(words, *self.layout, state, *room, *markers)
                 if state[2]:
                     raise InvalidInput(
                         f"{self.path} has {state[2]} records among its first {done + size} that are neither "
                         "photon, marker nor overflow; it is damaged, or its header names another kind"
                     )
                 left, done = left - size, done + size
-                stamp, channel, within = (column[:photons] for column in columns)
+                kept += photons
+                found = room.part(0, photons)
                 at, bits = (column[:marks] for column in markers)
-                yield Events(stamp, channel, within, at, bits, int(state[1]))
-
-
-class Events(NamedTuple):
-    """Photons and markers of a chunk of a file."""
-
-    stamp: NDArray[np.int64]
-    channel: NDArray[np.int16]
-    within: NDArray[np.int32]
-    marker_stamp: NDArray[np.int64]
-    marker_bits: NDArray[np.int16]
-    latest: int  # the latest time so far in any record, overflows too
+                yield Events(*found, at, bits, int(state[1]))

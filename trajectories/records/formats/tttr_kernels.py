@@ -82,7 +82,8 @@ def decode(
         if kind == PHOTON:
             stamp[photons] = now
             channel[photons] = number
-            within[photons] = rest
+            if t3:
+                within[photons] = rest
             photons += 1
         elif kind == MARKER:
             marker_stamp[markers] = now

@@ -43,6 +43,23 @@ class Windows:
         windows: dict[str, Any] = {"start": self.start, "stop": self.stop, "origin": self.origin}
         return ClickRecord.from_arrays(row, own, channel, **windows, **described)
 
+    def between(self, begin: int, end: int | None, tick: float) -> Windows:
+        """Return what lies from one tick of the file to before another, or to the end of the file."""
+        first = int(np.searchsorted(self.slot, begin, side="right")) - 1
+        last = len(self.slot) if end is None else int(np.searchsorted(self.slot, end))
+        chosen = slice(first, last)
+        slot, base, origin = self.slot[chosen], self.base[chosen], self.origin[chosen]
+        start, stop = self.start[chosen].copy(), self.stop[chosen].copy()
+
+        def time(at: int, row: int) -> float:
+            return float((at - slot[row] + base[row]) * tick + origin[row])
+
+        if begin > slot[0]:
+            start[0] = max(start[0], time(begin, 0))
+        if end is not None and (last == len(self.slot) or end < self.slot[last]):
+            stop[-1] = min(stop[-1], time(end, -1))
+        return Windows(slot, base, start, stop, origin)
+
 
 def first_ticks(record: ClickRecord) -> NDArray[np.int64]:
     """Return the tick of its own clock at which the window of every trajectory begins; 0 without a clock."""

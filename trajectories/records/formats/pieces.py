@@ -1,0 +1,156 @@
+"""A measurement that is read piece by piece, because it is larger than memory; as a run folder is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InvalidInput, NothingLeft
+from ..clicks import ClickRecord
+from ..ticks import TimeUnit
+from .events import EventFile, Events, Room
+from .measured import (
+    FIRST_MARKER,
+    MARKERS,
+    channels_of,
+    lost_note,
+    made,
+    marker_note,
+    name_of,
+    note,
+    renumber,
+    seconds_of,
+    seen_in,
+    stop_of,
+    with_markers,
+    without,
+)
+
+# Clicks of a piece.
+PIECE = 2**22
+Step = Callable[[ClickRecord], ClickRecord]
+
+
+class Survey(NamedTuple):
+    """What a first pass over a file finds, which all pieces share."""
+
+    numbers: NDArray[np.int16]
+    stop: float
+    lost: NDArray[np.int64]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class MeasuredFile:
+    """A measurement that is read piece by piece, because it is larger than memory; as a run folder is.
+
+    `blocks` cuts it into pieces of consecutive clicks, each a trajectory of its own that was observed from one cut
+    to the next. Every estimator therefore weighs it rightly; only the pairs across a cut are not seen.
+
+    Attributes
+    ----------
+    file : EventFile
+        The file.
+    unit : TimeUnit
+        Unit of time of the pieces.
+    piece : int
+        Clicks of a piece.
+    duration : float or None
+        How long was observed, in that unit; what the file says when None.
+    markers : bool
+        Whether markers become channels.
+    steps : tuple of callables
+        Corrections of each piece, in their order.
+    """
+
+    file: EventFile
+    unit: TimeUnit
+    piece: int = PIECE
+    duration: float | None = None
+    markers: bool = False
+    steps: tuple[Step, ...] = field(default=())
+
+    def through(self, steps: Sequence[Step]) -> MeasuredFile:
+        """Return the measurement with every piece corrected; a piece of which nothing is left is left out."""
+        return replace(self, steps=(*self.steps, *steps))
+
+    def blocks(self) -> Iterator[ClickRecord]:
+        """Yield the pieces in order.
+
+        Raises
+        ------
+        InvalidInput
+            A damaged file, clicks out of order, or corrections that leave nothing.
+        """
+        empty, lost = True, self._survey.lost
+        for piece in self._pieces():
+            try:
+                if len(lost):
+                    piece = without(piece, lost)
+                for step in self.steps:
+                    piece = step(piece)
+            except NothingLeft:
+                continue
+            empty = False
+            yield piece
+        if empty:
+            raise NothingLeft("nothing is left of the record: no window is open; change the gate or the cut")
+
+    @cached_property
+    def _survey(self) -> Survey:
+        seen = np.zeros(FIRST_MARKER + MARKERS, dtype=bool)
+        latest, photons, marked = 0, 0, 0
+        lost = [np.zeros((0, 2), dtype=np.int64)]
+        for events in self._events():
+            seen |= seen_in(events.channel)
+            latest, photons, marked = events.latest, photons + len(events.stamp), marked + len(events.marker_stamp)
+            lost.append(events.lost)
+        notes: list[str] = []
+        if marked:
+            note(notes, marker_note(marked, self.markers), loud=False)
+        stop = stop_of(self.file, latest, photons, self.unit, self.duration, notes)
+        gaps = np.concatenate(lost)
+        if len(gaps):
+            note(notes, lost_note(self.file, gaps, self.unit))
+        return Survey(channels_of(self.file, seen), stop, gaps, notes)
+
+    def _events(self) -> Iterator[Events]:
+        for events in self.file.events():
+            yield with_markers(events, self.file.fine is not None) if self.markers else events
+
+    def _pieces(self) -> Iterator[ClickRecord]:
+        survey, tick = self._survey, self.file.tick / seconds_of(self.unit)
+        waiting = [Room.of(0, True)]
+        kept, begin = 0, 0
+        for events in self._events():
+            waiting.append(events.photons)
+            kept += len(events.stamp)
+            if kept < self.piece:
+                continue
+            whole = Room.joined(waiting)
+            cut = int(np.searchsorted(whole.stamp, whole.stamp[-1]))  # clicks of one tick stay together
+            if not cut:
+                continue
+            end = int(whole.stamp[cut])
+            yield self._piece(whole.part(0, cut), begin, end * tick)
+            waiting = [whole.part(cut)]
+            kept, begin = len(waiting[0].stamp), end
+        if kept or not begin:
+            yield self._piece(Room.joined(waiting), begin, survey.stop)
+
+    def _piece(self, columns: Room, begin: int, stop: float) -> ClickRecord:
+        stamp, channel, within = columns
+        file, survey = self.file, self._survey
+        if len(stamp) and (stamp[0] < begin or (stamp[1:] < stamp[:-1]).any()):
+            raise InvalidInput(f"{file.path} has clicks out of order; load it as a whole, which sorts them")
+        channel = channel.copy()
+        renumber(channel, survey.numbers)
+        names = tuple(name_of(file, int(number)) for number in survey.numbers)
+        tick = file.tick / seconds_of(self.unit)
+        rest = within if file.fine is not None else None
+        return made(file, self.unit, (stamp, channel, rest), names, begin * tick, stop, survey.notes)
