@@ -381,8 +381,18 @@ def test_a_state_that_does_not_click_yet_is_not_dark(propagator):
     assert len(run_within(5.0, compiled, BlockTask(0, 100, 1, 1e12)).time) == 100
 
 
-@pytest.mark.parametrize("hopping", [1e-3, 1e-5, 1e-6])
-def test_a_weakly_coupled_chain_is_slow_but_not_dark(hopping, propagator):
+@pytest.mark.parametrize(
+    ("propagator", "hopping"),
+    [
+        *(("modes", hopping) for hopping in (1e-3, 1e-5, 1e-6)),
+        ("reduced", 1e-3),
+        *(("sparse", hopping) for hopping in (1e-3, 1e-5)),
+        # The action of the exponential takes time in proportion to 1/J, and the audit of a reduced basis too.
+        *(pytest.param("reduced", hopping, marks=pytest.mark.slow) for hopping in (1e-5, 1e-6)),
+        pytest.param("sparse", 1e-6, marks=pytest.mark.slow),
+    ],
+)
+def test_a_weakly_coupled_chain_is_slow_but_not_dark(propagator, hopping):
     """Its one quantum leaves within a few hundred 1/J, whatever other energies widen the spectrum."""
     compiled = compile_system(hopping_chain(hopping), np.eye(6)[0], propagator=propagator)
     block = run_within(30.0, compiled, BlockTask(0, 2, 1, 200.0 / hopping))
@@ -392,7 +402,8 @@ def test_a_weakly_coupled_chain_is_slow_but_not_dark(hopping, propagator):
 def test_truncation_error_makes_no_dark_state_click(propagator):
     """At a loose tolerance norm² of a dark state drifts; a number drawn in that gap must not give a click."""
     tolerance, horizon = 1e-2, 4e5
-    seed = next(s for s in range(10**6) if _first_uniform(s) < 1e-5)
+    seed = 96_690
+    assert _first_uniform(seed) < 1e-5
     dark = np.array([1.0, -1.0, 0.0])
     compiled = compile_system(lambda_atom(), dark, tolerance=tolerance, propagator=propagator)
     task = BlockTask(0, 1, seed, horizon, sampling_of(np.eye(3), [horizon]))

@@ -45,7 +45,10 @@ def mean_photons(steady: SteadyState) -> float:
 
 @pytest.mark.parametrize(
     ("direction", "mode", "four_levels", "converged"),
-    [("left", "phonon", 0.494, 0.528), ("right", "magnon", 0.291, 0.335)],
+    [
+        ("left", "phonon", 0.494, 0.528),
+        pytest.param("right", "magnon", 0.291, 0.335, marks=pytest.mark.slow),
+    ],
 )
 def test_the_feasibility_values_are_those_of_four_levels(
     direction: str, mode: str, four_levels: float, converged: float
