@@ -20,9 +20,18 @@ if TYPE_CHECKING:
     from .errors import TrajectoriesError as TrajectoriesError
     from .model import AvoidedCrossing as AvoidedCrossing
     from .model import Channel as Channel
+    from .model import Cosine as Cosine
+    from .model import Drive as Drive
+    from .model import Envelope as Envelope
+    from .model import Gaussian as Gaussian
     from .model import HilbertSpace as HilbertSpace
     from .model import OpenSystem as OpenSystem
+    from .model import Ramp as Ramp
+    from .model import Rotation as Rotation
+    from .model import Sampled as Sampled
+    from .model import Sech as Sech
     from .model import SpinningResonator as SpinningResonator
+    from .model import Square as Square
     from .model import fizeau_shift as fizeau_shift
     from .records import ClickRecord as ClickRecord
     from .records import Run as Run
@@ -48,6 +57,15 @@ if TYPE_CHECKING:
 # to the imports above, which are what editors and type checkers read.
 _HOMES = {
     "AvoidedCrossing": ".model",
+    "Square": ".model",
+    "Sech": ".model",
+    "Sampled": ".model",
+    "Rotation": ".model",
+    "Ramp": ".model",
+    "Gaussian": ".model",
+    "Envelope": ".model",
+    "Drive": ".model",
+    "Cosine": ".model",
     "Channel": ".model",
     "ClickRecord": ".records",
     "Correlation": ".results",

@@ -1,12 +1,16 @@
-"""The digest of a system, SHA-256 of H, the channel names and their operators: the identity of the physics."""
+"""The digest of a system, SHA-256 of all its operators and envelopes: the identity of the physics."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
+
+# Name of the array that holds how a system depends on time; constant systems have none.
+TIME_DEPENDENCE = "time_dependence"
 
 
 def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -16,10 +20,16 @@ def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
     ----------
     arrays : mapping of str to ndarray
         ``channel_names``, and the parts ``.data``, ``.indices`` and ``.indptr`` of the canonical CSR matrices
-        ``hamiltonian`` and ``channel.NAME``; what else there is does not count.
+        ``hamiltonian`` and ``channel.NAME``; of a system that depends on time also ``time_dependence``, the text
+        of its envelopes, and ``drive.NUMBER``. What else there is does not count.
     """
     state = hashlib.sha256()
     keys = {"": "hamiltonian"} | {str(name): f"channel.{name}" for name in arrays["channel_names"]}
+    if TIME_DEPENDENCE in arrays:
+        text = str(arrays[TIME_DEPENDENCE])
+        state.update(f"{text}\0".encode())
+        # No channel has a name with NUL in it.
+        keys |= {f"\0{i}": f"drive.{i}" for i in range(len(json.loads(text)["drives"]))}
     for name, key in keys.items():
         data, indices, indptr = (arrays[f"{key}.{part}"] for part in ("data", "indices", "indptr"))
         state.update(f"{name}\0{len(indptr) - 1}\0{len(data)}\0".encode())
@@ -29,7 +39,15 @@ def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
     return state.hexdigest()
 
 
-def names_of_arrays(channels: Mapping[str, Any] | list[str]) -> list[str]:
-    """Return the names of the arrays that `digest_of` needs for a system with these channels."""
+def names_of_arrays(channels: Mapping[str, Any] | list[str], drives: int | None = None) -> list[str]:
+    """Return the names of the arrays that `digest_of` needs for a system with these channels.
+
+    `drives` is the number of drives of a system that depends on time.
+    """
     keys = ["hamiltonian", *(f"channel.{name}" for name in channels)]
-    return ["channel_names", *(f"{key}.{part}" for key in keys for part in ("data", "indices", "indptr"))]
+    keys += [f"drive.{i}" for i in range(drives or 0)]
+    return [
+        "channel_names",
+        *([] if drives is None else [TIME_DEPENDENCE]),
+        *(f"{key}.{part}" for key in keys for part in ("data", "indices", "indptr")),
+    ]

@@ -145,7 +145,7 @@ def super_rabi(
     return SuperRabi(
         pair=pair,
         direction=resonator.direction,
-        detuning=float(resonator.detuning),
+        detuning=resonator.number("detuning"),
         levels=(int(levels[0]), int(levels[1]), int(levels[2])),
         times=read_only(t),
         populations=MappingProxyType({k: read_only(v) for k, v in zip(labels, values, strict=True)}),

@@ -12,8 +12,8 @@ from ..checks import finite_array, shown, window_of
 from ..detectors import Detector
 from ..errors import InvalidInput
 from ..model import OpenSystem
+from ..model.operators import as_operator
 from ..model.states import initial_states, is_mixture, state_array
-from ..model.system import as_operator
 
 # How far a given state may be from unit trace, Hermitian and positive.
 STATE_TOLERANCE = 1e-8

@@ -13,7 +13,7 @@ from scipy import sparse
 from ..checks import one_of
 from ..errors import ConvergenceError, InvalidInput, SteadyStateNotUnique
 from ..model import OpenSystem
-from ..model.system import as_operator
+from ..model.operators import as_operator
 from ..results import read_only
 from .reduced.essential import STATE_CUT, embedded
 from .reduced.stationary import cut_out, grown, stationary

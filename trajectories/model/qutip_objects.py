@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
+from scipy.interpolate import CubicSpline
 
 from ..checks import shown
 from ..errors import InvalidInput, MissingPackage
+from .shapes import Sampled
 from .space import HilbertSpace
+
+# How well a spline follows a coefficient that is a function, relative to its largest value, and with how many
+# samples at the most.
+SAMPLED_TO, MOST_SAMPLES = 1e-10, 2**17
 
 
 def matrix_of(operator: Any, what: str) -> Any:
@@ -69,8 +76,69 @@ def operator_list(operators: Any) -> list[Any]:
     return list(operators)
 
 
-def _depends_on_time(what: str) -> InvalidInput:
-    return InvalidInput(f"{what} depends on time; only constant operators are simulated here")
+class DependsOnTime(InvalidInput):
+    """An operator that depends on time, where a constant one is needed."""
+
+
+def _depends_on_time(what: str) -> DependsOnTime:
+    return DependsOnTime(
+        f"{what} depends on time; give tlist=, the times on which its coefficients are sampled, to from_qutip"
+    )
+
+
+def timed_terms(
+    operator: Any, what: str, tlist: NDArray[np.float64], args: Mapping[str, Any] | None
+) -> tuple[Any, list[tuple[sparse.csr_array, Sampled]]]:
+    """Return the constant part of what QuTiP takes for an operator that depends on time, and Σ f_j(t) O_j.
+
+    Coefficients that are arrays over `tlist` become the same cubic splines that QuTiP makes of them. Functions are
+    sampled on `tlist` and between its times until the spline is right to `SAMPLED_TO` of their largest value.
+
+    Raises
+    ------
+    InvalidInput
+        What QuTiP does not take, or a function that no spline follows.
+    """
+    import qutip
+
+    try:
+        whole = qutip.QobjEvo(operator, args=dict(args or {}), tlist=tlist)
+        parts = whole.to_list()
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InvalidInput(f"{what} is nothing that QuTiP takes: {error}") from error
+    constant: Any = sparse.csr_array(whole.shape, dtype=np.complex128)
+    timed = []
+    for part in parts:
+        head, coefficient = part if isinstance(part, list | tuple) else (part, None)
+        if callable(head) and not hasattr(head, "full"):
+            raise InvalidInput(f"{what} is a function that returns operators; give [operator, coefficient] pairs")
+        matrix = sparse.csr_array(head.to("CSR").data_as("csr_matrix"))
+        if coefficient is None:
+            constant = constant + matrix
+        else:
+            timed.append((matrix, _sampled(coefficient, what, tlist)))
+    return constant, timed
+
+
+def _sampled(coefficient: Any, what: str, tlist: NDArray[np.float64]) -> Sampled:
+    """Return a coefficient as a spline through enough samples."""
+    times = tlist
+    while True:
+        values = np.array([complex(coefficient(t)) for t in times])
+        if not np.isfinite(values).all():
+            raise InvalidInput(f"a coefficient of {what} is not finite at t={times[~np.isfinite(values)][0]:g}")
+        middle = 0.5 * (times[1:] + times[:-1])
+        between = np.array([complex(coefficient(t)) for t in middle])
+        largest = max(float(np.abs(values).max()), 1e-300)
+        error = float(np.abs(CubicSpline(times, values)(middle) - between).max()) / largest
+        if error <= SAMPLED_TO:
+            return Sampled(times, values, sampling_error=error)
+        if 2 * len(times) > MOST_SAMPLES:
+            raise InvalidInput(
+                f"a coefficient of {what} is followed by a spline only to {error:.1g} with {len(times)} samples; "
+                "where it steps or has kinks, give a Drive with tj.Square, tj.Ramp or tj.Sampled instead"
+            )
+        times = np.sort(np.concatenate([times, middle]))
 
 
 def same_subsystems(hamiltonian: Any, collapse_operators: Sequence[Any]) -> None:
@@ -103,6 +171,16 @@ def default_names(count: int, names: Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(names, str) or len(names) != count:
         raise InvalidInput(f"names={shown(names)} must name each of the {count} collapse operators")
     return tuple(names)
+
+
+def timed_qobj(operator: Any, values: Callable[[Any], Any], period: float | None) -> Any:
+    """Return a QuTiP operator times a function of time, which a period repeats."""
+    import qutip
+
+    def coefficient(t: float) -> complex:
+        return complex(values(t if period is None else t % period))
+
+    return qutip.QobjEvo([[operator, coefficient]])
 
 
 def qobj(matrix: sparse.csr_array, space: HilbertSpace | None) -> Any:

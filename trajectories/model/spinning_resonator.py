@@ -13,8 +13,11 @@ from scipy.optimize import minimize_scalar
 
 from ..checks import finite_number, nonnegative_number, one_of, positive_number, shown
 from ..errors import ConvergenceError, InvalidInput
+from .drives import Drive
+from .envelopes import Constant, Envelope, envelope_from
+from .operators import LARGEST_ENTRY
 from .space import HilbertSpace
-from .system import LARGEST_ENTRY, Channel, OpenSystem
+from .system import Channel, OpenSystem
 
 DIRECTIONS = ("left", "right")
 PAIRS = ("photon-phonon", "photon-magnon")
@@ -34,6 +37,8 @@ SIGNED = (
     "phonon_coupling",
     "magnon_coupling",
 )
+# Parameters that may depend on time.
+DRIVEN = ("detuning", "drive", "fizeau")
 # A resonance is located with dense matrices, which are diagonalised about seventy times.
 MAX_DENSE = 2500
 # Decimals of the detuning of a named regime.
@@ -130,6 +135,9 @@ class SpinningResonator:
     The printed Eq. (1) of the paper has Δ_σa in front of σ†σ. Its dressed energies, its resonance
     conditions and its numbers hold for Δ_σd, which is the frame of the pump, and that is used here.
 
+    `detuning`, `drive` and `fizeau` may be envelopes instead of numbers: a swept Δ_ad(t), a pulsed ξ(t), a spin
+    whose Δ_F(t) is modulated, of either sign.
+
     Parameters
     ----------
     direction : {"left", "right"}
@@ -155,6 +163,8 @@ class SpinningResonator:
     thermal : tuple of three floats
         Mean thermal occupations of the photon, phonon and magnon baths. Where one is positive, emission
         becomes √(κ(n+1)) o and a channel ``"… absorption"`` with √(κn) o† is added.
+    period : float, optional
+        T, after which the envelopes begin anew.
 
     Raises
     ------
@@ -169,22 +179,36 @@ class SpinningResonator:
     """
 
     direction: str = "left"
-    detuning: float = 1.3406
+    detuning: float | Envelope = 1.3406
     kappa: float | tuple[float, float, float] = 0.005
     gamma: float = 0.001
-    drive: float = 0.8
+    drive: float | Envelope = 0.8
     atom_detuning: float = -3.1
     magnon_frequency: float = 1.05
-    fizeau: float = 0.025
+    fizeau: float | Envelope = 0.025
     atom_coupling: float = 0.3
     phonon_coupling: float = 0.022
     magnon_coupling: float = 0.022
     thermal: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    period: float | None = None
 
     def __post_init__(self) -> None:
         one_of(self.direction, "direction", DIRECTIONS)
-        plain: dict[str, Any] = {name: finite_number(getattr(self, name), name) for name in SIGNED}
-        plain |= {name: nonnegative_number(getattr(self, name), name) for name in ("gamma", "fizeau")}
+        for name in DRIVEN:
+            given = getattr(self, name)
+            if isinstance(given, dict):
+                given = envelope_from(given)
+            if isinstance(given, Constant) and not given.is_complex:
+                given = given.value
+            if isinstance(given, Envelope) and given.is_complex:
+                raise InvalidInput(f"{name} is a complex envelope; the resonator's parameters are real")
+            object.__setattr__(self, name, given)
+        numbers = [name for name in SIGNED if not isinstance(getattr(self, name), Envelope)]
+        plain: dict[str, Any] = {name: finite_number(getattr(self, name), name) for name in numbers}
+        positive = [name for name in ("gamma", "fizeau") if not isinstance(getattr(self, name), Envelope)]
+        plain |= {name: nonnegative_number(getattr(self, name), name) for name in positive}
+        if self.period is not None:
+            plain["period"] = positive_number(self.period, "period")
         one_rate = not isinstance(self.kappa, (tuple, list))
         plain["kappa"] = (
             nonnegative_number(self.kappa, "kappa") if one_rate else _for_each_mode(self.kappa, "kappa")
@@ -239,15 +263,35 @@ class SpinningResonator:
         detuning = round(tuned.resonance(emitting[tuned_for], levels=levels), REGIME_DIGITS)
         return replace(tuned, direction=direction, detuning=detuning)
 
+    def number(self, name: str) -> float:
+        """Return a parameter that must not depend on time here."""
+        value = getattr(self, name)
+        if isinstance(value, Envelope):
+            raise InvalidInput(f"{name} depends on time; take resonator.at(t) of one moment")
+        return float(value)
+
+    def at(self, t: float) -> SpinningResonator:
+        """Return the resonator whose parameters are those of a moment."""
+        time = finite_number(t, "t")
+        if self.period is not None:
+            time -= self.period * float(np.floor(time / self.period))
+        moment = {name: value for name in DRIVEN if isinstance(value := getattr(self, name), Envelope)}
+        direction, values = self.direction, {name: float(value(time)) for name, value in moment.items()}
+        if values.get("fizeau", 0.0) < 0.0:
+            values["fizeau"] = -values["fizeau"]
+            direction = "right" if direction == "left" else "left"
+        changed: dict[str, Any] = {"direction": direction, "period": None, **values}
+        return replace(self, **changed)
+
     @property
     def signed_fizeau(self) -> float:
         """Δ_F, positive when driven from the left."""
-        return self.fizeau if self.direction == "left" else -self.fizeau
+        return self.number("fizeau") * (1.0 if self.direction == "left" else -1.0)
 
     @property
     def pump_atom_detuning(self) -> float:
         """Δ_σd = Δ_σa + Δ_ad, atom minus pump frequency."""
-        return self.atom_detuning + self.detuning
+        return self.atom_detuning + self.number("detuning")
 
     @property
     def kappas(self) -> tuple[float, float, float]:
@@ -259,12 +303,13 @@ class SpinningResonator:
     def dressed_energies(self) -> tuple[float, float]:
         """Return (E₊, E₋) = Δ_σd/2 ± √(Δ_σd² + 4ξ²)/2, the energies of the driven atom."""
         half = 0.5 * self.pump_atom_detuning
-        splitting = 0.5 * np.hypot(self.pump_atom_detuning, 2.0 * self.drive)
+        splitting = 0.5 * np.hypot(self.pump_atom_detuning, 2.0 * self.number("drive"))
         return float(half + splitting), float(half - splitting)
 
     def dressed_states(self) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
         """Return (|+⟩, |−⟩) as vectors over (|g⟩, |e⟩): eigenvectors of Δ_σd σ†σ + ξ(σ† + σ)."""
-        atom = np.array([[0.0, self.drive], [self.drive, self.pump_atom_detuning]])
+        drive = self.number("drive")
+        atom = np.array([[0.0, drive], [drive, self.pump_atom_detuning]])
         _, vectors = np.linalg.eigh(atom)
         lower, upper = (v * np.sign(v[0] if v[0] != 0 else 1.0) for v in vectors.T)
         return upper.astype(np.complex128), lower.astype(np.complex128)
@@ -286,10 +331,14 @@ class SpinningResonator:
         return ground * space.ket(**quanta, atom="g") + excited * space.ket(**quanta, atom="e")
 
     def hamiltonian(self, space: HilbertSpace) -> sparse.csr_array:
-        """Return H on `space`, which has subsystems photon, phonon, magnon and atom."""
+        """Return H on `space`, which has subsystems photon, phonon, magnon and atom; only its constant terms."""
         a, b, m, s = (space.lower(name) for name in ("photon", "phonon", "magnon", "atom"))
+        nothing: dict[str, Any] = {name: 0.0 for name, *_ in self._driven(space)}
+        constant = replace(self, period=None, **nothing)
+        if constant != self:
+            return constant.hamiltonian(space)
         free = (
-            (self.detuning + self.signed_fizeau) * space.number("photon")
+            (self.number("detuning") + self.signed_fizeau) * space.number("photon")
             + space.number("phonon")
             + self.magnon_frequency * space.number("magnon")
             + self.pump_atom_detuning * space.number("atom")
@@ -300,7 +349,7 @@ class SpinningResonator:
             self.phonon_coupling * (a.conj().T @ b + (a @ b).conj().T)
             + self.magnon_coupling * (a.conj().T @ m + (a @ m).conj().T)
             + self.atom_coupling * (s.conj().T @ a)
-            + self.drive * s.conj().T
+            + self.number("drive") * s.conj().T
         )
         return sparse.csr_array(free + raising + raising.conj().T)
 
@@ -332,14 +381,27 @@ class SpinningResonator:
                 raising = np.sqrt(rate * occupation) * space.lower(name).conj().T
                 channels.append(Channel(f"{name} absorption", sparse.csr_array(raising)))
         channels.append(Channel("atom", np.sqrt(self.gamma) * space.lower("atom")))
-        return OpenSystem(self.hamiltonian(space), tuple(channels), space, self.provenance())
+        drives = tuple(Drive(operator, envelope) for _, operator, envelope in self._driven(space))
+        return OpenSystem(self.hamiltonian(space), tuple(channels), space, self.provenance(), drives, self.period)
+
+    def _driven(self, space: HilbertSpace) -> list[tuple[str, sparse.csr_array, Envelope]]:
+        """Return the parameters that depend on time, what they multiply in H, and their envelopes."""
+        sigma = space.lower("atom")
+        sign = 1.0 if self.direction == "left" else -1.0
+        operators = {
+            "detuning": lambda: space.number("photon") + space.number("atom"),
+            "drive": lambda: sigma + sigma.conj().T,
+            "fizeau": lambda: sign * space.number("photon"),
+        }
+        given = {name: getattr(self, name) for name in DRIVEN}
+        return [(name, operators[name](), f) for name, f in given.items() if isinstance(f, Envelope)]
 
     def provenance(self) -> dict[str, Any]:
         """Return the parameters as plain numbers and strings, for records and JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {"model": "SpinningResonator"} | {
-            name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
-        }
+        if self.period is None:  # as runs of constant systems have always been described
+            del values["period"]
+        return {"model": "SpinningResonator"} | {name: _described(value) for name, value in values.items()}
 
     def resonance(self, pair: str, levels: tuple[int, int, int] = (4, 4, 4)) -> float:
         """Return the Δ_ad at which |000+⟩ and the pair state repel least; see `avoided_crossing`."""
@@ -398,7 +460,7 @@ class SpinningResonator:
         offset = self.signed_fizeau + (1.0 if pair == "photon-phonon" else self.magnon_frequency)
         if offset == self.atom_detuning:
             raise ConvergenceError(f"no {pair} resonance: Δ_σa={self.atom_detuning} equals Δ_F + ω_o")
-        numerator = self.atom_detuning**2 + 4.0 * self.drive**2 - offset**2
+        numerator = self.atom_detuning**2 + 4.0 * self.number("drive") ** 2 - offset**2
         return numerator / (2.0 * (offset - self.atom_detuning))
 
     def _gap(self, pair: str, space: HilbertSpace) -> float:
@@ -418,6 +480,12 @@ class SpinningResonator:
         except (TypeError, ValueError) as error:
             raise InvalidInput(f"levels={shown(levels)} must be three integers: photon, phonon, magnon") from error
         return HilbertSpace(max_quanta=max_quanta, photon=photon, phonon=phonon, magnon=magnon, atom=2)
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, Envelope):
+        return value.to_dict()
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _for_each_mode(values: Any, what: str) -> tuple[float, ...]:

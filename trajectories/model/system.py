@@ -11,48 +11,38 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..checks import plain_value, shown
-from ..digest import digest_of
+from ..checks import finite_array, finite_number, plain_value, shown
+from ..digest import TIME_DEPENDENCE, digest_of
 from ..errors import InvalidInput
 from ..names import can_be_kept
-from .qutip_objects import default_names, matrix_of, operator_list, qobj, same_subsystems
+from .drives import (
+    Drive,
+    Term,
+    as_text,
+    checked_amplitude,
+    checked_drives,
+    checked_period,
+    drive_terms,
+    envelopes_from_text,
+    square_of,
+)
+from .envelopes import Constant, Envelope
+from .operators import HERMITICITY, as_operator
+from .qutip_objects import (
+    DependsOnTime,
+    default_names,
+    matrix_of,
+    operator_list,
+    qobj,
+    same_subsystems,
+    timed_qobj,
+    timed_terms,
+)
+from .shapes import Sampled
 from .space import HilbertSpace
 
-# H is taken for Hermitian when ‖H − H†‖_max is below this fraction of ‖H‖_max.
-HERMITICITY = 1e-12
-# Entries beyond this overflow when they are multiplied, and belong to no unit that anyone uses.
-LARGEST_ENTRY = 1e100
-
-
-def as_operator(operator: Any, what: str) -> sparse.csr_array:
-    """Return `operator` (NumPy, SciPy sparse or QuTiP) as a canonical complex CSR array, finite and square.
-
-    Raises
-    ------
-    InvalidInput
-        Not a square matrix of numbers, not finite, or a QuTiP object that is no constant operator.
-    """
-    try:
-        matrix = sparse.csr_array(matrix_of(operator, what), dtype=np.complex128, copy=True)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(
-            f"{what} must be a square matrix of numbers, but is {type(operator).__name__}"
-        ) from error
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 1:
-        raise InvalidInput(f"{what} must be a square matrix, but has shape {matrix.shape}")
-    matrix.sum_duplicates()
-    if not np.isfinite(matrix.data).all():
-        bad = matrix.data[~np.isfinite(matrix.data)][0]
-        raise InvalidInput(f"{what} contains {bad}; give finite numbers only")
-    largest = float(np.abs(matrix.data).max(initial=0.0))
-    if largest > LARGEST_ENTRY:
-        raise InvalidInput(
-            f"{what} contains {largest:.3g}, above {LARGEST_ENTRY:g}, whose products overflow; choose another unit"
-        )
-    matrix.eliminate_zeros()
-    for array in (matrix.data, matrix.indices, matrix.indptr):
-        array.flags.writeable = False
-    return matrix
+# How far sampled coefficients may leave H(t) from Hermitian, relative to its largest entry.
+SAMPLED_HERMITICITY = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +55,13 @@ class Channel:
         The channel's name, e.g. ``"photon"``.
     operator : array or sparse array of shape (N, N)
         The jump (collapse) operator c, its rate included: c = √κ a.
+    amplitude : Envelope or number, optional
+        Real g(t) of a jump operator g(t)·c that depends on time; the rate is g². 1 by default.
+
+    Raises
+    ------
+    InvalidInput
+        A name that cannot be kept, an operator that is none, or an amplitude that is not real.
 
     Examples
     --------
@@ -77,6 +74,7 @@ class Channel:
 
     name: str
     operator: sparse.csr_array
+    amplitude: Envelope | None = None
 
     def __post_init__(self) -> None:
         if not can_be_kept(self.name) or not self.name.strip():
@@ -84,11 +82,18 @@ class Channel:
                 f"channel name {shown(self.name)} must be a non-empty string of at most 255 characters without NUL"
             )
         object.__setattr__(self, "operator", as_operator(self.operator, f"jump operator of channel {self.name!r}"))
+        amplitude = checked_amplitude(self.amplitude, self.name)
+        if isinstance(amplitude, Constant):
+            object.__setattr__(self, "operator", as_operator(amplitude.value * self.operator, "jump operator"))
+            amplitude = None
+        object.__setattr__(self, "amplitude", amplitude)
 
 
 @dataclass(frozen=True, eq=False)
 class OpenSystem:
     """A Hamiltonian and its click channels: dρ/dt = −i[H, ρ] + Σ_k D[c_k]ρ.
+
+    With drives, H(t) = H + Σ_j f_j(t) O_j, and + h.c. where f_j is complex; jump operators may be g_k(t)·c_k.
 
     Parameters
     ----------
@@ -101,12 +106,16 @@ class OpenSystem:
     parameters : dict, optional
         How the system was made, for the provenance of records: what JSON can hold, and arrays, which become
         lists.
+    drives : sequence of Drive
+        Terms of H that depend on time; constant ones are added to `hamiltonian`.
+    period : float, optional
+        T, after which all envelopes begin anew: their values for 0 ≤ t < T are repeated for ever.
 
     Raises
     ------
     InvalidInput
-        A non-Hermitian or non-finite H, no channel, a name used twice, dimensions that differ, or a parameter
-        that JSON cannot hold.
+        A non-Hermitian or non-finite H, no channel, a name used twice, dimensions that differ, a parameter
+        that JSON cannot hold, or a period that an envelope does not fit into.
 
     Examples
     --------
@@ -121,9 +130,18 @@ class OpenSystem:
     channels: tuple[Channel, ...]
     space: HilbertSpace | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
+    drives: tuple[Drive, ...] = ()
+    period: float | None = None
 
     def __post_init__(self) -> None:
         matrix = as_operator(self.hamiltonian, "Hamiltonian")
+        given = checked_drives(self.drives, matrix.shape[0])
+        for drive in given:
+            if isinstance(drive.envelope, Constant):
+                term = drive.envelope.value * drive.operator
+                whole = term + term.conj().T if drive.envelope.is_complex else term
+                matrix = as_operator(matrix + whole, "Hamiltonian")
+        object.__setattr__(self, "drives", tuple(d for d in given if not isinstance(d.envelope, Constant)))
         scale = float(np.max(np.abs(matrix.data), initial=0.0))
         skew = sparse.csr_array(matrix - matrix.conj().T)
         worst = float(np.max(np.abs(skew.data), initial=0.0))
@@ -135,6 +153,7 @@ class OpenSystem:
             raise InvalidInput(
                 f"Hamiltonian has dimension {matrix.shape[0]} but the space has {self.space.dimension}; use one"
             )
+        object.__setattr__(self, "period", checked_period(self.period, self.envelopes))
         if not isinstance(self.parameters, Mapping):
             raise InvalidInput(f"parameters={shown(self.parameters)} must be a dictionary")
         object.__setattr__(self, "parameters", plain_value(self.parameters, "parameters"))
@@ -146,40 +165,83 @@ class OpenSystem:
         collapse_operators: Any,
         names: Sequence[str] | None = None,
         space: HilbertSpace | None = None,
+        *,
+        tlist: Any = None,
+        args: Mapping[str, Any] | None = None,
     ) -> OpenSystem:
         """Build a system from what a script gives to QuTiP's `mcsolve`: H and c_ops.
 
+        Coefficients that depend on time become cubic splines: arrays over `tlist` the same that QuTiP makes of
+        them, functions to 1e-10 of their largest value between the first and the last time; how far they are off
+        is in ``parameters["sampling_error"]``. Outside, their end values go on.
+
         Parameters
         ----------
-        hamiltonian : qutip.Qobj, constant qutip.QobjEvo, list of qutip.Qobj, or array
-            H, constant in time; the operators of a list are added.
+        hamiltonian : qutip.Qobj, qutip.QobjEvo, list of operators and [operator, coefficient], or array
+            H; the terms of a list are added.
         collapse_operators : the same, or a sequence of it
             The c_ops, rates included; or a single one.
         names : sequence of str, optional
             Channel names; by default ``"channel 0"``, ``"channel 1"``, …, in QuTiP's order of ``col_which``.
         space : HilbertSpace, optional
             What the basis states mean; QuTiP's tensor order is kept, so name the subsystems in that order.
+        tlist : array_like, optional
+            Times of coefficients that are arrays, and the span over which functions are sampled.
+        args : dict, optional
+            Arguments of coefficients that are functions, as for `mcsolve`.
 
         Raises
         ------
         InvalidInput
-            A time-dependent operator, an object that is no operator, or whatever `OpenSystem` refuses.
+            A time-dependent operator without `tlist`, coefficients that a spline does not follow, an H that is not
+            Hermitian at all times, an object that is no operator, or whatever `OpenSystem` refuses.
         """
         operators = operator_list(collapse_operators)
         same_subsystems(hamiltonian, operators)
+        times = None if tlist is None else finite_array(tlist, "tlist")
         named = zip(default_names(len(operators), names), operators, strict=True)
-        channels = tuple(Channel(name, matrix_of(given, f"collapse operator {name!r}")) for name, given in named)
-        return cls(matrix_of(hamiltonian, "Hamiltonian"), channels, space)
+        channels, errors = [], [0.0]
+        for name, given in named:
+            what = f"collapse operator {name!r}"
+            constant, timed = _parts(given, what, times, args)
+            if not timed:
+                channels.append(Channel(name, constant))
+                continue
+            if len(timed) > 1 or abs(constant).sum() > 0.0:
+                raise InvalidInput(f"{what} is a sum of operators; only g(t)·c with one coefficient is simulated")
+            errors.append(timed[0][1].sampling_error)
+            channels.append(Channel(name, *timed[0]))
+        constant, timed = _parts(hamiltonian, "Hamiltonian", times, args)
+        drives = []
+        for matrix, envelope in timed:
+            errors.append(envelope.sampling_error)
+            # Half of the term and half of its conjugate: together they are H where H is Hermitian.
+            half = 0.5 * matrix if envelope.is_complex else 0.5 * (matrix + matrix.conj().T)
+            drives.append(Drive(half, envelope))
+        if timed and times is not None:
+            _require_hermitian(timed, times)
+        parameters = {"sampling_error": max(errors)} if max(errors) > 0.0 else {}
+        return cls(constant, tuple(channels), space, parameters, tuple(drives))
 
     def to_qutip(self) -> tuple[Any, list[Any]]:
         """Return H and the collapse operators as QuTiP objects, in the order of the channels.
+
+        What depends on time is a ``QobjEvo`` with the envelopes as its coefficients.
 
         Raises
         ------
         InvalidInput
             QuTiP is not installed.
         """
-        return qobj(self.hamiltonian, self.space), [qobj(c.operator, self.space) for c in self.channels]
+        hamiltonian = qobj(self.hamiltonian, self.space)
+        for term in drive_terms(self.drives):
+            hamiltonian = hamiltonian + timed_qobj(qobj(term.operator, self.space), term.values, self.period)
+        jumps = [qobj(c.operator, self.space) for c in self.channels]
+        timed = [
+            jump if c.amplitude is None else timed_qobj(jump, c.amplitude, self.period)
+            for c, jump in zip(self.channels, jumps, strict=True)
+        ]
+        return hamiltonian, timed
 
     @property
     def dimension(self) -> int:
@@ -198,15 +260,78 @@ class OpenSystem:
                 return candidate
         raise InvalidInput(f"no channel named {name!r}; there are {', '.join(self.channel_names)}")
 
+    @property
+    def envelopes(self) -> tuple[Envelope, ...]:
+        """All envelopes, those of the drives first."""
+        amplitudes = (channel.amplitude for channel in self.channels)
+        return (*(d.envelope for d in self.drives), *(a for a in amplitudes if a is not None))
+
+    @property
+    def depends_on_time(self) -> bool:
+        """Whether H or a jump operator depends on time."""
+        return bool(self.envelopes)
+
+    def require_constant(self, what: str) -> None:
+        """Refuse a system that depends on time where only a constant one has an answer.
+
+        Raises
+        ------
+        InvalidInput
+            The system has drives or amplitudes that depend on time.
+        """
+        if self.depends_on_time:
+            raise InvalidInput(
+                f"{what} needs a system that does not depend on time; take that of a moment, system.at(t)"
+            )
+
+    def at(self, t: float) -> OpenSystem:
+        """Return the constant system whose H and jump operators are those of a moment."""
+        time = finite_number(t, "t")
+        if self.period is not None:
+            time -= self.period * float(np.floor(time / self.period))
+        moment = np.array([time])
+        matrix = self.hamiltonian
+        for term in drive_terms(self.drives):
+            matrix = matrix + float(term.values(moment)[0]) * term.operator
+        channels = [
+            c if c.amplitude is None else Channel(c.name, float(c.amplitude(moment)[0]) * c.operator)
+            for c in self.channels
+        ]
+        return OpenSystem(matrix, tuple(channels), self.space, self.parameters)
+
+    @cached_property
+    def terms(self) -> list[Term]:
+        """H_eff(t) less its constant part, as real functions times operators: the drives, then −i/2 g²c†c.
+
+        The last ones belong to the channels with an amplitude, in their order.
+        """
+        decays = [
+            Term(square_of(c.amplitude), sparse.csr_array(-0.5j * (c.operator.conj().T @ c.operator)), c.amplitude)
+            for c in self.channels
+            if c.amplitude is not None
+        ]
+        return [*drive_terms(self.drives), *decays]
+
+    @cached_property
+    def constant_part(self) -> sparse.csr_array:
+        """H_eff without its `terms`: H and the decay by the channels whose jump operators are constant."""
+        matrix = self.hamiltonian
+        for channel in self.channels:
+            if channel.amplitude is None:
+                matrix = matrix - 0.5j * (channel.operator.conj().T @ channel.operator)
+        return sparse.csr_array(matrix)
+
     @cached_property
     def decay(self) -> sparse.csr_array:
         """Σ_k c_k†c_k, the operator of the total click rate."""
+        self.require_constant("decay")
         zero = sparse.csr_array((self.dimension, self.dimension), dtype=np.complex128)
         return sum((sparse.csr_array(c.operator.conj().T @ c.operator) for c in self.channels), start=zero)
 
     @cached_property
     def H_eff(self) -> sparse.csr_array:
         """Effective Hamiltonian H − (i/2) Σ_k c_k†c_k, which drives a trajectory between clicks."""
+        self.require_constant("H_eff")
         return sparse.csr_array(self.hamiltonian - 0.5j * self.decay)
 
     @cached_property
@@ -220,15 +345,18 @@ class OpenSystem:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of H, the channel names and their operators: the identity of the physics."""
+        """SHA-256 of H, the channel names, all operators and envelopes: the identity of the physics."""
         return digest_of(self.to_arrays())
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return H and the jump operators by name, for a pickle-free NPZ."""
         named: dict[str, NDArray[Any]] = {"channel_names": np.array(self.channel_names)}
+        if self.depends_on_time:
+            named[TIME_DEPENDENCE] = np.array(as_text(self.time_dependence()))
         for key, matrix in [
             ("hamiltonian", self.hamiltonian),
             *((f"channel.{c.name}", c.operator) for c in self.channels),
+            *((f"drive.{i}", d.operator) for i, d in enumerate(self.drives)),
         ]:
             named |= {
                 f"{key}.data": matrix.data,
@@ -236,6 +364,14 @@ class OpenSystem:
                 f"{key}.indptr": matrix.indptr,
             }
         return named
+
+    def time_dependence(self) -> dict[str, Any]:
+        """Return the period, and the envelopes of drives and channels, as JSON holds them."""
+        return {
+            "period": self.period,
+            "drives": [drive.envelope.to_dict() for drive in self.drives],
+            "amplitudes": {c.name: c.amplitude.to_dict() for c in self.channels if c.amplitude is not None},
+        }
 
     @classmethod
     def from_arrays(
@@ -251,11 +387,39 @@ class OpenSystem:
             parts = tuple(named[f"{key}.{part}"] for part in ("data", "indices", "indptr"))
             return sparse.csr_array(parts, shape=(size, size))
 
-        channels = tuple(Channel(str(name), matrix(f"channel.{name}")) for name in named["channel_names"])
-        return cls(matrix("hamiltonian"), channels, space, parameters or {})
+        names = [str(name) for name in named["channel_names"]]
+        time: dict[str, Any] = {"period": None, "drives": [], "amplitudes": {}}
+        if TIME_DEPENDENCE in named:
+            time = envelopes_from_text(str(named[TIME_DEPENDENCE]))
+        channels = tuple(Channel(name, matrix(f"channel.{name}"), time["amplitudes"].get(name)) for name in names)
+        drives = tuple(Drive(matrix(f"drive.{i}"), envelope) for i, envelope in enumerate(time["drives"]))
+        return cls(matrix("hamiltonian"), channels, space, parameters or {}, drives, time["period"])
 
     def __repr__(self) -> str:
-        return f"OpenSystem(dimension={self.dimension}, channels={list(self.channel_names)})"
+        driven = f", drives={len(self.drives)}" if self.drives else ""
+        driven += f", period={self.period:g}" if self.period is not None else ""
+        return f"OpenSystem(dimension={self.dimension}, channels={list(self.channel_names)}{driven})"
+
+
+def _parts(
+    given: Any, what: str, times: NDArray[np.float64] | None, args: Mapping[str, Any] | None
+) -> tuple[Any, list[tuple[sparse.csr_array, Sampled]]]:
+    """Return the constant part of a QuTiP operator and its terms that depend on time."""
+    try:
+        return matrix_of(given, what), []
+    except DependsOnTime:
+        if times is None:
+            raise
+    return timed_terms(given, what, times, args)
+
+
+def _require_hermitian(timed: list[tuple[sparse.csr_array, Sampled]], times: NDArray[np.float64]) -> None:
+    """Refuse Σ f_j(t) O_j that is not Hermitian at some of the times."""
+    for t in times[:: max(1, len(times) // 64)]:
+        total = sum((complex(f(t)) * operator for operator, f in timed[1:]), complex(timed[0][1](t)) * timed[0][0])
+        skew = float(np.abs(sparse.csr_array(total - total.conj().T).data).max(initial=0.0))
+        if skew > SAMPLED_HERMITICITY * float(np.abs(total.data).max(initial=0.0)):
+            raise InvalidInput(f"Hamiltonian is not Hermitian at t={t:g}: max|H − H†| = {skew:.3g}; add + h.c.")
 
 
 def _checked_channels(channels: Sequence[Channel], dimension: int) -> tuple[Channel, ...]:

@@ -20,7 +20,10 @@ def names_needed(metadata: Mapping[str, Any]) -> list[str]:
     """Return the names of the arrays that `contradiction` looks at."""
     ensemble = ENSEMBLE if metadata["steady_state"] is not None else ()
     draws = ("draws", "cumulative") if metadata["configuration"].get("draws") is not None else ()
-    return [*names_of_arrays(metadata["channel_names"]), *dict.fromkeys([*ensemble, *draws])]
+    return [
+        *names_of_arrays(metadata["channel_names"], metadata.get("drives")),
+        *dict.fromkeys([*ensemble, *draws]),
+    ]
 
 
 def contradiction(metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str | None:

@@ -55,6 +55,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         "parameters": system.parameters,
         "space": None if space is None else {"levels": dict(space.levels), "max_quanta": space.max_quanta},
         "dimension": system.dimension,
+        **({"drives": len(system.drives), "period": system.period} if system.depends_on_time else {}),
         "compiled_propagator": compiled.propagator.name,
         "propagator_reason": compiled.reason,
         "steady_state": exact,

@@ -18,8 +18,9 @@ from ..engine.propagator import check_tolerance
 from ..ensembles import TrajectoryStates, fingerprint
 from ..errors import InvalidInput
 from ..lindblad.steady_state import MAX_DIMENSION
+from ..model.operators import HERMITICITY, as_operator
 from ..model.states import InitialStates, initial_states, normalised, state_array
-from ..model.system import HERMITICITY, OpenSystem, as_operator
+from ..model.system import OpenSystem
 
 # Trajectories of one run: each takes 16 bytes when read, besides its clicks.
 MOST_TRAJECTORIES = 10**9
