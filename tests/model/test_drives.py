@@ -1,5 +1,6 @@
 """Drives and envelopes: what they mean, that they are data, and what is refused."""
 
+import itertools
 import json
 
 import numpy as np
@@ -50,9 +51,9 @@ def test_between_its_knots_an_envelope_is_analytic_and_constant_where_it_says_so
     """A polynomial of degree 24 follows it on each piece; a piece that is called constant has one value."""
     edges = np.unique([-5.0, *(k for k in envelope.knots if -5.0 < k < 25.0), 25.0])
     scale = np.abs(envelope(T)).max()
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
-        parts = np.linspace(low, high, 9)
-        for a, b in zip(parts[:-1], parts[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
+        parts = np.linspace(low, high, 17)
+        for a, b in itertools.pairwise(parts):
             x = np.cos(np.pi * (np.arange(25) + 0.5) / 25)
             values = envelope(0.5 * (a + b) + 0.5 * (b - a) * x)
             fit = np.polynomial.chebyshev.chebfit(x, values, 24)

@@ -182,8 +182,8 @@ class Rotation(Envelope):
     Examples
     --------
     >>> import numpy as np, trajectories as tj
-    >>> (0.5 * tj.Rotation(frequency=np.pi))([0.0, 1.0]).round(12)
-    array([ 0.5-0.j, -0.5-0.j])
+    >>> (0.5 * tj.Rotation(frequency=np.pi))([0.0, 0.5]).round(12)
+    array([0.5+0.j , 0. -0.5j])
     """
 
     frequency: float
@@ -231,7 +231,7 @@ class Sampled(Envelope):
     >>> import numpy as np, trajectories as tj
     >>> t = np.linspace(0.0, 6.0, 61)
     >>> envelope = tj.Sampled(t, np.sin(t) ** 2)
-    >>> abs(float(envelope(1.03)) - np.sin(1.03) ** 2) < 1e-5, envelope.error < 1e-4
+    >>> bool(abs(envelope(1.03) - np.sin(1.03) ** 2) < 1e-5), envelope.error < 1e-4
     (True, True)
     """
 
