@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
+
+from .notebook import Shown, Summary, drawn
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def read_only(values: ArrayLike, dtype: Any = None) -> NDArray[Any]:
@@ -97,8 +103,8 @@ def _freeze_numerical_error(result: Any) -> None:
     object.__setattr__(result, "numerical_error", read_only(errors, np.float64))
 
 
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, repr=False)
+class Estimate(Shown):
     """One number and its uncertainty.
 
     Attributes
@@ -144,6 +150,22 @@ class Estimate:
             return 0.0 if difference == 0.0 else float(np.copysign(np.inf, difference))
         return difference / sigma
 
+    def plot(self, exact: Estimate | float | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the value with its 95 % interval, and the exact one under it.
+
+        Parameters
+        ----------
+        exact : Estimate or float, optional
+            The exact value.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure when not given.
+        """
+        return drawn("estimate", self, exact, ax)
+
+    def _summary(self) -> Summary:
+        events = f", from {self.n} events" if self.n else ""
+        return Summary(f"{self}  ({self.method}{events})")
+
     def __str__(self) -> str:
         if self.standard_error == 0.0:
             return f"{self.value:.6g}"
@@ -156,8 +178,8 @@ class Estimate:
         return f"{self.value:.4g} ± {self.standard_error:.2g}"
 
 
-@dataclass(frozen=True)
-class Correlation:
+@dataclass(frozen=True, repr=False)
+class Correlation(Shown):
     """A second-order correlation, averaged over lag bins.
 
     Attributes
@@ -203,9 +225,25 @@ class Correlation:
         """Bin centres, shape (n_bins,)."""
         return 0.5 * (self.edges[1:] + self.edges[:-1])
 
+    def plot(self, exact: Correlation | None = None, ax: Axes | None = None) -> Axes:
+        """Draw g²(τ) with its 95 % band, and the exact one under it.
 
-@dataclass(frozen=True)
-class Histogram:
+        Parameters
+        ----------
+        exact : Correlation, optional
+            The exact correlation, in any bins.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure when not given.
+        """
+        return drawn("correlation", self, exact, ax)
+
+    def _summary(self) -> Summary:
+        title = f"g²(τ) of {self.first} and {self.second}: {len(self.value)} bins, {self.counts.sum()} pairs"
+        return Summary(title, ("τ", "g²", "pairs"), _bins(self), self.method)
+
+
+@dataclass(frozen=True, repr=False)
+class Histogram(Shown):
     """A density over bins with the uncertainty of each bin.
 
     Attributes
@@ -242,9 +280,34 @@ class Histogram:
         _freeze(self, edges=np.float64, value=np.float64, standard_error=np.float64, counts=np.int64)
         _freeze_numerical_error(self)
 
+    def plot(self, exact: Histogram | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the density with its 95 % band, and the exact one under it.
 
-@dataclass(frozen=True)
-class Expectation:
+        Parameters
+        ----------
+        exact : Histogram, optional
+            The exact density, in any bins.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure when not given.
+        """
+        return drawn("histogram", self, exact, ax)
+
+    def _summary(self) -> Summary:
+        title = f"Histogram: {len(self.value)} bins, {self.counts.sum()} events"
+        return Summary(title, ("bin", "density", "events"), _bins(self), self.method)
+
+
+def _bins(binned: Correlation | Histogram) -> list[tuple[str, str, str]]:
+    """Return a row for each bin: its edges, the value with its error, and the events."""
+    pairs = zip(binned.value.tolist(), binned.standard_error.tolist(), strict=True)
+    values = [str(Estimate(value, error)) for value, error in pairs]
+    edges = [f"{low:g} … {high:g}" for low, high in pairwise(binned.edges.tolist())]
+    counts = [str(count) if count else "" for count in binned.counts.tolist()]
+    return list(zip(edges, values, counts, strict=True))
+
+
+@dataclass(frozen=True, repr=False)
+class Expectation(Shown):
     """An expectation value against time.
 
     Attributes
@@ -268,9 +331,27 @@ class Expectation:
     def __post_init__(self) -> None:
         _freeze(self, times=np.float64, value=np.float64, standard_error=np.float64)
 
+    def plot(self, exact: Expectation | None = None, ax: Axes | None = None) -> Axes:
+        """Draw ⟨O⟩(t) with its 95 % band, and the exact one under it.
 
-@dataclass(frozen=True)
-class Coincidences:
+        Parameters
+        ----------
+        exact : Expectation, optional
+            The exact average, at any times.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure when not given.
+        """
+        return drawn("expectation", self, exact, ax)
+
+    def _summary(self) -> Summary:
+        averaged = f", {self.n} trajectories" if self.n else ""
+        pairs = zip(self.times.tolist(), self.value.tolist(), self.standard_error.tolist(), strict=True)
+        rows = [(f"{t:g}", str(Estimate(value, error))) for t, value, error in pairs]
+        return Summary(f"⟨O⟩(t) at {len(self.times)} times{averaged}", ("t", "⟨O⟩"), rows, self.method)
+
+
+@dataclass(frozen=True, repr=False)
+class Coincidences(Shown):
     """How often several channels click together, and how often they would by chance.
 
     Attributes
@@ -293,9 +374,14 @@ class Coincidences:
     accidental: Estimate
     ratio: Estimate
 
+    def _summary(self) -> Summary:
+        title = f"Coincidences of {', '.join(self.channels)} within {self.window:g}"
+        names = ("rate", "accidental", "ratio")
+        return Summary(title, ("", "value"), [(name, str(getattr(self, name))) for name in names])
 
-@dataclass(frozen=True)
-class TripleCorrelation:
+
+@dataclass(frozen=True, repr=False)
+class TripleCorrelation(Shown):
     """A third-order correlation against the two waits between three clicks in their order of time.
 
     Attributes
@@ -329,3 +415,18 @@ class TripleCorrelation:
             standard_error=np.float64,
             counts=np.int64,
         )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw g³(τ₁, τ₂) as a map.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure when not given.
+        """
+        return drawn("triple_correlation", self, ax)
+
+    def _summary(self) -> Summary:
+        n, m = self.value.shape
+        title = f"g³(τ₁, τ₂) of {', '.join(self.channels)}: {n} × {m} bins, {self.counts.sum()} triples"
+        return Summary(title, note=self.method)

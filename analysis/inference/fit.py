@@ -15,6 +15,7 @@ from trajectories.engine.replay.replay import replay
 from trajectories.errors import InvalidInput, TrajectoriesError
 from trajectories.lindblad import steady_state
 from trajectories.model.system import OpenSystem
+from trajectories.notebook import Shown, Summary
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate, read_only
 
@@ -31,8 +32,8 @@ Family = Callable[..., Any]
 Vector = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Shown):
     """Parameters that make a record most likely.
 
     Attributes
@@ -75,6 +76,14 @@ class Fit:
             raise InvalidInput(f"{shown(name)} was not fitted; {', '.join(self.names)} were")
         i = self.names.index(name)
         return Estimate(float(self.values[i]), float(self.standard_errors[i]), self.n_clicks, "maximum likelihood")
+
+    def _summary(self) -> Summary:
+        rows = [
+            (name, str(self[name]), f"{low:.6g} … {high:.6g}")
+            for name, (low, high) in zip(self.names, self.intervals.tolist(), strict=True)
+        ]
+        heads = ("parameter", "value", f"{self.confidence:.0%} interval")
+        return Summary(f"Fit to {self.n_clicks} clicks", heads, rows, f"ln L = {self.log_likelihood:.3f}")
 
     def __str__(self) -> str:
         """Return a table: value, standard error, interval."""

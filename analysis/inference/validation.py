@@ -18,6 +18,7 @@ from trajectories.errors import InvalidInput, RecordWarning
 from trajectories.lindblad.blas import one_blas_thread
 from trajectories.model import OpenSystem
 from trajectories.model.states import InitialStates, initial_states
+from trajectories.notebook import Shown, Summary
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import recorded_detectors
 
@@ -62,8 +63,8 @@ class ValidationTest:
     method: str
 
 
-@dataclass(frozen=True)
-class Validation:
+@dataclass(frozen=True, repr=False)
+class Validation(Shown):
     """Whether a record can have come from a system.
 
     Attributes
@@ -121,6 +122,16 @@ class Validation:
             "tests": tests,
             "untested": list(self.untested),
         }
+
+    def _summary(self) -> Summary:
+        worst_first = sorted(self.tests, key=lambda test: test.adjusted)
+        rows = [
+            (test.name, f"{test.statistic:.4g}", f"{test.p_value:.2g}", f"{test.adjusted:.2g}", str(test.n))
+            for test in worst_first
+        ]
+        size = f"{self.n_clicks} clicks of {self.n_trajectories} trajectories"
+        untested = f"; not tested: {len(self.untested)}" if self.untested else ""
+        return Summary(self.verdict, ("test", "statistic", "p", "Holm", "n"), rows, size + untested)
 
     def __str__(self) -> str:
         width = max(len(test.name) for test in self.tests)

@@ -1,7 +1,8 @@
 """Pictures of clicks and of what they estimate; every function takes `ax` and returns it."""
 
-from .clicks import click_stream, populations
+from .clicks import click_stream, populations, record
 from .curves import correlation, g2_matrix, lag_histogram, order_asymmetry, waiting_times
+from .numbers import estimate, expectation, histogram, triple_correlation
 from .scans import fano, purity, rate_convergence
 from .style import (
     BLACK,
@@ -34,13 +35,18 @@ __all__ = [
     "channel_colour",
     "click_stream",
     "correlation",
+    "estimate",
+    "expectation",
     "fano",
     "g2_matrix",
+    "histogram",
     "lag_histogram",
     "order_asymmetry",
     "populations",
     "purity",
     "rate_convergence",
+    "record",
     "save",
+    "triple_correlation",
     "waiting_times",
 ]

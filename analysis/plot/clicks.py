@@ -29,11 +29,14 @@ from .style import (
     VERMILION,
     YELLOW,
     channel_colour,
+    labelled_in,
     name_label,
     new_axes,
     time_unit,
 )
 
+# Clicks of a stretch that nobody has chosen.
+FEW_CLICKS = 60
 # Of a picture of many channels, in inches.
 HIGHEST = 60.0
 # Characters of what a bundle is called in a legend; of a larger one only the size is told.
@@ -100,6 +103,36 @@ def click_stream(
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
     return ax
+
+
+def record(
+    record: ClickRecord,
+    trajectory: int = 0,
+    start: float | None = None,
+    stop: float | None = None,
+    bundles: Bundles | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the clicks of a record as `click_stream` does, in the unit of the record.
+
+    Parameters
+    ----------
+    record, trajectory, bundles, ax
+        As in `click_stream`.
+    start, stop : float, optional
+        The stretch; the first sixty clicks when neither is given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    known = integer(trajectory, "trajectory", 0) < record.n_trajectories
+    if start is None and stop is None and known:
+        first, last = record.offsets[trajectory : trajectory + 2]
+        if last - first > FEW_CLICKS:
+            stop = float(record.time[first + FEW_CLICKS])
+    with labelled_in(record.unit):
+        return click_stream(record, trajectory, start, stop, bundles, ax)
 
 
 def populations(

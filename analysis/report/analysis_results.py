@@ -10,6 +10,7 @@ import numpy as np
 
 from trajectories.names import printable
 from trajectories.names import spelled as names_spelled
+from trajectories.notebook import Shown, Summary
 from trajectories.records.ticks import NATURAL, TimeUnit
 from trajectories.results import Correlation, Estimate, Histogram
 
@@ -65,8 +66,8 @@ class Scan:
     accidental: tuple[float, ...] | None = None
 
 
-@dataclass(frozen=True)
-class AnalysisResults:
+@dataclass(frozen=True, repr=False)
+class AnalysisResults(Shown):
     """All that `analyse` found.
 
     Attributes
@@ -111,6 +112,19 @@ class AnalysisResults:
     window: float | None = None
     unit: TimeUnit = NATURAL
     notes: list[str] = field(default_factory=list)
+
+    def _summary(self) -> Summary:
+        rows = [
+            (
+                number.name,
+                str(number.estimate),
+                "" if number.exact is None else f"{number.exact:.5g}",
+                "" if number.deviation is None else f"{number.deviation + 0.0:+.1f} σ",
+            )
+            for number in self.numbers
+        ]
+        title = "Analysis: " + ", ".join(f"{key} {value}" for key, value in list(self.facts.items())[:3])
+        return Summary(title, ("", "estimate", "exact", "deviation"), rows, "print(….table()) shows all")
 
     def table(self) -> str:
         """Return the numbers and tests as text."""

@@ -14,6 +14,7 @@ from ..checks import one_of
 from ..errors import ConvergenceError, InvalidInput, SteadyStateNotUnique
 from ..model import OpenSystem
 from ..model.operators import as_operator
+from ..notebook import Shown, Summary
 from ..results import read_only
 from .reduced.essential import STATE_CUT, embedded
 from .reduced.stationary import cut_out, grown, stationary
@@ -50,8 +51,8 @@ ESSENTIAL_SHARE = 0.8
 TOP_LEVEL = 1e-4
 
 
-@dataclass(frozen=True, eq=False)
-class SteadyState:
+@dataclass(frozen=True, eq=False, repr=False)
+class SteadyState(Shown):
     """The density matrix that L leaves alone, and how well.
 
     Attributes
@@ -95,6 +96,13 @@ class SteadyState:
     error: float = 0.0
     solver: str = "auto"
     workspace: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def _summary(self) -> Summary:
+        title = f"Steady state of dimension {len(self.rho)}, by {self.method}"
+        rows = [(f"rate of {name}", f"{self.rate(name):.6g}") for name in self.system.channel_names]
+        rows += [(f"top level of {name}", f"{share:.2g}") for name, share in self.top_level.items()]
+        rows += [("residual", f"{self.residual:.2g}"), ("relative error of a rate", f"{self.error:.2g}")]
+        return Summary(title, ("", "value"), rows)
 
     def with_solver(self, solver: str) -> SteadyState:
         """Return the same state whose exact functions compute in a given way.

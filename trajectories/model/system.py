@@ -15,6 +15,7 @@ from ..checks import finite_array, finite_number, plain_value, shown
 from ..digest import TIME_DEPENDENCE, digest_of
 from ..errors import InvalidInput
 from ..names import can_be_kept
+from ..notebook import Summary
 from .drives import (
     Drive,
     Term,
@@ -399,6 +400,16 @@ class OpenSystem:
         driven = f", drives={len(self.drives)}" if self.drives else ""
         driven += f", period={self.period:g}" if self.period is not None else ""
         return f"OpenSystem(dimension={self.dimension}, channels={list(self.channel_names)}{driven})"
+
+    def _repr_html_(self) -> str:
+        levels = "" if self.space is None else ", ".join(f"{k} {n}" for k, n in self.space.levels.items())
+        period = "" if self.period is None else f"{self.period:g}"
+        known = {"levels": levels, "channels": ", ".join(self.channel_names), "period": period}
+        known["drives"] = str(len(self.drives) or "")
+        rows = [(name, value) for name, value in known.items() if value]
+        rows += [(name, shown(value)) for name, value in self.parameters.items()]
+        title = f"OpenSystem of dimension {self.dimension}"
+        return Summary(title, ("", ""), rows, f"digest {self.digest[:12]}").html()
 
 
 def _parts(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,16 +13,21 @@ from numpy.typing import ArrayLike, NDArray
 from ..checks import finite_array, finite_number, positions, shown, whole_numbers
 from ..ensembles import TrajectoryStates
 from ..errors import InvalidInput
-from ..names import can_be_kept
+from ..names import display
+from ..notebook import Shown, Summary, drawn
 from ..results import Expectation, read_only
+from .click_strip import click_strip
+from .conversions import data_frame, dataset, numpy_table
 from .joining import joined_provenance, require_joinable
+from .record_checks import checked_names, refuse_outside
 from .ticks import NATURAL, Clock, TimeUnit, time_unit
 
-MAX_CHANNELS = 32767  # channel numbers are stored as int16
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True, eq=False)
-class ClickRecord:
+@dataclass(frozen=True, eq=False, repr=False)
+class ClickRecord(Shown):
     """Clicks of independent trajectories, sorted by trajectory, then time.
 
     Make one with `from_arrays`, `trajectories.simulate` or `trajectories.load`.
@@ -61,6 +66,8 @@ class ClickRecord:
     ... )
     >>> len(record), record.total_time, record.counts().tolist()
     (7, 100.0, [[4, 3]])
+    >>> record["a"][0.0:5.0].time
+    array([1., 4.])
     """
 
     trajectory: NDArray[np.int64]
@@ -125,7 +132,7 @@ class ClickRecord:
             Columns of unequal length, clicks out of order or outside their window, unknown trajectory or
             channel numbers, empty windows, NaN, or channel names that repeat.
         """
-        names = _checked_names(channel_names)
+        names = checked_names(channel_names)
         first = np.atleast_1d(finite_array(start, "start"))
         last = np.atleast_1d(finite_array(stop, "stop"))
         if first.shape != last.shape or first.ndim != 1:
@@ -151,7 +158,7 @@ class ClickRecord:
             raise InvalidInput(
                 f"click {int(unsorted[0]) + 1} is out of order; sort by trajectory, then time (np.lexsort)"
             )
-        _refuse_outside(row, when, first, last, clock)
+        refuse_outside(row, when, first, last, clock)
         rest = None if within is None else positions(within, "within", 2**31)
         if rest is not None and (clock is None or clock.fine is None or rest.shape != when.shape):
             raise InvalidInput("within needs tick= and fine=, and one number a click")
@@ -260,6 +267,84 @@ class ClickRecord:
             raise InvalidInput(f"after({time!r}) leaves no window where stop={self.stop.min():g}; take it earlier")
         return self._with_clicks(self.time >= time, start=read_only(np.maximum(self.start, time)))
 
+    def before(self, time: float) -> ClickRecord:
+        """Return the record with every window ending no later than `time`.
+
+        Raises
+        ------
+        InvalidInput
+            `time` is not finite, or would leave some trajectory no window.
+        """
+        if not (self.start < finite_number(time, "before: time")).all():
+            raise InvalidInput(
+                f"before({time!r}) leaves no window where start={self.start.max():g}; take it later"
+            )
+        return self._with_clicks(self.time < time, stop=read_only(np.minimum(self.stop, time)), final_states=None)
+
+    def between(self, start: float, stop: float) -> ClickRecord:
+        """Return the record of the time from `start` to `stop`, as ``record[start:stop]`` does.
+
+        Raises
+        ------
+        InvalidInput
+            Times that are not finite, or leave some trajectory no window.
+        """
+        if not finite_number(start, "between: start") < finite_number(stop, "between: stop"):
+            raise InvalidInput(f"between({start!r}, {stop!r}) is empty; stop must exceed start")
+        return self.after(start).before(stop)
+
+    def __getitem__(self, wanted: str | tuple[str, ...] | slice) -> ClickRecord:
+        """Return ``record["photon"]``, ``record["photon", "magnon"]`` or, by time, ``record[t0:t1]``.
+
+        Raises
+        ------
+        InvalidInput
+            An unknown channel, an empty stretch, or anything else.
+        """
+        if isinstance(wanted, slice) and wanted.step is None:
+            part = self if wanted.start is None else self.after(wanted.start)
+            return part if wanted.stop is None else part.before(wanted.stop)
+        names = (wanted,) if isinstance(wanted, str) else wanted
+        if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+            raise InvalidInput(f"record[{shown(wanted)}]: give names of channels, or a stretch of time start:stop")
+        return self.select(*names)
+
+    def to_numpy(self) -> NDArray[Any]:
+        """Return a table with one row a click and the fields trajectory, time, channel (and tick, within)."""
+        return numpy_table(self)
+
+    def to_pandas(self) -> Any:
+        """Return a `pandas.DataFrame` with one row a click; the channel is a category."""
+        return data_frame(self)
+
+    def to_xarray(self) -> Any:
+        """Return an `xarray.Dataset` over clicks and trajectories, observation windows included."""
+        return dataset(self)
+
+    def plot(
+        self,
+        trajectory: int = 0,
+        start: float | None = None,
+        stop: float | None = None,
+        *,
+        bundles: Any = None,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw a stretch of a trajectory's clicks, one row a channel.
+
+        Parameters
+        ----------
+        trajectory : int
+            Which one.
+        start, stop : float, optional
+            The stretch; the first sixty clicks when neither is given.
+        bundles : Bundles, optional
+            Bundles of this record, to be shaded.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure when not given.
+        """
+        return drawn("record", self, trajectory, start, stop, bundles, ax)
+
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the columns that have one entry a click, by name."""
         names = ("trajectory", "stamp", "channel", "within")
@@ -345,39 +430,13 @@ class ClickRecord:
             f"channels={list(self.channel_names)}, total_time={self.total_time:g})"
         )
 
-
-def _refuse_outside(
-    row: NDArray[np.int64],
-    when: NDArray[Any],
-    first: NDArray[np.float64],
-    last: NDArray[np.float64],
-    clock: Clock | None,
-) -> None:
-    """Refuse clicks outside the windows of their trajectories; a tick is inside if any part of it is."""
-    if clock is None:
-        outside = np.flatnonzero((when < first[row]) | (when > last[row]))
-    else:
-        low, high = clock.elapsed(first), clock.elapsed(last)
-        outside = np.flatnonzero((when <= low[row] - 1.0) | (when > high[row]))
-    if len(outside):
-        i = int(outside[0])
-        measure = "time" if clock is None else "tick"
-        low, high = (first, last) if clock is None else (clock.elapsed(first), clock.elapsed(last))
-        raise InvalidInput(
-            f"click {i} at {measure} {when[i]:g} is outside the window [{low[row[i]]:g}, {high[row[i]]:g}] "
-            f"of trajectory {row[i]}; widen start and stop"
-        )
-
-
-def _checked_names(channel_names: Sequence[str]) -> tuple[str, ...]:
-    """Return channel names as a tuple; refuse any that cannot tell channels apart."""
-    names = tuple(channel_names) if isinstance(channel_names, Iterable) else ()
-    strings = not isinstance(channel_names, str) and all(map(can_be_kept, names))
-    if not names or not strings or len(set(names)) != len(names):
-        raise InvalidInput(
-            f"channel_names={shown(channel_names)} must be distinct non-empty strings, at least one, each of at "
-            "most 255 characters without NUL"
-        )
-    if len(names) > MAX_CHANNELS:
-        raise InvalidInput(f"{len(names)} channels are more than the {MAX_CHANNELS} a record can hold")
-    return names
+    def _summary(self) -> Summary:
+        counts = np.bincount(self.channel, minlength=len(self.channel_names)).tolist()
+        rows = [
+            (display(name), str(count), f"{count / self.total_time:.4g}")
+            for name, count in zip(self.channel_names, counts, strict=True)
+        ]
+        many = "trajectory" if self.n_trajectories == 1 else "trajectories"
+        title = f"{len(self)} clicks of {self.n_trajectories} {many}"
+        note = f"{self.unit.of(f'{self.total_time:g}')} in all; times in {self.counted_in}"
+        return Summary(title, ("channel", "clicks", f"rate in {self.unit.rate}"), rows, note, click_strip(self))

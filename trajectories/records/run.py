@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from ..checks import plain_value
 from ..ensembles import NORM_TOLERANCE
 from ..errors import InvalidInput, RunFolderError
+from ..notebook import Shown, Summary
 from .assembly import assemble
 from .averages import EnsembleAverages
 from .clicks import ClickRecord
@@ -59,7 +60,7 @@ OPTIONAL = ("final_kets",)
 RECOMPUTE = "give --repair (from Python: trajectories.records.repair) to set it aside, and it is computed again"
 
 
-class Run:
+class Run(Shown):
     """A run folder.
 
     Use `Run.create` for a new one and `Run.open` for one that exists. A process that writes holds its `RunLock`.
@@ -332,6 +333,19 @@ class Run:
     def computed(self) -> int:
         """One past the last trajectory of the last finished block."""
         return max((last for _, last in self.finished()), default=0)
+
+    def _summary(self) -> Summary:
+        asked = self.configuration
+        state = "complete" if self.complete else f"{self.computed} computed"
+        rows = [
+            ("trajectories", f"{self.trajectories} ({state})"),
+            ("duration", f"{asked['duration']:g}"),
+            ("seed", str(asked["seed"])),
+            ("tolerance", f"{asked['tolerance']:g}"),
+            ("propagator", str(self.metadata["compiled_propagator"])),
+            ("channels", ", ".join(self.metadata["channel_names"])),
+        ]
+        return Summary(f"Run {self.folder}", ("", ""), rows)
 
     def write_block(self, bounds: tuple[int, int], columns: Mapping[str, NDArray[Any]]) -> None:
         """Write one finished block, whole or not at all.
