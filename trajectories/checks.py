@@ -5,7 +5,7 @@ Each returns the value in its plain type, or raises InvalidInput in one line: wh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -149,6 +149,39 @@ def positive_numbers(values: Any, what: str) -> NDArray[np.float64]:
     if not durations:
         raise InvalidInput(f"{what} is empty; give at least one duration in 1/ω_b")
     return np.array(durations)
+
+
+def channels_among(channels: Any, known: Sequence[str], least: int = 1) -> tuple[str, ...]:
+    """Return distinct known channel names in the order given; one name is one channel, None means all.
+
+    None is refused where at least two are asked for.
+    """
+    if channels is None and least == 1:
+        return tuple(known)
+    names = (channels,) if isinstance(channels, str) else tuple(channels) if isinstance(channels, Iterable) else ()
+    if len(names) < least or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+        wanted = (
+            "a channel name, or several distinct ones"
+            if least == 1
+            else f"at least {least} distinct channel names"
+        )
+        raise InvalidInput(f"channels={shown(channels)} must be {wanted}")
+    for name in names:
+        if name not in known:
+            raise InvalidInput(f"no channel named {name!r}; there are {', '.join(known)}")
+    return names
+
+
+def bundle_channels_among(channels: Any, known: Sequence[str]) -> tuple[str, ...]:
+    """Return the channels that form bundles; None means all whose name does not start with "atom"."""
+    if channels is not None:
+        return channels_among(channels, known)
+    names = tuple(name for name in known if not name.startswith("atom"))
+    if not names:
+        raise InvalidInput(
+            f"there are only the channels {', '.join(known)}, which bundles leave out; give channels="
+        )
+    return names
 
 
 def window_of(parameters: Mapping[str, Any], window: float | None, whose: str) -> float:

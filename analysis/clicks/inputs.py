@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectories.checks import shown, window_of
+from trajectories.checks import bundle_channels_among, channels_among, window_of
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 
@@ -18,28 +18,14 @@ from .streams import ClickStream
 Watched: TypeAlias = ClickRecord | ClickStream
 
 
-def checked_channels(record: Watched, channels: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the detected channels in the order given; None means every channel of the record."""
-    if channels is None:
-        return record.channel_names
-    names = tuple(channels)
-    if isinstance(channels, str) or not names or len(set(names)) != len(names):
-        raise InvalidInput(f"channels={shown(channels)} must be a sequence of distinct channel names")
-    for name in names:
-        record.channel_number(name)
-    return names
+def checked_channels(record: Watched, channels: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the detected channels in the order given; one name is one channel, None means all."""
+    return channels_among(channels, record.channel_names)
 
 
-def bundle_channels(record: Watched, channels: Sequence[str] | None) -> tuple[str, ...]:
+def bundle_channels(record: Watched, channels: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return the channels that form bundles; None means all whose name does not start with "atom"."""
-    if channels is not None:
-        return checked_channels(record, channels)
-    names = tuple(name for name in record.channel_names if not name.startswith("atom"))
-    if not names:
-        raise InvalidInput(
-            f"record watches only {', '.join(record.channel_names)}, which bundles leave out; give channels="
-        )
-    return names
+    return bundle_channels_among(channels, record.channel_names)
 
 
 def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[int, int]:

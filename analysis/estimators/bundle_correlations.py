@@ -29,7 +29,7 @@ def cluster_g2(
     m: Kind,
     edges: ArrayLike,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Correlation:
     """Estimate the correlation g₂(τ) of bundles: from the last click of one to the first click of any later one.
 
@@ -87,7 +87,7 @@ def cluster_g2_pooled(
     m: Kind,
     edges: ArrayLike,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Pooled:
     """Return `cluster_g2` in a form that can be resampled, with its covariance over bins."""
     bins = bin_edges(edges, lowest=0.0)
@@ -128,7 +128,7 @@ def bundle_waiting_times(
     m: Kind,
     edges: ArrayLike,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Histogram:
     """Estimate the waiting time from the last click of a bundle to the first click of the next one of a kind.
 

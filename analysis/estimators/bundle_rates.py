@@ -28,7 +28,7 @@ MAX_KINDS = 20_000
 def composition_rates(
     record: Clicks,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     max_size: int | None = None,
 ) -> ByChannels[Estimate]:
     """Estimate how often bundles of each composition are emitted.
@@ -98,7 +98,7 @@ def composition_rates(
 def order_rates(
     record: Clicks,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     max_size: int = 3,
 ) -> ByChannels[Estimate]:
     """Estimate how often bundles with each sequence of channels are emitted; see `composition_rates`.
@@ -141,7 +141,7 @@ def order_rates(
 
 
 def order_rates_pooled(
-    record: Clicks, window: float | None, channels: Sequence[str] | None, max_size: int
+    record: Clicks, window: float | None, channels: str | Sequence[str] | None, max_size: int
 ) -> Pooled:
     """Return `order_rates` in a form that can be resampled, in its order."""
     names = bundle_channels(record := stream(record), channels)
@@ -158,7 +158,7 @@ def order_rates_pooled(
 
 
 def purity(
-    record: Clicks, n: int, windows: Sequence[float], channels: Sequence[str] | None = None
+    record: Clicks, n: int, windows: Sequence[float], channels: str | Sequence[str] | None = None
 ) -> list[Estimate]:
     """Estimate the n-quanta purity against the bundle window: π_n(δ) = n R_n(δ)/Σ_k λ_k.
 
@@ -173,7 +173,7 @@ def purity(
         Number of clicks in a bundle.
     windows : sequence of float
         Values of δ in 1/ω_b.
-    channels : sequence of str, optional
+    channels : str or sequence of str, optional
         Detected channels, as in `find_bundles`.
 
     Returns
@@ -200,7 +200,7 @@ def purity(
 
 
 def purity_pooled(
-    record: Clicks, n: int, windows: Sequence[float], channels: Sequence[str] | None = None
+    record: Clicks, n: int, windows: Sequence[float], channels: str | Sequence[str] | None = None
 ) -> Pooled:
     """Return `purity` in a form that can be resampled, with its covariance over windows."""
     integer(n, "n", 1)
@@ -224,7 +224,7 @@ def pair_purity(
     first: str,
     second: str,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Estimate:
     """Estimate the pair purity 2 R(first+second)/Σ_k λ_k.
 

@@ -148,7 +148,7 @@ class Bundles:
 
 
 def find_bundles(
-    record: ClickRecord, window: float | None = None, channels: Sequence[str] | None = None
+    record: ClickRecord, window: float | None = None, channels: str | Sequence[str] | None = None
 ) -> Bundles:
     """Gather the detected clicks into bundles: two clicks with t' − t < δ and none between belong together.
 
@@ -158,7 +158,7 @@ def find_bundles(
         The clicks.
     window : float, optional
         δ in 1/ω_b; 3/κ when not given, with the smallest κ of the record's provenance.
-    channels : sequence of str, optional
+    channels : str or sequence of str, optional
         Detected channels; all whose name does not start with "atom" when not given, because the atom's photon
         lies at another frequency and is no part of a bundle.
 

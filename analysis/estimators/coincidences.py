@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trajectories.checks import bin_edges, positive_number, shown
-from trajectories.errors import InvalidInput
+from trajectories.checks import bin_edges, channels_among, positive_number
 from trajectories.results import Coincidences, TripleCorrelation
 
 from ..clicks.inputs import detected_numbers
@@ -62,7 +61,7 @@ def coincidences(record: Clicks, channels: Sequence[str], window: float) -> Coin
     (0.02, 13.973)
     """
     record = stream(record)
-    names = checked_tuple(record.channel_names, channels)
+    names = channels_among(channels, record.channel_names, least=2)
     length = positive_number(window, "window")
     near = in_stamps(record, length)
     units = choose_resampling_units(record, reach=length)
@@ -92,17 +91,6 @@ def coincidences(record: Clicks, channels: Sequence[str], window: float) -> Coin
     events = np.array([total, int(clicks_of.sum()), total])
     rate, accidental, ratio = Pooled(sums, values, units, events).jackknife().estimates()
     return Coincidences(names, length, rate, accidental, ratio)
-
-
-def checked_tuple(known: Sequence[str], channels: Sequence[str]) -> tuple[str, ...]:
-    """Return at least two different channels, all of them known."""
-    names = () if isinstance(channels, str) else tuple(channels)
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise InvalidInput(f"channels={shown(channels)} must be at least two different channel names")
-    for name in names:
-        if name not in known:
-            raise InvalidInput(f"no channel named {name!r}; the record has {', '.join(known)}")
-    return names
 
 
 def g3(

@@ -187,7 +187,7 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
     return replace(worst, p_value=p_value, n=found.n, method=f"{worst.method}; the worst of {len(known)} tests")
 
 
-def fano(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:
+def fano(record: Clicks, windows: Sequence[float], channels: str | Sequence[str] | None = None) -> list[Estimate]:
     """Estimate the Fano factor F(T) = Var N/⟨N⟩ of the detected clicks in a window of duration T.
 
     Every trajectory is cut into adjoining windows of duration T from its start on; a shorter rest is left out.
@@ -199,7 +199,7 @@ def fano(record: Clicks, windows: Sequence[float], channels: Sequence[str] | Non
         The clicks.
     windows : sequence of float
         Values of T in 1/ω_b.
-    channels : sequence of str, optional
+    channels : str or sequence of str, optional
         Channels counted together; every channel of the record when not given.
 
     Returns
@@ -232,7 +232,9 @@ def fano(record: Clicks, windows: Sequence[float], channels: Sequence[str] | Non
     return fano_pooled(record, windows, channels).jackknife().estimates()
 
 
-def mandel_q(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> list[Estimate]:
+def mandel_q(
+    record: Clicks, windows: Sequence[float], channels: str | Sequence[str] | None = None
+) -> list[Estimate]:
     """Estimate the Mandel parameter Q(T) = F(T) − 1; parameters, result and errors are those of `fano`.
 
     Examples
@@ -251,7 +253,7 @@ def mandel_q(record: Clicks, windows: Sequence[float], channels: Sequence[str] |
     return [Estimate(e.value - 1.0, e.standard_error, e.n, e.method) for e in fano(record, windows, channels)]
 
 
-def fano_pooled(record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None) -> Pooled:
+def fano_pooled(record: Clicks, windows: Sequence[float], channels: str | Sequence[str] | None = None) -> Pooled:
     """Return `fano` in a form that can be resampled, with its covariance over T; windows are what is counted."""
     record = stream(record)
     names = checked_channels(record, channels)
@@ -269,7 +271,7 @@ def fano_pooled(record: Clicks, windows: Sequence[float], channels: Sequence[str
 
 
 def factorial_moments_pooled(
-    record: Clicks, windows: Sequence[float], channels: Sequence[str] | None = None
+    record: Clicks, windows: Sequence[float], channels: str | Sequence[str] | None = None
 ) -> Pooled:
     """Return ⟨N(N − 1)⟩/⟨N⟩² = 1 + (F − 1)/⟨N⟩ of every window T; pairs N(N − 1)/2 are what is counted.
 
@@ -285,7 +287,7 @@ def factorial_moments_pooled(
     return Pooled(pooled.sums, moments, pooled.units, np.round(pairs).astype(np.int64))
 
 
-def count_distribution(record: Clicks, window: float, channels: Sequence[str] | None = None) -> Histogram:
+def count_distribution(record: Clicks, window: float, channels: str | Sequence[str] | None = None) -> Histogram:
     """Estimate the distribution P(N) of the number of detected clicks in a window of duration T.
 
     Parameters
@@ -294,7 +296,7 @@ def count_distribution(record: Clicks, window: float, channels: Sequence[str] | 
         The clicks.
     window : float
         T in 1/ω_b; trajectories are cut as in `fano`.
-    channels : sequence of str, optional
+    channels : str or sequence of str, optional
         Channels counted together; every channel of the record when not given.
 
     Returns

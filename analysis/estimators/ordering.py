@@ -50,7 +50,7 @@ class PairStream:
     """
 
     def __init__(
-        self, record: Clicks, first: str, second: str, window: float | None, channels: Sequence[str] | None
+        self, record: Clicks, first: str, second: str, window: float | None, channels: str | Sequence[str] | None
     ) -> None:
         self.record = stream(record)
         self._names = bundle_channels(self.record, channels)
@@ -102,7 +102,7 @@ def order_fraction(
     first: str,
     second: str,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Estimate:
     """Estimate the share of pair bundles in which `first` clicks before `second`: R_fs/(R_fs + R_sf).
 
@@ -145,7 +145,7 @@ def order_asymmetry(
     first: str,
     second: str,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Estimate:
     """Estimate (N_fs − N_sf)/(N_fs + N_sf), with N_fs pair bundles in which `first` clicks before `second`.
 
@@ -171,7 +171,7 @@ def asymmetry_by_lag(
     second: str,
     edges: ArrayLike,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Histogram:
     """Estimate the order asymmetry (H₊ − H₋)/(H₊ + H₋) of pair bundles against |t_second − t_first|.
 
@@ -221,7 +221,7 @@ def lag_histogram(
     second: str,
     edges: ArrayLike,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Histogram:
     """Estimate the probability density of the signed lag t_second − t_first inside pair bundles.
 
@@ -269,7 +269,7 @@ def lag_histogram_pooled(
     second: str,
     edges: ArrayLike,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Pooled:
     """Return `lag_histogram` in a form that can be resampled, with its covariance over bins."""
     bins = bin_edges(edges)
@@ -295,7 +295,7 @@ def lag_histogram_pooled(
 
 
 def order_patterns(
-    record: Clicks, size: int, window: float | None = None, channels: Sequence[str] | None = None
+    record: Clicks, size: int, window: float | None = None, channels: str | Sequence[str] | None = None
 ) -> dict[str, Estimate]:
     """Estimate the share of each sequence of channels among the bundles of `size` clicks.
 
@@ -344,7 +344,7 @@ def time_reversal_test(
     second: str,
     edges: ArrayLike,
     window: float | None = None,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     resamples: int = 4000,
     seed: int = 0,
 ) -> TestResult:

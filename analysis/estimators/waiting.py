@@ -28,7 +28,7 @@ def waiting_times(
     first: str,
     second: str,
     edges: ArrayLike,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Histogram:
     """Estimate the exclusive waiting time distribution W(τ, second | first).
 
@@ -45,7 +45,7 @@ def waiting_times(
     edges : array_like of shape (n_bins + 1,)
         Ascending edges of τ in 1/ω_b, from 0 up; bins are half-open, edges[b] ≤ τ < edges[b + 1]. Clicks at
         one time follow each other, in the order of the record, after a wait of 0.
-    channels : sequence of str, optional
+    channels : str or sequence of str, optional
         Detected channels: no click of these lies between. Every channel of the record when not given.
 
     Returns
@@ -87,7 +87,7 @@ def waiting_times_pooled(
     first: str,
     second: str,
     edges: ArrayLike,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Pooled:
     """Return `waiting_times` in a form that can be resampled, with its covariance over bins."""
     bins = bin_edges(edges, lowest=0.0)
@@ -112,7 +112,7 @@ def wait_hazards_pooled(
     first: str,
     second: str,
     edges: ArrayLike,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
 ) -> Pooled:
     """Return the shares d_second(B)/n(B): of the waits that have lasted to a bin, those that `second` ends in it.
 
@@ -133,7 +133,7 @@ def wait_hazards_pooled(
 
 
 def next_click_probabilities(
-    record: Clicks, first: str, channels: Sequence[str] | None = None
+    record: Clicks, first: str, channels: str | Sequence[str] | None = None
 ) -> dict[str, Estimate]:
     """Estimate in which channel the next detected click after one of `first` falls: P(l | first) = ∫₀^∞ W dτ.
 
@@ -143,7 +143,7 @@ def next_click_probabilities(
         The clicks.
     first : str
         Detected channel.
-    channels : sequence of str, optional
+    channels : str or sequence of str, optional
         Detected channels; every channel of the record when not given.
 
     Returns

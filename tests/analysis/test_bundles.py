@@ -234,7 +234,7 @@ RECORD = one_trajectory([1.0, 2.0], [0, 1])
         (lambda: an.find_bundles(RECORD, -1.0), "window=-1.0 must be a positive finite"),
         (lambda: an.find_bundles(RECORD, np.nan), "window=nan"),
         (lambda: an.find_bundles(RECORD, 1.0, ["phonon"]), "no channel named 'phonon'"),
-        (lambda: an.find_bundles(RECORD, 1.0, "photon"), "sequence of distinct channel names"),
+        (lambda: an.find_bundles(RECORD, 1.0, ()), "a channel name, or several distinct ones"),
         (lambda: an.find_bundles(RECORD, 1.0, ["photon", "photon"]), "distinct"),
         (lambda: an.find_bundles(RECORD.select("atom"), 1.0), "give channels="),
         (lambda: an.composition_rates(RECORD, 1.0, max_size=0), "max_size=0"),

@@ -59,7 +59,7 @@ BAD = {
     "pairs": [[("photon", "neutron")], [("neutron", "photon")]],
     "window": [-0.75, 0.0, np.nan, np.inf, -np.inf, True, "0.75", [0.75]],
     "windows": [[0.75, -0.25], [0.0], [np.nan], [np.inf], [], 0.75, "0.75", None],
-    "channels": [("neutron",), ("photon", "neutron"), ("photon", "photon"), (), "photon"],
+    "channels": [("neutron",), ("photon", "neutron"), ("photon", "photon"), (), "photonmagnon"],
     "n": NO_COUNT,
     "m": NO_COUNT,
     "size": NO_COUNT,

@@ -14,6 +14,7 @@ from trajectories import lindblad
 from trajectories.engine.compiled import compile_system
 from trajectories.engine.two_time import TimeSampling, kets_along, occupations
 from trajectories.errors import InvalidInput
+from trajectories.random_streams import branch_seed
 
 OPTIONS = {"trajectories": 5, "duration": 40.0, "seed": 2, "samples": 7}
 ATOM = ResonanceFluorescence().system()
@@ -53,7 +54,7 @@ def test_sample_times_are_one_in_each_part_and_differ_between_trajectories():
     for index in range(4):
         assert (np.floor(sampling.times(index) / 5.0) == np.arange(10)).all()
     assert (sampling.times(0) != sampling.times(1)).all()
-    assert len({sampling.branch_seed(index) for index in range(100)}) == 100
+    assert len({branch_seed(1, index) for index in range(100)}) == 100
 
 
 def test_results_are_the_same_bits_for_any_number_of_workers():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import finite_array, shown, window_of
+from ..checks import bundle_channels_among, channels_among, finite_array, window_of
 from ..detectors import Detector
 from ..errors import InvalidInput
 from ..model import OpenSystem
@@ -32,27 +32,14 @@ def bundle_window(system: OpenSystem, window: float | None) -> float:
     return window_of(system.parameters, window, "the system")
 
 
-def checked_channels(system: OpenSystem, channels: Sequence[str] | None) -> tuple[str, ...]:
-    """Return channel names in the order given; None means every channel of the system."""
-    if channels is None:
-        return system.channel_names
-    names = tuple(channels)
-    if isinstance(channels, str) or not names or len(set(names)) != len(names):
-        raise InvalidInput(f"channels={shown(channels)} must be a sequence of distinct names, at least one")
-    for name in names:
-        system.channel(name)
-    return names
+def checked_channels(system: OpenSystem, channels: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return channel names in the order given; one name is one channel, None means all."""
+    return channels_among(channels, system.channel_names)
 
 
-def bundle_channels(system: OpenSystem, channels: Sequence[str] | None) -> tuple[str, ...]:
+def bundle_channels(system: OpenSystem, channels: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return the channels that form bundles; None means all whose name does not start with "atom"."""
-    if channels is not None:
-        return checked_channels(system, channels)
-    names = tuple(name for name in system.channel_names if not name.startswith("atom"))
-    if not names:
-        watched = ", ".join(system.channel_names)
-        raise InvalidInput(f"the system has only {watched}, which bundles leave out; give channels=")
-    return names
+    return bundle_channels_among(channels, system.channel_names)
 
 
 def among(name: str, channels: tuple[str, ...]) -> str:

@@ -20,7 +20,7 @@ from ..steady_state import SteadyState
 from .cluster_maps import ClusterMaps, cluster_maps
 
 Detectors = Mapping[str, Detector] | None
-Channels = Sequence[str] | None
+Channels = str | Sequence[str] | None
 # A number of clicks, or a composition: names, or names joined by "+" as `trajectories.names.spelled` does.
 Kind: TypeAlias = int | str | Sequence[str]
 

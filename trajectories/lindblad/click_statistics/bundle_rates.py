@@ -20,14 +20,14 @@ from ..steady_state import SteadyState
 from .cluster_maps import ClusterMaps, cluster_maps, maps_of_windows
 
 Detectors = Mapping[str, Detector] | None
-Channels = Sequence[str] | None
+Channels = str | Sequence[str] | None
 
 
 def composition_rates(
     steady: SteadyState,
     window: float | None = None,
     channels: Channels = None,
-    max_size: int = 3,
+    max_size: int | None = None,
     detectors: Detectors = None,
 ) -> ByChannels[Estimate]:
     """Return how often clusters of each composition are emitted: `order_rates` summed over the orders.
@@ -38,11 +38,11 @@ def composition_rates(
         The stationary state.
     window : float, optional
         δ in 1/ω_b; 3/κ when not given and the system's parameters name κ.
-    channels : sequence of str, optional
+    channels : str or sequence of str, optional
         Detected channels; all whose name does not start with "atom" when not given, because the atom's
         photon is at another frequency.
-    max_size : int
-        Largest number of clicks in a cluster.
+    max_size : int, optional
+        Largest number of clicks in a cluster; 3 when not given.
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel.
 
@@ -68,8 +68,9 @@ def composition_rates(
     >>> round(found["a"].value, 5), round(found["a+b"].value, 5)
     (0.00085, 0.00691)
     """
-    ordered = order_rates(steady, window, channels, max_size, detectors)
-    return by_composition(ordered, bundle_channels(steady.system, channels), max_size)
+    names = bundle_channels(steady.system, channels)
+    size = 3 if max_size is None else max_size
+    return by_composition(order_rates(steady, window, names, size, detectors), names, size)
 
 
 def by_composition(

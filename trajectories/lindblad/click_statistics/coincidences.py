@@ -8,9 +8,9 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...checks import bin_edges, positive_number, shown
+from ...checks import bin_edges, channels_among, positive_number
 from ...detectors import Detector
-from ...errors import ConvergenceError, InvalidInput
+from ...errors import ConvergenceError
 from ...results import Coincidences, Estimate, TripleCorrelation
 from ..inputs import among
 from ..steady_state import SteadyState
@@ -67,13 +67,9 @@ def coincidences(
     >>> round(found.rate.value, 5), round(found.ratio.value, 2)
     (0.00559, 44.55)
     """
-    names = () if isinstance(channels, str) else tuple(channels)
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise InvalidInput(f"channels={shown(channels)} must be at least two different channel names")
+    names = channels_among(channels, steady.system.channel_names, least=2)
     length = positive_number(window, "window")
     detected = DetectedSystem(steady.system, None, detectors)
-    for name in names:
-        among(name, detected.names)
     rho = pack(steady.rho)
     rates = [detected.rate(name, rho) for name in names]
     motion = motion_of(steady.system, length)

@@ -61,7 +61,7 @@ def fano(
     [0.6669, 0.7036]
     """
     durations = positive_numbers(windows, "windows")
-    names = _counted(steady, channels)
+    names = checked_channels(steady.system, channels)
     total_rate(steady, names, detectors)
 
     def compute(model: Model) -> NDArray[np.float64]:
@@ -135,7 +135,7 @@ def cumulants(
     array([0.4444, 0.3128])
     """
     integer(order, "order", 1)
-    names = _counted(steady, channels)
+    names = checked_channels(steady.system, channels)
     total_rate(steady, names, detectors)
 
     def compute(model: Model) -> NDArray[np.float64]:
@@ -155,10 +155,6 @@ def cumulants(
         return np.array(values)
 
     return solver_of(steady).answer(compute, names, detectors, horizon=0.0, starts=order, stationary=True).value
-
-
-def _counted(steady: SteadyState, channels: str | Sequence[str] | None) -> tuple[str, ...]:
-    return checked_channels(steady.system, (channels,) if isinstance(channels, str) else channels)
 
 
 Detectors = Mapping[str, Detector] | None

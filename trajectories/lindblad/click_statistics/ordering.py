@@ -14,7 +14,7 @@ from ..steady_state import SteadyState
 from .bundle_rates import PairBundles, bundles_of_pair, pair_bundles, refuse_absent
 
 Detectors = Mapping[str, Detector] | None
-Channels = Sequence[str] | None
+Channels = str | Sequence[str] | None
 
 
 def order_fraction(

@@ -53,7 +53,7 @@ class PairGroups:
         The stationary state.
     window : float
         τ in 1/ω_b.
-    channels : sequence of str, optional
+    channels : str or sequence of str, optional
         Detected channels; all when not given.
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel.

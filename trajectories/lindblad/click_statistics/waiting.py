@@ -20,7 +20,7 @@ def waiting_times(
     first: str,
     second: str,
     edges: ArrayLike,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     detectors: Mapping[str, Detector] | None = None,
 ) -> Histogram:
     """Return the exclusive waiting-time density, averaged over bins.
@@ -35,7 +35,7 @@ def waiting_times(
         Detected channels k and l, equal ones allowed.
     edges : array_like of shape (n_bins + 1,)
         Ascending edges of τ in 1/ω_b, from 0 up.
-    channels : sequence of str, optional
+    channels : str or sequence of str, optional
         Detected channels: no click of these lies between. All when not given.
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel.
@@ -83,7 +83,7 @@ def waiting_time_matrix(
     steady: SteadyState,
     firsts: Sequence[str],
     edges: ArrayLike,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     detectors: Mapping[str, Detector] | None = None,
 ) -> dict[tuple[str, str], NDArray[np.float64]]:
     """Return the values of `waiting_times` after a click of each of some channels, keyed (first, second).
@@ -120,7 +120,7 @@ def waiting_time_matrix(
 def next_click_probabilities(
     steady: SteadyState,
     first: str,
-    channels: Sequence[str] | None = None,
+    channels: str | Sequence[str] | None = None,
     detectors: Mapping[str, Detector] | None = None,
 ) -> dict[str, Estimate]:
     """Return in which channel the next detected click falls: P(l|k) = ∫₀^∞ W(τ, l|k) dτ = −Tr[𝒥_l L0⁻¹ 𝒥_k ρ]/λ_k.

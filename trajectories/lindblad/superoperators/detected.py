@@ -31,7 +31,7 @@ class DetectedSystem:
     ----------
     system : OpenSystem
         The system.
-    channels : sequence of str, optional
+    channels : str or sequence of str, optional
         Detected channels; all when not given.
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel; ideal where not given.
