@@ -186,7 +186,7 @@ class Pooled:
     ... )
     >>> pooled = tj.analysis.pooled(tj.analysis.rates, record)
     >>> pooled.value.round(3), pooled.counts, pooled.jackknife().covariance.shape
-    (array([0.19, 0.21]), array([380, 420]), (2, 2))
+    (array([0.19, 0.21]), array([379, 421]), (2, 2))
     """
 
     sums: Sums
