@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from . import analysis as analysis
     from . import lindblad as lindblad
+    from .analysis.inference.replay import replay as replay
+    from .analysis.inference.replay import replays as replays
     from .detectors import Detector as Detector
     from .engine.replay.replay import Replay as Replay
-    from .engine.replay.replay import replay as replay
     from .ensembles import TrajectoryStates as TrajectoryStates
     from .errors import InvalidInput as InvalidInput
     from .errors import RunFolderError as RunFolderError
@@ -94,7 +95,8 @@ _HOMES = {
     "moments": ".simulation.two_time",
     "open_measured": ".records.formats",
     "repair": ".records",
-    "replay": ".engine.replay.replay",
+    "replay": ".analysis.inference.replay",
+    "replays": ".analysis.inference.replay",
     "simulate": ".simulation.simulate",
     "states_along": ".simulation.follow",
 }

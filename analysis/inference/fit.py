@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import finite_number, shown
 from trajectories.detectors import Detector
-from trajectories.engine.replay.replay import replay
 from trajectories.errors import InvalidInput, TrajectoriesError
 from trajectories.lindblad import steady_state
 from trajectories.model.system import OpenSystem
@@ -21,6 +20,7 @@ from trajectories.results import Estimate, read_only
 
 from ..clicks.streams import Clicks
 from .likelihood_maximum import climb, inverse, profile_ends
+from .replay import replay
 from .subject import in_memory
 
 # Where a state was dark, ln λ has a spike to −∞ at parameters that would have made it dark a little earlier or
@@ -232,11 +232,11 @@ class _Likelihood:
         system = made if isinstance(made, OpenSystem) or not hasattr(made, "system") else made.system()
         if not isinstance(system, OpenSystem):
             raise InvalidInput(f"the family returns {type(made).__name__}; it must return an OpenSystem")
-        start = self._initial
+        start: Any = self._initial
         if isinstance(start, str):
             if start != "steady":
                 raise InvalidInput(f"initial={shown(start)} must be 'steady', a ket or a density matrix")
-            start = steady_state(system).rho
+            start = steady_state(system)
         seen = replay(self._record, system, start, detectors=self._detectors)
         if not self.smoothing:
             return seen.log_likelihoods

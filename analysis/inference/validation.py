@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from trajectories import lindblad
 from trajectories.checks import positive_number, shown, window_of
 from trajectories.detectors import Detector
-from trajectories.engine.replay.replay import Replay, replay
-from trajectories.errors import InvalidInput, RecordWarning
+from trajectories.engine.replay.replay import Replay
+from trajectories.errors import ConvergenceError, InvalidInput, RecordWarning
 from trajectories.lindblad.blas import one_blas_thread
 from trajectories.model import OpenSystem
 from trajectories.model.states import InitialStates, initial_states
@@ -27,6 +27,7 @@ from ..clicks.streams import Clicks
 from ..statistics.goodness_of_fit import channel_choice, holm, rescaled_time, serial_independence, total_hazard
 from ..statistics.resampling import TestResult
 from .exact_tests import LEAST_EVENTS, LEAST_GROUPS, Comparisons, compare_curves, compare_rates, setting_of
+from .replay import replay
 from .subject import Subject, subject_of
 
 # Probability of rejecting a record that did come from the system.
@@ -239,7 +240,7 @@ def validate(
             if delta is None:
                 untested.append("bundles: no window, and no κ to take 3/κ from")
             found |= _estimates(clicks, comparisons, untested)
-        state = steady.rho if steady is not None else start
+        state = steady if steady is not None else start
         found |= _filter(subject, state, watching, untested)
     return _conclude(found, untested, level, clicks)
 
@@ -286,7 +287,7 @@ def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: li
 
 def _filter(
     subject: Subject,
-    state: ArrayLike | InitialStates | None,
+    state: lindblad.SteadyState | InitialStates | None,
     detectors: Mapping[str, Detector],
     untested: list[str],
 ) -> dict[str, TestResult]:
@@ -294,7 +295,7 @@ def _filter(
     assert state is not None
     try:
         replayed = replay(subject.record, subject.system, state, detectors=detectors, compiled=subject.compiled)
-    except InvalidInput as error:
+    except (InvalidInput, ConvergenceError) as error:
         untested.append(f"filter: {error}")
         return {}
     return filter_tests(replayed, untested)

@@ -12,10 +12,10 @@ from systems_with_answers import PairSource, ResonanceFluorescence
 import trajectories as tj
 from trajectories import analysis as an
 from trajectories.analysis.inference.exact_tests import compare_curves, compare_rates, setting_of
+from trajectories.analysis.inference.replay import replay
 from trajectories.analysis.inference.validation import SIGNIFICANCE, filter_tests
 from trajectories.analysis.statistics.goodness_of_fit import holm, rescaled_time
 from trajectories.engine.compiled import compile_system
-from trajectories.engine.replay.replay import replay
 from trajectories.lindblad import steady_state
 from trajectories.results import read_only
 

@@ -26,10 +26,10 @@ from false_alarm_systems import FAULTS, Case, cases
 import trajectories as tj
 from trajectories import analysis, lindblad
 from trajectories.analysis.inference.exact_tests import Comparisons, compare_curves, compare_rates, setting_of
+from trajectories.analysis.inference.replay import replay
 from trajectories.analysis.inference.validation import SIGNIFICANCE, filter_tests
 from trajectories.analysis.statistics.goodness_of_fit import holm
 from trajectories.engine.compiled import CompiledSystem, compile_system
-from trajectories.engine.replay.replay import replay
 from trajectories.errors import InvalidInput, TruncationWarning
 
 TABLE = Path(__file__).resolve().parents[1] / "statistics" / "false_alarm_study.csv"

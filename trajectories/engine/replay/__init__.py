@@ -1,1 +1,1 @@
-"""A record followed through the model: the state, and the likelihood, conditioned on every click."""
+"""A record of ideal detectors followed through the model: kets, and the likelihood, conditioned on every click."""

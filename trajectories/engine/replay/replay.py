@@ -1,4 +1,4 @@
-"""Replay a record: the state given the clicks so far predicts every gap and every channel."""
+"""Replay a record of ideal detectors: a few kets, given the clicks so far, predict every gap and every channel."""
 
 from __future__ import annotations
 
@@ -11,19 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...checks import shown
-from ...detectors import Detector
 from ...errors import InvalidInput
 from ...model.states import initial_states
 from ...model.system import OpenSystem
 from ...records.clicks import ClickRecord
-from ...records.detection_log import recorded_detectors
 from ...results import read_only
 from ..compiled import CompiledSystem, compile_system
 from ..modes.eigenmodes import ModesPropagator
 from ..reduced.reduced_basis import ReducedPropagator
-from .density_filter import as_real, compile_maps
-from .replay_kernels import FilterModes, follow_density, follow_modes, follow_sparse
+from .replay_kernels import FilterModes, follow_modes, follow_sparse
 
 # Weight of a mixed state that may be dropped at each click.
 DISCARDED = 1e-12
@@ -57,6 +53,13 @@ class Replay:
         Trajectories with a click that the system cannot make; after it they are replayed from the start state.
     method : str
         How the state was carried.
+    hazard_error : ndarray of float64, shape (n_gaps,)
+        How far each hazard may be off where the state is carried in a reduced model, estimated by a smaller one;
+        zeros where nothing is left out.
+    intensity_error : ndarray of float64, shape (n_clicks,)
+        The same for the rate of the channel that clicked, relative to it. Largest after rare sequences of clicks.
+    log_likelihood_error : float
+        The same for ln of the likelihood of the whole record.
 
     Notes
     -----
@@ -83,6 +86,9 @@ class Replay:
     discarded: float
     forbidden: NDArray[np.bool_]
     method: str
+    hazard_error: NDArray[np.float64]
+    intensity_error: NDArray[np.float64]
+    log_likelihood_error: float = 0.0
 
     @cached_property
     def ended(self) -> NDArray[np.bool_]:
@@ -129,72 +135,45 @@ class Replay:
         return read_only(np.diff(gathered[self.ended], prepend=0.0))
 
 
-def replay(
+def replay_ideal(
     record: ClickRecord,
     system: OpenSystem,
     initial: Any,
-    *,
-    detectors: Mapping[str, Detector] | None = None,
     compiled: CompiledSystem | Mapping[str, NDArray[Any]] | None = None,
 ) -> Replay:
-    """Replay a record through a system.
+    """Replay a record whose channels are all of the system's, each detected ideally.
 
     Between clicks ρ̃' = L0ρ̃ with Tr ρ̃ = S, the probability of no click so far; a click in k comes at the rate
-    Tr[J_kρ̃]/S and leaves J_kρ̃/Tr[J_kρ̃]. Where every channel is detected ideally J_k = c_k·c_k†, and ρ̃ is carried
-    as a few kets that follow exp(−iH_eff t), of whose weight at most 1e-12 is dropped at a click. Otherwise
-    J_k = η_kc_k·c_k† + d_k, what is not detected stays in L0, and the density matrix itself is carried.
+    Tr[J_kρ̃]/S and leaves J_kρ̃/Tr[J_kρ̃], J_k = c_k·c_k†. ρ̃ is carried as a few kets that follow exp(−iH_eff t), of
+    whose weight at most 1e-12 is dropped at a click.
 
     Parameters
     ----------
     record : ClickRecord
-        The clicks; its channels are channels of the system, in any order.
+        The clicks; its channels are those of the system, in any order.
     system : OpenSystem
         The hypothesised model.
     initial : array_like of complex, shape (N,) or (N, N), or whatever `simulate` takes
-        Ket or density matrix at the start of every trajectory; the steady state for a stationary record.
-    detectors : mapping of str to Detector, optional
-        Efficiency and dark counts by channel; those in the record's provenance when not given. Channels of the
-        system that the record lacks are not detected.
+        Ket or density matrix at the start of every trajectory.
     compiled : CompiledSystem or mapping of str to ndarray, optional
         The same system compiled before, or its arrays, as `Run.arrays` has them; saves the diagonalisation.
-
-    Returns
-    -------
-    Replay
 
     Raises
     ------
     InvalidInput
-        A channel that the system lacks, no initial state, dead time or jitter, which no filter of this kind can
-        follow, or imperfect detection of a system of more than 24 dimensions.
-
-    Notes
-    -----
-    Brown, Barbieri, Ventura, Kass and Frank, Neural Comput. 14, 325 (2002), for rescaled time.
-
-    Examples
-    --------
-    >>> import trajectories as tj
-    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
-    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
-    >>> record = tj.simulate(system, trajectories=4, duration=20.0, seed=1, progress=False)
-    >>> steady = tj.lindblad.steady_state(system)
-    >>> weaker = tj.OpenSystem(0.2 * (sigma + sigma.T), [tj.Channel("atom", sigma)])
-    >>> right = tj.replay(record, system, initial=steady.rho).log_likelihood
-    >>> right > tj.replay(record, weaker, initial=tj.lindblad.steady_state(weaker).rho).log_likelihood
-    True
+        Channels that are not those of the system, or no initial state.
     """
-    watching = _watching(record, system, detectors)
-    if all(detector == Detector() for detector in watching):
-        follow, method = _ket_filter(system, initial, compiled)
-    else:
-        follow, method = _density_filter(system, initial, watching, float((record.stop - record.start).max()))
-    watched = [name for name, detector in zip(system.channel_names, watching, strict=True) if detector is not None]
-    place = np.array([watched.index(name) for name in record.channel_names])
+    if set(record.channel_names) != set(system.channel_names):
+        raise InvalidInput(
+            f"the record has {', '.join(record.channel_names)}, and not all channels of the system; they are "
+            f"{', '.join(system.channel_names)}"
+        )
+    follow, method = _ket_filter(system, initial, compiled)
+    place = np.array([system.channel_names.index(name) for name in record.channel_names])
     channel = place[record.channel]
     offsets, n_clicks = record.offsets, len(record)
     hazard = np.empty(n_clicks + record.n_trajectories)
-    intensity = np.empty((n_clicks, len(watched)))
+    intensity = np.empty((n_clicks, len(place)))
     forbidden = np.zeros(record.n_trajectories, dtype=np.bool_)
     discarded = 0.0
     for r, (low, high) in enumerate(pairwise(offsets)):
@@ -211,17 +190,9 @@ def replay(
         discarded=discarded,
         forbidden=read_only(forbidden),
         method=method,
+        hazard_error=read_only(np.zeros(len(hazard))),
+        intensity_error=read_only(np.zeros(n_clicks)),
     )
-
-
-def log_likelihood(
-    record: ClickRecord,
-    system: OpenSystem,
-    initial: Any,
-    detectors: Mapping[str, Detector] | None = None,
-) -> float:
-    """Return ln of the likelihood density of a record, in ω_bⁿ for n clicks; see `replay`."""
-    return replay(record, system, initial, detectors=detectors).log_likelihood
 
 
 def _ket_filter(
@@ -256,38 +227,6 @@ def _ket_filter(
     return by_action, method
 
 
-def _density_filter(
-    system: OpenSystem, initial: Any, watching: list[Detector | None], longest: float
-) -> tuple[Follow, str]:
-    """Return the filter for imperfect detection."""
-    maps = compile_maps(system, watching, longest)
-    start = as_real(initial_states(initial, system.dimension).density_matrix)
-
-    def follow(clicks: Any, hazard: Any, intensity: Any) -> tuple[float, bool]:
-        return 0.0, follow_density(maps, start, clicks, hazard, intensity)
-
-    return follow, "density matrix"
-
-
 def _columns(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:
     """Return the columns of a matrix one after another, real and imaginary parts apart."""
     return np.ascontiguousarray(np.stack([matrix.T.real, matrix.T.imag], axis=1))
-
-
-def _watching(
-    record: ClickRecord, system: OpenSystem, detectors: Mapping[str, Detector] | None
-) -> list[Detector | None]:
-    """Return what watches each channel of the system; None where nothing does."""
-    for name in record.channel_names:
-        system.channel(name)
-    given = recorded_detectors(record) if detectors is None else dict(detectors)
-    for name, detector in given.items():
-        if not isinstance(detector, Detector) or name not in record.channel_names:
-            raise InvalidInput(f"detectors[{name!r}]={shown(detector)} must be a Detector on a recorded channel")
-        if detector.dead_time or detector.jitter:
-            raise InvalidInput(
-                f"detector of {name!r} has dead time or jitter, after which clicks alone do not tell the state; "
-                "replay the record without them"
-            )
-    ideal = Detector()
-    return [given.get(name, ideal) if name in record.channel_names else None for name in system.channel_names]

@@ -34,17 +34,6 @@ class FilterModes(NamedTuple):
     inverse: NDArray[np.float64]  # V⁻¹, (column, 2, row)
 
 
-class FilterMaps(NamedTuple):
-    """Maps of density matrices, written as N² real numbers; traces and click rates are linear forms."""
-
-    motion: NDArray[np.float64]  # L0, the motion while nothing detected clicks, (N², N²)
-    step: float
-    ladder: NDArray[np.float64]  # exp(L0 · step · 2^j), (J, N², N²)
-    trace: NDArray[np.float64]  # (N²,)
-    effect: NDArray[np.float64]  # (K, N²)
-    jump: NDArray[np.float64]  # (K, N², N²)
-
-
 @kernel()
 def follow_modes(arrays, jumps, ensemble, clicks, budget, hazard, intensity):
     """Carry an ensemble along one trajectory, in the eigenbasis of H_eff.
@@ -115,53 +104,6 @@ def follow_sparse(arrays, jumps, ensemble, clicks, budget, hazard, intensity, wo
             rank = len(ensemble)
             phi[:] = ensemble
     return discarded, forbidden
-
-
-@kernel()
-def follow_density(arrays, start, clicks, hazard, intensity):
-    """Carry a density matrix along one trajectory; results as in `follow_modes`, without a weight dropped."""
-    gaps, channels = clicks
-    state = start.copy()
-    forbidden = False
-    for n in range(len(gaps)):
-        state = _evolved(arrays, state, gaps[n])
-        survival = np.dot(arrays.trace, state)
-        hazard[n] = -np.log(max(survival, 0.0))
-        if n == len(channels):
-            break
-        total = 0.0
-        for k in range(len(arrays.effect)):
-            intensity[n, k] = max(np.dot(arrays.effect[k], state), 0.0) / survival
-            total += intensity[n, k]
-        rate = intensity[n, channels[n]]
-        if survival > 0.0 and rate > IMPOSSIBLE * total:
-            state = np.dot(arrays.jump[channels[n]], state) / (rate * survival)
-        else:
-            forbidden = True
-            state = start.copy()
-    return forbidden
-
-
-@kernel()
-def _evolved(arrays, state, gap):
-    """Return exp(L0·gap) of a state: by tabulated steps, then by the Taylor series for the rest."""
-    steps = int(gap / arrays.step)
-    last = len(arrays.ladder) - 1
-    for _ in range(steps >> last):
-        state = np.dot(arrays.ladder[last], state)
-    for j in range(last):
-        if (steps >> j) & 1:
-            state = np.dot(arrays.ladder[j], state)
-    rest = gap - steps * arrays.step
-    term = state
-    total = state.copy()
-    size = np.abs(state).max()
-    for k in range(1, 60):
-        term = np.dot(arrays.motion, term) * (rest / k)
-        total += term
-        if np.abs(term).max() <= BELOW_ROUNDING * size:
-            break
-    return total
 
 
 @kernel()

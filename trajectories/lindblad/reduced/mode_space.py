@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,8 @@ class ModeSpace:
         ‖V‖₂‖V⁻¹‖₂ of all modes.
     left_out : float
         Largest weight of a mode that was left out.
+    analysis : ndarray of shape (r, N)
+        V⁻¹, rows of the modes.
     """
 
     motion: Matrix
@@ -52,6 +55,12 @@ class ModeSpace:
     effects: dict[str, Matrix]
     condition: float
     left_out: float
+    analysis: Matrix
+
+    def seen(self, state: Matrix) -> Matrix:
+        """Return Y = V⁻¹XV⁻† of a state of the system."""
+        found = self.analysis @ state @ self.analysis.conj().T
+        return np.asarray(0.5 * (found + found.conj().T))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,16 +92,23 @@ def all_modes(system: OpenSystem) -> AllModes:
     return AllModes(values, vectors, np.linalg.inv(vectors), float(singular[0] / singular[-1]))
 
 
-def mode_space(system: OpenSystem, rho: Matrix, modes: AllModes, cut: float = MODE_CUT) -> ModeSpace:
+def mode_space(
+    system: OpenSystem, rho: Matrix, modes: AllModes, cut: float = MODE_CUT, others: Sequence[Matrix] = ()
+) -> ModeSpace:
     """Return the modes whose weight exceeds a cut.
 
     The weight of mode j is the largest of (WρW†)_jj, its population; (WJ_kρW†)_jj/λ_k, that after a click in k;
     and (WρW†)_jj(V†c_k†c_kV)_jj/λ_k, its share of the clicks of channel k. W = V⁻¹.
+    In `others` are states whose populations count as those in ρ do.
     """
     vectors, inverse = modes.vectors, modes.inverse
     state = inverse @ rho @ inverse.conj().T
     population = np.abs(np.diag(state))
     weight = population.copy()
+    for other in others:
+        weight = np.maximum(
+            weight, np.abs(np.einsum("jk,kl,jl->j", inverse, other, inverse.conj(), optimize=True))
+        )
     jumps, effects = {}, {}
     rates = {c.name: float(np.real(_expect(c.operator, rho))) for c in system.channels}
     loudest = max(rates.values(), default=0.0)
@@ -121,6 +137,7 @@ def mode_space(system: OpenSystem, rho: Matrix, modes: AllModes, cut: float = MO
         {name: np.ascontiguousarray(effect[square]) for name, effect in effects.items()},
         modes.condition,
         left_out,
+        np.ascontiguousarray(inverse[kept]),
     )
 
 

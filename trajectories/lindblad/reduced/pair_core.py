@@ -25,14 +25,20 @@ ROUNDING = 1e-13
 SLOW = 1e-5
 
 
-def importance(space: ModeSpace, starts: Sequence[str], ends: Sequence[str], exclusive: bool = False) -> Array:
+def importance(
+    space: ModeSpace,
+    starts: Sequence[str],
+    ends: Sequence[str],
+    exclusive: bool = False,
+    others: Sequence[Complex] = (),
+) -> Array:
     """Return how much each pair of modes matters to curves that start and end with a click, shape (r, r).
 
     max over k, l of b_k b_l |x_jk||u_kj| √(Γ_jk/(Γ_jk + |ω_jk|))/s_kl, with x the larger of J_kρ/λ_k and ρ,
     u = c_l†c_l/λ_l, Γ − iω = −D. b = (λ_max/λ)^¼ protects channels that rarely click. The square root weighs down
     pairs that oscillate so fast that jumps into and out of them average out. s is the size of the curve:
     max(1, g(0)), or, if no other click lies between, Γ̄ Σ_jk x_jk u_kj/(Γ̄ − D_jk), its average over a typical
-    lifetime 1/Γ̄.
+    lifetime 1/Γ̄. `others` are states of trace 1 from which curves start as well.
     """
     rates = {name: float(np.sum(space.rho.T * effect).real) for name, effect in space.effects.items()}
     loudest = max(rates.values(), default=0.0)
@@ -40,21 +46,21 @@ def importance(space: ModeSpace, starts: Sequence[str], ends: Sequence[str], exc
     decay = np.abs(space.motion.real)
     typical = max(float(np.median(decay.diagonal())), 1e-300)
     found = np.zeros(space.rho.shape)
-    for k in starting:
-        after = space.jumps[k] @ space.rho @ space.jumps[k].conj().T / rates[k]
+    begun = [(space.jumps[k] @ space.rho @ space.jumps[k].conj().T / rates[k], rates[k]) for k in starting]
+    for after, rate in begun + [(state, loudest) for state in others]:
         size = np.maximum(np.abs(after), np.abs(space.rho))
         for end in ending:
             reader = space.effects[end].T / rates[end]
             scale = max(1.0, float(np.sum(after * reader).real))
             if exclusive:
                 scale = min(scale, typical * abs(np.sum(after * reader / (typical - space.motion))) + 1e-12)
-            rare = (loudest / rates[k] * loudest / rates[end]) ** 0.25
+            rare = (loudest / rate * loudest / rates[end]) ** 0.25
             found = np.maximum(found, rare / scale * size * np.abs(reader))
     found *= np.sqrt((decay + typical) / (decay + typical + np.abs(space.motion.imag)))
     return np.maximum(found, found.T)
 
 
-class _Spectrum:
+class Spectrum:
     """Eigenvalues and right eigenvectors of a real matrix, factored.
 
     Attributes
@@ -65,10 +71,13 @@ class _Spectrum:
         Estimated condition number of P in the 1-norm.
     growth : float
         Largest real part of μ relative to the largest modulus.
+    paired : ndarray of bool, shape (n,)
+        Whether the next eigenpair is the complex conjugate of this one.
     """
 
     def __init__(self, matrix: Array) -> None:
         self.values, self.vectors = linalg.eig(matrix, check_finite=False)
+        self.paired = self.values.imag > 0.0
         fastest = float(np.abs(self.values).max(initial=0.0))
         decaying = np.abs(self.values.real[np.abs(self.values.real) > ROUNDING * fastest])
         self._factor()
@@ -170,8 +179,8 @@ class PairMotion:
             self.condition, self.growth, self.values = float(summary[0].real), float(summary[1].real), summary[2:]
 
     @cached_property
-    def _spectrum(self) -> _Spectrum:
-        return _Spectrum(self._matrix())
+    def _spectrum(self) -> Spectrum:
+        return Spectrum(self._matrix())
 
     def _summary(self) -> Complex:
         """Return condition, growth and eigenvalues as one array."""

@@ -1,0 +1,5 @@
+"""The state conditioned on a record of imperfect detectors: a density matrix carried from click to click.
+
+`linear_model` → `motions` → `follow_kernels`; `conditional` chooses a model, follows a record and says how far the
+result may be off. It knows nothing of the engine whose clicks it reads.
+"""

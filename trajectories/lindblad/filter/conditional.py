@@ -1,0 +1,299 @@
+"""ConditionalFilter: ρ given a record of imperfect detectors, at any dimension, with the error it may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...detectors import Detector
+from ...errors import ConvergenceError, InvalidInput
+from ...model import OpenSystem
+from ..blas import one_blas_thread
+from ..reduced.essential import MAX_ROUNDS, STATE_CUT, closed_under_jumps, neighbours, restricted
+from ..reduced.mode_space import MODE_CUT, AllModes, ModeSpace, all_modes, mode_space
+from ..reduced.pair_core import importance
+from ..reduced.stationary import FINE, cut_out, stationary
+from ..solver import LARGEST_CORE, MAX_CONDITION, MAX_GROWTH, MAX_MODES_CONDITION, OTHER_CUTS, PAIR_CUTS, RESTRICT
+from ..steady_state import SteadyState, steady_state
+from .compiled import MAX_FULL_CONDITION, CompiledFilter
+from .dead_sets_kernels import mark_dead_sets
+from .follow_kernels import Clicks, follow
+from .linear_model import LinearModel, core_model, full_model
+
+Array = NDArray[np.float64]
+Matrix = NDArray[np.complex128]
+
+# Up to this dimension states are followed on all their N² numbers.
+FULL = 30
+# The two levels of `solver.PAIR_CUTS` that a record is followed with at first.
+FIRST_LEVELS = (0, 1)
+# A finer level is taken while the root-mean-square errors of hazards or of ln rates exceed this by default.
+TOLERANCE = 2e-2
+# What is stated as the error of a number is so many times its difference between the two levels.
+SAFETY = 2.5
+# So many trajectories go in step.
+WIDTH = 64
+# Channels with a dead time, of which all subsets may be dead together.
+MOST_DEAD = 12
+# A click may come too early after a dead time by this fraction of it: the rounding of sums of times.
+EARLY = 1e-9
+# Jitter is left out of account where rates after a click change within it by less than this fraction.
+BLURRED = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """What the filter found along some trajectories.
+
+    Attributes
+    ----------
+    hazard, hazard_error : ndarray of shape (n_gaps,)
+        −ln of the survival of every gap, and how far it may be off.
+    intensity : ndarray of shape (n_clicks, K)
+        Rates of the watched channels just before every click.
+    intensity_error : ndarray of shape (n_clicks,)
+        Relative error that the rate of the channel which clicked may have.
+    log_likelihood_error : ndarray of shape (n_trajectories,)
+        What ln of the likelihood of each trajectory may be off by, with its sign.
+    forbidden : ndarray of bool, shape (n_trajectories,)
+        Trajectories with a click that cannot be.
+    method : str
+        How states were carried.
+    """
+
+    hazard: Array
+    hazard_error: Array
+    intensity: Array
+    intensity_error: Array
+    log_likelihood_error: Array
+    forbidden: NDArray[np.bool_]
+    method: str
+
+
+class ConditionalFilter:
+    """Follows records of one system, one set of detectors and one initial state.
+
+    Between clicks ρ̃' = L0ρ̃ with L0 = L − Σ_k (η_kJ_k + d_k) over the detectors that are not dead, and a click in k
+    makes ρ̃ → η_kJ_kρ̃ + d_kρ̃. Up to 30 dimensions ρ̃ is all of its N² numbers. Above, it is carried on a core of
+    pairs of modes of H_eff (`reduced.pair_core`), whose L0 is diagonalised once: a gap costs R exponentials
+    and a click a product of R² numbers. Two cores are followed side by side, and their difference is the error
+    that is stated: an estimate, and largest after sequences of clicks that are rare.
+
+    Parameters
+    ----------
+    system : OpenSystem
+        The model.
+    watching : mapping of str to Detector
+        What watches each detected channel, in the order of the rates that are returned; others are not detected.
+    initial : SteadyState or ndarray of shape (N, N)
+        The steady state, or the density matrix at the start of every trajectory.
+    tolerance : float
+        Root-mean-square error of hazards and of ln rates above which a finer core is taken, where there is one.
+
+    Raises
+    ------
+    InvalidInput
+        Too many channels with dead time, jitter that blurs what clicks tell.
+    ConvergenceError
+        A system above 30 dimensions for which no core serves, as under strong dissipation.
+    """
+
+    def __init__(
+        self,
+        system: OpenSystem,
+        watching: Mapping[str, Detector],
+        initial: SteadyState | Matrix,
+        tolerance: float = TOLERANCE,
+    ) -> None:
+        self._system, self._watching, self._initial = system, dict(watching), initial
+        self._tolerance = tolerance
+        dead = [name for name, detector in watching.items() if detector.dead_time > 0.0]
+        if len(dead) > MOST_DEAD:
+            raise InvalidInput(f"{len(dead)} channels have a dead time; at most {MOST_DEAD} can be followed")
+        self._levels: dict[int, CompiledFilter] = {}
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is left out."""
+        return self._system.dimension <= FULL
+
+    def follow(
+        self, start: Array, stop: Array, offsets: NDArray[np.int64], time: Array, channel: NDArray[np.int64]
+    ) -> Followed:
+        """Follow trajectories.
+
+        Parameters
+        ----------
+        start, stop : ndarray of shape (n,)
+            Observation windows.
+        offsets : ndarray of shape (n + 1,)
+            Where the clicks of each trajectory begin and end.
+        time, channel : ndarray of shape (n_clicks,)
+            The clicks; channels are numbered in the order of `watching`.
+        """
+        clicks = Clicks(
+            np.array(start, dtype=np.float64),
+            np.array(stop, dtype=np.float64),
+            np.array(offsets, dtype=np.int64),
+            np.array(time, dtype=np.float64),
+            np.array(channel, dtype=np.int64),
+        )
+        with one_blas_thread():
+            if self.exact:
+                hazard, intensity, forbidden = self._at(0, clicks)
+                none, no_rate = np.zeros(len(hazard)), np.zeros(len(intensity))
+                sure = np.zeros(len(forbidden))
+                return Followed(hazard, none, intensity, no_rate, sure, forbidden, self._method(0))
+            fine = FIRST_LEVELS[1]
+            coarse = self._at(FIRST_LEVELS[0], clicks)
+            while True:
+                found = self._at(fine, clicks)
+                hazard, intensity, forbidden = found
+                gaps, rates = _differences(coarse, found, clicks.channel)
+                worst = max(
+                    float(np.sqrt(np.mean(gaps**2))), float(np.sqrt(np.mean(rates**2))) if len(rates) else 0
+                )
+                last = fine + 1 == len(PAIR_CUTS) or self._core_size(fine + 1) > LARGEST_CORE
+                if SAFETY * worst <= self._tolerance or last:
+                    break
+                coarse, fine = found, fine + 1
+        row = np.repeat(np.arange(len(forbidden)), np.diff(clicks.offsets) + 1)
+        clicked = np.repeat(np.arange(len(forbidden)), np.diff(clicks.offsets))
+        size = len(forbidden)
+        off = np.asarray(np.bincount(clicked, rates, size) - np.bincount(row, gaps, size), dtype=np.float64)
+        return Followed(
+            hazard,
+            SAFETY * np.abs(gaps),
+            intensity,
+            SAFETY * np.abs(rates),
+            SAFETY * off,
+            forbidden,
+            self._method(fine),
+        )
+
+    def compiled(self, level: int) -> CompiledFilter:
+        """Return the model of a level, made once; for exact models all levels are one."""
+        if level not in self._levels:
+            model = self._full() if self.exact else self._core(level)
+            compiled = CompiledFilter(model, self._watching, full=self.exact)
+            compiled.require_sound(MAX_FULL_CONDITION if self.exact else MAX_CONDITION, MAX_GROWTH)
+            self._refuse_blur(compiled)
+            self._levels[level] = compiled
+        return self._levels[level]
+
+    def _at(self, level: int, clicks: Clicks) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """Follow with one model: hazards, rates and what cannot be."""
+        compiled = self.compiled(level)
+        dead_time = np.array([detector.dead_time for detector in self._watching.values()])
+        met = np.zeros(1 << int((dead_time > 0.0).sum()), dtype=np.bool_)
+        bit = np.where(dead_time > 0.0, 1 << np.maximum(np.cumsum(dead_time > 0.0) - 1, 0), 0).astype(np.int64)
+        mark_dead_sets(clicks.offsets, clicks.time, clicks.channel, dead_time, bit, met)
+        longest = float((clicks.stop - clicks.start).max(initial=0.0))
+        slack = EARLY * float(dead_time.max(initial=0.0)) + 4.0 * float(np.spacing(clicks.stop.max(initial=1.0)))
+        motions, watch = compiled.arrays(np.flatnonzero(met), bit, longest, slack)
+        n = len(clicks.time)
+        hazard, intensity = np.empty(n + len(clicks.start)), np.empty((n, len(dead_time)))
+        forbidden = np.zeros(len(clicks.start), dtype=np.bool_)
+        state = np.zeros((max(min(WIDTH, len(clicks.start)), 1), compiled.model.size))
+        follow(motions, watch, clicks, state, hazard, intensity, forbidden)
+        return hazard, intensity, forbidden
+
+    def _method(self, level: int) -> str:
+        if self.exact:
+            return "density matrix"
+        return f"density matrix, core of {self.compiled(level).model.size} mode pairs"
+
+    # -- models -------------------------------------------------------------------------------------------------
+
+    def _full(self) -> LinearModel:
+        initial = self._initial
+        return full_model(self._system, initial.rho if isinstance(initial, SteadyState) else initial)
+
+    def _core(self, level: int) -> LinearModel:
+        space, begun = self._space(level)
+        return core_model(space, self._chosen(level), begun)
+
+    def _core_size(self, level: int) -> int:
+        return int(self._chosen(level).sum())
+
+    def _chosen(self, level: int) -> NDArray[np.bool_]:
+        space, begun = self._space(level)
+        others = () if isinstance(self._initial, SteadyState) else (begun,)
+        return importance(space, tuple(self._watching), tuple(self._watching), True, others) > PAIR_CUTS[level]
+
+    def _space(self, level: int) -> tuple[ModeSpace, Matrix]:
+        """Return the modes of a level and the initial state in them."""
+        if level not in self._spaces:
+            system, rho, begun, modes = self._essential
+            others = () if isinstance(self._initial, SteadyState) else (begun,)
+            space = mode_space(system, rho, modes, MODE_CUT * OTHER_CUTS[level], others)
+            state = space.rho if isinstance(self._initial, SteadyState) else space.seen(begun)
+            self._spaces[level] = space, state
+        return self._spaces[level]
+
+    @cached_property
+    def _spaces(self) -> dict[int, tuple[ModeSpace, Matrix]]:
+        return {}
+
+    @cached_property
+    def _essential(self) -> tuple[OpenSystem, Matrix, Matrix, AllModes]:
+        """Return the system on its essential states, its steady and its initial state there, and all modes."""
+        system, initial = self._system, self._initial
+        steady = initial if isinstance(initial, SteadyState) else steady_state(system)
+        begun = steady.rho if isinstance(initial, SteadyState) else initial
+        inner, rho = system, steady.rho
+        if system.dimension > RESTRICT:
+            states = cut_out(system, steady.rho, STATE_CUT).states
+            if not isinstance(initial, SteadyState):
+                states = _grown_from(system, states, begun)
+            inner = restricted(system, states)
+            square = np.ix_(states, states)
+            rho, begun = stationary(inner, steady.rho[square], FINE), begun[square]
+        modes = all_modes(inner)
+        if modes.condition > MAX_MODES_CONDITION:
+            raise ConvergenceError(
+                f"the modes of H_eff have condition {modes.condition:.1g}, too large to reduce {system.dimension} "
+                f"dimensions; lower the levels to at most {FULL} dimensions, or record every channel ideally"
+            )
+        return inner, rho, begun, modes
+
+    def _refuse_blur(self, compiled: CompiledFilter) -> None:
+        """Refuse jitter within which rates change."""
+        jitter = max((detector.jitter for detector in self._watching.values()), default=0.0)
+        change = compiled.blur(jitter) if jitter > 0.0 else 0.0
+        if change > BLURRED:
+            raise InvalidInput(
+                f"jitter={jitter:g} blurs what the clicks tell: rates after a click change by {change:.2g} of "
+                f"themselves within it, and at most {BLURRED:g} can be left out of account; lower it"
+            )
+
+
+def _differences(
+    coarse: tuple[Array, Array, NDArray[np.bool_]],
+    fine: tuple[Array, Array, NDArray[np.bool_]],
+    channel: NDArray[np.int64],
+) -> tuple[Array, Array]:
+    """Return what a finer model adds to every hazard, and to ln of the rate of every click."""
+    clicked = np.arange(len(channel)), channel
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gaps = fine[0] - coarse[0]
+        rates = np.log(fine[1][clicked] / coarse[1][clicked])
+    gaps[~np.isfinite(gaps)], rates[~np.isfinite(rates)] = 0.0, 0.0  # where a click is forbidden
+    return gaps, rates
+
+
+def _grown_from(system: OpenSystem, states: NDArray[np.int64], begun: Matrix) -> NDArray[np.int64]:
+    """Return some basis states with those that an initial state needs on its way."""
+    occupied = np.flatnonzero(np.diag(begun).real > STATE_CUT)
+    states = closed_under_jumps(system, np.union1d(states, occupied))
+    for _ in range(MAX_ROUNDS):
+        more = neighbours(system, states, begun[np.ix_(states, states)], STATE_CUT)
+        larger = closed_under_jumps(system, np.union1d(states, more))
+        if len(larger) == len(states):
+            break
+        states = larger
+    return states

@@ -1,0 +1,86 @@
+"""e^{Gt} of a real matrix, prepared once: its modes in real form, or a ladder of steps where they are no good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from ..reduced.pair_core import Spectrum
+
+Array = NDArray[np.float64]
+
+# ‖G‖₁ × the shortest step of a ladder: what remains of a time is left to a Taylor series, which is then short.
+SHORTEST_STEP = 0.25
+# Steps double so many times at the most; longer times take the last one several times.
+MOST_DOUBLINGS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class RealModes:
+    """G = P B P⁻¹ with real P, and B of real eigenvalues and 2×2 blocks ((ν, ω), (−ω, ν)).
+
+    Attributes
+    ----------
+    rates, frequencies : ndarray of shape (R,)
+        ν, and ω of the first of each two; a zero beside a real eigenvalue.
+    paired : ndarray of bool, shape (R,)
+        Whether this and the next coordinate make a block; False for its second.
+    vectors, inverse : ndarray of shape (R, R)
+        P and P⁻¹.
+    condition, growth : float
+        Condition of P, and the largest real part beside the fastest motion.
+    """
+
+    rates: Array
+    frequencies: Array
+    paired: NDArray[np.bool_]
+    vectors: Array
+    inverse: Array
+    condition: float
+    growth: float
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """Tabulated e^{G·step·2^j}.
+
+    Attributes
+    ----------
+    generator : ndarray of shape (R, R)
+        G.
+    step : float
+        The shortest step.
+    powers : ndarray of shape (J, R, R)
+        e^{G·step·2^j}.
+    """
+
+    generator: Array
+    step: float
+    powers: Array
+
+
+def real_modes(matrix: Array) -> RealModes:
+    """Return the modes of a real matrix."""
+    spectrum = Spectrum(matrix)
+    first, second = spectrum.paired, np.roll(spectrum.paired, 1)
+    vectors = spectrum.vectors.real.copy()
+    vectors[:, second] = spectrum.vectors[:, first].imag
+    rates = spectrum.values.real.copy()
+    rates[second] = rates[first]
+    frequencies = np.where(first, spectrum.values.imag, 0.0)
+    sound = np.isfinite(spectrum.condition)
+    inverse = np.linalg.inv(vectors) if sound else vectors
+    return RealModes(rates, frequencies, first, vectors, inverse, spectrum.condition, spectrum.growth)
+
+
+def ladder(matrix: Array, longest: float) -> Ladder:
+    """Return the ladder of a matrix for times up to the longest; longer ones only take more steps."""
+    step = SHORTEST_STEP / max(float(np.linalg.norm(matrix, 1)), 1e-300)
+    doublings = int(np.clip(np.ceil(np.log2(max(longest / step, 1.0))), 0, MOST_DOUBLINGS))
+    powers = [linalg.expm(step * matrix)]
+    for _ in range(doublings):
+        powers.append(powers[-1] @ powers[-1])
+    return Ladder(np.ascontiguousarray(matrix), step, np.stack(powers))
