@@ -17,7 +17,7 @@ from scipy import sparse
 from ..engine.blocks import NO_SAMPLING, Block, BlockTask, Sampling, run_block
 from ..engine.compiled import CompiledSystem, compile_system
 from ..engine.operators import stack_operators
-from ..engine.replay.replay import replay
+from ..engine.replay.replay import replay_ideal
 from ..model.qutip_objects import matrix_of
 from ..model.system import OpenSystem
 from ..progress import Progress
@@ -173,7 +173,7 @@ class Solver:
         """Return S(T), the probability of no click at all."""
         names = self._system.channel_names
         nothing = ClickRecord.from_arrays([], [], [], channel_names=names, start=0.0, stop=self._duration)
-        return min(1.0, float(np.exp(replay(nothing, self._system, ket).log_likelihood)))
+        return min(1.0, float(np.exp(replay_ideal(nothing, self._system, ket).log_likelihood)))
 
     def _add_silent(self, result: McResult, compiled: CompiledSystem, weight: float) -> None:
         """Add the trajectory without a click, whose weight is known."""
