@@ -197,6 +197,15 @@ def window_of(parameters: Mapping[str, Any], window: float | None, whose: str) -
     return WINDOW_IN_LIFETIMES / slowest
 
 
+def delays_of(names: Sequence[str], delays: Mapping[str, float] | None) -> dict[str, float]:
+    """Return the delay of every channel, 0 where none is given; refuse those of other channels."""
+    given = dict(delays or {})
+    for name in given:
+        if name not in names:
+            raise InvalidInput(f"delays name {shown(name)}, which is none of the channels {', '.join(names)}")
+    return {name: finite_number(given.get(name, 0.0), f"delay of {name}") for name in names}
+
+
 def shown(value: Any) -> str:
     """Return a value as one short line, for messages."""
     try:

@@ -366,6 +366,8 @@ class Coincidences(Shown):
         What independent channels of the same rates would give.
     ratio : Estimate
         One over the other, the n-fold correlation averaged over the window.
+    delays : tuple of float
+        What was added to the times of each channel.
     """
 
     channels: tuple[str, ...]
@@ -373,6 +375,7 @@ class Coincidences(Shown):
     rate: Estimate
     accidental: Estimate
     ratio: Estimate
+    delays: tuple[float, ...] = ()
 
     def _summary(self) -> Summary:
         title = f"Coincidences of {', '.join(self.channels)} within {self.window:g}"

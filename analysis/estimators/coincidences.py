@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trajectories.checks import bin_edges, channels_among, positive_number
+from trajectories.checks import bin_edges, channels_among, delays_of, positive_number
+from trajectories.records.corrections import delayed
 from trajectories.results import Coincidences, TripleCorrelation
 
 from ..clicks.inputs import detected_numbers
@@ -19,12 +20,14 @@ from .bins import bin_guess
 from .coincidences_kernels import count_coincidences, count_triples
 
 
-def coincidences(record: Clicks, channels: Sequence[str], window: float) -> Coincidences:
+def coincidences(
+    record: Clicks, channels: Sequence[str], window: float, delays: Mapping[str, float] | None = None
+) -> Coincidences:
     """Estimate how often n channels click within a window: tuples of one click in each, all closer than w.
 
     R̂ = #{tuples, last − first < w}/Σ_r (T_r − w)₊ over tuples whose first click is at least w before the end of
-    observation; of independent channels A = n wⁿ⁻¹ Π λ̂_k. Delays of cables are taken out before, by
-    `trajectories.records.corrections.delayed`.
+    observation; of independent channels A = n wⁿ⁻¹ Π λ̂_k. With delays d_k, times t + d_k are compared, in the
+    window in which all channels were then observed.
 
     Parameters
     ----------
@@ -34,6 +37,9 @@ def coincidences(record: Clicks, channels: Sequence[str], window: float) -> Coin
         At least two different channels, in any order.
     window : float
         w, in the record's unit of time; with whole ticks a difference of exactly w is outside.
+    delays : mapping of str to float, optional
+        What is added to the times of a channel, as `trajectories.records.corrections.delayed` does: minus the
+        delay of its cable. 0 where not given; whole ticks are shifted by whole ticks.
 
     Returns
     -------
@@ -43,11 +49,13 @@ def coincidences(record: Clicks, channels: Sequence[str], window: float) -> Coin
     Raises
     ------
     InvalidInput
-        Unknown channels, fewer than two or one twice, or a window that is not positive.
+        Unknown channels, fewer than two or one twice, a window that is not positive, a delay of a channel that is
+        not among them, or delays longer than a trajectory.
 
     Notes
     -----
-    Exact: Σ over orders of ∫ Tr[J_n e^{Lτ_{n−1}} … e^{Lτ₁} J₁ρ] over τ₁ + … + τ_{n−1} < w.
+    Exact: Σ over orders of ∫ Tr[J_n e^{Lτ_{n−1}} … e^{Lτ₁} J₁ρ] over the waits after which all t_k + d_k lie
+    within w; without delays τ₁ + … + τ_{n−1} < w.
 
     Examples
     --------
@@ -63,6 +71,9 @@ def coincidences(record: Clicks, channels: Sequence[str], window: float) -> Coin
     record = stream(record)
     names = channels_among(channels, record.channel_names, least=2)
     length = positive_number(window, "window")
+    added = delays_of(names, delays)
+    if any(added.values()):
+        record = record.through(lambda block, _: delayed(block, added))
     near = in_stamps(record, length)
     units = choose_resampling_units(record, reach=length)
     counts = np.zeros(units.count, dtype=np.int64)
@@ -90,7 +101,7 @@ def coincidences(record: Clicks, channels: Sequence[str], window: float) -> Coin
     total = int(counts.sum())
     events = np.array([total, int(clicks_of.sum()), total])
     rate, accidental, ratio = Pooled(sums, values, units, events).jackknife().estimates()
-    return Coincidences(names, length, rate, accidental, ratio)
+    return Coincidences(names, length, rate, accidental, ratio, tuple(added.values()))
 
 
 def g3(

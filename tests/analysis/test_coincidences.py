@@ -29,16 +29,21 @@ def poisson(seed=1, clicks=3000, span=40000, trajectories=4, ticks=True):
     )
 
 
-def brute_force(record, names, window):
-    """Tuples of one click in each channel, last − first < window, first click seen with the window behind it."""
-    found = 0
+def brute_force(record, names, window, delays=(0, 0, 0)):
+    """Tuples of one click in each channel, last − first < window, first click seen with the window behind it.
+
+    Times are compared after the delays, where all channels were observed then.
+    """
+    found, begin, end = 0, max(0, *delays), min(0, *delays)
     for r in range(record.n_trajectories):
         mine = record.trajectory == r
         sets = [record.stamp[mine & (record.channel == record.channel_number(name))] for name in names]
+        sets = [times + delay for times, delay in zip(sets, delays, strict=False)]
+        sets = [times[(times >= begin) & (times < record.stop_stamp[r] + end)] for times in sets]
         near = [(x, y) for x in sets[0] for y in sets[1] if abs(x - y) < window]
         tuples = [(*pair, z) for pair in near for z in sets[2]] if len(names) == 3 else near
         for times in tuples:
-            if max(times) - min(times) < window and record.stop_stamp[r] - min(times) >= window:
+            if max(times) - min(times) < window and record.stop_stamp[r] + end - min(times) >= window:
                 found += 1
     return found
 
@@ -50,6 +55,19 @@ def test_tuples_are_those_of_brute_force(names, ticks):
     found = an.coincidences(record, names, ticks * 1e-3)
     assert found.rate.n == brute_force(record, names, ticks)
     assert found.rate.value == pytest.approx(found.rate.n / (4 * (9.0 - ticks * 1e-3)))
+
+
+@pytest.mark.parametrize("delays", [(30, 0, -7), (-4000, 0, 0), (0, 11, 11)])
+@pytest.mark.parametrize("names", [("a", "b"), ("c", "a", "b")])
+def test_delayed_tuples_are_those_of_brute_force(names, delays):
+    record = poisson(clicks=900, span=9000)
+    given = {name: delay * 1e-3 for name, delay in zip(names, delays, strict=False)}
+    found = an.coincidences(record, names, 20e-3, given)
+    used = delays[: len(names)]
+    assert found.rate.n == brute_force(record, names, 20, used)
+    assert found.delays == tuple(given.values())
+    observed = 9.0 - (max(0, *used) - min(0, *used)) * 1e-3
+    assert found.rate.value == pytest.approx(found.rate.n / (4 * (observed - 20e-3)))
 
 
 @pytest.mark.parametrize("in_ticks", [True, False])
@@ -87,7 +105,7 @@ def test_coincidences_of_a_simulation_are_those_of_the_density_matrix(watched):
     # Two channels: the average of g² over ±w.
     average = lindblad.g2(steady, *names, [-window, window]).value[0]
     assert exact.ratio.value == pytest.approx(average, rel=1e-6)
-    wrong = lindblad.coincidences(steady, names, window, {"a": tj.Detector(efficiency=0.8)})
+    wrong = lindblad.coincidences(steady, names, window, detectors={"a": tj.Detector(efficiency=0.8)})
     assert abs(found.rate.deviation(wrong.rate)) > 5.0
 
 
@@ -119,6 +137,62 @@ def test_exact_triples_are_the_integral_of_exact_g3():
         for order in itertools.permutations("abc")
     )
     assert lindblad.coincidences(steady, ("a", "b", "c"), 2.0).rate.value == pytest.approx(total, rel=2e-3)
+
+
+DELAYED = [(("a", "b"), 2.0, {"a": 2.5}), (("a", "b", "c"), 3.0, {"a": 4.0, "c": -3.0})]
+
+
+def test_delayed_coincidences_of_a_simulation_are_those_of_the_density_matrix(watched):
+    record, steady = watched
+    for names, window, delays in DELAYED:
+        found = an.coincidences(record, names, window, delays)
+        exact = lindblad.coincidences(steady, names, window, delays)
+        assert found.rate.n > 500
+        assert abs(found.rate.deviation(exact.rate)) < 4.0
+        assert abs(found.ratio.deviation(exact.ratio)) < 4.0
+        assert abs(found.accidental.deviation(exact.accidental)) < 4.0
+        # The twin: the delay of the other sign is another rate.
+        wrong = lindblad.coincidences(steady, names, window, {name: -delay for name, delay in delays.items()})
+        assert abs(found.rate.deviation(wrong.rate)) > 5.0
+
+
+def test_exact_delayed_pairs_are_the_integral_of_exact_g2():
+    """Delays d move the lags that count to −w − d_b + d_a … w − d_b + d_a; independent channels have them too."""
+    steady = lindblad.steady_state(three_outputs())
+    for delay in (0.0, 0.7, -3.0, 50.0):
+        found = lindblad.coincidences(steady, ("a", "b"), 2.0, {"a": delay})
+        average = lindblad.g2(steady, "a", "b", [delay - 2.0, delay + 2.0]).value[0]
+        assert found.ratio.value == pytest.approx(average, rel=1e-7)
+
+
+@pytest.mark.parametrize("dark", ["c", pytest.param("cd", marks=pytest.mark.slow)])  # four channels: 10 s
+def test_exact_delayed_tuples_with_independent_channels_in_closed_form(dark):
+    """With c and d dark counts alone, a lag r of a and b leaves them w² + 2w(w − r), and one of them 2w − r."""
+    system = three_outputs()
+    lower = system.channels[0].operator
+    more = [*system.channels[:2], *(tj.Channel(name, lower) for name in dark)]
+    steady = lindblad.steady_state(tj.OpenSystem(system.hamiltonian, more))
+    detectors = {name: tj.Detector(efficiency=0.0, dark_rate=0.3) for name in dark}
+    window, delays = 1.5, {"a": 0.4, "b": -0.3, "c": 0.9}
+    edges = np.linspace(-window, window, 601)
+    lag = 0.5 * (edges[1:] + edges[:-1])
+    rates = lindblad.rates(steady)
+    pairs = lindblad.g2(steady, "a", "b", edges + delays["a"] - delays["b"]).value * np.diff(edges)
+    pairs = pairs * rates["a"].value * rates["b"].value
+    places = 2 * window - np.abs(lag)
+    if dark == "cd":
+        places = window**2 + 2 * window * (window - np.abs(lag))
+    found = lindblad.coincidences(steady, ("a", "b", *dark), window, delays, detectors).rate.value
+    assert found == pytest.approx(0.3 ** len(dark) * pairs @ places, rel=1e-4)
+
+
+def test_delays_of_other_channels_are_refused():
+    with pytest.raises(InvalidInput, match="none of the channels a, b"):
+        an.coincidences(poisson(), ("a", "b"), 1.0, {"c": 1.0})
+    with pytest.raises(InvalidInput, match="none of the channels a, b"):
+        lindblad.coincidences(lindblad.steady_state(three_outputs()), ("a", "b"), 1.0, {"c": 1.0})
+    with pytest.raises(InvalidInput, match="leave no window"):
+        an.coincidences(poisson(), ("a", "b"), 1.0, {"a": 100.0})
 
 
 def test_g3_in_ticks_is_that_of_brute_force():

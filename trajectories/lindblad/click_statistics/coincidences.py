@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...checks import bin_edges, channels_among, positive_number
+from ...checks import bin_edges, channels_among, delays_of, positive_number
 from ...detectors import Detector
 from ...errors import ConvergenceError
 from ...results import Coincidences, Estimate, TripleCorrelation
@@ -25,13 +26,18 @@ NODES, MOST_NODES, AGREEMENT = 8, 256, 1e-8
 
 
 def coincidences(
-    steady: SteadyState, channels: Sequence[str], window: float, detectors: Detectors = None
+    steady: SteadyState,
+    channels: Sequence[str],
+    window: float,
+    delays: Mapping[str, float] | None = None,
+    detectors: Detectors = None,
 ) -> Coincidences:
     """Return how often n channels click within a window: one click in each, all closer than w.
 
     R = Σ over the orders of the channels of ∫ Tr[𝒥_n e^{Lτ_{n−1}} … e^{Lτ₁} 𝒥₁ρ] over τ₁ + … + τ_{n−1} < w: the
-    last integral through the series for ∫e^{Lτ}dτ, the others by Gauss and Legendre, refined until
-    two agree to 1e-8.
+    last integral through the series for ∫e^{Lτ}dτ, the others by Gauss and Legendre between the kinks of what
+    they integrate, refined until two agree to 1e-8. With delays d the region is that of the waits after which all
+    t_k + d_k lie within w.
 
     Parameters
     ----------
@@ -41,6 +47,8 @@ def coincidences(
         At least two different channels, in any order.
     window : float
         w in 1/ω_b.
+    delays : mapping of str to float, optional
+        What is added to the times of a channel before they are compared; 0 where not given.
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel.
 
@@ -52,7 +60,8 @@ def coincidences(
     Raises
     ------
     InvalidInput
-        Unknown channels, fewer than two or one twice, one that never clicks, or a window that is not positive.
+        Unknown channels, fewer than two or one twice, one that never clicks, a window that is not positive, or a
+        delay of a channel that is not among them.
     ConvergenceError
         A window too long for the quadrature; shorten it.
 
@@ -70,15 +79,18 @@ def coincidences(
     names = channels_among(channels, steady.system.channel_names, least=2)
     length = positive_number(window, "window")
     detected = DetectedSystem(steady.system, None, detectors)
+    added = delays_of(names, delays)
     rho = pack(steady.rho)
     rates = [detected.rate(name, rho) for name in names]
-    motion = motion_of(steady.system, length)
+    motion = motion_of(steady.system, length + max(added.values()) - min(added.values()))
     total, nodes = np.nan, NODES
     while True:
         before = total
         rule = np.polynomial.legendre.leggauss(nodes)
         total = sum(
-            _ordered(detected, motion, detected.jump(order[0], rho), order[1:], length, rule)
+            _Ordered(detected, motion, added, length, rule).integral(
+                detected.jump(order[0], rho), 0.0, (added[order[0]],), order[1:]
+            )
             for order in permutations(names)
         )
         if len(names) == 2 or abs(total - before) <= AGREEMENT * abs(total):
@@ -87,29 +99,74 @@ def coincidences(
             raise ConvergenceError(f"window={length:g} is too long for a quadrature of {nodes}; shorten it")
         nodes *= 2
     chance = len(names) * length ** (len(names) - 1) * float(np.prod(rates))
-    return Coincidences(names, length, Estimate(total), Estimate(chance), Estimate(total / chance))
+    return Coincidences(
+        names, length, Estimate(total), Estimate(chance), Estimate(total / chance), tuple(added[n] for n in names)
+    )
 
 
-def _ordered(
-    detected: DetectedSystem,
-    motion: SeriesMotion | DoublingMotion,
-    state: Vector,
-    rest: tuple[str, ...],
-    length: float,
-    rule: tuple[NDArray[np.float64], NDArray[np.float64]],
-) -> float:
-    """Return the integral over the waits for the channels of `rest`, in this order, all within `length`."""
-    if len(rest) == 1:
-        effect = detected.effect(rest[0])[None]
-        return float(motion.observe(state, effect, np.array([length]), integrals=1)[1, 0, 0])
-    nodes, weights = rule
-    waits = 0.5 * length * (nodes + 1.0)
-    later = motion.propagate(state, waits)
-    values = [
-        _ordered(detected, motion, detected.jump(rest[0], now), rest[1:], length - wait, rule)
-        for now, wait in zip(later, waits, strict=True)
-    ]
-    return float(0.5 * length * weights @ values)
+@dataclass(frozen=True)
+class _Ordered:
+    """Integrals over the waits between clicks in a given order, delayed times of all within `length`."""
+
+    detected: DetectedSystem
+    motion: SeriesMotion | DoublingMotion
+    delays: Mapping[str, float]
+    length: float
+    rule: tuple[NDArray[np.float64], NDArray[np.float64]]
+
+    def integral(self, state: Vector, now: float, delayed: tuple[float, ...], rest: tuple[str, ...]) -> float:
+        """Return the integral over the waits for the channels of `rest`, in this order.
+
+        The last click came at `now`, behind which the state is `state`; `delayed` are the delayed times so far.
+        """
+        shift, low, high = self._range(now, delayed, rest[0])
+        if high <= low:
+            return 0.0
+        if len(rest) == 1:
+            effect = self.detected.effect(rest[0])[None]
+            found = self.motion.observe(state, effect, np.array([low, high]), integrals=1)[1, :, 0]
+            return float(found[1] - found[0])
+        nodes, weights = self.rule
+        ends = np.array([low, *self._kinks(low, high, shift, delayed, rest), high])
+        widths = np.diff(ends)
+        waits = (ends[:-1, None] + 0.5 * widths[:, None] * (nodes + 1.0)).ravel()
+        weight = (0.5 * widths[:, None] * weights).ravel()
+        later = [self.detected.jump(rest[0], x) for x in self.motion.propagate(state, waits)]
+        known = [(now + wait, (*delayed, shift + wait)) for wait in waits.tolist()]
+        if len(rest) > 2:
+            values = [self.integral(x, *times, rest[1:]) for x, times in zip(later, known, strict=True)]
+            return float(weight @ values)
+        # The last integrals of all nodes at once, from the other end.
+        bounds = np.array([self._range(*times, rest[1])[1:] for times in known])
+        open_ = np.flatnonzero(bounds[:, 1] > bounds[:, 0])
+        if not len(open_):
+            return 0.0
+        effect = self.detected.effect(rest[1])
+        found = self.motion.propagate(effect, bounds[open_].ravel(), integral=True, adjoint=True)
+        return float(weight[open_] @ [(found[2 * i + 1] - found[2 * i]) @ later[k] for i, k in enumerate(open_)])
+
+    def _range(self, now: float, delayed: tuple[float, ...], name: str) -> tuple[float, float, float]:
+        """Return the delayed time of a next click that comes at once, and the shortest and longest wait for it."""
+        shift = now + self.delays[name]
+        return shift, max(max(delayed) - self.length - shift, 0.0), min(delayed) + self.length - shift
+
+    def _kinks(
+        self, low: float, high: float, shift: float, delayed: tuple[float, ...], rest: tuple[str, ...]
+    ) -> list[float]:
+        """Return the waits at which the region of the later ones changes its shape."""
+        differences = {self.delays[one] - self.delays[other] for one in rest for other in rest}
+        ends = {
+            time + side * self.length + difference - shift
+            for time in delayed
+            for side in (-1.0, 0.0, 1.0)
+            for difference in differences
+        }
+        least = 1e-9 * self.length
+        kept: list[float] = []
+        for end in sorted(ends):
+            if low + least < end < high - least and (not kept or end > kept[-1] + least):
+                kept.append(end)
+        return kept
 
 
 def g3(
