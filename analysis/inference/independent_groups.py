@@ -11,6 +11,7 @@ import numpy as np
 from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import ConvergenceError
+from trajectories.lindblad.click_statistics.count_groups import CountGroups
 from trajectories.lindblad.click_statistics.pair_groups import PairGroups
 
 # A squared skewness of the count as large as that of n Poisson events is allowed for 2 n groups.
@@ -56,7 +57,7 @@ class IndependentGroups:
 
     def _rate_of_groups(self, channels: tuple[str, ...]) -> float:
         try:
-            first, second, third = lindblad.cumulants(self.steady, channels, 3, self.detectors)
+            first, second, third = self._counts.cumulants(channels)
         except ConvergenceError:  # a motion too slow for linear equations: the record's own errors must do
             return float("inf")
         with np.errstate(divide="ignore"):
@@ -84,6 +85,10 @@ class IndependentGroups:
     @cached_property
     def _of_clicks(self) -> dict[tuple[str, ...], float]:
         return {}
+
+    @cached_property
+    def _counts(self) -> CountGroups:
+        return CountGroups(self.steady, self.names, self.detectors)
 
     @cached_property
     def _pairs(self) -> PairGroups:

@@ -16,6 +16,7 @@ from trajectories.detectors import Detector
 from trajectories.engine.replay.replay import Replay
 from trajectories.errors import ConvergenceError, InvalidInput, RecordWarning
 from trajectories.lindblad.blas import one_blas_thread
+from trajectories.lindblad.kept_state import known_steady_state
 from trajectories.model import OpenSystem
 from trajectories.model.states import InitialStates, initial_states
 from trajectories.notebook import Shown, Summary
@@ -26,6 +27,7 @@ from ..clicks.inputs import bundle_channels, two_of
 from ..clicks.streams import Clicks
 from ..statistics.goodness_of_fit import channel_choice, holm, rescaled_time, serial_independence, total_hazard
 from ..statistics.resampling import TestResult
+from .background import in_background
 from .exact_tests import LEAST_EVENTS, LEAST_GROUPS, Comparisons, compare_curves, compare_rates, setting_of
 from .replay import replay
 from .subject import Subject, subject_of
@@ -225,9 +227,11 @@ def validate(
     watching = recorded_detectors(clicks) if detectors is None else dict(detectors)
     start = _start(clicks, model, subject.initial)
     with one_blas_thread():
-        steady = lindblad.steady_state(model) if start is None else None
-        if steady is not None and kept is not None:
-            steady.workspace["kept"] = kept
+        steady = known_steady_state(model, {} if kept is None else kept) if start is None else None
+        state = steady if steady is not None else start
+        unfiltered: list[str] = []
+        # Beside the exact values, which leave a processor idle most of the time.
+        filtered = in_background(lambda: _filter(subject, state, watching, unfiltered))
         untested: list[str] = []
         found: dict[str, TestResult] = {}
         if steady is None:
@@ -240,8 +244,8 @@ def validate(
             if delta is None:
                 untested.append("bundles: no window, and no κ to take 3/κ from")
             found |= _estimates(clicks, comparisons, untested)
-        state = steady if steady is not None else start
-        found |= _filter(subject, state, watching, untested)
+        found |= filtered()
+        untested += unfiltered
     return _conclude(found, untested, level, clicks)
 
 

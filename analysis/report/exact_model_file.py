@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import trajectories
+from trajectories.errors import RunFolderError
 from trajectories.lindblad.reduced.kept import content
 from trajectories.records.files import UNREADABLE, pack, remove_dead, unpack, write_whole
 
 FORMAT = "bundle-trajectories exact model"
+# Its name in the folder of an analysis.
+MODEL = "exact_model.npz"
 Kept = dict[str, NDArray[Any]]
 
 
@@ -56,6 +59,22 @@ def read_kept(path: Path, digest: str) -> Kept:
         warnings.warn(f"{path} is damaged or was edited; it is computed again", stacklevel=2)
         return {}
     return arrays
+
+
+def keep_beside(run: Path, kept: Mapping[str, NDArray[Any]], digest: str) -> None:
+    """Write what was kept into the folder of a run's analysis, where the next command looks for it.
+
+    It is a saving and no result: a folder that cannot be written to, or a file that is not ours, is left alone.
+    """
+    folder = run / "analysis"
+    path = folder / MODEL
+    if not kept or (path.exists() and not is_kept_file(path)):
+        return
+    try:
+        folder.mkdir(exist_ok=True)
+        write_kept(path, kept, digest)
+    except (OSError, RunFolderError):
+        return
 
 
 def is_kept_file(path: Path) -> bool:

@@ -13,6 +13,7 @@ from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput, TrajectoriesError
 from trajectories.lindblad.blas import one_blas_thread
+from trajectories.lindblad.kept_state import known_steady_state
 from trajectories.lindblad.reduced.kept import Kept
 from trajectories.model import OpenSystem
 from trajectories.names import spelled
@@ -94,9 +95,7 @@ class ExactValues:
         """The steady state."""
         assert self._system is not None
         with one_blas_thread():  # as in `validate`, so that both find the same bits
-            steady = lindblad.steady_state(self._system)
-        steady.workspace["kept"] = self.kept
-        return steady
+            return known_steady_state(self._system, self.kept)
 
     def ask(self, what: str, compute: Compute, *arguments: Any) -> Any | None:
         """Return compute(steady, *arguments, detectors=detectors) in plain numbers; None where it is not known.

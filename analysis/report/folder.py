@@ -24,12 +24,12 @@ from trajectories.records.files import (
 
 from ..clicks.streams import Clicks
 from .analysis_results import AnalysisResults
-from .exact_model_file import Kept, is_kept_file, read_kept, write_kept
+from .exact_model_file import MODEL, Kept, is_kept_file, read_kept, write_kept
 
 FORMAT, VERSION = "bundle-trajectories analysis", 1
 # How the page says whose it is.
 GENERATOR = f'<meta name="generator" content="{FORMAT}">'
-NUMBERS, PAGE, EXACT, MODEL = "analysis.json", "report.html", "exact.json", "exact_model.npz"
+NUMBERS, PAGE, EXACT = "analysis.json", "report.html", "exact.json"
 
 
 class AnalysisFolder:

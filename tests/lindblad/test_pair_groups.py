@@ -13,7 +13,8 @@ from systems_with_answers import PairSource
 from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
-from trajectories.lindblad.click_statistics import pair_groups
+from trajectories.lindblad.click_statistics import count_groups, essential_equations
+from trajectories.lindblad.click_statistics.count_groups import CountGroups
 from trajectories.lindblad.click_statistics.pair_groups import PairGroups
 
 
@@ -51,10 +52,25 @@ def test_large_systems_take_another_path_to_the_same_numbers(monkeypatch):
     steady = lindblad.steady_state(random_system(5, 4, 3))
     by_matrix = PairGroups(steady, 2.0)
     expected = [by_matrix.of_pair("c0", "c0"), by_matrix.of_pair("c0", "c2"), by_matrix.of_all()]
-    monkeypatch.setattr(pair_groups, "LARGEST_MATRIX", 1)
+    monkeypatch.setattr(essential_equations, "LARGEST_MATRIX", 1)
     by_gmres = PairGroups(steady, 2.0)
     found = [by_gmres.of_pair("c0", "c0"), by_gmres.of_pair("c2", "c0"), by_gmres.of_all()]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_cumulants_to_a_few_digits_are_those_of_the_counting_statistics(monkeypatch):
+    """What `cumulants` finds to ten digits, for channels alone, together, and seen through detectors."""
+    steady = lindblad.steady_state(random_system(5, 4, 3))
+    seen = {"c0": Detector(efficiency=0.6, dark_rate=0.01)}
+    chosen = [("c0",), ("c1",), ("c0", "c2"), ("c0", "c1", "c2")]
+    for detectors in (None, seen):
+        expected = [lindblad.cumulants(steady, names, 3, detectors) for names in chosen]
+        with monkeypatch.context() as patch:
+            patch.setattr(count_groups, "MOST_ELIMINATED", 1)
+            patch.setattr(essential_equations, "LARGEST_MATRIX", 1)
+            groups = CountGroups(steady, None, detectors)
+            found = [groups.cumulants(names) for names in chosen]
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_the_spread_of_counted_pairs_is_no_larger():

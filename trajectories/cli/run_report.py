@@ -14,7 +14,7 @@ def report_run(job: Any, record: Any, folder: Path) -> None:
     from trajectories.analysis import report, stream
 
     record = stream(record)
-    exact, lags = _exact_bundles(job)
+    exact, lags = _exact_bundles(job, folder)
     print(report.summary(record, pair=job.pair, window=job.window, exact=exact))
     print(f"record    {folder}")
     drawn = report.pictures(record, folder / "pictures", pair=job.pair, window=job.window, exact_lags=lags)
@@ -25,21 +25,31 @@ def report_run(job: Any, record: Any, folder: Path) -> None:
         print(f"picture   {picture}")
 
 
-def _exact_bundles(job: Any) -> tuple[dict[str, float], Any]:
-    """Return purity and order, and the lag histogram, of the pair's bundles; nothing where there is none."""
+def _exact_bundles(job: Any, folder: Path) -> tuple[dict[str, float], Any]:
+    """Return purity and order, and the lag histogram, of the pair's bundles; nothing where there is none.
+
+    What is computed is kept beside the run, for `analyse` and `validate`, and what they kept is used.
+    """
+    from trajectories.analysis.report.exact_model_file import MODEL, keep_beside, read_kept
     from trajectories.analysis.report.run_summary import lag_edges
 
-    from ..lindblad import steady_state
+    from ..lindblad.blas import one_blas_thread
     from ..lindblad.click_statistics.ordering import bundles_and_lags
     from ..lindblad.inputs import bundle_window
+    from ..lindblad.kept_state import known_steady_state
 
     if job.pair is None:
         return {}, None
     edges = lag_edges(bundle_window(job.system, job.window))
     first, second = job.pair
     try:
-        steady = steady_state(job.system)
+        kept = read_kept(folder / "analysis" / MODEL, job.system.digest)
+        before = len(kept)
+        with one_blas_thread():  # as in `analyse`, so that all find the same bits
+            steady = known_steady_state(job.system, kept)
         bundles, lags = bundles_and_lags(steady, first, second, edges, job.window)
+        if len(kept) > before:
+            keep_beside(folder, kept, job.system.digest)
     except TrajectoriesError as error:  # a pair that is never emitted, or a system too large
         warnings.warn(f"no exact bundles beside the estimates: {error}", stacklevel=2)
         return {}, None

@@ -49,14 +49,14 @@ def register(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from trajectories.analysis.inference.validation import SIGNIFICANCE, validate
-    from trajectories.analysis.report.exact_model_file import read_kept
-    from trajectories.analysis.report.folder import MODEL
+    from trajectories.analysis.report.exact_model_file import MODEL, keep_beside, read_kept
 
     refuse_existing(options.json)
     record, model = _subject(options)
     digest = model["system"].digest if "system" in model else record.configuration["digest"]
     analysed = Path(options.source) / "analysis"
     kept = read_kept(analysed / MODEL, digest) if analysed.is_dir() else {}
+    before = len(kept)
     found = validate(
         record,
         kept=kept,
@@ -65,6 +65,8 @@ def _run(options: argparse.Namespace) -> int:
         significance=SIGNIFICANCE if options.significance is None else options.significance,
         **model,
     )
+    if "system" not in model and len(kept) > before:
+        keep_beside(Path(options.source), kept, digest)
     document = json_text({"source": printable(options.source), **found.to_dict()})
     if options.json == "-":
         print(document)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from scipy import sparse
 
 from ..detectors import Detector
 from ..errors import ConvergenceError
-from ..results import Estimate
+from .answers import Answer, scale_of, stated_errors
 from .blas import one_blas_thread
 from .inputs import checked_channels, checked_detectors
 from .reduced.essential import STATE_CUT
@@ -33,20 +33,18 @@ from .superoperators.motions import MOST_DOUBLED
 Array = NDArray[np.float64]
 Detectors = Mapping[str, Detector] | None
 
-# Importance below which pairs of modes stay out of the core, level by level; errors fall in proportion. States and
-# modes are cut as many times more coarsely as is said beside. An answer takes two neighbouring levels: the finer
-# FIRST at first, the one below where that would be too large, and the one above where the error asks for it.
-PAIR_CUTS, OTHER_CUTS = (5e-6, 7e-7, 1e-7, 2.5e-8), (100.0, 10.0, 1.0, 1.0)
-FIRST = 2
-# What is stated as the error: SAFETY times the larger of the largest relative difference between a level and the
-# one below, and of this share of that between those below. Once would do if errors were in proportion to the cuts;
-# at κ = 1e-3 heralding and purity were off by 1.6 and 2 times that.
-SAFETY, EARLIER_SHARE = 2.5, 0.3
-# Stated relative error above which a finer core is made (the true one is then mostly below 1e-6), and that beyond
-# which the reduction is given up for propagation.
-REFINE, GIVE_UP = 5e-6, 2.5e-4
-# Values of a curve that are smaller than this fraction of its largest are judged beside that fraction.
-SMALL_VALUE = 1e-3
+# Importance below which pairs of modes stay out of the core, level by level; errors fall in proportion. Modes and
+# states are cut as many times more coarsely, or more finely, as is said beside. An answer takes two neighbouring
+# levels: the finer FIRST at first, one below where that would be too large, and the one above where the error asks
+# for it.
+PAIR_CUTS = (5e-6, 7e-7, 1e-7, 2.5e-8, 6e-9)
+MODE_CUTS, STATE_CUTS = (100.0, 10.0, 1.0, 0.1, 0.1), (100.0, 100.0, 10.0, 1.0, 1.0)
+FIRST = 3
+# Where every click is seen nothing lies outside the modes, and a level coarser does.
+FIRST_OF_MODES = 2
+# Stated relative error above which a finer core is made, and that beyond which the reduction is given up for
+# propagation.
+REFINE, GIVE_UP = 1e-6, 2.5e-4
 # Most real dimensions of a core: its diagonalisation takes some fifteen seconds.
 LARGEST_CORE = 2600
 # Up to this dimension all pairs of modes are taken, and nothing is left out.
@@ -97,26 +95,6 @@ class Motion(Protocol):
 
 
 Model = FullModel | ReducedModel
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """Exact values, how they were computed, and how far they may be off.
-
-    Attributes
-    ----------
-    value, error : ndarray
-        The values, and an estimate of how far the computation may be off.
-    method : str
-        ``"exact, …"`` with the way and the largest relative error.
-    seconds : float
-        What it took.
-    """
-
-    value: Array
-    error: Array
-    method: str
-    seconds: float
 
 
 class Solver:
@@ -206,7 +184,8 @@ class Solver:
         began = time.perf_counter()
         names = checked_channels(self._given.system, channels)
         seen = checked_detectors(self._given.system, detectors)
-        found, weak = None, self._rounding_of_rates(names, judged)
+        found: tuple[Array, Array | float, str] | None = None
+        weak = self._rounding_of_rates(names, judged)
         phases = EPSILON * self._spread * horizon
         if self._doubles(phases + weak, horizon):
             value = np.asarray(compute(self._full_model(names, seen, doubled=True)), dtype=np.float64)
@@ -223,14 +202,15 @@ class Solver:
             if horizon <= 0.0:  # refined in doubled precision, to an error that is looked at
                 found = value, PROPAGATED, f"equations in {dimensions}"
         value, relative, way = found
-        if relative > UNKNOWN:
+        worst = float(np.max(relative, initial=0.0))
+        if worst > UNKNOWN:
             rare = ", ".join(dict.fromkeys(judged or names))
             raise ConvergenceError(
-                f"exact values would be known only to {relative:.1g} of each: {rare} click too rarely beside "
+                f"exact values would be known only to {worst:.1g} of each: {rare} click too rarely beside "
                 f"their fastest decay; lower N to {MOST_DOUBLED}, where 32 digits are used"
             )
-        method = f"exact, {way}, relative error {relative:.1g}"
-        answer = Answer(value, relative * _scale(value, curve), method, time.perf_counter() - began)
+        method = f"exact, {way}, relative error {worst:.1g}"
+        answer = Answer(value, relative * scale_of(value, curve), method, time.perf_counter() - began)
         self.answers.append(answer)
         return answer
 
@@ -332,8 +312,12 @@ class Solver:
         self, names: tuple[str, ...], seen: Mapping[str, Detector], interest: Sequence[str], stationary: bool
     ) -> int:
         """Return the finer of the two levels that a question begins with."""
-        fits = self._size(FIRST, names, seen, interest, stationary) <= LARGEST_CORE
-        return FIRST if fits else FIRST - 1
+        if self._size(FIRST_OF_MODES, names, seen, interest, stationary) == 0:
+            return FIRST_OF_MODES
+        level = FIRST
+        while level > 1 and self._size(level, names, seen, interest, stationary) > LARGEST_CORE:
+            level -= 1
+        return level
 
     def _propagation_cost(self, horizon: float, starts: int) -> float:
         """Return the predicted seconds of following some states for a time."""
@@ -360,14 +344,14 @@ class Solver:
         interest: tuple[str, ...],
         stationary: bool,
         curve: bool,
-    ) -> tuple[Array, float, str] | None:
-        """Return values, their relative error and the way; None where the checks say that the core is no good."""
+    ) -> tuple[Array, Array | float, str] | None:
+        """Return values, their relative errors and the way; None where the checks say that the core is no good."""
         if self._complete:
             model = self._reduced_model(FIRST, names, seen, interest)
             value = np.asarray(compute(model), dtype=np.float64)
             sound, condition = self._sound(model)
             return (value, ROUNDING * condition, "all pairs of modes") if sound else None
-        level, earlier = self._finer_level(names, seen, interest, stationary), 0.0
+        level = self._finer_level(names, seen, interest, stationary)
         if self._size(level, names, seen, interest, stationary) > LARGEST_CORE:
             return None
         models = [self._reduced_model(number, names, seen, interest) for number in (level - 1, level)]
@@ -375,14 +359,17 @@ class Solver:
             coarse, value = (np.asarray(v, dtype=np.float64) for v in pool.map(compute, models))
         while True:
             sound, condition = self._sound(models[-1])
-            difference = _difference(value, coarse, curve)
-            worst = SAFETY * max(difference, EARLIER_SHARE * earlier) + ROUNDING * condition
+            error = (
+                stated_errors(value, coarse, curve, PAIR_CUTS[level] if models[-1].size else 0.0)
+                + ROUNDING * condition
+            )
+            worst = float(error.max(initial=0.0))
             if not sound or not np.isfinite(worst) or worst > GIVE_UP:
                 return None
             last = level + 1 == len(PAIR_CUTS)
             if worst <= REFINE or last or self._size(level + 1, names, seen, interest, stationary) > LARGEST_CORE:
-                return value, worst, f"core of {models[-1].size} mode pairs" if models[-1].size else "modes"
-            level, earlier = level + 1, difference
+                return value, error, f"core of {models[-1].size} mode pairs" if models[-1].size else "modes"
+            level += 1
             models.append(self._reduced_model(level, names, seen, interest))
             coarse, value = value, np.asarray(compute(models[-1]), dtype=np.float64)
 
@@ -408,7 +395,7 @@ class Solver:
         """Return the modes of a level."""
         if level not in self._reduced:
             steady, modes = self._state(level)
-            cut = 0.0 if self._complete else MODE_CUT * OTHER_CUTS[level]
+            cut = 0.0 if self._complete else MODE_CUT * MODE_CUTS[level]
             space = mode_space(steady.system, steady.rho, modes, cut)
             pairs = 0.0 if self._complete else PAIR_CUTS[level]
             self._reduced[level] = ReducedSystem(steady.system, space, pairs, self.kept)
@@ -420,7 +407,7 @@ class Solver:
         if which not in self._essential:
             steady = self._given
             if self._given.system.dimension > RESTRICT:
-                cut = STATE_CUT * OTHER_CUTS[which]
+                cut = STATE_CUT * STATE_CUTS[which]
                 found = cut_out(self._given.system, self._given.rho, cut)
                 steady = SteadyState(found.rho, found.system, 0.0)
             self._essential[which] = steady, all_modes(steady.system)
@@ -455,24 +442,6 @@ def require_clicks(steady: SteadyState, names: Sequence[str], detectors: Detecto
 def total_rate(steady: SteadyState, names: Sequence[str], detectors: Detectors) -> float:
     """Return the total rate of some channels; raise `InvalidInput` if none of them ever clicks."""
     return DetectedSystem(steady.system, names, detectors).total_rate(pack(steady.rho))
-
-
-def estimates_of(answer: Answer) -> list[Estimate]:
-    """Return the values of an answer, one dimension, as estimates."""
-    both = zip(answer.value.tolist(), answer.error.tolist(), strict=True)
-    return [Estimate(value, method=answer.method, numerical_error=error) for value, error in both]
-
-
-def _scale(value: Array, curve: bool) -> Array:
-    """Return what an error is relative to: the value, or a fraction of the largest value of a curve."""
-    size = np.abs(value)
-    return np.maximum(size, SMALL_VALUE * size.max(axis=-1, keepdims=True)) if curve and size.size else size
-
-
-def _difference(value: Array, other: Array, curve: bool) -> float:
-    """Return the largest relative difference of two answers."""
-    scale, difference = _scale(value, curve), np.abs(value - other)
-    return float(np.divide(difference, scale, out=np.zeros_like(difference), where=scale > 0.0).max(initial=0.0))
 
 
 def _key(names: tuple[str, ...], seen: Mapping[str, Detector]) -> str:

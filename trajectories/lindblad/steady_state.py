@@ -270,8 +270,9 @@ def _on_essential_states(system: OpenSystem) -> SteadyState | None:
     place = np.searchsorted(found.states, fewer.states)
     apart = found.rho - embedded(fewer.rho, place, len(found.states))
     error = float(np.linalg.norm(apart) / np.linalg.norm(found.rho))
-    top_level = _top_level(system, rho)
-    return SteadyState(rho, system, residual, top_level, "essential", found.rounds, max(error, residual))
+    return SteadyState(
+        rho, system, residual, top_level(system, rho), "essential", found.rounds, max(error, residual)
+    )
 
 
 class _Refinement:
@@ -413,7 +414,7 @@ def _finished(
     error = max(error, float(_relative_errors(moved, before, sizes).max(initial=0.0)))
     scale = liouvillian.scale * float(np.linalg.norm(matrix))
     residual = float(np.linalg.norm(liouvillian.apply(matrix))) / scale if scale > 0.0 else 0.0
-    return SteadyState(matrix, system, residual, _top_level(system, matrix), method, products, error)
+    return SteadyState(matrix, system, residual, top_level(system, matrix), method, products, error)
 
 
 def _start(guess: SteadyState | NDArray[Any] | None, dimension: int) -> Matrix:
@@ -428,7 +429,8 @@ def _start(guess: SteadyState | NDArray[Any] | None, dimension: int) -> Matrix:
     return hermitian_part(matrix) / np.trace(matrix).real
 
 
-def _top_level(system: OpenSystem, rho: Matrix) -> dict[str, float]:
+def top_level(system: OpenSystem, rho: Matrix) -> dict[str, float]:
+    """Return the population of the highest level of each mode; nothing without a space."""
     if system.space is None:
         return {}
     population = np.diag(rho).real

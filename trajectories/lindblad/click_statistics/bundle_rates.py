@@ -14,8 +14,9 @@ from ...detectors import Detector
 from ...errors import InvalidInput
 from ...names import ByChannels
 from ...results import Estimate
+from ..answers import estimates_of
 from ..inputs import bundle_channels, bundle_window, two_of
-from ..solver import Model, estimates_of, solver_of, total_rate
+from ..solver import Model, solver_of, total_rate
 from ..steady_state import SteadyState
 from .cluster_maps import ClusterMaps, cluster_maps, maps_of_windows
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from ...checks import integer, positive_numbers
 from ...detectors import Detector
 from ...results import Estimate
+from ..answers import estimates_of
 from ..inputs import checked_channels
 from ..reduced.model import ReducedModel
-from ..solver import Model, estimates_of, solver_of, total_rate
+from ..solver import Model, solver_of, total_rate
 from ..steady_state import SteadyState
 from ..superoperators.detected import DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ...checks import one_of
 from ...detectors import Detector
 from ...results import Estimate
+from ..answers import estimates_of
 from ..inputs import among, bundle_window
-from ..solver import Model, estimates_of, require_clicks, solver_of
+from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
 from .correlations import g2
 

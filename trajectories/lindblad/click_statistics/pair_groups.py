@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import linalg
 
 from ...checks import positive_number
 from ...detectors import Detector
-from ...model import OpenSystem
 from ..inputs import among
-from ..reduced.essential import STATE_CUT
-from ..reduced.stationary import cut_out
 from ..steady_state import SteadyState
 from ..superoperators.detected import DetectedSystem
-from ..superoperators.hermitian_vectors import Vector, pack, packed_generator, unpack
-from ..superoperators.inverse import choose_resolvent
-from ..superoperators.krylov import gmres
-from ..superoperators.liouvillian import Liouvillian, hermitian_part
-from ..superoperators.no_jump import Resolvent
+from ..superoperators.hermitian_vectors import Vector
+from .essential_equations import essential_equations
 
-# Dimension above which only essential basis states are kept, and what may be left out of them.
-RESTRICT, CUT = 150, 10.0 * STATE_CUT
-# Largest matrix of L, in rows, that is inverted.
-LARGEST_MATRIX = 1000
-# Residual of the solutions, relative to the right-hand side, and products with L in a solution. A number of groups
-# is looked at to a few digits.
-TOLERANCE, MAX_PRODUCTS = 1e-8, 300
 # Channels, any of which may click.
 Key = tuple[str, ...]
-Array = NDArray[np.float64]
-Matrix = NDArray[np.complex128]
 
 
 class PairGroups:
@@ -77,14 +59,10 @@ class PairGroups:
         detectors: Mapping[str, Detector] | None = None,
     ) -> None:
         self.window = positive_number(window, "window")
-        system, rho = steady.system, steady.rho
-        if system.dimension > RESTRICT:  # few states matter
-            found = cut_out(system, rho, CUT)
-            system, rho = found.system, found.rho
-        self._detected = DetectedSystem(system, channels, detectors)
+        self._equations = essential_equations(steady)
+        self._detected = DetectedSystem(self._equations.system, channels, detectors)
         self.names = self._detected.names
-        self._rho = pack(rho)
-        self._integrals = _Integrals(system, 1.0 / self.window)
+        self._rho = self._equations.rho
         self._effects: dict[Key, Vector] = {}
         self._once: dict[Key, Vector] = {}
         self._twice: dict[tuple[Key, Key], Vector] = {}
@@ -139,68 +117,21 @@ class PairGroups:
     def _after_one(self, first: Key) -> Vector:
         """Return K 𝒥_first ρ."""
         if first not in self._once:
-            self._once[first] = self._integrals.forward(self._jump(first, self._rho))
+            self._once[first] = self._equations.forward(self._jump(first, self._rho), 1.0 / self.window)
         return self._once[first]
 
     def _after_two(self, first: Key, second: Key) -> Vector:
         """Return K 𝒥_second K 𝒥_first ρ."""
         if (first, second) not in self._twice:
             state = self._jump(second, self._after_one(first))
-            self._twice[first, second] = self._integrals.forward(state)
+            self._twice[first, second] = self._equations.forward(state, 1.0 / self.window)
         return self._twice[first, second]
 
     def _observable(self, third: Key, fourth: Key) -> Vector:
         """Return 𝒥†_third K† 𝒥†_fourth 1."""
         if fourth not in self._before:
-            self._before[fourth] = self._integrals.backward(self._effect(fourth))
+            self._before[fourth] = self._equations.backward(self._effect(fourth), 1.0 / self.window)
         if (third, fourth) not in self._observables:
             jumps = [self._detected.jump_adjoint(name, self._before[fourth]) for name in third]
             self._observables[third, fourth] = np.sum(jumps, axis=0)
         return self._observables[third, fourth]
-
-
-class _Integrals:
-    """K X = (s − L)⁻¹ X and its adjoint: from the matrix of L where it is small, else by GMRES.
-
-    As in `Inverse`, L0 preconditions L. The adjoint of L0 is the L0 of the system with the Hamiltonian −H.
-    """
-
-    def __init__(self, system: OpenSystem, shift: float) -> None:
-        self._system, self._shift = system, shift
-        self._liouvillian = Liouvillian(system)
-
-    def forward(self, state: Vector) -> Vector:
-        """Return K X."""
-        if self._matrix is not None:
-            return self._matrix @ state
-        return self._solved(self._resolvents[0], self._liouvillian.apply, state)
-
-    def backward(self, observable: Vector) -> Vector:
-        """Return K† O."""
-        if self._matrix is not None:
-            return observable @ self._matrix
-        return self._solved(self._resolvents[1], self._liouvillian.adjoint, observable)
-
-    @cached_property
-    def _matrix(self) -> Array | None:
-        size = self._system.dimension**2
-        if size > LARGEST_MATRIX:
-            return None
-        generator = packed_generator(self._system)
-        columns = np.array([generator.apply(row) for row in np.eye(size)]).T
-        return np.asarray(linalg.inv(self._shift * np.eye(size) - columns))
-
-    @cached_property
-    def _resolvents(self) -> tuple[Resolvent, Resolvent]:
-        turned = OpenSystem(-self._system.hamiltonian, self._system.channels)
-        return choose_resolvent(self._system), choose_resolvent(turned)
-
-    def _solved(self, resolvent: Resolvent, apply: Callable[[Matrix], Matrix], source: Vector) -> Vector:
-        """Return X with (G − s)(L0 − s)⁻¹ (L0 − s) X = −R."""
-
-        def action(state: Matrix) -> Matrix:
-            solution = hermitian_part(resolvent.solve(state, self._shift))
-            return apply(solution) - self._shift * solution
-
-        found = gmres(action, -unpack(source), tolerance=TOLERANCE, max_products=MAX_PRODUCTS)
-        return pack(hermitian_part(resolvent.solve(found.solution, self._shift)))

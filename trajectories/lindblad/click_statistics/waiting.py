@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from ...checks import bin_edges, positive_numbers
 from ...detectors import Detector
 from ...results import Estimate, Histogram
+from ..answers import estimates_of
 from ..inputs import among, checked_channels
-from ..solver import Model, estimates_of, require_clicks, solver_of
+from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
 
 
