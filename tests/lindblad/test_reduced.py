@@ -356,7 +356,7 @@ def test_what_a_core_gave_serves_another_process(monkeypatch):
     right = asked(first, other)
     kept = {key: array.copy() for key, array in solver_of(first).kept.items()}
     assert sum(array.nbytes for array in kept.values()) < 5e6
-    monkeypatch.setattr(pair_core, "_Spectrum", None)  # nothing can be diagonalised
+    monkeypatch.setattr(pair_core, "Spectrum", None)  # nothing can be diagonalised
     second = lindblad.steady_state(system).with_solver("reduced")
     with pytest.raises(TypeError):
         asked(second, other)

@@ -17,7 +17,7 @@ from ..reduced.essential import MAX_ROUNDS, STATE_CUT, closed_under_jumps, neigh
 from ..reduced.mode_space import MODE_CUT, AllModes, ModeSpace, all_modes, mode_space
 from ..reduced.pair_core import importance
 from ..reduced.stationary import FINE, cut_out, stationary
-from ..solver import LARGEST_CORE, MAX_CONDITION, MAX_GROWTH, MAX_MODES_CONDITION, OTHER_CUTS, PAIR_CUTS, RESTRICT
+from ..solver import LARGEST_CORE, MAX_CONDITION, MAX_GROWTH, MAX_MODES_CONDITION, MODE_CUTS, PAIR_CUTS, RESTRICT
 from ..steady_state import SteadyState, steady_state
 from .compiled import MAX_FULL_CONDITION, CompiledFilter
 from .dead_sets_kernels import mark_dead_sets
@@ -230,7 +230,7 @@ class ConditionalFilter:
         if level not in self._spaces:
             system, rho, begun, modes = self._essential
             others = () if isinstance(self._initial, SteadyState) else (begun,)
-            space = mode_space(system, rho, modes, MODE_CUT * OTHER_CUTS[level], others)
+            space = mode_space(system, rho, modes, MODE_CUT * MODE_CUTS[level], others)
             state = space.rho if isinstance(self._initial, SteadyState) else space.seen(begun)
             self._spaces[level] = space, state
         return self._spaces[level]
