@@ -277,9 +277,10 @@ def _count_pair(
     guess = bin_guess(edges)
     inside = edges[-1] - 1 if edges.dtype.kind == "i" else np.nextafter(edges[-1], -np.inf)
     for part, here in units.parts(record):
-        # Room for all clicks costs nothing: what is not written to takes no memory.
-        room, kind = len(part) + 1, part.stamp.dtype
-        columns = (np.empty(room, kind), np.empty(room, kind), np.empty(room, dtype=np.int64))
+        sizes = [np.count_nonzero(part.channel == number) + 1 for number in (first, second)]
+        kind, place = part.stamp.dtype, np.int32 if len(part) < 2**31 else np.int64
+        times = np.empty(sizes[0], kind)
+        columns = (times, times if first == second else np.empty(sizes[1], kind), np.empty(sizes[0], place))
         bounds = np.zeros((2, part.n_trajectories + 1), dtype=np.int64)
         split_stream(part.stamp, part.channel, part.offsets, numbers, *columns, bounds)
         sweep_pair(*columns, bounds, first == second, here.stamped, edges, inside, *guess, counts)

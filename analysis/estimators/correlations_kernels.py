@@ -117,7 +117,8 @@ def split_stream(
     """Copy the times of two channels; numbers[channel] is 1 for the first, 2 for the second, 3 for both.
 
     rank[i] is the number of second clicks before first click i; trajectory r owns the times from bounds[0, r]
-    and bounds[1, r] on. The copies have room for one time more, where clicks of other channels are overwritten.
+    and bounds[1, r] on. The copies have room for one time more, where clicks of other channels are overwritten;
+    those of one channel with itself are one array.
     """
     n_first, n_second = np.uint64(0), np.uint64(0)
     for r in range(len(offsets) - 1):

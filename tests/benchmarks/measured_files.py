@@ -22,25 +22,34 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from tagged_files import ptu_file
+from tagged_files import steady_file
 
 import trajectories as tj
 from trajectories import analysis as an
 from trajectories.records.formats import open_measured
 
-WRAP, TICK, BINS = 2**25, 1e-12, 1000
+TICK, BINS = 1e-12, 1000
 PEAK = """
-import resource, sys, tracemalloc, warnings, trajectories as tj
+import sys, tracemalloc, warnings, numpy as np, trajectories as tj
+from trajectories import analysis as an
 warnings.simplefilter("ignore")
-def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
-tj.load(sys.argv[2])  # compiles
+edges = np.arange(0, 1001) * 1e-8
+def g2(clicks):
+    an.g2(clicks, "channel 0", "channel 1", edges)
+g2(tj.load(sys.argv[2]))  # compiles
 tracemalloc.start()
-before = resident()
 record = tj.load(sys.argv[1])
 kept, peak = tracemalloc.get_traced_memory()
-tracemalloc.stop()
-print(peak / len(record), (resident() - before) / len(record))
+tracemalloc.reset_peak()
+g2(record)
+both = tracemalloc.get_traced_memory()[1]
+count = len(record)
+del record
+tracemalloc.reset_peak()
+stream = an.stream(tj.open_measured(sys.argv[1]), memory=0)
+g2(stream)
+pieces = tracemalloc.get_traced_memory()[1]
+print(kept / count, peak / count, both / count, pieces / 2**20)
 """
 
 
@@ -55,18 +64,6 @@ def best(call: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
     return min(times), result
 
 
-def written(path: Path, tags: int) -> Path:
-    """Write `tags` T2 events of two channels at about 1 MHz."""
-    rng = np.random.default_rng(tags)
-    stamp = np.cumsum(rng.integers(1, 2_000_000, tags))
-    passed = np.diff(stamp // WRAP, prepend=0)
-    places = np.cumsum((passed > 0) + 1) - 1
-    words = np.zeros(places[-1] + 1, dtype=np.uint32)
-    words[places] = rng.integers(0, 2, tags) << 25 | stamp % WRAP
-    words[places[passed > 0] - 1] = 1 << 31 | 63 << 25 | passed[passed > 0]
-    return ptu_file(path, words, 0x01010204, tick=TICK, acquisition=None)
-
-
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -77,7 +74,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     edges = np.arange(0, BINS + 1) * 10_000  # ticks: 10 ns a bin, up to 10 µs
     with tempfile.TemporaryDirectory() as folder:
-        path, small = written(Path(folder) / "a.ptu", tags), written(Path(folder) / "b.ptu", peers)
+        path, small = steady_file(Path(folder) / "a.ptu", tags), steady_file(Path(folder) / "b.ptu", peers)
         print(f"{tags} tags, {path.stat().st_size / tags:.2f} bytes each in the file")
 
         def g2(clicks: Any) -> Any:
@@ -114,8 +111,11 @@ def main() -> None:
             told("g², pycorrelate", best(lambda: pycorrelate.pcorrelate(one, two, edges), 1)[0], peers)
         command = [sys.executable, "-c", PEAK, str(path), str(small)]
         peak = subprocess.run(command, capture_output=True, text=True, check=True)
-        above, kept = map(float, peak.stdout.split())
-        print(f"memory: {kept:.1f} bytes a tag for the record, {above:.1f} at the peak of reading")
+        kept, above, both, pieces = map(float, peak.stdout.split())
+        print(
+            f"memory: {kept:.1f} bytes a tag for the record, {above:.1f} at the peak of reading, {both:.1f} of g²"
+        )
+        print(f"        {pieces:.0f} MiB at the peak of g² piece by piece, whatever the file's size")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,22 @@ def ptu_file(path, words, kind, tick=1e-12, fine=1e-12, acquisition=1000, record
     return path
 
 
+def steady_file(path, tags, synced=False):
+    """A HydraHarp 2 file of `tags` events of two channels at about 1 MHz, in T2 mode or in T3 mode."""
+    rng = np.random.default_rng(tags)
+    wrap, longest = (1024, 160) if synced else (2**25, 2_000_000)
+    stamp = np.cumsum(rng.integers(1, longest, tags))
+    passed = np.diff(stamp // wrap, prepend=0)
+    places = np.cumsum((passed > 0) + 1) - 1
+    words = np.zeros(places[-1] + 1, dtype=np.uint32)
+    words[places] = rng.integers(0, 2, tags) << 25 | stamp % wrap
+    if synced:
+        words[places] |= (rng.integers(0, 780, tags) << 10).astype(np.uint32)
+    words[places[passed > 0] - 1] = 1 << 31 | 63 << 25 | passed[passed > 0]
+    kind, tick = (0x01010304, 12.5e-9) if synced else (0x01010204, 1e-12)
+    return ptu_file(path, words, kind, tick=tick, fine=16e-12, acquisition=None)
+
+
 def _text_header(ident, version):
     return struct.pack(
         "<16s6s18s12s18s2s256s", ident, version, b"a test", b"1.0", b"01/01/26 10:00:00", b"\r\n", b""

@@ -204,7 +204,7 @@ def open_measured(
     unit, duration, markers : optional
         As in `load`.
     piece : int, optional
-        Clicks of a piece; four million when not given.
+        Clicks of a piece; two million when not given.
 
     Returns
     -------

@@ -32,7 +32,7 @@ from .measured import (
 )
 
 # Clicks of a piece.
-PIECE = 2**22
+PIECE = 2**21
 Step = Callable[[ClickRecord], ClickRecord]
 
 
