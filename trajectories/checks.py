@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InvalidInput
+from .names import nearest
 from .results import read_only
 
 # Characters of a refused value that a message shows.
@@ -57,7 +58,7 @@ def integer(value: Any, what: str, least: int, most: int | None = None) -> int:
 def one_of(value: Any, what: str, choices: Collection[str]) -> str:
     """Return a string that is one of the choices."""
     if not isinstance(value, str) or value not in choices:
-        raise InvalidInput(f"{what}={shown(value)} must be one of {', '.join(choices)}")
+        raise InvalidInput(f"{what}={shown(value)} must be one of {', '.join(choices)}{nearest(value, choices)}")
     return value
 
 

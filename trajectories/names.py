@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -32,6 +33,16 @@ def printable(text: str) -> str:
 def display(name: str) -> str:
     """Return a name for a table or a page; in quotation marks where spaces at its ends would be lost."""
     return printable(name) if name == name.strip() and name else f"“{printable(name)}”"
+
+
+def nearest(given: object, known: Iterable[str]) -> str:
+    """Return the end of an error: which of the known words was probably meant, or nothing."""
+    words = list(known)
+    if not isinstance(given, str):
+        return ""
+    folded = {word.casefold(): word for word in words}
+    found = get_close_matches(given.casefold(), folded, n=1)
+    return f"; did you mean {folded[found[0]]!r}?" if found else ""
 
 
 def spelled(names: Iterable[str], separator: str) -> str:

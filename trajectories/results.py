@@ -150,6 +150,12 @@ class Estimate(Shown):
             return 0.0 if difference == 0.0 else float(np.copysign(np.inf, difference))
         return difference / sigma
 
+    def deviation_text(self, exact: Estimate | float) -> str:
+        """Return the deviation as text, such as ``+1.2 σ``; "–" where the error is not known."""
+        if not np.isfinite(self.standard_error):
+            return "–"
+        return f"{round(self.deviation(exact), 1) + 0.0:+.1f} σ"  # + 0.0: never −0.0
+
     def plot(self, exact: Estimate | float | None = None, ax: Axes | None = None) -> Axes:
         """Draw the value with its 95 % interval, and the exact one under it.
 

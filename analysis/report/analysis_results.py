@@ -34,6 +34,12 @@ class Number:
             return None
         return self.estimate.deviation(self.exact)
 
+    @property
+    def deviation_text(self) -> str:
+        """The deviation as text; nothing where it is not known."""
+        known = self.exact is not None and self.deviation is not None
+        return self.estimate.deviation_text(self.exact) if known and self.exact is not None else ""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -119,7 +125,7 @@ class AnalysisResults(Shown):
                 number.name,
                 str(number.estimate),
                 "" if number.exact is None else f"{number.exact:.5g}",
-                "" if number.deviation is None else f"{number.deviation + 0.0:+.1f} σ",
+                number.deviation_text,
             )
             for number in self.numbers
         ]
@@ -148,7 +154,7 @@ class AnalysisResults(Shown):
         for number in self.numbers:
             if number.section == section:
                 exact = "" if number.exact is None else spelled_like(number.exact, number.estimate)
-                deviation = "" if number.deviation is None else f"{number.deviation:+.1f} σ"
+                deviation = number.deviation_text
                 name = f"{number.name} ({number.unit})" if number.unit else number.name
                 yield name, spelled(number.estimate), exact, deviation
 

@@ -120,7 +120,7 @@ def _pair_lines(
 
 def _deviation(estimate: Estimate, exact: float) -> str:
     """Return the deviation in standard errors as text; a dash where the clicks give no error."""
-    return f"{estimate.deviation(exact):+.1f} σ" if np.isfinite(estimate.standard_error) else "–"
+    return estimate.deviation_text(exact)
 
 
 def _of_pair(bundles: Bundles, pair: tuple[str, str]) -> NDArray[np.bool_]:

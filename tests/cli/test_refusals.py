@@ -196,7 +196,7 @@ def test_what_argparse_refuses_ends_in_the_value_and_status_2(run, here, argumen
     assert not (here / "out").exists()
 
 
-@pytest.mark.parametrize("arguments", [(), ("simulate",), ("simulate", "good.toml"), ("dance",)], ids=str)
+@pytest.mark.parametrize("arguments", [("simulate",), ("simulate", "good.toml"), ("dance",)], ids=str)
 def test_incomplete_commands_are_refused(run, here, arguments):
     status, out, _ = run(*arguments)
     assert status == 2

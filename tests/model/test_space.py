@@ -120,7 +120,7 @@ def test_a_space_says_how_to_make_it():
         ({"photon": "5"}, "photon='5'"),
         ({"photon": None}, "photon=None"),
         ({"photon": float("nan")}, "photon=nan"),
-        ({"atom": 3}, "atom=3"),
+        ({"atom": 1}, "atom=1"),
         ({"photon": 3, "max_quanta": 0}, "max_quanta=0"),
         ({"photon": 3, "max_quanta": 1.5}, "max_quanta=1.5"),
         ({"photon": 3, "max_quanta": True}, "max_quanta=True"),

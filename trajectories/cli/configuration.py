@@ -17,6 +17,7 @@ from ..errors import InvalidInput
 from ..lindblad.inputs import bundle_channels, bundle_window, two_of
 from ..lindblad.steady_state import MAX_DIMENSION
 from ..model import OpenSystem, SpinningResonator
+from ..names import nearest
 from .toml_file import read_toml
 
 RESONATOR_KEYS = {field.name for field in fields(SpinningResonator)} | {"regime"}
@@ -206,11 +207,15 @@ def _failures_as_invalid_input(what: str) -> Iterator[None]:
 def _check_keys(source: str, tables: Mapping[str, Any]) -> None:
     for table, content in tables.items():
         if table not in TABLES or not isinstance(content, dict):
-            raise InvalidInput(f"{source} has {table!r} at its top; the tables are {', '.join(TABLES)}")
+            hint = nearest(table, TABLES)
+            raise InvalidInput(f"{source} has {table!r} at its top; the tables are {', '.join(TABLES)}{hint}")
         for key in content:
             if key not in TABLES[table]:
-                known = ", ".join(sorted(TABLES[table]))
-                raise InvalidInput(f"{source} has the unknown key {key!r} in [{table}]; known are {known}")
+                known = sorted(TABLES[table])
+                raise InvalidInput(
+                    f"{source} has the unknown key {key!r} in [{table}]; known are "
+                    f"{', '.join(known)}{nearest(key, known)}"
+                )
 
 
 def override(job: Job, **given: Any) -> Job:

@@ -12,12 +12,8 @@ from typing import Any
 
 from ..errors import TrajectoriesError
 from ..names import printable
-from . import analyse, converge, exact, export, info, simulate, validate
+from .parser import command_line_parser
 from .signals import INTERRUPTED, Stop
-
-DESCRIPTION = """Monte Carlo wave-function click records of open quantum systems.
-
-Times are in 1/ω_b and rates in ω_b, unless your own system uses another unit."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +44,7 @@ def _commanded(arguments: Sequence[str] | None, options: argparse.Namespace) -> 
     """Parse the arguments into `options`, and run the command."""
     try:
         try:
-            return _run(_parser().parse_args(arguments, options))
+            return _run(command_line_parser().parse_args(arguments, options))
         finally:
             print(end="", flush=True)  # so that a reader who left is noticed here
     except BrokenPipeError:  # e.g. `| head`; Python would complain when it flushes at exit
@@ -74,19 +70,6 @@ def _run(options: argparse.Namespace) -> int:
 def _interrupted(options: argparse.Namespace) -> int:
     print(f"interrupted{_how_far(options)}", file=sys.stderr)
     return INTERRUPTED
-
-
-def _parser() -> argparse.ArgumentParser:
-    from .. import __version__
-
-    parser = argparse.ArgumentParser(
-        prog="trajectories", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--version", action="version", version=f"bundle-trajectories {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (simulate, analyse, exact, converge, info, export, validate):
-        command.register(commands)
-    return parser
 
 
 def _how_far(options: argparse.Namespace) -> str:

@@ -92,7 +92,7 @@ def _cluster_label(composition: tuple[str, ...]) -> str:
 
 
 def _entanglement(steady: SteadyState, space: HilbertSpace) -> dict[str, float]:
-    atoms = space.names[len(space.modes) :]
+    atoms = [name for name in space.names[len(space.modes) :] if space.levels[name] == 2]
     found: dict[str, float] = {}
     for first, second in combinations(space.modes, 2):
         for parts in ((first, second), (first, second, *atoms)):

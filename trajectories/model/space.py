@@ -1,4 +1,4 @@
-"""HilbertSpace: named bosonic modes and two-level atoms, their truncation, their sparse operators."""
+"""HilbertSpace: named bosonic modes and atoms, their truncation, their sparse operators."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scipy import sparse
 
 from ..checks import integer, shown
 from ..errors import InvalidInput
+from ..names import nearest
 from ..results import read_only
 
 # Dense objects of this dimension would not fit any machine that runs a trajectory engine.
@@ -24,24 +25,24 @@ def _is_atom(name: str) -> bool:
 
 
 class HilbertSpace:
-    """Tensor product of named bosonic modes and two-level atoms, truncated.
+    """Tensor product of named bosonic modes and atoms of few levels, truncated.
 
     Basis states are |n₁, n₂, …; s⟩ with the modes in the order given and the atoms last; the last
-    factor varies fastest. For an atom, index 0 is |g⟩ and index 1 is |e⟩.
+    factor varies fastest. For an atom of two levels, index 0 is |g⟩ and index 1 is |e⟩.
 
     Parameters
     ----------
     max_quanta : int, optional
         Keep only states with Σ n ≤ max_quanta, summed over the modes (atoms are not counted).
     **levels : int
-        Number of Fock levels of each mode (at least 2). A name that starts with ``atom`` is a
-        two-level atom and takes 2.
+        Number of Fock levels of each mode (at least 2). A name that starts with ``atom`` is an atom: its levels
+        are no truncation, and one with more than two has no lowering operator but `transition`.
 
     Raises
     ------
     InvalidInput
-        No subsystem, a level count that is not an integer ≥ 2, an atom without exactly two levels,
-        a cut-off below 1, or a dimension too large to hold.
+        No subsystem, a level count that is not an integer ≥ 2, a cut-off below 1, or a dimension too large to
+        hold.
 
     Examples
     --------
@@ -55,9 +56,6 @@ class HilbertSpace:
     def __init__(self, max_quanta: int | None = None, **levels: int) -> None:
         if not levels:
             raise InvalidInput("the Hilbert space has no subsystem; name at least one, e.g. photon=5")
-        for name, count in levels.items():
-            if _is_atom(name) and integer(count, f"levels of {name}", 2) != 2:
-                raise InvalidInput(f"levels of {name}={count} must be 2; name a larger system without 'atom'")
         ordered = sorted(levels, key=_is_atom)  # stable: modes first, atoms last
         self.levels = MappingProxyType({name: integer(levels[name], f"levels of {name}", 2) for name in ordered})
         self.max_quanta = None if max_quanta is None else integer(max_quanta, "max_quanta", 1)
@@ -90,9 +88,8 @@ class HilbertSpace:
         ways = np.ones(1, dtype=np.int64)  # to share out 0, 1, 2, … quanta over the modes so far
         for mode in self.modes:
             ways = np.convolve(ways, np.ones(self.levels[mode], dtype=np.int64))
-        return int(ways[: None if self.max_quanta is None else self.max_quanta + 1].sum()) * 2 ** (
-            len(self.names) - len(self.modes)
-        )
+        of_atoms = math.prod(count for name, count in self.levels.items() if _is_atom(name))
+        return int(ways[: None if self.max_quanta is None else self.max_quanta + 1].sum()) * of_atoms
 
     @cached_property
     def _flat_to_index(self) -> NDArray[np.int64]:
@@ -107,7 +104,7 @@ class HilbertSpace:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """Ket labels such as ``|1,0,1,g⟩``, one a basis state."""
-        atoms = [_is_atom(name) for name in self.names]
+        atoms = [self._has_letters(name) for name in self.names]
         return tuple(
             "|" + ",".join("ge"[n] if atom else str(n) for n, atom in zip(row, atoms, strict=True)) + "⟩"
             for row in self.occupations.tolist()
@@ -124,10 +121,7 @@ class HilbertSpace:
         row = dict.fromkeys(self.names, 0)
         for name, given in occupations.items():
             self._check_name(name)
-            value = ATOM_LEVELS.get(given, given) if isinstance(given, str) and _is_atom(name) else given
-            row[name] = integer(value, name, 0)
-            if row[name] >= self.levels[name]:
-                raise InvalidInput(f"{name}={given!r} is outside its {self.levels[name]} levels")
+            row[name] = self._level(name, given)
         position = int(self._flat_to_index[self._flat(np.array([list(row.values())]))[0]])
         if position < 0:
             raise InvalidInput(f"state {row} exceeds max_quanta={self.max_quanta}")
@@ -140,8 +134,18 @@ class HilbertSpace:
         return vector
 
     def lower(self, name: str) -> sparse.csr_array:
-        """Return the lowering operator of a subsystem: o|n⟩ = √n |n−1⟩ (σ = |g⟩⟨e| for an atom)."""
+        """Return the lowering operator of a subsystem: o|n⟩ = √n |n−1⟩ (σ = |g⟩⟨e| for an atom of two levels).
+
+        Raises
+        ------
+        InvalidInput
+            An unknown subsystem, or an atom of more than two levels.
+        """
         self._check_name(name)
+        if _is_atom(name) and not self._has_letters(name):
+            raise InvalidInput(
+                f"{name} has {self.levels[name]} levels and no lowering operator; use transition({name!r}, to, of)"
+            )
         column = self.names.index(name)
         source = np.flatnonzero(self.occupations[:, column] > 0)
         lowered = self.occupations[source].copy()
@@ -151,8 +155,44 @@ class HilbertSpace:
         shape = (self.dimension, self.dimension)
         return sparse.csr_array((amplitude.astype(np.complex128), (target, source)), shape=shape)
 
+    def transition(self, name: str, to: int | str, of: int | str) -> sparse.csr_array:
+        """Return |to⟩⟨of| of a subsystem, for atoms of any number of levels.
+
+        Parameters
+        ----------
+        name : str
+            The subsystem.
+        to, of : int or str
+            Its levels, counted from 0; also "g" and "e" of an atom of two levels.
+
+        Raises
+        ------
+        InvalidInput
+            An unknown subsystem, or a level that it lacks.
+
+        Examples
+        --------
+        >>> import trajectories as tj
+        >>> space = tj.HilbertSpace(atom=3)
+        >>> space.transition("atom", 0, 2).toarray().real
+        array([[0., 0., 1.],
+               [0., 0., 0.],
+               [0., 0., 0.]])
+        """
+        self._check_name(name)
+        column = self.names.index(name)
+        to, of = self._level(name, to), self._level(name, of)
+        source = np.flatnonzero(self.occupations[:, column] == of)
+        moved = self.occupations[source].copy()
+        moved[:, column] = to
+        target = self._flat_to_index[self._flat(moved)]
+        kept = target >= 0  # a mode may be raised beyond max_quanta
+        shape = (self.dimension, self.dimension)
+        ones = np.ones(int(kept.sum()), np.complex128)
+        return sparse.csr_array((ones, (target[kept], source[kept])), shape=shape)
+
     def number(self, name: str) -> sparse.csr_array:
-        """Return the number operator o†o of a subsystem (σ†σ for an atom)."""
+        """Return the number operator o†o of a subsystem (σ†σ for an atom; of more levels, the level's number)."""
         self._check_name(name)
         occupation = self.occupations[:, self.names.index(name)].astype(np.complex128)
         return sparse.csr_array(sparse.diags_array(occupation))
@@ -172,9 +212,22 @@ class HilbertSpace:
             masks["max_quanta"] = self.occupations[:, : len(self.modes)].sum(axis=1) == self.max_quanta
         return masks
 
+    def _has_letters(self, name: str) -> bool:
+        """Whether the levels of a subsystem are |g⟩ and |e⟩."""
+        return _is_atom(name) and self.levels[name] == 2
+
+    def _level(self, name: str, given: int | str) -> int:
+        value = ATOM_LEVELS.get(given, given) if isinstance(given, str) and self._has_letters(name) else given
+        level = integer(value, name, 0)
+        if level >= self.levels[name]:
+            raise InvalidInput(f"{name}={given!r} is outside its {self.levels[name]} levels")
+        return level
+
     def _check_name(self, name: str) -> None:
         if name not in self.names:
-            raise InvalidInput(f"no subsystem named {name!r}; there are {', '.join(self.names)}")
+            raise InvalidInput(
+                f"no subsystem named {name!r}; there are {', '.join(self.names)}{nearest(name, self.names)}"
+            )
 
     def __repr__(self) -> str:
         parts = [f"{name}={count}" for name, count in self.levels.items()]

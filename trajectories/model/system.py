@@ -14,7 +14,7 @@ from scipy import sparse
 from ..checks import finite_array, finite_number, plain_value, shown
 from ..digest import TIME_DEPENDENCE, digest_of
 from ..errors import InvalidInput
-from ..names import can_be_kept
+from ..names import can_be_kept, nearest
 from ..notebook import Summary
 from .drives import (
     Drive,
@@ -259,7 +259,8 @@ class OpenSystem:
         for candidate in self.channels:
             if candidate.name == name:
                 return candidate
-        raise InvalidInput(f"no channel named {name!r}; there are {', '.join(self.channel_names)}")
+        known = self.channel_names
+        raise InvalidInput(f"no channel named {name!r}; there are {', '.join(known)}{nearest(name, known)}")
 
     @property
     def envelopes(self) -> tuple[Envelope, ...]:

@@ -10,6 +10,7 @@ from ..checks import finite_number, integer, one_of, shown
 from ..engine.compiled import PROPAGATORS
 from ..engine.propagator import check_tolerance
 from ..errors import InvalidInput
+from ..names import nearest
 
 # What QuTiP's integrators and its search for the moment of a click need, and this engine does not.
 NOT_NEEDED = {
@@ -70,8 +71,10 @@ def checked_options(options: Mapping[str, Any] | None) -> Options:
     own = {"map", "num_cpus", "progress_bar", "improved_sampling", "tolerance", "propagator"}
     for name in given:
         if name not in OF_RESULT and name not in own and name not in NOT_NEEDED:
-            known = ", ".join(sorted([*OF_RESULT, *own]))
-            raise InvalidInput(f"unknown option {shown(name)}; use some of {known}")
+            known = sorted([*OF_RESULT, *own])
+            raise InvalidInput(
+                f"unknown option {shown(name)}; use some of {', '.join(known)}{nearest(name, known)}"
+            )
     how = given.get("map", "serial")
     if how not in MAPS:
         raise InvalidInput(

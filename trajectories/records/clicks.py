@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..checks import finite_array, finite_number, positions, shown, whole_numbers
 from ..ensembles import TrajectoryStates
 from ..errors import InvalidInput
-from ..names import display
+from ..names import display, nearest
 from ..notebook import Shown, Summary, drawn
 from ..results import Expectation, read_only
 from .click_strip import click_strip
@@ -229,7 +229,10 @@ class ClickRecord(Shown):
     def channel_number(self, name: str) -> int:
         """Return the position of a channel in `channel_names`; raise `InvalidInput` if there is none."""
         if name not in self.channel_names:
-            raise InvalidInput(f"no channel named {name!r}; the record has {', '.join(self.channel_names)}")
+            known = self.channel_names
+            raise InvalidInput(
+                f"no channel named {name!r}; the record has {', '.join(known)}{nearest(name, known)}"
+            )
         return self.channel_names.index(name)
 
     def counts(self) -> NDArray[np.int64]:

@@ -333,15 +333,29 @@ def _warn_of_breach(worst: float, tolerance: float, described: Mapping[str, Any]
     warn_caller(message, AccuracyWarning)
 
 
+def _difference(run: Run, request: Request) -> str:
+    """Return in which parameters two systems differ; nothing where their parameters do not tell."""
+    there, here = run.metadata["parameters"], request.system.parameters
+    differing = [name for name in dict.fromkeys([*there, *here]) if there.get(name) != here.get(name)]
+    told = [
+        f"{name} is {shown(there[name]) if name in there else 'not given'} there and "
+        f"{shown(here[name]) if name in here else 'not given'} here"
+        for name in differing[:3]
+    ]
+    more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+    return ", ".join(told) + more
+
+
 def _require_same(run: Run, request: Request) -> None:
     """Refuse to continue a run of another configuration, or one that has finished more trajectories."""
     stored, asked_for = run.configuration, request.configuration
     for key in dict.fromkeys([*asked_for, *stored]):
         if key != "trajectories" and stored.get(key) != asked_for.get(key):
-            there, here = (str(of.get(key, "not asked for"))[:16] for of in (stored, asked_for))
-            raise RunFolderError(
-                f"{run.folder} belongs to another run: {key} is {there} there, {here} here; choose another --out"
-            )
+            difference = _difference(run, request) if key == "digest" else ""
+            if not difference:
+                there, here = (str(of.get(key, "not asked for"))[:16] for of in (stored, asked_for))
+                difference = f"{key} is {there} there, {here} here"
+            raise RunFolderError(f"{run.folder} belongs to another run: {difference}; choose another --out")
     asked = request.trajectories
     if run.computed > asked:
         raise RunFolderError(

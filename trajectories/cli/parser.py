@@ -1,0 +1,148 @@
+"""The parser: every command, errors of one line that name the nearest valid word, help that shows an example."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from ..names import nearest, printable
+from . import analyse, completion, converge, exact, export, info, simulate, validate
+
+OVERVIEW = """bundle-trajectories {version}: clicks of driven quantum emitters, simulated and analysed
+
+  trajectories simulate CONFIG --out RUN    clicks into a run folder; the same command continues it
+  trajectories analyse RUN                  every estimate beside its exact value, and a page of pictures
+  trajectories validate RUN                 can these clicks have come from this model?
+  trajectories exact CONFIG                 the exact numbers of the steady state, without any click
+  trajectories export RUN --format csv      clicks for other tools
+
+CONFIG is a TOML file (examples/*.toml) or my_system.py:system; RUN may also be a file of measured clicks.
+More: trajectories COMMAND --help, trajectories info, trajectories converge, trajectories completion."""
+
+DESCRIPTION = """Monte Carlo wave-function click records of open quantum systems.
+
+Times are in 1/ω_b and rates in ω_b, unless your own system uses another unit."""
+
+# Words that people try, and what they mean.
+ALIASES = {"analyze": "analyse"}
+EXAMPLES = {
+    simulate: (
+        "trajectories simulate examples/blue_left.toml --out runs/blue-left",
+        "trajectories simulate examples/blue_left.toml --dry-run",
+        "trajectories simulate my_system.py:system --out runs/mine --trajectories 256 --duration 1e5 --seed 1",
+    ),
+    analyse: (
+        "trajectories analyse runs/blue-left",
+        "trajectories analyse hbt.ptu --pair left,right --window 20",
+    ),
+    exact: ("trajectories exact examples/orange_left.toml --json numbers.json",),
+    converge: ("trajectories converge examples/orange_left.toml --tolerance 1e-3",),
+    info: ("trajectories info runs/blue-left", "trajectories info hbt.ptu"),
+    export: (
+        "trajectories export runs/blue-left --format csv",
+        "trajectories export runs/blue-left --out clicks.ptu",
+    ),
+    validate: (
+        "trajectories validate runs/blue-left",
+        "trajectories validate hbt.ptu --model my_system.py:system --unit 5e-9",
+    ),
+    completion: ("trajectories completion bash > ~/.local/share/bash-completion/completions/trajectories",),
+}
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Fills paragraphs, and leaves lines that are indented as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = re.split(r"\n(?=\s*\n|  |examples:)|(?<=:)\n", text)
+        return "\n".join(
+            part if part.startswith("  ") else textwrap.fill(" ".join(part.split()), width) for part in paragraphs
+        )
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and what was probably meant, and leave with 2."""
+        print(f"error: {printable(self._explained(message))}", file=sys.stderr)
+        self.exit(2)
+
+    def _explained(self, message: str) -> str:
+        ask = f"{self.prog} --help"
+        if match := re.match(r"argument COMMAND: invalid choice: '(.*)' \(choose from .*\)", message):
+            known = [name for name in commands_of(self) if name not in ALIASES]
+            hint = nearest(match[1], known)
+            return f"unknown command {match[1]!r}; the commands are {', '.join(known)}{hint}"
+        if match := re.match(r"unrecognized arguments: (.*)", message):
+            word = match[1].split()[0]
+            hint = nearest(word.partition("=")[0], sorted(self._known_options()))
+            what = "option" if word.startswith("-") else "argument"
+            return f"unknown {what} {word!r}{hint or f'; {ask} lists what there is'}"
+        return f"{message}; see {ask}"
+
+    def _known_options(self) -> set[str]:
+        parsers = [self, *commands_of(self).values()]
+        return {option for parser in parsers for action in parser._actions for option in action.option_strings}
+
+
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of the commands by name."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= action.choices
+    return found
+
+
+def command_line_parser() -> Parser:
+    """Return the parser of the command line."""
+    from .. import __version__
+
+    parser = Parser(
+        prog="trajectories", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"bundle-trajectories {__version__}")
+    parser.set_defaults(command=_overview)
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser)
+    for module, examples in EXAMPLES.items():
+        module.register(commands)
+        name = next(reversed(commands.choices))
+        commands.choices[name].formatter_class = Help
+        commands.choices[name].epilog = "examples:\n" + "\n".join(f"  {example}" for example in examples)
+    for alias, name in ALIASES.items():
+        commands.choices[alias] = commands.choices[name]
+    _register_help(commands, parser)
+    return parser
+
+
+def examples() -> Iterator[str]:
+    """Yield every example that a help shows."""
+    for lines in EXAMPLES.values():
+        yield from lines
+
+
+def _overview(options: argparse.Namespace) -> None:
+    from .. import __version__
+
+    print(OVERVIEW.format(version=__version__))
+
+
+def _register_help(commands: Any, parser: argparse.ArgumentParser) -> None:
+    brief = "show the help of a command"
+    helper = commands.add_parser("help", help=brief, description=f"{brief.capitalize()}.")
+    helper.add_argument("of", metavar="COMMAND", nargs="?", help="which; all of them without")
+
+    def show(options: argparse.Namespace) -> None:
+        if options.of is None:
+            parser.print_help()
+        elif options.of in commands.choices:
+            commands.choices[options.of].print_help()
+        else:
+            parser.error(f"argument COMMAND: invalid choice: {options.of!r} (choose from help)")
+
+    helper.set_defaults(command=show)
