@@ -13,7 +13,7 @@ from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.results import Estimate
 
-from ..clicks.streams import Clicks, stream
+from ..clicks.streams import Clicks, ClickStream, stream
 from ..clicks.ticks import whole_tick_edges
 from ..statistics.resampling import Pooled, Sums
 from .correlations import count_pairs
@@ -22,9 +22,13 @@ from .counting import rates
 # Lags that a search for a delay divides its range into, and the deviation in σ that chance does not explain.
 LAGS = 2000
 SIGNIFICANT = 5.0
+# Lags that stand out by this share of the largest deviation are as likely to be the delay.
+ALIKE = 0.8
 # Widths of the bins in units of the narrowest. Narrower ones serve where they show this share of the largest
 # deviation, or a deviation that is plain by itself.
 SCALES, ENOUGH, PLAIN = (1, 4, 16, 64), 0.4, 15.0
+# Fewest bins among which a middle level can be told.
+LEAST_BINS = 16
 # Bins of the autocorrelation in which afterpulses are looked for.
 SHORT_BINS = 40
 
@@ -33,7 +37,9 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
     """Find the delay of one channel behind another: where their cross-correlation peaks, or dips.
 
     The pairs are counted by lag; the feature is the lag whose count deviates most from the middle count, with the
-    neighbours that deviate with it. The delay is the centre of gravity of its excess (or lack) of pairs.
+    neighbours that deviate with it. The delay is the centre of gravity of its excess (or lack) of pairs. In a
+    synced (T3) record lags are whole periods; the time within the period comes from the phases of the two channels
+    behind the pulse.
 
     Parameters
     ----------
@@ -55,7 +61,8 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
     Raises
     ------
     InvalidInput
-        Unknown channels, a reach that is not positive, too few pairs, or no lag that stands out by five σ.
+        Unknown channels, a reach that is not positive, too few pairs, no lag that stands out by five σ, or several
+        that do alike.
 
     Examples
     --------
@@ -81,7 +88,8 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
             f"only {int(fine.sum())} pairs within reach={reach:g}; lengthen the reach or the record"
         )
     # A broad feature stands out in broad bins only; of those, the narrowest tell best where it is.
-    found = [_deviation(fine, counted.overlap.sum(axis=0), g) for g in (SCALES if resolution is None else (1,))]
+    wanted_scales = [scale for scale in SCALES if len(fine) >= LEAST_BINS * scale] if resolution is None else []
+    found = [_deviation(fine, counted.overlap.sum(axis=0), g) for g in wanted_scales or [1]]
     largest = max(float(np.abs(z).max()) for *_, z in found)
     if largest < SIGNIFICANT:
         raise InvalidInput(
@@ -100,14 +108,56 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
     # Whole ticks stand for the lags from half a tick before to half a tick behind them.
     shift = 0.0 if record.tick is None else 0.5 * record.tick
     centre = 0.5 * (edges[1:] + edges[:-1]) - shift
+    apart = np.ones(len(z), dtype=bool)
+    apart[feature] = False
+    alike = np.flatnonzero(apart & (sign * z >= max(ALIKE * abs(z[at]), SIGNIFICANT)))
+    if len(alike):
+        raise InvalidInput(
+            f"lags of {first} and {second} at {centre[at]:.6g} and {centre[alike[0]]:.6g} stand out alike, as "
+            "with pulsed light; take the synced (T3) record, or a reach below half the time between pulses"
+        )
     excess = sign * (pairs - level)[feature]
     delay = float(excess @ centre[feature] / excess.sum())
     noise = float(np.sqrt(pairs[feature] @ (centre[feature] - delay) ** 2) / excess.sum())
-    error = float(np.hypot(noise, (edges[1] - edges[0]) / np.sqrt(12.0)))
-    kind = "peak" if sign > 0 else "dip"
-    return Estimate(
-        delay, error, int(pairs[feature].sum()), f"centre of the {kind} of {abs(z[at]):.0f} σ, pairs by lag"
-    )
+    width = float(edges[1] - edges[0])
+    method = f"centre of the {'peak' if sign > 0 else 'dip'} of {abs(z[at]):.0f} σ, pairs by lag"
+    error = float(np.hypot(noise, width / np.sqrt(12.0)))
+    if record.clock is not None and record.clock.fine is not None:
+        behind, within, within_error = _behind_pulses(record, first, second)
+        delay += behind
+        if noise + within_error < 0.25 * record.clock.tick and scale * width < 1.5 * record.clock.tick:
+            # So near the whole number of periods is known, and the pulses tell the rest.
+            delay = within + float(np.round((delay - within) / record.clock.tick)) * record.clock.tick
+            error, method = within_error, f"{method}; within the period by the phases behind the pulse"
+    return Estimate(delay, error, int(pairs[feature].sum()), method)
+
+
+def _behind_pulses(record: ClickStream, first: str, second: str) -> tuple[float, float, float]:
+    """Return how much later behind its pulse the second channel clicks on average; and by phase, with its error.
+
+    The phase of Σ exp(2πi t/T) over the times t behind the pulse does not know of a uniform background.
+    """
+    assert record.clock is not None
+    assert record.clock.fine is not None
+    period, fine = record.clock.tick, record.clock.fine
+    counts: dict[str, NDArray[np.float64]] = {first: np.zeros(1), second: np.zeros(1)}
+    for block in record.blocks():
+        assert block.within is not None
+        for name in counts:
+            here = np.bincount(block.within[block.channel == block.channel_number(name)]).astype(np.float64)
+            size = max(len(here), len(counts[name]))
+            counts[name] = np.pad(counts[name], (0, size - len(counts[name]))) + np.pad(
+                here, (0, size - len(here))
+            )
+    means, phases, variance = [], [], 0.0
+    for count in counts.values():
+        angle = 2.0 * np.pi * (np.arange(len(count)) + 0.5) * fine / period
+        turned = complex(count @ np.exp(1j * angle))
+        phases.append(float(np.angle(turned)))
+        means.append(float(count @ np.arange(len(count))) * fine / max(count.sum(), 1.0))
+        variance += float(count @ np.sin(angle - phases[-1]) ** 2) / max(abs(turned), 1e-300) ** 2
+    turn = period / (2.0 * np.pi)
+    return means[1] - means[0], (phases[1] - phases[0]) * turn, float(np.sqrt(variance)) * turn
 
 
 def _deviation(

@@ -23,6 +23,8 @@ from .correlations import count_pairs
 Normalisation = Literal["rates", "side peaks"]
 # Fewest counts that a group of bins should expect for its χ² to hold.
 LEAST_EXPECTED = 10.0
+# A χ² less likely than this says that the counts are no single decay.
+UNLIKELY = 1e-3
 
 
 def pulsed_g2(
@@ -231,8 +233,9 @@ def fit_decay(histogram: Histogram, start: float | None = None, stop: float | No
     Returns
     -------
     DecayFit
-        Errors from the curvature of the likelihood (Fisher's information). The range that is chosen by default
-        depends on the counts, which the errors leave out.
+        Errors from the curvature of the likelihood (Fisher's information), times the square root of χ² per degree
+        of freedom where χ² rejects the decay at 1e-3. The range that is chosen by default depends on the counts,
+        which the errors leave out.
 
     Raises
     ------
@@ -314,6 +317,9 @@ def fit_decay(histogram: Histogram, start: float | None = None, stop: float | No
     chi2 = float(((seen - predicted) ** 2 / predicted).sum())
     free = max(len(seen) - 1 - (1 if background < 1e-7 else 2), 1)
     fit = TestResult(chi2, float(stats.chi2.sf(chi2, free)), int(total), f"χ² of {free} degrees of freedom")
+    if fit.p_value < UNLIKELY:  # what else bends the decay moves the lifetime by more than counting does
+        variance = variance * chi2 / free
+        method += f"; errors times √(χ²/{free}) = {np.sqrt(chi2 / free):.3g}, as the decay is not mono-exponential"
     return DecayFit(
         Estimate(lifetime, float(lifetime * np.sqrt(variance[0])), int(total), method),
         Estimate(background, float(np.sqrt(variance[1])), int(total), method),
