@@ -196,11 +196,13 @@ def test_a_delay_of_pulsed_light_is_found_within_the_period(cable, dark):
 
 def test_the_comb_of_pulsed_light_is_no_delay():
     """Without sync numbers every pulse stands out alike: said, with a remedy that works."""
-    record = fix.unfolded(pulsed(probability=0.1, multiple=0.8, cable=3e-9, lifetime=0.3e-9))
+    record = fix.unfolded(pulsed(probability=0.1, cable=3e-9, lifetime=0.3e-9))
     for reach in (30e-9, 200e-9):
         with pytest.raises(InvalidInput, match="stand out alike, as with pulsed light"):
             an.find_delay(record, "a", "b", reach)
-    assert an.find_delay(record, "a", "b", 6e-9).value == pytest.approx(3e-9, abs=0.1e-9)
+    bright = fix.unfolded(pulsed(probability=0.1, multiple=0.8, cable=3e-9, lifetime=0.3e-9))
+    for reach in (6e-9, 200e-9):  # pairs of one pulse outnumber the others
+        assert an.find_delay(bright, "a", "b", reach).value == pytest.approx(3e-9, abs=0.1e-9)
 
 
 @pytest.mark.parametrize("ticks", [1, 3, 40])
