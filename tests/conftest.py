@@ -1,14 +1,48 @@
-"""Fixtures of the command-line tests."""
+"""How the tests are dealt out to processes, and the fixtures of the command-line tests."""
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
 import pytest
+from compile_once import share_compilation
 
 from trajectories import cli
 from trajectories.cli import simulate
+
+TESTS = Path(__file__).parent
+# Files that take longest, the longest first: begun last, one would go on while all else is done. Neighbours
+# need different kernels, so that two processes compile them side by side.
+LONGEST = (
+    "engine/test_trajectory_kernels.py",
+    "analysis/test_streaming.py",
+    "lindblad/test_spectra.py",
+    "simulation/test_crashes.py",
+    "statistics/test_validation.py",
+    "simulation/test_executors.py",
+    "statistics/test_fit.py",
+    "cli/test_analyse_command.py",
+    "cli/test_report.py",
+    "cli/test_simulate_command.py",
+    "statistics/test_false_alarms.py",
+    "lindblad/test_reduced.py",
+    "engine/test_accuracy.py",
+    "lindblad/test_truncation.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False  # by the number of tests, whatever time they take
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        share_compilation()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {TESTS / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture

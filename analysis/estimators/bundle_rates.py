@@ -186,6 +186,12 @@ def purity(
     InvalidInput
         n below 1, a window that is not positive, or unknown channels.
 
+    Notes
+    -----
+    R_n comes from bundles with δ of click-free observed time on both sides, Σλ from all clicks. Where trajectories
+    are hardly longer than 2δ the first has far less to go by, and the estimate may exceed 1; it is not cut off
+    there, because averages over many records would then be too small.
+
     Examples
     --------
     >>> import trajectories as tj
@@ -249,6 +255,10 @@ def pair_purity(
     ------
     InvalidInput
         Bad window, or channels that are unknown, equal or not detected.
+
+    Notes
+    -----
+    May exceed 1 on very short records, as `purity` may.
 
     Examples
     --------

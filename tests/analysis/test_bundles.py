@@ -202,6 +202,19 @@ def test_records_with_hardly_a_click(clicks):
     assert np.isnan(an.bundle_waiting_times(record, 1, 1, [0.0, 1.0], 1.0).standard_error).all()
 
 
+def test_purity_is_not_cut_off_at_one():
+    """Trajectories of 3δ: single records exceed 1, and all together give the value of a Poisson stream, 4.5σ."""
+    window, rng = 1.0, np.random.default_rng(61)
+    record = poisson_record(rng, {"a": 0.4}, 4000, 3.0 * window)
+    [exact] = an.accidental_purity(0.4, 1, [window])
+    [found] = an.purity(record, 1, [window])
+    assert abs(found.value - exact.value) < 4.5 * found.standard_error
+    [alone] = an.purity(
+        ClickRecord.from_arrays([0], [1.5], [0], channel_names=["a"], start=0.0, stop=3.0), 1, [1.0]
+    )
+    assert alone.value == pytest.approx(3.0)
+
+
 def test_coincidences_over_accidentals_in_either_convention():
     record = pair_record(np.random.default_rng(12), 0.5, 4.0, 0.5, 100, 50.0)
     ratio = an.coincidence_to_accidental(record, "photon", "magnon", 0.5)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from click_fuzz import exact_errors, followed
 from click_systems import random_matrix, random_system, unitary_jumps, watch
+from scipy.linalg import expm
+from scipy.optimize import brentq
 
 import trajectories as tj
 from trajectories.engine.modes.eigenbasis import eigenbasis
@@ -59,6 +61,55 @@ def test_the_bound_of_the_sparse_action_holds(name, frequency):
     assert errors.max() <= bound
 
 
+def test_rounding_exceeds_the_tolerance_where_steps_are_many():
+    """Frequencies of 1e4 rates: one of 24 clicks of the sparse action is wrong by 3e-9, as its bound says.
+
+    No bound below 1e-10 could be true here. The eigenmodes, in which time enters once, keep 1e-10.
+    """
+    system = random_system(2, 6, 2, frequency=1e4)
+    errors, bound = errors_of(system, 24, "sparse")
+    assert 1e-9 < errors.max() <= bound < 1e-8
+    errors, bound = errors_of(system, 24, "modes")
+    assert errors.max() <= bound < 1e-10
+
+
+def rarely_clicking(share: float) -> tuple[tj.OpenSystem, np.ndarray]:
+    """Return a system, and a ket, whose second channel has c ψ = share · ‖c‖‖ψ‖ when S falls to one half."""
+    rng = np.random.default_rng(3)
+    size, ket = 6, np.eye(6)[0].astype(complex)
+    energies, often = random_matrix(rng, size), random_matrix(rng, size)
+    energies = 0.5 * (energies + energies.conj().T)
+    seen, target = np.eye(size)[1].astype(complex), random_matrix(rng, size)[0]
+    for _ in range(60):  # the channel is part of what moves the state
+        rare = 0.3 * np.outer(target, seen.conj())
+        motion = -1j * energies - 0.5 * (often.conj().T @ often + rare.conj().T @ rare)
+        when = brentq(lambda t, m=motion: np.linalg.norm(expm(m * t) @ ket) ** 2 - 0.5, 0.0, 50.0, xtol=1e-15)
+        psi = expm(motion * when) @ ket
+        psi /= np.linalg.norm(psi)
+        seen = np.roll(psi, 1)
+        seen -= psi * (psi.conj() @ seen)
+        seen = seen / np.linalg.norm(seen) + share * psi
+    return tj.OpenSystem(energies, [tj.Channel("often", often), tj.Channel("rare", rare)]), ket
+
+
+def test_an_improbable_jump_costs_digits():
+    """c ψ of 1e-6 ‖c‖‖ψ‖ is a small difference of large parts: the next waits are wrong by 1e-16/1e-6.
+
+    Such a click is one of 1e12, but of 1e5 clicks one has c ψ of 1e-3 of its parts, and a bound that says so.
+    """
+    drawn = np.full(12, 0.5)
+    drawn[1] = 1.0 - 2.0**-53  # the second channel
+    worst = {}
+    for share in (1e-1, 1e-3, 1e-6):
+        system, ket = rarely_clicking(share)
+        found = followed(system, ket, drawn)
+        assert found.channels[0] == 1
+        errors, _ = exact_errors(system, ket, found)
+        assert errors.max() <= found.worst_error
+        worst[share] = errors[1:].max()
+    assert worst[1e-6] > 100.0 * worst[1e-1]
+
+
 @pytest.mark.parametrize("rate", [1.0, 1e4, 1e8, 1e10])
 def test_an_overdamped_atom_keeps_the_tolerance(rate):
     """Its slow mode decays 1e20 times more slowly than the other."""
@@ -91,6 +142,13 @@ def test_advice_can_be_followed():
     assert "modes" not in str(said[0].message)
     named = float(str(said[0].message).rpartition("tolerance=")[2].split(",")[0])
     assert len(watch(system, 1, 200.0, tolerance=named, **asked)) > 0
+    # Steps add up rounding, which the eigenmodes do not.
+    system = random_system(2, 6, 2, frequency=1e4)
+    with pytest.warns(AccuracyWarning, match=r"give tolerance=\d.*, or propagator='auto'") as said:
+        watch(system, 1, 40.0, propagator="sparse", **asked)
+    named = float(str(said[0].message).rpartition("tolerance=")[2].split(",")[0])
+    watch(system, 1, 40.0, propagator="sparse", tolerance=named, **asked)
+    watch(system, 1, 40.0, propagator="auto", **asked)
 
 
 @pytest.mark.parametrize("hamiltonian", [0.0, 1e-7])

@@ -6,7 +6,7 @@ tests/statistics/test_planted_faults.py.
 
 from __future__ import annotations
 
-import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -154,9 +154,10 @@ def test_thermal_channels_click_at_their_rates(propagator):
 def test_click_times_are_exact_when_the_law_of_each_is(kappa, propagator):
     """With c†c = κ·1 the k-th wait is −ln(1 − u)/κ of the same random numbers, whatever the state does."""
     system = unitary_jumps(kappa, norm=5.0)
-    with warnings.catch_warnings():
-        # Where frequencies are 1e4 rates, rounding may exceed the tolerance; that it does not is shown below.
-        warnings.simplefilter("ignore", AccuracyWarning)
+    # Where frequencies are 5e4 rates, rounding in the steps of the sparse action may exceed the tolerance, and in
+    # other systems it does (tests/engine/test_accuracy.py). Here the state does not matter.
+    breach = propagator == "sparse" and kappa == 1e-4
+    with pytest.warns(AccuracyWarning, match="propagator='auto'") if breach else nullcontext():
         record = watch(system, 3, 20.0 / kappa, seed=12, initial=np.eye(4)[0], propagator=propagator)
     assert len(record) > 30
     for row, (low, high) in enumerate(zip(record.offsets[:-1], record.offsets[1:], strict=True)):

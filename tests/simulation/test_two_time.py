@@ -15,6 +15,7 @@ from trajectories.engine.compiled import compile_system
 from trajectories.engine.two_time import TimeSampling, kets_along, occupations
 from trajectories.errors import InvalidInput
 from trajectories.random_streams import branch_seed
+from trajectories.simulation.two_time import Moments
 
 OPTIONS = {"trajectories": 5, "duration": 40.0, "seed": 2, "samples": 7}
 ATOM = ResonanceFluorescence().system()
@@ -83,6 +84,17 @@ def test_the_jackknife_of_a_mean_is_its_standard_error():
     assert np.isnan(never.standard_error)
     with pytest.raises(ValueError, match="read-only"):
         found.table[0] = 1.0
+
+
+def test_an_average_that_few_trajectories_make_up_has_no_error():
+    """Fewer than five effective groups: the spread over trajectories says nothing of the error."""
+    table = np.random.default_rng(1).uniform(0.9, 1.1, (60, 2))
+    assert np.isfinite(Moments(("a", "b"), table, 8).ratio("a", "b", "b").standard_error)
+    few = np.where(np.arange(60)[:, None] < 2, [[1.0, 1.0]], [[1e-6, 1.0]]) * table
+    found = Moments(("a", "b"), few, 8)
+    assert np.isnan(found.mean("a").standard_error)
+    assert np.isnan(found.ratio("a", "b", "b").standard_error)
+    assert np.isfinite(found.mean("b").standard_error)
 
 
 @pytest.mark.parametrize("name", ["bundle_correlation", "cross_correlation"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from trajectories.analysis.inference.replay import replay
 from trajectories.analysis.inference.validation import SIGNIFICANCE, filter_tests
 from trajectories.analysis.statistics.goodness_of_fit import holm, rescaled_time
 from trajectories.engine.compiled import compile_system
+from trajectories.errors import AccuracyWarning
 from trajectories.lindblad import steady_state
 from trajectories.results import read_only
 
@@ -38,9 +40,14 @@ def split(record: tj.ClickRecord, size: int) -> list[tj.ClickRecord]:
 def p_values(system, duration, window, size=50, seed=1):
     """Return the p-values of every test for each record, and those of gaps whose censored ends were dropped."""
     steady = steady_state(system)
-    whole = tj.simulate(
-        system, RECORDS * size, duration, seed=seed, initial=steady.rho, tolerance=1e-9, workers=1, progress=False
-    )
+    with warnings.catch_warnings():
+        # A few clicks in a million are so improbable that rounding alone may exceed the tolerance: see
+        # test_accuracy.py. No statistic feels it.
+        warnings.simplefilter("ignore", AccuracyWarning)
+        whole = tj.simulate(
+            system, RECORDS * size, duration, seed=seed, initial=steady.rho, workers=1, progress=False
+        )
+    assert whole.provenance["worst_error"] < 2e-10
     compiled = compile_system(system, steady.rho)
     records = split(whole, size)
     setting = setting_of(records[0], steady, {}, window, None)

@@ -17,7 +17,7 @@ from ..engine.two_time import TimeSampling, occupations, two_time_average
 from ..errors import InvalidInput
 from ..lindblad.two_time import bundle_operator
 from ..model.system import OpenSystem
-from ..results import Estimate, Expectation, read_only
+from ..results import Estimate, Expectation, known_errors, read_only
 from .preparation import prepare
 from .request import Request, checked_request, checked_workers
 
@@ -333,12 +333,14 @@ def _jackknife(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return f of the mean row and its standard error, leaving out one row at a time.
 
-    A value of 0, which no sampled state contributed to, has no error that could be estimated.
+    A value of 0, which no sampled state contributed to, has no error that could be estimated, nor has one that few
+    trajectories make up (see `known_errors`).
     """
     count = len(rows)
     total = rows.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         replicates = function((total - rows) / (count - 1))
         value = np.asarray(function(total / count))
-        error = np.sqrt((count - 1) / count * ((replicates - replicates.mean(axis=0)) ** 2).sum(axis=0))
+        deviations = np.sqrt((count - 1) / count) * (replicates - replicates.mean(axis=0))
+        error = known_errors(np.sqrt((deviations**2).sum(axis=0)), value, deviations)
     return value, np.where(value == 0.0, np.nan, error)
