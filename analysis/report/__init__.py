@@ -15,4 +15,10 @@ def __getattr__(name: str) -> Any:
     # Loaded on first use: numbers are had without matplotlib.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(".run_summary", __name__), name)
+    value = getattr(import_module(".run_summary", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
