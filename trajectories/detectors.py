@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from .errors import InvalidInput
 class Detector:
     """An imperfect detector on one channel.
 
-    Loss and dark counts turn the jump map J into η J + d, so every exact formula keeps its form. Dead
-    time and jitter act on the record alone.
+    Loss and dark counts turn the jump map J into η J + d, so every exact formula keeps its form. Afterpulses, dead
+    time and jitter act on the events one after the other, in this order: an event within the dead time of the last
+    registered one is lost, each registered one is followed by an afterpulse with some probability, and times are
+    blurred at last.
 
     Parameters
     ----------
@@ -26,6 +28,10 @@ class Detector:
         Time after an event in which further ones are lost, in 1/ω_b, not negative (non-paralysable).
     jitter : float
         Standard deviation of the normal error of each event time, in 1/ω_b, not negative.
+    afterpulsing : float
+        Probability that a registered event is followed by an afterpulse, in [0, 1); afterpulses have some too.
+    afterpulse_delay : float
+        Mean of the exponential law of the time from an event to its afterpulse, in 1/ω_b.
 
     Raises
     ------
@@ -44,11 +50,17 @@ class Detector:
     dark_rate: float = 0.0
     dead_time: float = 0.0
     jitter: float = 0.0
+    afterpulsing: float = 0.0
+    afterpulse_delay: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("efficiency", "dark_rate", "dead_time", "jitter"):
-            value = getattr(self, name)
+        for field in fields(self):
+            name, value = field.name, getattr(self, field.name)
             if isinstance(value, bool) or not np.isfinite(value) or value < 0:
                 raise InvalidInput(f"detector {name}={value} must be finite and not negative")
         if self.efficiency > 1:
             raise InvalidInput(f"detector efficiency={self.efficiency} must not exceed 1")
+        if self.afterpulsing >= 1:
+            raise InvalidInput(f"detector afterpulsing={self.afterpulsing} must be below 1")
+        if self.afterpulsing and not self.afterpulse_delay:
+            raise InvalidInput(f"detector afterpulsing={self.afterpulsing} needs an afterpulse_delay above 0")

@@ -1,4 +1,4 @@
-"""Imperfect detectors applied to a click record: loss, dark counts, dead time, jitter."""
+"""Imperfect detectors applied to a click record: loss, dark counts, dead time, afterpulses, jitter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trajectories.records.detection_log import DetectionLog
 from trajectories.records.ticks import near_whole
 from trajectories.results import read_only
 
-from .detection_kernels import alive
+from .detection_kernels import alive, with_afterpulses
 from .inputs import Watched
 from .streams import Clicks, ClickStream, stream
 
@@ -31,8 +31,9 @@ def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed
 
     Channel by channel: every click is seen with probability η; dark counts are a Poisson process of rate d
     within the observation window; events closer than the dead time to the last registered one are lost
-    (non-paralysable); the registered times get a normal error, those that fall outside the window are
-    dropped, and the record is sorted again.
+    (non-paralysable); a registered event is followed by an afterpulse with its probability, after an exponential
+    delay, unless that falls into the dead time; the registered times get a normal error, those that fall outside
+    the window are dropped, and the record is sorted again.
 
     Parameters
     ----------
@@ -170,10 +171,31 @@ def _channel_events(record: ClickRecord, number: int, detector: Detector, key: t
         order = np.argsort(time, kind="stable")
         time, index = time[order], index[order]
         kept = np.ones(len(time), dtype=np.bool_)
-        if detector.dead_time > 0:
+        if detector.afterpulsing > 0:
+            time, source = _afterpulsed(time, detector, stop, random)
+            index = np.where(source < 0, len(record), np.append(index, len(record))[source])
+            kept = np.ones(len(time), dtype=np.bool_)
+        elif detector.dead_time > 0:
             alive(time, detector.dead_time, kept)
         time = time + detector.jitter * random.standard_normal(len(time))
         kept &= (time >= start) & (time <= stop)
         count = int(kept.sum())
         parts.append((index[kept], np.full(count, r), time[kept], np.full(count, number, dtype=np.int16)))
     return parts
+
+
+def _afterpulsed(
+    time: NDArray[np.float64], detector: Detector, stop: float, random: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the registered events of one channel and which event each is, −1 for an afterpulse."""
+    chance, delay = np.zeros(0), np.zeros(0)
+    while True:
+        more = 64 + 2 * len(time) + len(chance)
+        chance = np.concatenate([chance, random.random(more)])
+        delay = np.concatenate([delay, random.exponential(detector.afterpulse_delay, more)])
+        seen, source = np.empty(len(chance)), np.empty(len(chance), dtype=np.int64)
+        number = with_afterpulses(
+            time, detector.dead_time, detector.afterpulsing, chance, delay, stop, seen, source
+        )
+        if number >= 0:
+            return seen[:number], source[:number]

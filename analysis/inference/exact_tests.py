@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from trajectories import lindblad
 from trajectories.detectors import Detector
+from trajectories.lindblad.click_statistics.detector_memory import remembers, without_memory
 from trajectories.lindblad.click_statistics.ordering import bundles_and_lags
 from trajectories.lindblad.click_statistics.waiting import waiting_time_matrix
 from trajectories.model import OpenSystem
@@ -133,12 +134,13 @@ class Setting:
 
 @dataclass
 class Comparisons:
-    """Tests of a record by name; those left out for want of events or groups, or for the number of channels."""
+    """Tests of a record by name; those left out for want of events, groups or formulae, or for many channels."""
 
     tests: dict[str, Test] = field(default_factory=dict)
     scarce: list[str] = field(default_factory=list)
     grouped: list[str] = field(default_factory=list)
     crowded: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     def add(self, name: str, test: Test | None, groups: float = np.inf) -> None:
         """Add a test, or remember that too few events, or independent groups of events, are expected for it."""
@@ -167,7 +169,9 @@ def setting_of(
         names=record.channel_names,
         detectors=detectors,
         seen=seen,
-        groups=IndependentGroups(steady, detectors, record.channel_names, float(seen.total[0]), reach),
+        groups=IndependentGroups(
+            steady, without_memory(detectors), record.channel_names, float(seen.total[0]), reach
+        ),
         reach=reach,
         window=window,
         pair=pair,
@@ -204,6 +208,9 @@ def compare_curves(setting: Setting) -> Comparisons:
         found.crowded += [f"curves of {len(clicking) - len(busiest)} channels", "bundles"]
         clicking = [name for name in clicking if name in busiest]
     _add_g2(found, setting, rates, clicking)
+    if any(remembers(setting.detectors.get(name)) for name in setting.names):
+        found.unknown += ["waits", "next clicks", "Fano factor", "bundles"]
+        return found
     _add_waits(found, setting, rates, clicking)
     if setting.groups.of_clicks(*setting.names) < LEAST_GROUPS:
         found.grouped += ["Fano factor", "bundles"]
@@ -224,7 +231,7 @@ def _rate_test(setting: Setting, number: int, rate: float, groups: float) -> Tes
     def test(record: ClickRecord) -> TestResult:
         if not (record.channel == number).any():  # none of many: there is no error bar, but a probability
             silent = lindblad.no_click_probability(
-                setting.steady, setting.names[number], _seen(record, rate), setting.detectors
+                setting.steady, setting.names[number], _seen(record, rate), without_memory(setting.detectors)
             )
             p_value = float(np.exp(np.log(silent).sum()))
             return TestResult(-rate * record.total_time, p_value, 0, "probability of no click at all")
@@ -243,6 +250,9 @@ def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], click
     both = np.concatenate([-half[:0:-1], half])
     curves = _g2_curves(setting, both, clicking)
     for first, second in combinations_with_replacement(clicking, 2):
+        if any(remembers(setting.detectors.get(name), "dead_time") for name in (first, second)):
+            found.unknown.append(f"g² {spelled((first, second), '–')}")
+            continue
         # An autocorrelation is even: its negative lags are the same pairs once more.
         chosen = slice(len(half) - 1 if first == second else 0, None)
         name = f"g² {spelled((first, second), '–')}"
@@ -273,7 +283,8 @@ def _g2_curves(
     """Return g² of all pairs of channels; of many channels only of those that are looked at."""
     if len(setting.names) <= MOST_CHANNELS:
         return lindblad.g2_matrix(setting.steady, edges, setting.detectors)
-    pairs = combinations_with_replacement(clicking, 2)
+    alive = [name for name in clicking if not remembers(setting.detectors.get(name), "dead_time")]
+    pairs = combinations_with_replacement(alive, 2)
     return {pair: lindblad.g2(setting.steady, *pair, edges, setting.detectors) for pair in pairs}
 
 

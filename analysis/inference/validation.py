@@ -16,6 +16,7 @@ from trajectories.detectors import Detector
 from trajectories.engine.replay.replay import Replay
 from trajectories.errors import ConvergenceError, InvalidInput, RecordWarning
 from trajectories.lindblad.blas import one_blas_thread
+from trajectories.lindblad.click_statistics.detector_memory import without_memory
 from trajectories.lindblad.kept_state import known_steady_state
 from trajectories.model import OpenSystem
 from trajectories.model.states import InitialStates, initial_states
@@ -185,7 +186,9 @@ def validate(
         which only the filter is used, because the exact curves are those of a stationary record. When not given,
         the start of the run, or steady unless the record's provenance says otherwise.
     detectors : mapping of str to Detector, optional
-        Efficiency and dark counts by channel; those in the record's provenance when not given.
+        What the clicks were seen with, by channel; that in the record's provenance when not given. The filter
+        takes loss, dark counts, dead time and small jitter; of detectors that remember, estimates are tested as
+        far as there is a formula (rates, and g² but for dead time).
     significance : float
         Probability of rejecting a record that did come from the system, all tests together.
     kept : dict of str to ndarray, optional
@@ -253,7 +256,7 @@ def _warn_of_unit(record: ClickRecord, steady: lindblad.SteadyState, detectors: 
     """Warn where measured clicks come so much more or less often than predicted that the unit must be another."""
     if record.clock is None and record.unit.seconds is None:
         return
-    exact = lindblad.rates(steady, detectors)
+    exact = lindblad.rates(steady, without_memory(detectors))
     predicted = sum(exact[name].value for name in record.channel_names)
     seen = len(record) / record.total_time
     if seen > 0 and predicted > 0 and abs(np.log(seen / predicted)) > np.log(OTHER_UNIT):
@@ -267,11 +270,12 @@ def _warn_of_unit(record: ClickRecord, steady: lindblad.SteadyState, detectors: 
 
 def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: list[str]) -> dict[str, TestResult]:
     """Make the tests of the estimates; what is too scarce or has no error is added to `untested`."""
-    found, scarce, grouped, crowded, unsure = {}, [], [], [], []
+    found, scarce, grouped, crowded, unknown, unsure = {}, [], [], [], [], []
     for comparison in comparisons:
         scarce += comparison.scarce
         grouped += comparison.grouped
         crowded += comparison.crowded
+        unknown += comparison.unknown
         for name, test in comparison.tests.items():
             result = test(record)
             if np.isfinite(result.p_value):
@@ -284,6 +288,8 @@ def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: li
         untested.append(f"fewer than {LEAST_GROUPS:g} independent groups of clicks expected: {', '.join(grouped)}")
     if crowded:
         untested.append(f"too many channels to compare all: {', '.join(crowded)}")
+    if unknown:
+        untested.append(f"no exact value with dead time, jitter or afterpulses: {', '.join(unknown)}")
     if unsure:
         untested.append(f"too little record for an error bar: {', '.join(unsure)}")
     return found

@@ -31,7 +31,7 @@ class ExactValues:
         The model; without one nothing is known.
     detectors : mapping of str to Detector, optional
         What the record was seen with; when not given, those that it says itself, see `look_at`. Where one has dead
-        time or jitter, nothing is known exactly.
+        time, jitter or afterpulses, rates and g² are known as far as there are formulae, and the rest is not.
     known : mapping of str to anything that JSON holds, optional
         `answers` of an earlier one; they are used where they belong to the same system and detectors.
     kept : dict of str to ndarray, optional

@@ -80,7 +80,7 @@ def summary(
 
 
 def _exact_rates(record: ClickStream) -> dict[str, float]:
-    """Return the exact rates that a record carries, as detectors without dead time see them."""
+    """Return the exact rates that a record carries, as detectors without dead time and afterpulses see them."""
     rates_of_clicks = (record.provenance.get("steady_state") or {}).get("rates", {})
     try:
         detectors = recorded_detectors(record)
@@ -90,7 +90,7 @@ def _exact_rates(record: ClickStream) -> dict[str, float]:
     return {
         name: detector.efficiency * rates_of_clicks[name] + detector.dark_rate
         for name, detector in seen.items()
-        if not detector.dead_time and not detector.jitter
+        if not detector.dead_time and not detector.afterpulsing
     }
 
 

@@ -10,6 +10,7 @@ from click_streams import click_records, pair_record, poisson_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import trajectories as tj
 from trajectories import analysis as an
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
@@ -110,6 +111,7 @@ def test_provenance_tells_what_was_done():
     record = poisson_record(np.random.default_rng(64), {"a": 1.0}, 2, 5.0)
     seen = an.apply_detectors(record, {"a": Detector(0.5, 0.1)}, 7)
     entry = {"efficiency": 0.5, "dark_rate": 0.1, "dead_time": 0.0, "jitter": 0.0}
+    entry |= {"afterpulsing": 0.0, "afterpulse_delay": 0.0}
     assert seen.provenance["detectors"] == [{"seed": 7, "detectors": {"a": entry}}]
     assert "detectors" not in record.provenance
     assert len(an.apply_detectors(seen, {"a": Detector(0.5)}, 8).provenance["detectors"]) == 2
@@ -147,3 +149,24 @@ def test_detectors_on_a_stream_are_those_on_the_record():
     assert streamed.provenance["detectors"] == whole.provenance["detectors"]
     with pytest.raises(InvalidInput, match="no channel named 'c'"):
         an.detected_stream(blocks, {"c": Detector(0.5)}, 5)
+
+
+def test_afterpulses_follow_one_by_one():
+    """Of 4,000 events far apart each starts a chain of geometric length; delays are exponential (4 σ each)."""
+    times = 1000.0 * np.arange(1, 4001)
+    record = tj.ClickRecord.from_arrays(
+        np.zeros(4000, dtype=int), times, np.zeros(4000, dtype=int), channel_names=["a"], start=0.0, stop=5e6
+    )
+    seen = an.apply_detectors(record, {"a": Detector(afterpulsing=0.3, afterpulse_delay=2.0)}, 5)
+    extra = len(seen) - 4000
+    assert abs(extra - 4000 * 0.3 / 0.7) < 4.0 * np.sqrt(4000 * 0.3) / 0.7
+    assert np.isin(times, seen.time).all()
+    gaps = np.diff(seen.time)
+    delays = gaps[gaps < 500.0]
+    assert len(delays) == extra
+    assert abs(delays.mean() - 2.0) < 4.0 * 2.0 / np.sqrt(extra)
+    # A detector that is dead loses the early ones, and what they would have started.
+    dead = an.apply_detectors(record, {"a": Detector(afterpulsing=0.3, afterpulse_delay=2.0, dead_time=2.0)}, 5)
+    assert np.diff(dead.time).min() >= 2.0
+    chance = 0.3 * np.exp(-1.0)
+    assert abs(len(dead) - 4000 / (1.0 - chance)) < 4.0 * np.sqrt(4000 * chance) / (1.0 - chance)

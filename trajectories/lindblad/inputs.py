@@ -59,18 +59,18 @@ def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[str, str
 def checked_detectors(system: OpenSystem, detectors: Mapping[str, Detector] | None) -> dict[str, Detector]:
     """Return a detector for every channel, an ideal one where none is given.
 
-    Dead time and jitter act on records, not on the master equation, and are refused.
+    Dead time, jitter and afterpulses act on records, not on the master equation, and are refused.
     """
     given = dict(detectors or {})
     for name, detector in given.items():
         system.channel(name)
         if not isinstance(detector, Detector):
             raise InvalidInput(f"detector of {name!r} is a {type(detector).__name__}; give a Detector")
-        for effect in ("dead_time", "jitter"):
+        for effect in ("dead_time", "jitter", "afterpulsing"):
             if getattr(detector, effect) != 0.0:
                 raise InvalidInput(
                     f"detector of {name!r} has {effect}={getattr(detector, effect)}, which has no exact "
-                    "counterpart; leave it out here, or apply it to a record"
+                    "counterpart here; leave it out, or apply it to a record"
                 )
     return {name: given.get(name, Detector()) for name in system.channel_names}
 

@@ -8,7 +8,7 @@ null where no `Detector` describes it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -158,20 +158,21 @@ class DetectionLog:
 def _after(before: Detector, here: Detector) -> Detector | None:
     """Return the detector that does what two do one after the other; None where none does.
 
-    A detector loses, adds dark counts, is dead, and shifts times, in this order.
+    A detector loses, adds dark counts, is dead and adds afterpulses, and shifts times, in this order.
     """
-    if not before.dead_time and not before.jitter:
+    if not before.dead_time and not before.jitter and not before.afterpulsing:
         return Detector(
             efficiency=before.efficiency * here.efficiency,
             dark_rate=before.dark_rate * here.efficiency + here.dark_rate,
             dead_time=here.dead_time,
             jitter=here.jitter,
+            afterpulsing=here.afterpulsing,
+            afterpulse_delay=here.afterpulse_delay,
         )
-    if here.efficiency < 1.0 or here.dark_rate or here.dead_time > (0.0 if before.jitter else before.dead_time):
+    idle = 0.0 if before.jitter or before.afterpulsing else before.dead_time
+    if here.efficiency < 1.0 or here.dark_rate or here.afterpulsing or here.dead_time > idle:
         return None
-    return Detector(
-        before.efficiency, before.dark_rate, before.dead_time, float(np.hypot(before.jitter, here.jitter))
-    )
+    return replace(before, jitter=float(np.hypot(before.jitter, here.jitter)))
 
 
 def _as_one(parts: Sequence[Detector | None]) -> Detector | None:
@@ -179,7 +180,7 @@ def _as_one(parts: Sequence[Detector | None]) -> Detector | None:
     known = [part for part in parts if part is not None]
     first = known[0] if known else Detector()
     alike = all((part.efficiency, part.jitter) == (first.efficiency, first.jitter) for part in known)
-    if len(known) < len(parts) or not alike or any(part.dead_time for part in known):
+    if len(known) < len(parts) or not alike or any(part.dead_time or part.afterpulsing for part in known):
         return None
     return Detector(first.efficiency, sum(part.dark_rate for part in known), 0.0, first.jitter)
 

@@ -12,12 +12,14 @@ from ...checks import bin_edges, nonnegative_number
 from ...detectors import Detector
 from ...model import OpenSystem
 from ...results import Correlation
-from ..inputs import checked_state, checked_times
+from ..inputs import checked_detectors, checked_state, checked_times
 from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
 from ..superoperators.detected import NOISE, NOTHING, DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
 from ..superoperators.motions import MOST_DOUBLED, motion_of
+from .counting import rates
+from .detector_memory import Blur, blurred, refuse_dead_time, remembers, without_memory
 
 Detectors = Mapping[str, Detector] | None
 
@@ -27,7 +29,8 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
 
     g²_kl(τ) = Tr[𝒥_l e^{Lτ} 𝒥_k ρ]/(λ_k λ_l) for τ > 0, where k clicks first, and g²_kl(−τ) = g²_lk(τ); the
     average over a bin is exact, ∫e^{Lτ}dτ being summed with the series for e^{Lτ}. Loss does not change
-    g², dark counts do.
+    g², dark counts do; jitter and afterpulses convolve it (`detector_memory.Blur`). How other channels are
+    detected does not matter.
 
     Parameters
     ----------
@@ -38,7 +41,7 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     edges : array_like of shape (n_bins + 1,)
         Ascending edges of the lag t_second − t_first in 1/ω_b; bins may lie at or across negative lags.
     detectors : mapping of str to Detector, optional
-        Efficiency and dark counts by channel.
+        Efficiency, dark counts, jitter and afterpulses by channel.
 
     Returns
     -------
@@ -48,7 +51,8 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     Raises
     ------
     InvalidInput
-        Unknown channels, one that never clicks, bad edges, or a detector with dead time or jitter.
+        Unknown channels, one that never clicks, bad edges, a dead time in one of the two channels, or jitter and
+        afterpulses at once, which have no formula.
 
     Examples
     --------
@@ -59,7 +63,9 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     array([0.1489, 0.7309])
     """
     bins = bin_edges(edges)
-    return _binned(steady, [(first, second)], bins, detectors)[first, second]
+    checked_detectors(steady.system, without_memory(detectors))
+    refuse_dead_time(detectors, (first, second), "g²")
+    return _seen(steady, [(first, second)], bins, detectors)[first, second]
 
 
 def g2_matrix(
@@ -68,7 +74,7 @@ def g2_matrix(
     """Return `g2` of every ordered pair of channels, keyed (first, second).
 
     Channels that never click are left out; above 30 dimensions those too whose rate is below 1e-14 ‖c†c‖_F, which
-    doubles do not resolve.
+    doubles do not resolve; and channels whose detector has a dead time.
 
     Examples
     --------
@@ -82,7 +88,10 @@ def g2_matrix(
     {('a', 'a'): 0.18, ('a', 'b'): 25.19, ('b', 'a'): 63.92, ('b', 'b'): 0.18}
     """
     bins = bin_edges(edges)
-    return _binned(steady, [(k, j) for k, j in product(_clicking(steady, detectors), repeat=2)], bins, detectors)
+    dead = [name for name, detector in (detectors or {}).items() if remembers(detector, "dead_time")]
+    clicking = [name for name in _clicking(steady, without_memory(detectors)) if name not in dead]
+    pairs = [(first, second) for first, second in product(clicking, repeat=2)]
+    return _seen(steady, pairs, bins, detectors) if pairs else {}
 
 
 def g2_at(
@@ -112,6 +121,7 @@ def g2_at(
     """
     lags = checked_times(tau, "tau", lowest=-np.inf)
     flat = lags.reshape(-1)
+    detectors = without_memory(detectors, (first, second))
     require_clicks(steady, (first, second), detectors)
     horizon = float(np.abs(flat).max(initial=0.0))
 
@@ -200,6 +210,25 @@ def transient_g2(
     with np.errstate(divide="ignore", invalid="ignore"):
         result = np.where(later > noise, joint / (rate * later), np.nan)
     return result.reshape(delays.shape)
+
+
+def _seen(
+    steady: SteadyState, pairs: list[tuple[str, str]], edges: NDArray[np.float64], detectors: Detectors
+) -> dict[tuple[str, str], Correlation]:
+    """Return bin averages of g² of some pairs, with what jitter and afterpulses make of them."""
+    plain = without_memory(detectors)
+    found, sharp = {}, []
+    for pair in pairs:
+        blur = Blur(*pair, detectors)
+        if not blur.active:
+            sharp.append(pair)
+            continue
+        fine = _binned(steady, [pair], blur.cells(edges), plain)[pair]
+        rate = rates(steady, detectors)[pair[0]].value
+        found[pair] = blurred(blur, fine, edges, rate)
+    if sharp:
+        found |= _binned(steady, sharp, edges, plain)
+    return {pair: found[pair] for pair in pairs}
 
 
 def _binned(

@@ -18,6 +18,7 @@ from ..solver import Model, solver_of, total_rate
 from ..steady_state import SteadyState
 from ..superoperators.detected import DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
+from .detector_memory import rate_with_memory, remembers, without_memory
 
 
 def fano(
@@ -164,10 +165,13 @@ Detectors = Mapping[str, Detector] | None
 def rates(steady: SteadyState, detectors: Detectors = None) -> dict[str, Estimate]:
     """Return the click rate of every channel, λ_k = η_k Tr[c_k†c_k ρ] + d_k, in ω_b.
 
+    Jitter does not change it. Afterpulses make λ/(1 − p) of it, and with a dead time it is that of the clicks
+    which find the detector alive (`detector_memory.rate_with_memory`).
+
     Raises
     ------
     InvalidInput
-        An unknown channel, or a detector with dead time or jitter.
+        An unknown channel, or a detector with dead time and afterpulses at once, which have no formula.
 
     Examples
     --------
@@ -180,6 +184,10 @@ def rates(steady: SteadyState, detectors: Detectors = None) -> dict[str, Estimat
     >>> round(tj.lindblad.rates(steady, detectors=half)["atom"].value, 6)
     0.232222
     """
-    detected = DetectedSystem(steady.system, None, detectors)
+    detected = DetectedSystem(steady.system, None, without_memory(detectors))
     rho = pack(steady.rho)
-    return {name: Estimate(float(detected.effect(name) @ rho)) for name in detected.names}
+    found = {name: Estimate(float(detected.effect(name) @ rho)) for name in detected.names}
+    for name, detector in (detectors or {}).items():
+        if remembers(detector, "dead_time", "afterpulsing") and detected.clicks(name, rho):
+            found[name] = rate_with_memory(steady, name, detector)
+    return found

@@ -97,7 +97,7 @@ class ConditionalFilter:
     Raises
     ------
     InvalidInput
-        Too many channels with dead time, jitter that blurs what clicks tell.
+        Too many channels with dead time, jitter that blurs what clicks tell, or afterpulses.
     ConvergenceError
         A system above 30 dimensions for which no core serves, as under strong dissipation.
     """
@@ -112,6 +112,12 @@ class ConditionalFilter:
         self._system, self._watching, self._initial = system, dict(watching), initial
         self._tolerance = tolerance
         dead = [name for name, detector in watching.items() if detector.dead_time > 0.0]
+        for name, detector in watching.items():
+            if detector.afterpulsing > 0.0:
+                raise InvalidInput(
+                    f"detector of {name!r} has afterpulsing={detector.afterpulsing:g}: which clicks are "
+                    "afterpulses is not known, and no filter follows them; leave it out, or compare rates alone"
+                )
         if len(dead) > MOST_DEAD:
             raise InvalidInput(f"{len(dead)} channels have a dead time; at most {MOST_DEAD} can be followed")
         self._levels: dict[int, CompiledFilter] = {}

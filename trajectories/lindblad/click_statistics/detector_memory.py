@@ -1,0 +1,186 @@
+"""Detectors that remember: exact rates with dead time and afterpulses, g² with jitter and afterpulses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ...detectors import Detector
+from ...errors import InvalidInput
+from ...results import Correlation, Estimate
+from ..solver import Model, estimates_of, solver_of
+from ..steady_state import SteadyState
+from ..superoperators.hermitian_vectors import Vector
+
+Array = NDArray[np.float64]
+Detectors = Mapping[str, Detector] | None
+
+MEMORY = ("dead_time", "jitter", "afterpulsing", "afterpulse_delay")
+# The state after a click is found to this; each round goes from click to click.
+SETTLED, MOST_ROUNDS = 1e-13, 20_000
+# Cells of a curve that is blurred: their width near zero beside that of the blur, and how far they reach beyond
+# the bins, in units of the blur. There are some so many at the most.
+CELL, BEYOND, MOST_CELLS = 0.1, 8.0, 4000
+
+
+def without_memory(detectors: Detectors, names: Sequence[str] | None = None) -> dict[str, Detector]:
+    """Return detectors that only lose and add dark counts; with `names`, those of other channels only lose theirs.
+
+    What clicks of some channels do does not depend on how others are detected: their memory does not matter.
+    """
+    plain = {name: 0.0 for name in MEMORY}
+    found = dict(detectors or {})
+    for name, detector in found.items():
+        if isinstance(detector, Detector) and (names is None or name not in names):
+            found[name] = replace(detector, **plain)
+    return found
+
+
+def remembers(detector: Detector | None, *kinds: str) -> bool:
+    """Say whether a detector has dead time, jitter or afterpulses, or one of the kinds that are named."""
+    return detector is not None and any(getattr(detector, kind) > 0.0 for kind in kinds or MEMORY[:3])
+
+
+def rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Estimate:
+    """Return the rate of registered events of one channel.
+
+    With the state A while the detector is alive, of trace P(alive), L0A + e^{Lτ}𝒥A = 0: alive again a dead time τ
+    after each event. So λ = Tr 𝒥A with Tr A + τ Tr 𝒥A = 1. The state just after an event is the fixed point of
+    y → 𝒥(−L0)⁻¹e^{Lτ}y. Afterpulses without dead time make λ/(1 − p) of λ.
+    """
+    if detector.dead_time and detector.afterpulsing:
+        raise InvalidInput(
+            f"detector of {name!r} has dead time and afterpulses, whose rate has no exact formula; leave one out"
+        )
+    plain = {name: replace(detector, **{kind: 0.0 for kind in MEMORY})}
+    dead = detector.dead_time
+
+    def compute(model: Model) -> NDArray[np.float64]:
+        rate = model.rate(name, model.rho)
+        if not dead:
+            return np.array([rate / (1.0 - detector.afterpulsing)])
+        free, motion = model.click_free_motion(0.0), model.motion(dead)
+        state: Vector = model.jump(name, model.rho) / rate
+
+        def next_click(after: Vector) -> tuple[Vector, float]:
+            alive = free.solve(-motion.propagate(after, np.array([dead]))[0])
+            return model.jump(name, alive), float(model.identity @ alive)
+
+        for _ in range(MOST_ROUNDS):  # half of the old one keeps chains that alternate from doing so for ever
+            moved = next_click(state)[0]
+            moved = 0.5 * (state + moved / float(model.identity @ moved))
+            change = float(np.abs(moved - state).max()) / max(float(np.abs(moved).max()), 1e-300)
+            state = moved
+            if change <= SETTLED:
+                break
+        return np.array([1.0 / (next_click(state)[1] + dead)])
+
+    answer = solver_of(steady).answer(
+        compute, (name,), plain, horizon=dead, stationary=True, interest=(name,), judged=(name,)
+    )
+    return estimates_of(answer)[0]
+
+
+def refuse_dead_time(detectors: Detectors, names: Sequence[str], what: str) -> None:
+    """Raise `InvalidInput` where a channel that is asked for has a dead time."""
+    for name in names:
+        detector = (detectors or {}).get(name)
+        if detector is not None and detector.dead_time > 0.0:
+            raise InvalidInput(
+                f"detector of {name!r} has dead_time={detector.dead_time:g}, with which {what} has no exact "
+                "formula; leave it out here, or compare with a record that went through it"
+            )
+
+
+class Blur:
+    """What jitter and afterpulses of two detectors do to g² − 1: a convolution.
+
+    Afterpulses follow events in chains: each has at most one, with probability p after an exponential delay of
+    mean d. A share 1 − p of the events is original, and the others follow their first ancestor by times of the law
+    c e^{−ct}, c = (1 − p)/d. So g² − 1 is convolved with (1 − p)δ + p c e^{−ct}, forwards for the second channel
+    and backwards for the first; in one channel, events of the same chain add (p/d)e^{−c|τ|}/λ to g², λ being the
+    rate of all events.
+    """
+
+    def __init__(self, first: str, second: str, detectors: Detectors) -> None:
+        sides = [(detectors or {}).get(name, Detector()) for name in (first, second)]
+        self.jitter = float(np.hypot(sides[0].jitter, sides[1].jitter))
+        self.chances = [side.afterpulsing for side in sides]
+        self.rates = [
+            (1.0 - side.afterpulsing) / side.afterpulse_delay if side.afterpulsing else np.inf for side in sides
+        ]
+        if self.jitter and any(self.chances):
+            raise InvalidInput(
+                f"g² of {first!r} and {second!r} with jitter and afterpulses has no exact formula; leave one out"
+            )
+        self.same = first == second
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is blurred."""
+        return self.jitter > 0.0 or any(self.chances)
+
+    @property
+    def width(self) -> float:
+        """How far events are moved."""
+        return max(self.jitter, *(1.0 / rate for rate in self.rates))
+
+    def twice_integrated(self, x: Array) -> Array:
+        """Return ∫∫ of the kernel, whose second derivative is the kernel of weight 1."""
+        if self.jitter:
+            z = x / self.jitter
+            return np.asarray(self.jitter * (z * stats.norm.cdf(z) + stats.norm.pdf(z)))
+        (p, q), (a, b) = self.chances, self.rates
+        parts = (1.0 - p) * (1.0 - q) * np.maximum(x, 0.0)
+        if q:
+            parts = parts + (1.0 - p) * q * _forwards(x, b)
+        if p:
+            parts = parts + p * (1.0 - q) * _backwards(x, a)
+        if p and q:
+            parts = parts + p * q * (a * _forwards(x, b) + b * _backwards(x, a)) / (a + b)
+        return np.asarray(parts)
+
+    def chain(self, edges: Array, rate: float) -> Array:
+        """Return what events of one chain add to the bin averages of g²; `rate` is that of all events."""
+        if not self.same or not self.chances[0]:
+            return np.zeros(len(edges) - 1)
+        p, c = self.chances[0], self.rates[0]
+        primitive = np.sign(edges) * (1.0 - np.exp(-c * np.abs(edges))) * p / (1.0 - p)
+        return np.diff(primitive) / np.diff(edges) / rate
+
+    def cells(self, edges: Array) -> Array:
+        """Return edges of cells over which g² is averaged before it is blurred."""
+        reach = max(abs(edges[0]), abs(edges[-1])) + BEYOND * self.width * (1.0 if self.jitter else 4.0)
+        half = [0.0]
+        while half[-1] < reach:
+            step = CELL * max(0.3 * self.width, 0.1 * half[-1])
+            half.append(half[-1] + min(step, max(0.5 * self.width, reach / MOST_CELLS)))
+        points = np.array(half)
+        return np.concatenate([-points[:0:-1], points])
+
+
+def blurred(blur: Blur, sharp: Correlation, edges: Array, rate: float) -> Correlation:
+    """Return bin averages of g² with jitter or afterpulses from averages over fine cells without."""
+    table = blur.twice_integrated(edges[:, None] - sharp.edges[None, :])
+    weights = -np.diff(np.diff(table, axis=0), axis=1) / np.diff(edges)[:, None]
+    value = 1.0 + weights @ (sharp.value - 1.0) + blur.chain(edges, rate)
+    error = np.abs(weights) @ np.broadcast_to(sharp.numerical_error, sharp.value.shape)
+    nothing = np.zeros(len(edges) - 1)
+    kind = "jitter" if blur.jitter else "afterpulses"
+    method = f"{sharp.method}, convolved with {kind}"
+    return Correlation(sharp.first, sharp.second, edges, value, nothing, nothing.astype(np.int64), method, error)
+
+
+def _forwards(x: Array, rate: float) -> Array:
+    """Return ∫∫ of rate·e^{−rate·x} for x > 0."""
+    y = np.maximum(x, 0.0)
+    return np.asarray(y + np.expm1(-rate * y) / rate)
+
+
+def _backwards(x: Array, rate: float) -> Array:
+    """Return ∫∫ of rate·e^{rate·x} for x < 0."""
+    return np.asarray(np.exp(rate * np.minimum(x, 0.0)) / rate + np.maximum(x, 0.0))
