@@ -12,7 +12,8 @@ from scipy import stats
 from ...detectors import Detector
 from ...errors import InvalidInput
 from ...results import Correlation, Estimate
-from ..solver import Model, estimates_of, solver_of
+from ..answers import estimates_of
+from ..solver import Model, solver_of
 from ..steady_state import SteadyState
 from ..superoperators.hermitian_vectors import Vector
 
