@@ -18,6 +18,7 @@ from .jump_kernels import Jumps
 from .modes.eigenmodes import ModesPropagator
 from .operators import stack_operators
 from .propagator import Propagator
+from .pulses.timed import LARGEST_TREE, LONGEST_BUILD, TimedPropagator, TreePropagator, build_seconds
 from .reduced.reduced_basis import ReducedPropagator
 from .sparse.sparse_action import SparsePropagator
 
@@ -27,7 +28,11 @@ PROPAGATORS: dict[str, type[Propagator]] = {
     "modes": ModesPropagator,
     "reduced": ReducedPropagator,
     "sparse": SparsePropagator,
+    "tree": TreePropagator,
+    "steps": TimedPropagator,
 }
+# Those of systems that depend on time.
+TIMED = ("tree", "steps")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +107,7 @@ def compile_system(
     propagator: str = "auto",
     tolerance: float = 1e-10,
     rate: float | None = None,
+    horizon: float | None = None,
 ) -> CompiledSystem:
     """Compile a system for trajectories that start from a given state.
 
@@ -112,13 +118,17 @@ def compile_system(
     initial : array_like of complex, or InitialStates
         A ket of shape (N,), or a density matrix of shape (N, N), of which trajectories start from random
         eigenvectors with their probabilities; or the states themselves and how they are drawn.
-    propagator : {"auto", "modes", "reduced", "sparse"}
-        How states are carried between clicks; "auto" takes the eigenmodes of H_eff where they keep the tolerance
-        and pay off within 1,000 clicks, and a reduced basis where both they and the sparse action cost more.
+    propagator : {"auto", "modes", "reduced", "sparse", "tree", "steps"}
+        How states are carried between clicks; the last two are for systems that depend on time, of which "auto"
+        takes "tree" where it is prepared within a minute. Else "auto" takes the eigenmodes where they keep the
+        tolerance and pay off within 1,000 clicks, and a reduced basis where both they and the sparse action cost
+        more.
     tolerance : float
         Bound of the relative error of the no-click probability.
     rate : float, optional
         Clicks per unit of time, where they are known; "auto" asks.
+    horizon : float, optional
+        How far trajectories are followed; needed for systems that depend on time without a period.
 
     Raises
     ------
@@ -130,6 +140,11 @@ def compile_system(
     cumulative = np.cumsum(start.weights)
     cumulative /= cumulative[-1]
     stacked = stack_operators([channel.operator for channel in system.channels], system.dimension)
+    if system.depends_on_time:
+        chosen = _compile_timed(system, propagator, tolerance, horizon)
+        return CompiledSystem(*chosen, stacked, start.kets, cumulative, start.draws)
+    if propagator in TIMED:
+        raise InvalidInput(f"propagator={propagator!r} is for systems that depend on time; use propagator='auto'")
     if propagator == "auto" and modes_seconds(system.dimension, len(system.channels)) > SHORT:
         sparse_propagator = SparsePropagator.compile(system, tolerance)
         likeliest = np.ascontiguousarray(start.kets[int(np.argmax(start.weights))])
@@ -149,6 +164,28 @@ def compile_system(
             )
     chosen = _compile_propagator(system, propagator, tolerance, (start.kets, start.weights))
     return CompiledSystem(*chosen, stacked, start.kets, cumulative, start.draws)
+
+
+def _compile_timed(
+    system: OpenSystem, name: str, tolerance: float, horizon: float | None
+) -> tuple[Propagator, str]:
+    """Compile the propagator of a system that depends on time, and say why this one."""
+    if name not in ("auto", *TIMED):
+        raise InvalidInput(
+            f"propagator={name!r} is for systems that do not depend on time; use one of auto, {', '.join(TIMED)}"
+        )
+    if system.period is None and horizon is None:
+        raise InvalidInput("a system that depends on time and has no period needs a horizon; give one")
+    reason = ASKED_FOR
+    if name == "auto":
+        seconds = build_seconds(system, system.period or float(horizon or 0.0))
+        name = "tree" if seconds <= LONGEST_BUILD and system.dimension <= LARGEST_TREE else "steps"
+        reason = f"auto: the propagators of all blocks take about {seconds:.2g} s to prepare"
+    kind = TreePropagator if name == "tree" else TimedPropagator
+    try:
+        return kind.compile(system, tolerance, horizon), reason
+    except ConvergenceError as error:
+        raise InvalidInput(f"propagator={name!r} cannot be used: {error}; use propagator='steps'") from error
 
 
 def _compile_propagator(

@@ -47,7 +47,14 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         warning = steady.truncation_warning()
         if warning:
             warn_caller(warning, TruncationWarning)
-    compiled = compile_system(system, start, propagator=request.propagator, tolerance=request.tolerance, rate=rate)
+    compiled = compile_system(
+        system,
+        start,
+        propagator=request.propagator,
+        tolerance=request.tolerance,
+        rate=rate,
+        horizon=request.duration,
+    )
     space = system.space
     shares = {"initial_shares": compiled.cumulative.tolist()} if compiled.draws == "stratified" else {}
     return compiled, {

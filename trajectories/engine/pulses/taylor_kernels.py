@@ -1,0 +1,254 @@
+"""Taylor steps of dψ/dt = −iH_eff(t)ψ: envelopes are polynomials on a step, so the solution is a power series.
+
+With x = (t − start)/h from 0 to 1 and H_eff = A + Σ_j B_j Σ_l f_jl x^l, the coefficients of ψ = Σ_k ψ_k x^k follow
+from (k+1)ψ_{k+1} = −ih[Aψ_k + Σ_j B_j Σ_l f_jl ψ_{k−l}].
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import kernel
+
+# Terms of a series at the most; with steps of ‖H‖h ≤ 8 some 36 are needed.
+MOST_TERMS = 96
+# A series ends when two terms in a row are below this share of the state; each further one is smaller by half.
+ENOUGH = 2.0**-54
+# Into how many parts a step is divided for a propagator, whose errors add up over all periods of a gap.
+PARTS = 2
+# Columns of a propagator that are followed together.
+COLUMNS = 16
+
+
+class TimedArrays(NamedTuple):
+    """A compiled system that depends on time.
+
+    The time axis, of one period if there is one, is cut into leaves: runs of Taylor steps, or one constant stretch
+    in its eigenmodes. Node i of level l of the tree is the propagator over leaves i·2^l … (i+1)·2^l − 1; its top
+    is the whole. Rung q of the ladder is the propagator over 2^q periods.
+    """
+
+    indptr: NDArray[np.int64]  # A and then every B_j, rows stacked
+    indices: NDArray[np.int64]
+    data: NDArray[np.complex128]
+    starts: NDArray[np.float64]  # (n_steps + 1,)
+    coefficients: NDArray[np.float64]  # (n_steps, n_terms, n_coefficients)
+    leaf_step: NDArray[np.int64]  # (n_leaves + 1,) first step of every leaf
+    leaf_start: NDArray[np.float64]  # (n_leaves + 1,)
+    leaf_modes: NDArray[np.int64]  # (n_leaves,) which eigenmodes; −1: Taylor steps
+    amplitude: NDArray[np.int64]  # (n_channels,) term that is g² of the channel; −1: constant
+    energy: NDArray[np.float64]  # (n_modes, N)
+    decay: NDArray[np.float64]
+    vectors: NDArray[np.float64]  # (n_modes, N, 2, N): columns of V, real and imaginary parts
+    inverse: NDArray[np.float64]  # (n_modes, N, 2, N): columns of V⁻¹
+    tree: NDArray[np.float64]  # (n_nodes, N, 2, N): columns of propagators, level by level
+    level_node: NDArray[np.int64]  # (n_levels + 1,) first node of every level
+    ladder: NDArray[np.float64]  # (n_rungs, N, 2, N)
+    scalars: NDArray[np.float64]  # see the names below
+
+
+PERIOD, BRACKET, LARGEST_DECAY, STEP_ERROR, MODES_ERROR = 0, 1, 2, 3, 4
+N_SCALARS = 5
+
+
+@kernel()
+def local_coefficients(arrays, step, offset, length, out):
+    """Write the polynomials of part of a step in y, x = offset + length·y, into `out`, one row a term."""
+    terms, size = arrays.coefficients.shape[1], arrays.coefficients.shape[2]
+    for j in range(terms):
+        scale = 1.0
+        for power in range(size):
+            total, binomial, reach = 0.0, 1.0, 1.0
+            for m in range(power, size):
+                total += arrays.coefficients[step, j, m] * binomial * reach
+                binomial *= (m + 1.0) / (m + 1.0 - power)
+                reach *= offset
+            out[j, power] = total * scale
+            scale *= length
+
+
+@kernel()
+def apply_rows(arrays, term, psi, factor, out):
+    """Add factor × (stacked operator number `term`) × ψ to `out`."""
+    size = len(psi)
+    for i in range(size):
+        row = term * size + i
+        total = 0.0j
+        for p in range(arrays.indptr[row], arrays.indptr[row + 1]):
+            total += arrays.data[p] * psi[arrays.indices[p]]
+        out[i] += factor * total
+
+
+@kernel()
+def expand(arrays, psi, step, offset, work):
+    """Write the Taylor coefficients of the solution from `offset` of a step to its end; return their number.
+
+    Returns −1 where they do not become small, which a step of the right length never does.
+    """
+    size, degree = len(psi), arrays.coefficients.shape[2]
+    terms = arrays.coefficients.shape[1]
+    local, series, mixed = work.local, work.series, work.mixed
+    local_coefficients(arrays, step, offset, 1.0 - offset, local)
+    span = (arrays.starts[step + 1] - arrays.starts[step]) * (1.0 - offset)
+    whole = 0.0
+    for i in range(size):
+        series[0, i] = psi[i]
+        whole += psi[i].real * psi[i].real + psi[i].imag * psi[i].imag
+    limit, small = ENOUGH * ENOUGH * whole, 0
+    for k in range(MOST_TERMS - 1):
+        following = series[k + 1]
+        for i in range(size):
+            following[i] = 0.0
+        apply_rows(arrays, 0, series[k], 1.0, following)
+        for j in range(terms):
+            for i in range(size):
+                mixed[i] = 0.0
+            used = False
+            for power in range(min(degree, k + 1)):
+                f = local[j, power]
+                if f != 0.0:
+                    used = True
+                    source = series[k - power]
+                    for i in range(size):
+                        mixed[i] += f * source[i]
+            if used:
+                apply_rows(arrays, 1 + j, mixed, 1.0, following)
+        factor = complex(0.0, -span / (k + 1.0))
+        norm = 0.0
+        for i in range(size):
+            following[i] *= factor
+            norm += following[i].real * following[i].real + following[i].imag * following[i].imag
+        small = small + 1 if norm <= limit else 0
+        if small >= 2 and k >= degree:
+            return k + 2
+    return -1
+
+
+@kernel()
+def evaluate(series, count, y, out):
+    """Write Σ_k ψ_k y^k into `out` and return its norm²."""
+    size = len(out)
+    for i in range(size):
+        out[i] = series[count - 1, i]
+    for k in range(count - 2, -1, -1):
+        source = series[k]
+        for i in range(size):
+            out[i] = out[i] * y + source[i]
+    norm = 0.0
+    for i in range(size):
+        norm += out[i].real * out[i].real + out[i].imag * out[i].imag
+    return norm
+
+
+@kernel()
+def columns_of_leaf(arrays, first, last, columns, series, local, mixed):
+    """Carry columns of a propagator, (N, 2, COLUMNS), through whole steps `first` … `last` − 1, in place.
+
+    Returns whether every series became small.
+    """
+    size, degree = columns.shape[0], arrays.coefficients.shape[2]
+    terms, width = arrays.coefficients.shape[1], columns.shape[2]
+    for part_step in range(first * PARTS, last * PARTS):
+        step, share = part_step // PARTS, 1.0 / PARTS
+        local_coefficients(arrays, step, share * (part_step % PARTS), share, local)
+        span = share * (arrays.starts[step + 1] - arrays.starts[step])
+        limit = ENOUGH * ENOUGH
+        series[0] = columns
+        small, count = 0, MOST_TERMS
+        for k in range(MOST_TERMS - 1):
+            following = series[k + 1]
+            following[:] = 0.0
+            for j in range(terms + 1):
+                source = series[k]
+                if j > 0:
+                    used = False
+                    for power in range(min(degree, k + 1)):
+                        f = local[j - 1, power]
+                        if f != 0.0:
+                            if not used:
+                                mixed[:] = 0.0
+                            used = True
+                            before = series[k - power]
+                            for i in range(size):
+                                for part in range(2):
+                                    for c in range(width):
+                                        mixed[i, part, c] += f * before[i, part, c]
+                    if not used:
+                        continue
+                    source = mixed
+                for i in range(size):
+                    row = j * size + i
+                    real, imag = following[i, 0], following[i, 1]
+                    for p in range(arrays.indptr[row], arrays.indptr[row + 1]):
+                        h, column = arrays.data[p], arrays.indices[p]
+                        x, y = source[column, 0], source[column, 1]
+                        # −i·h·(x + iy)
+                        for c in range(width):
+                            real[c] += h.real * y[c] + h.imag * x[c]
+                            imag[c] += h.imag * y[c] - h.real * x[c]
+            factor = span / (k + 1.0)
+            largest = 0.0
+            for i in range(size):
+                for part in range(2):
+                    row_part = following[i, part]
+                    for c in range(width):
+                        row_part[c] *= factor
+                        largest = max(largest, abs(row_part[c]))
+            # No column is longer than √2N of its largest entry; columns of a propagator begin with norm 1.
+            small = small + 1 if 2.0 * size * largest * largest <= limit else 0
+            if small >= 2 and k >= degree:
+                count = k + 2
+                break
+        if small < 2:
+            return False
+        columns[:] = 0.0
+        for k in range(count):
+            source = series[k]
+            for i in range(size):
+                for part in range(2):
+                    for c in range(width):
+                        columns[i, part, c] += source[i, part, c]
+    return True
+
+
+@kernel()
+def multiply(matrix, psi, out):
+    """Write a matrix, as columns with parts apart, times ψ into `out`, parts apart; return the norm²."""
+    size = len(psi)
+    real, imag = out[0], out[1]
+    for i in range(size):
+        real[i] = 0.0
+        imag[i] = 0.0
+    # Four columns at a time: the result is read and written a quarter as often.
+    for j in range(0, size - size % 4, 4):
+        a, b, c, d = psi[j], psi[j + 1], psi[j + 2], psi[j + 3]
+        if a == 0.0 and b == 0.0 and c == 0.0 and d == 0.0:
+            continue
+        a_real, a_imag, b_real, b_imag = matrix[j, 0], matrix[j, 1], matrix[j + 1, 0], matrix[j + 1, 1]
+        c_real, c_imag, d_real, d_imag = matrix[j + 2, 0], matrix[j + 2, 1], matrix[j + 3, 0], matrix[j + 3, 1]
+        for i in range(size):
+            real[i] += (
+                (a_real[i] * a.real - a_imag[i] * a.imag)
+                + (b_real[i] * b.real - b_imag[i] * b.imag)
+                + ((c_real[i] * c.real - c_imag[i] * c.imag) + (d_real[i] * d.real - d_imag[i] * d.imag))
+            )
+            imag[i] += (
+                (a_real[i] * a.imag + a_imag[i] * a.real)
+                + (b_real[i] * b.imag + b_imag[i] * b.real)
+                + ((c_real[i] * c.imag + c_imag[i] * c.real) + (d_real[i] * d.imag + d_imag[i] * d.real))
+            )
+    for j in range(size - size % 4, size):
+        x, y = psi[j].real, psi[j].imag
+        column_real, column_imag = matrix[j, 0], matrix[j, 1]
+        for i in range(size):
+            real[i] += column_real[i] * x - column_imag[i] * y
+            imag[i] += column_real[i] * y + column_imag[i] * x
+    norm = 0.0
+    for i in range(size):
+        norm += real[i] * real[i] + imag[i] * imag[i]
+    return norm
