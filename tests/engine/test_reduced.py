@@ -15,6 +15,7 @@ from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.engine.cost import predicted_cost
 from trajectories.engine.modes.eigenmodes import ModesPropagator
+from trajectories.engine.modes.forms_kernels import FLOOR, MOST_LEAK, TOLERANCE, TURNED
 from trajectories.engine.operators import stack_operators
 from trajectories.engine.reduced import basis as bases
 from trajectories.engine.reduced import essential
@@ -117,6 +118,16 @@ def test_gap_by_gap_as_the_sparse_action(paper):
     """Gaps that no part of the preparation has seen, against the sparse action at 1e-12."""
     system, compiled = paper
     audited_gap_by_gap(system, compiled, 12)
+
+
+def test_kernels_get_what_the_audit_and_the_eigenbasis_leave(paper):
+    """Errors known before a run and those of the kernels add up to less than the tolerance."""
+    compiled = paper[1]
+    for level in compiled.propagator.arrays.levels:
+        known = level.scalars[FLOOR] + 2.0 * level.scalars[TURNED] + level.scalars[MOST_LEAK]
+        assert 0.5e-10 < level.scalars[TOLERANCE] < 1e-10 - known
+    block = run_block(compiled, BlockTask(0, 2, 1, 4e6))
+    assert 0.4e-10 < block.worst_error < 1e-10
 
 
 @pytest.mark.slow

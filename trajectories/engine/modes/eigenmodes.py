@@ -129,17 +129,16 @@ class ModesPropagator(Propagator):
             sums=_aligned(np.zeros(8 * SUMS_STRIDE)),
             psi=np.zeros(len(ket), np.complex128),
         )
-        self.restart(work, ket)
+        self.restart(work, self.arrays.inverse @ ket[self.arrays.states])
         return TrajectoryState(np.zeros(N_REALS), np.zeros(N_INTEGERS, np.int64), work)
 
-    def restart(self, work: ModesWorkspace, ket: NDArray[np.complex128]) -> None:
-        """Put another ket, of norm 1, in place of the state of a trajectory."""
-        amplitudes = _padded_vector(self.arrays.inverse @ ket[self.arrays.states])
+    def restart(self, work: ModesWorkspace, amplitudes: NDArray[np.complex128]) -> None:
+        """Put another state, given by the amplitudes of all modes, in place of that of a trajectory."""
         size = len(amplitudes)
         work.start[:size], work.start[SUMS_STRIDE : SUMS_STRIDE + size] = amplitudes.real, amplitudes.imag
-        work.start_square[:] = np.abs(amplitudes) ** 2
+        work.start_square[:size] = np.abs(amplitudes) ** 2
         work.rows[:] = 0
-        work.jump[:] = -1, 0, size // BLOCK
+        work.jump[:] = -1, 0, len(work.start_square) // BLOCK
 
     def advance(
         self,

@@ -29,6 +29,8 @@ FEW_MISSED = 0.03
 CUT, CUT_POWER = 1e-7, 0.6
 # A basis whose audit takes more than this share of the tolerance is made anew, with so much smaller a cut.
 AUDIT_SHARE, SMALLER_CUT, CUTS = 0.4, 0.4, 5
+# Beyond this share a basis is refused: nothing would be left for the kernels.
+MOST_AUDITED = 0.7
 # Populations from which on basis states are essential, tried one after the other.
 NEGLIGIBLE = (1e-15, 1e-17)
 # A basis of more vectors than this share of the essential states is not worth having beside them.
@@ -80,12 +82,14 @@ def make_bases(
             break
     if inner is None:
         error = outer_error
-        levels: tuple[ModesArrays, ...] = (with_error(outer, outer_error),)
+        levels: tuple[ModesArrays, ...] = (with_error(outer, outer_error, tolerance),)
     else:
         error = max(found, worst(survival_in(inner, checked[: len(right)]), right))
-        levels = (with_error(inner, error), with_error(outer, outer_error))
-    if not error <= tolerance:
-        raise ConvergenceError(f"the audit of the reduced basis found |ΔS|/S = {error:.2g}, above {tolerance:g}")
+        levels = (with_error(inner, error, tolerance), with_error(outer, outer_error, tolerance))
+    if not error <= MOST_AUDITED * tolerance:
+        raise ConvergenceError(
+            f"the audit of the reduced basis found |ΔS|/S = {error:.2g}, too much for tolerance={tolerance:g}"
+        )
     return Bases(levels, complete, len(checked) if inner is not None else 0, len(right), error, missed)
 
 

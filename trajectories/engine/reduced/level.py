@@ -14,13 +14,14 @@ from scipy import linalg, sparse
 from ...model.system import Channel, OpenSystem
 from ..modes.eigenbasis import eigenbasis
 from ..modes.eigenmodes import modes_arrays
-from ..modes.forms_kernels import FLOOR, MOST_LEAK, ModesArrays
+from ..modes.forms_kernels import FLOOR, MOST_LEAK, TOLERANCE, TURNED, ModesArrays
+from .placement_kernels import multiply
 
-# Shares of the tolerance: of the kernels, and of what a jump may leave outside the basis, which is a share of the
-# norm² over the next threshold. The rest is for the audit.
-KERNEL_SHARE, LEAK_SHARE = 0.4, 0.1
-# By how much the error may be larger from which on an eigenbasis is refined.
-COARSER = 5.0
+# Shares of the tolerance: of what a jump may leave outside the basis, which is a share of the norm² over the next
+# threshold; and what is kept back for rounding. The eigenbasis and the audit take theirs, the rest is for the
+# kernels: this much at the least, and at the most, which is what they have as long as there was no audit.
+LEAK_SHARE, ROUNDING_SHARE = 0.1, 0.05
+LEAST_KERNEL_SHARE, KERNEL_SHARE = 0.1, 0.4
 
 
 def reduced_arrays(
@@ -45,8 +46,7 @@ def reduced_arrays(
         The eigenbasis is too ill-conditioned for the tolerance.
     """
     reduced = reduced_system(system, states, columns)
-    # Its errors are bounded and count; refined to more digits it would cost a third of the speed.
-    basis = eigenbasis(reduced, COARSER * tolerance)
+    basis = eigenbasis(reduced, tolerance)
     arrays = modes_arrays(reduced, basis, KERNEL_SHARE * tolerance, len(system.channels))
     if columns is not None:
         arrays = arrays._replace(vectors=columns @ arrays.vectors, inverse=arrays.inverse @ columns.conj().T)
@@ -95,27 +95,25 @@ def _jump(
 
 
 def amplitudes(arrays: ModesArrays, ket: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Return the amplitudes of the modes in a ket of shape (N,), or in each of the columns of (N, m)."""
-    return np.asarray(arrays.inverse @ ket[arrays.states])
+    """Return the amplitudes of the modes in a ket of shape (N,)."""
+    found = np.empty(len(arrays.inverse), np.complex128)
+    multiply(arrays.inverse, ket[arrays.states], found)
+    return found
 
 
 def ket_of(arrays: ModesArrays, amplitude: NDArray[np.complex128], dimension: int) -> NDArray[np.complex128]:
     """Return the ket of shape (N,) of the first modes, as many as amplitudes are given."""
+    inside = np.empty(len(arrays.states), np.complex128)
+    multiply(arrays.vectors, amplitude, inside)
     ket = np.zeros(dimension, np.complex128)
-    ket[arrays.states] = arrays.vectors[:, : len(amplitude)] @ amplitude
+    ket[arrays.states] = inside
     return ket
 
 
-def share_outside(arrays: ModesArrays, ket: NDArray[np.complex128]) -> float:
-    """Return the share of the norm² of a normalised ket that lies outside the basis."""
-    missed = ket.copy()
-    spans_all = arrays.vectors.shape[0] == arrays.vectors.shape[1]
-    missed[arrays.states] -= ket[arrays.states] if spans_all else arrays.vectors @ amplitudes(arrays, ket)
-    return float(np.vdot(missed, missed).real)
-
-
-def with_error(arrays: ModesArrays, error: float) -> ModesArrays:
-    """Return the tables with a further relative error of S, which the kernels add to their own."""
+def with_error(arrays: ModesArrays, error: float, tolerance: float) -> ModesArrays:
+    """Return the tables with a further relative error of S, and give the kernels what is left of the tolerance."""
     scalars = arrays.scalars.copy()
     scalars[FLOOR] += error
+    spent = scalars[FLOOR] + 2.0 * scalars[TURNED] + (LEAK_SHARE + ROUNDING_SHARE) * tolerance
+    scalars[TOLERANCE] = max(tolerance - spent, LEAST_KERNEL_SHARE * tolerance)
     return arrays._replace(scalars=scalars)

@@ -44,7 +44,8 @@ from ..slots import (
 from ..sparse.sparse_action import SparsePropagator
 from ..sparse.sparse_kernels import SparseArrays
 from .basis import make_bases
-from .level import ket_of, share_outside
+from .level import amplitudes, ket_of
+from .placement_kernels import share_outside
 
 # Slots of ``ReducedArrays.audit``.
 AUDITED, REPLAYED, WORST, MISSED, COMPLETE = 0, 1, 2, 3, 4
@@ -67,9 +68,13 @@ class ReducedArrays:
 
 @dataclass
 class Position:
-    """On which level a trajectory is, with the scratch of each; `ket` is a state that has yet to be placed."""
+    """On which level a trajectory is, with the scratch of each.
+
+    `ket` is a state that has yet to be placed, and `first` the smallest level that may hold it.
+    """
 
     ket: NDArray[np.complex128] | None
+    first: int = 0
     level: int = 0
     works: dict[int, Any] = field(default_factory=dict)
 
@@ -186,7 +191,8 @@ class ReducedPropagator(Propagator):
                 status = self._bases[0].advance(jumps, stop, inner, uniforms, sampling, clicks)
                 if status != LEFT_BASIS:
                     return status
-                position.ket = self._after_jump(jumps, 0, position.work)
+                # It was measured that this basis does not hold the state, so the next one is asked.
+                position.ket, position.first = self._after_jump(jumps, 0, position.work), 1
                 continue
             before = int(integers[N_CLICKS])
             # One gap at a time, and then the smaller bases are tried again.
@@ -207,15 +213,17 @@ class ReducedPropagator(Propagator):
         """Go on from ``state.work.ket`` on the smallest level that holds it to its share of the tolerance."""
         position, reals, integers = state.work, state.reals, state.integers
         ket, position.ket = position.ket, None
+        first, position.first = position.first, 0
         n_channels = (len(jumps.indptr) - 1) // len(ket)
         reals[[ELAPSED, ERROR, MISSING, ROUNDED, NORM_ERROR]] = 0.0
-        for number, basis in enumerate(self._bases):
-            outside = share_outside(basis.arrays, ket)
-            if outside <= basis.arrays.scalars[MOST_LEAK] * threshold:
+        for number, basis in enumerate(self._bases[first:], first):
+            arrays = basis.arrays
+            outside = share_outside(arrays.states, arrays.vectors, arrays.inverse, ket)
+            if outside <= arrays.scalars[MOST_LEAK] * threshold:
                 reals[NORM_ERROR] = outside
                 position.level = number
                 if number in position.works:
-                    basis.restart(position.work, ket)
+                    basis.restart(position.work, amplitudes(arrays, ket))
                 else:
                     position.works[number] = basis.start(ket, n_channels).work
                 return
