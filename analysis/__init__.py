@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .estimators.correlations import count_pairs as count_pairs
     from .estimators.correlations import g2 as g2
     from .estimators.correlations import g2_matrix as g2_matrix
+    from .estimators.correlations import g2_of_halves as g2_of_halves
     from .estimators.counting import count_distribution as count_distribution
     from .estimators.counting import fano as fano
     from .estimators.counting import mandel_q as mandel_q
@@ -102,6 +103,7 @@ _HOMES = {
     "fit": ".inference.fit",
     "g2": ".estimators.correlations",
     "g2_matrix": ".estimators.correlations",
+    "g2_of_halves": ".estimators.correlations",
     "heralding_efficiency": ".estimators.heralding",
     "lag_histogram": ".estimators.ordering",
     "mandel_q": ".estimators.counting",

@@ -9,6 +9,7 @@ from click_streams import TICK, click_records, poisson_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trajectories import Detector
 from trajectories import analysis as an
 from trajectories.analysis.estimators import correlations
 from trajectories.errors import InvalidInput
@@ -227,3 +228,33 @@ def test_unknown_channels_are_refused():
     record = poisson_record(np.random.default_rng(7), {"a": 3.0}, 2, 2.0)
     with pytest.raises(InvalidInput, match="no channel named 'b'; the record has a"):
         an.g2(record, "a", "b", [0.0, 1.0])
+
+
+def halves(seed, dead_time=0.5):
+    """Light of a laser on two detectors with a dead time of half a mean wait."""
+    rng = np.random.default_rng(seed)
+    stop = 20_000.0
+    time = np.sort(rng.uniform(0.0, stop, 40_000))
+    side = rng.integers(0, 2, len(time))
+    record = ClickRecord.from_arrays(
+        np.zeros(len(time), int), time, side, channel_names=["left", "right"], start=0.0, stop=stop
+    )
+    dead = {name: Detector(dead_time=dead_time) for name in ("left", "right")}
+    return an.apply_detectors(record, dead, seed)
+
+
+def test_correlations_of_halves_have_neither_order_nor_memory():
+    record, edges = halves(3), np.array([0.0, 0.25, 0.5, 1.0, 2.0])
+    found = an.g2_of_halves(record, "left", "right", edges)
+    one, other = (an.g2(record, *pair, edges) for pair in (("left", "right"), ("right", "left")))
+    assert found.counts.tolist() == (one.counts + other.counts).tolist()
+    np.testing.assert_allclose(found.value, 0.5 * (one.value + other.value))
+    assert np.median(found.standard_error / one.standard_error) < 0.9
+    assert np.abs((found.value - 1.0) / found.standard_error).max() < 4.0
+    alone = an.g2(record, "left", "left", edges)  # the twin: one detector has a memory
+    assert alone.counts[:2].sum() == 0
+    for wrong in (("left", "left"), ("left", "up")):
+        with pytest.raises(InvalidInput):
+            an.g2_of_halves(record, *wrong, edges)
+    with pytest.raises(InvalidInput, match="below 0"):
+        an.g2_of_halves(record, "left", "right", [-1.0, 1.0])

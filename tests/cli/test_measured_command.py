@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from instrument import HBT, TOML, measured
+from instrument import HBT, TICK, TOML, UNIT, measured, words_of
 from tagged_files import ptu_file
 
 import trajectories as tj
@@ -75,6 +75,55 @@ def test_two_files_of_one_measurement_are_joined(run, lab):
     assert "the same clicks" in err[0]
     status, _, err = run("info", "a.ptu", "--unit", "ms", "--join", "b.ptu,1")
     assert "overlap" in err[0]
+
+
+def test_dark_rates_come_from_a_file_without_light(run, lab):
+    """Together with efficiencies from a file they are the detectors that the record is accepted with."""
+    rng = np.random.default_rng(8)
+    stamp = np.sort(rng.integers(0, 4_000_000_000, 60_000))
+    dark = words_of(stamp, np.repeat([0, 1, 1], 20_000)[rng.permutation(60_000)])
+    ptu_file(lab / "dark.ptu", dark, 0x01010204, tick=TICK * UNIT, acquisition=4000)
+    (lab / "seen.toml").write_text("[left]\nefficiency = 0.8\n[right]\nefficiency = 0.7\n")
+    rest = ("--model", "hbt.py:system", "--unit", "1e-6", *NAMED, "--delay", "right=-7.3")
+    status, _, err = run("validate", "a.ptu", *rest, "--dark", "dark.ptu", "--detectors", "seen.toml")
+    assert (status, err) == (0, [])
+    assert run("validate", "a.ptu", *rest, "--detectors", "seen.toml")[0] == 1  # no dark counts at all
+    assert run("export", "a.ptu", "--unit", "1e-6", *NAMED, "--dark", "dark.ptu", "--out", "b.npz")[0] == 0
+    noted = tj.load("b.npz").provenance["corrections"][-1]["seen_with"]
+    assert noted["left"]["dark_rate"] == pytest.approx(0.005, rel=1e-3)
+    assert noted["right"]["dark_rate"] == pytest.approx(0.010, rel=1e-3)
+    (lab / "seen.toml").write_text(TOML)
+    status, _, err = run("validate", "a.ptu", *rest, "--dark", "dark.ptu", "--detectors", "seen.toml")
+    assert status == 2
+    assert "is given and measured (--dark); leave one of them out" in err[0]
+
+
+def test_time_is_kept_cut_and_appended(run, lab):
+    measured(lab / "b.ptu", 4, duration=24000.0)
+
+    def window(*steps):
+        status, out, err = run("info", "a.ptu", "--unit", "ms", *steps)
+        assert (status, err) == (0, [])
+        return next(line.split(None, 1)[1] for line in out if line.startswith("window"))
+
+    assert window("--keep", "3,9") == "1 trajectories, 6 ms in all"
+    assert window("--cut", "3,9") == "2 trajectories, 18 ms in all"
+    assert window("--append", "b.ptu") == "2 trajectories, 48 ms in all"
+    assert window("--append", "b.ptu", "--keep", "3,9") == "2 trajectories, 12 ms in all"
+    assert window("--cut-silence", "1") == "1 trajectories, 24 ms in all"
+    status, _, err = run("info", "a.ptu", "--append", "a.ptu")
+    assert (status, "the same clicks" in err[0]) == (2, True)
+
+
+def test_remedies_are_options_on_the_command_line(run, here):
+    (here / "a.txt").write_text("2 0\n5 1\n")
+    status, _, err = run("info", "a.txt")
+    assert (status, "give --text-columns TIME,CHANNEL" in err[0]) == (2, True)
+    status, _, err = run("info", "a.txt", "--text-columns", "0,1")
+    assert (status, "give --text-tick, in seconds" in err[0]) == (2, True)
+    status, out, _ = run("info", "a.txt", "--text-columns", "0,1", "--text-tick", "1e-9")
+    assert status == 0
+    assert any("give --duration if it lasted longer" in line for line in out)
 
 
 def test_info_describes_a_file(run, lab):

@@ -1,5 +1,7 @@
 """Corrections before analysis: right clicks, right windows, and a note of each in the provenance."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import trajectories as tj
 from trajectories import analysis as an
 from trajectories.errors import InvalidInput, TickWarning
 from trajectories.records import corrections as fix
+from trajectories.records.detection_log import recorded_detectors
 
 
 def ticked(stamps, channels, stop=1000, names=("a", "b"), **more):
@@ -123,6 +126,88 @@ def test_a_gate_does_not_change_the_rate_of_unrelated_clicks():
     between = fix.gated_between(poisson(40000, 2_000_000, 3, seed=6), "a", "b")
     rate = an.rates(between)["c"]
     assert abs(rate.value - 40000 / 3 / 2e-3) < 4 * rate.standard_error
+
+
+@pytest.mark.parametrize("gate", [(0.0, 0.4), (0.3, 2.6), (2.0, 7.0), (-1.5, 1.5)])
+def test_a_gate_of_part_of_a_tick_observes_whole_ticks(gate):
+    """What the windows say was observed is what the clicks that are kept can have come from."""
+    record = poisson(60000, 600_000, seed=7)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = fix.gated(record, "a", gate[0] * 1e-9, gate[1] * 1e-9)
+    held = np.ceil(gate[1]) - np.ceil(gate[0])
+    assert any("holds" in str(w.message) for w in said) == (abs(held - (gate[1] - gate[0])) > 0.01 * held)
+    assert np.abs(found.start / 1e-9 - np.round(found.start / 1e-9)).max() < 1e-6
+    rate = an.rates(found)["b"]
+    assert abs(rate.value - record.counts()[0, 1] / 6e-4) < 4 * rate.standard_error
+
+
+@pytest.mark.parametrize("form", [lambda r: r, timed])
+def test_kept_intervals_are_what_cutting_the_rest_leaves(form):
+    record = form(poisson(1000, 100_000))
+    found = fix.kept(record, [(60e-6, 80e-6), (10e-6, 30e-6), (20e-6, 40e-6)])
+    other = fix.cut(record, [(-1.0, 10e-6), (40e-6, 60e-6), (80e-6, 1.0)])
+    for name, column in found.columns().items():
+        np.testing.assert_array_equal(column, other.columns()[name])
+    np.testing.assert_allclose(found.start, other.start)
+    np.testing.assert_allclose(found.stop, other.stop)
+    assert found.n_trajectories == 2
+    with pytest.raises(InvalidInput, match="nothing is left"):
+        fix.kept(record, [(1.0, 2.0)])
+
+
+@pytest.mark.parametrize("form", [lambda r: r, timed])
+def test_silences_are_cut_without_bias(form):
+    """Three interruptions are cut and the rate is that of the rest, also where true waits are cut with them."""
+    record = poisson(20000, 2_000_000, seed=9)
+    blocked = [(200e-6, 300e-6), (900e-6, 1200e-6), (1900e-6, 2000e-6)]
+    keep = np.ones(len(record), dtype=bool)
+    for low, high in blocked:
+        keep &= ~((record.time >= low) & (record.time < high))
+    interrupted = form(record._with_clicks(keep))
+    found = fix.without_silences(interrupted, 20e-6)
+    assert found.n_trajectories == 3
+    assert found.total_time == pytest.approx(1500e-6, rel=5e-3)
+    true = 20000 / 2e-3
+    for longer in (20e-6, 0.3e-6):  # 200 mean waits, and 3
+        cleaned = fix.without_silences(interrupted, longer)
+        rate = len(cleaned) / cleaned.total_time
+        assert abs(rate - true * (1.0 if longer > 1e-6 else truncated(0.3e-6 * true))) < 5 * true / np.sqrt(
+            len(cleaned)
+        )
+    # The twin: what is left uncut is no rate of the light.
+    assert len(interrupted) / interrupted.total_time < 0.8 * true
+    with pytest.raises(InvalidInput, match="nothing is left"):
+        fix.without_silences(interrupted, 1e-12)
+
+
+def truncated(x):
+    """Rate within bursts of exponential waits shorter than x mean waits, in units of the whole rate."""
+    short = 1.0 - np.exp(-x)
+    return short / (1.0 - x * np.exp(-x) / short)
+
+
+def test_detectors_of_a_record_are_noted_and_honoured():
+    record = fix.seen_with(poisson(), {"a": tj.Detector(dark_rate=3e4)})
+    assert recorded_detectors(record) == {"a": tj.Detector(dark_rate=3e4)}
+    assert [next(iter(step)) for step in record.provenance["corrections"]] == ["seen_with"]
+    for wrong in ({"z": tj.Detector()}, {"a": 0.3}):
+        with pytest.raises(InvalidInput):
+            fix.seen_with(record, wrong)
+
+
+def test_another_measurement_is_appended_and_the_same_is_refused():
+    one = ticked([10, 500], [0, 0], names=("a",), provenance={"source": "one.ptu"})
+    two = ticked([11, 500], [0, 0], names=("a",), provenance={"source": "two.ptu"})
+    both = fix.appended(one, two)
+    assert (both.n_trajectories, both.stamp.tolist()) == (2, [10, 500, 11, 500])
+    assert both.provenance["corrections"] == [{"appended": "two.ptu"}]
+    with pytest.raises(InvalidInput, match="the same clicks"):
+        fix.appended(one, one)
+    with pytest.raises(InvalidInput, match="the same clicks under other names"):
+        fix.joined([one, fix.renamed(one, {"a": "b"})], [0.0, 0.0])
+    with pytest.raises(InvalidInput, match="different channels"):
+        fix.appended(one, fix.renamed(two, {"a": "b"}))
 
 
 def test_a_gate_within_the_period():

@@ -31,6 +31,7 @@ CALLS = {
     "fano, pooled": lambda r: an.pooled(an.fano, r, [0.125], CHANNELS),
     "g2": lambda r: an.g2(r, *PAIR, EDGES),
     "g2_matrix": lambda r: an.g2_matrix(r, EDGES),
+    "g2_of_halves": lambda r: an.g2_of_halves(r, *PAIR, LAGS),
     "decay_histogram": lambda r: an.decay_histogram(r, "magnon", LAGS, "photon"),
     "detector_memory": lambda r: an.detector_memory(r, "photon", 2.0),
     "g3": lambda r: an.g3(r, "photon", "magnon", "atom", LAGS, LAGS[1:]),

@@ -12,7 +12,7 @@ from ..names import printable
 from .arguments import CONFIG_HELP, Commands, integer, levels, number, two_names
 from .detector_file import read_detectors
 from .json_file import json_text
-from .measured import add_measured_options, require_model_unit
+from .measured import add_measured_options, require_model_unit, with_recorded_dark
 from .source import opened
 
 DESCRIPTION = """Estimate everything that a run, or a file of clicks, tells, with the exact values beside it.
@@ -82,6 +82,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.seen_with is not None and detectors is not None:
         raise InvalidInput("--detectors acts on the clicks, and --seen-with says what did; give one of them")
     seen_with = None if options.seen_with is None else read_detectors(options.seen_with)
+    if seen_with is not None and run is None:
+        seen_with = with_recorded_dark(record, seen_with)
     kept = {} if system is None else folder.kept(system.digest)
     exact_values = ExactValues(system, seen_with, folder.known(), _announce, kept)
     findings = analyse(record, pair=options.pair, window=options.window, exact_values=exact_values)

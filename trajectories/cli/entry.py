@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import TrajectoriesError
 from ..names import printable
 from .parser import command_line_parser
+from .remedies import for_commands
 from .signals import INTERRUPTED, Stop
 
 
@@ -63,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
         try:
             return int(options.command(options) or 0)
         except TrajectoriesError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {for_commands(str(error))}", file=sys.stderr)
             return 2
 
 
@@ -87,4 +88,4 @@ def _how_far(options: argparse.Namespace) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"warning: {printable(str(message))}", file=sys.stderr)
+    print(f"warning: {for_commands(printable(str(message)))}", file=sys.stderr)

@@ -10,6 +10,7 @@ from ..errors import ConvergenceError
 from ..names import display, printable
 from .arguments import CONFIG_HELP, Commands, levels
 from .measured import add_measured_options, name_and_time, two_names_and_time
+from .remedies import for_commands
 from .source import opened
 
 
@@ -112,7 +113,7 @@ def _describe_file(options: argparse.Namespace) -> None:
     for step in record.provenance.get("corrections", []):
         print(f"corrected     {printable(str(step))}")
     for said in record.provenance.get("notes", []):
-        print(f"note          {printable(str(said))}")
+        print(f"note          {for_commands(printable(str(said)))}")
 
 
 def _describe_configuration(options: argparse.Namespace) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..detectors import Detector
 from ..errors import InvalidInput
 from ..names import parted
 from .arguments import number
@@ -14,6 +16,8 @@ from .arguments import number
 if TYPE_CHECKING:
     from ..records import ClickRecord
 
+# Corrections that a record of dark counts needs too.
+OF_CHANNELS = ("fine", "rename", "merge")
 # Options of the reader, by their name for `load`.
 READING = {"unit": "unit", "duration": "duration", "text_tick": "tick", "text_columns": "columns"}
 
@@ -64,10 +68,14 @@ def add_measured_options(parser: argparse.ArgumentParser, *, unit: bool = True) 
     step("--rename", "C=NAME", "give channel C another name", _assignment(str))
     step("--merge", "NAME=A,B", "make channels A, B, … one", _assignment(lambda text: parted(text, ",")))
     step("--cut", "T0,T1", "leave out an interval without signal", _numbers(2))
+    step("--cut-silence", "T", "leave out stretches longer than T in which nothing clicked", number)
+    step("--keep", "T0,T1", "keep only an interval", _numbers(2))
     step("--gate", "C,T0,T1", "keep T0 to T1 behind every click (or marker) of C", _gate)
     step("--gate-between", "A,B", "keep what lies between a click of A and the next of B", _names(2))
     step("--gate-within", "T0,T1", "keep clicks T0 to T1 behind the sync pulse", _numbers(2))
     step("--join", "FILE,T", "join another file of the measurement, started T later", _file_and_time)
+    step("--append", "FILE", "add another measurement, as trajectories of its own", str)
+    step("--dark", "FILE", "take the dark rates of the detectors from a file without light", str)
     step("--dead-time", "C=T", "drop clicks of C closer than T to the one before", _assignment(number))
 
 
@@ -86,7 +94,7 @@ def corrected(
     from ..records import corrections
     from ..records.formats import load
 
-    for name, value in steps:
+    for place, (name, value) in enumerate(steps):
         if name == "fine":
             record = corrections.unfolded(record)
         elif name == "delay":
@@ -97,6 +105,10 @@ def corrected(
             record = corrections.merged(record, dict([value]))
         elif name == "cut":
             record = corrections.cut(record, [value])
+        elif name == "cut_silence":
+            record = corrections.without_silences(record, value)
+        elif name == "keep":
+            record = corrections.kept(record, [value])
         elif name == "gate":
             record = corrections.gated(record, *value)
         elif name == "gate_between":
@@ -104,10 +116,44 @@ def corrected(
         elif name == "gate_within":
             record = corrections.gated_within(record, *value)
         elif name == "join":
-            record = corrections.joined([record, load(value[0], **(told or {}))], [0.0, value[1]])
+            record = corrections.joined([record, load(value[0], **_without_duration(told))], [0.0, value[1]])
+        elif name == "append":
+            record = corrections.appended(record, load(value, **_without_duration(told)))
+        elif name == "dark":
+            from trajectories.analysis import dark_detectors
+
+            alike = [step for step in steps[:place] if step[0] in OF_CHANNELS]
+            dark = corrected(load(value, **_without_duration(told)), alike, told)
+            record = corrections.seen_with(record, dark_detectors(dark))
         elif name == "dead_time":
             record = corrections.with_dead_time(record, dict([value]))
     return record
+
+
+def _without_duration(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return how another file is to be read: as the first, but for as long as it says itself."""
+    return {name: value for name, value in (told or {}).items() if name != "duration"}
+
+
+def with_recorded_dark(record: Any, detectors: dict[str, Detector]) -> dict[str, Detector]:
+    """Return detectors given in a file with the dark rates that `--dark` measured, where the file has none.
+
+    Raises
+    ------
+    InvalidInput
+        A channel whose dark rate is given and measured.
+    """
+    measured: dict[str, float] = {}
+    for step in record.provenance.get("corrections", []):
+        for name, values in step.get("seen_with", {}).items():
+            measured[name] = values["dark_rate"]
+    found = dict(detectors)
+    for name, rate in measured.items():
+        known = found.get(name, Detector())
+        if known.dark_rate and rate:
+            raise InvalidInput(f"the dark rate of {name!r} is given and measured (--dark); leave one of them out")
+        found[name] = replace(known, dark_rate=known.dark_rate + rate)
+    return found
 
 
 def refuse_for_run(source: str, options: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from .measured import corrected, reading_options, refuse_for_run
 
 # Measured files above this size are read piece by piece, if no correction needs the whole.
 LARGE = 2**30
-WHOLE = ("join",)
+WHOLE = ("join", "append", "dark")
 
 
 def opened(source: str, options: argparse.Namespace | None = None, *, pieces: bool = False) -> Any:

@@ -11,7 +11,7 @@ from ..names import printable
 from .arguments import CONFIG_HELP, Commands, levels, number, two_names
 from .detector_file import read_detectors
 from .json_file import json_text, refuse_existing, write_json
-from .measured import add_measured_options, require_model_unit
+from .measured import add_measured_options, require_model_unit, with_recorded_dark
 from .source import opened
 
 DESCRIPTION = """Test whether the clicks of a run can have come from its model, or from another one.
@@ -90,6 +90,8 @@ def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         raise InvalidInput(f"{options.source} is no run folder; give the model of its clicks as --model CONFIG")
     detectors = None if options.detectors is None else read_detectors(options.detectors)
     clicks = opened(options.source, options)
+    if detectors is not None and not is_run:
+        detectors = with_recorded_dark(clicks, detectors)
     if options.model is None:
         return clicks, {"detectors": detectors}
     if not is_run:

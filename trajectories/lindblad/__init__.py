@@ -12,7 +12,7 @@ from .click_statistics.bundle_rates import (
     purity,
 )
 from .click_statistics.coincidences import coincidences, g3
-from .click_statistics.correlations import g2, g2_at, g2_matrix, transient_g2
+from .click_statistics.correlations import g2, g2_at, g2_matrix, g2_of_halves, transient_g2
 from .click_statistics.counting import cumulants, fano, rates
 from .click_statistics.heralding import coincidence_to_accidental, heralding_efficiency
 from .click_statistics.ordering import lag_histogram, order_fraction
@@ -52,6 +52,7 @@ __all__ = [
     "g2",
     "g2_at",
     "g2_matrix",
+    "g2_of_halves",
     "g3",
     "heralding_efficiency",
     "lag_histogram",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernel_cache import cached_kernel
+from ...kernel_cache import cached_kernel
 
 
 @cached_kernel(nogil=True)

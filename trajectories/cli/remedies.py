@@ -1,0 +1,21 @@
+"""Remedies in messages, spelled for the command line: "give duration=" becomes "give --duration"."""
+
+from __future__ import annotations
+
+import re
+
+# An argument without a value, as messages name it. Columns and ticks in seconds are those of text files.
+ARGUMENT = re.compile(
+    r"\b(columns=\(time, channel\)|tick= in seconds|(?:tick|duration|unit|markers|window|detectors|system)="
+    r"(?![\w'\"(.+-]))"
+)
+OPTIONS = {
+    "columns=(time, channel)": "--text-columns TIME,CHANNEL",
+    "tick= in seconds": "--text-tick, in seconds",
+    "system=": "--model",
+}
+
+
+def for_commands(text: str) -> str:
+    """Return a message whose remedies can be typed."""
+    return ARGUMENT.sub(lambda found: OPTIONS.get(found[1], f"--{found[1].rstrip('=')}"), text)

@@ -1,0 +1,113 @@
+"""Channels renamed, merged, made deader, or told which detectors they were seen with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from ...checks import positive_number, shown
+from ...detectors import Detector
+from ...errors import InvalidInput
+from ...results import read_only
+from ..clicks import ClickRecord
+from ..detection_log import DetectionLog
+from ..ticks import whole_ticks
+from .shared import noted, with_clicks
+
+
+def renamed(record: ClickRecord, names: Mapping[str, str]) -> ClickRecord:
+    """Return the record with other names for some channels: {"channel 0": "photon"}.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown channel, or names that would no longer tell channels apart.
+    """
+    for name in names:
+        record.channel_number(name)
+    changed = tuple(names.get(name, name) for name in record.channel_names)
+    if len(set(changed)) < len(changed) or not all(isinstance(name, str) and name for name in changed):
+        raise InvalidInput(f"names={shown(dict(names))} leave channels {changed}; give distinct ones")
+    provenance = DetectionLog.of(record).renamed(names).noted_in(record.provenance)
+    return noted(replace(record, channel_names=changed, provenance=provenance), "renamed", dict(names))
+
+
+def merged(record: ClickRecord, channels: Mapping[str, Sequence[str]]) -> ClickRecord:
+    """Return the record with several channels made one: {"both": ["channel 0", "channel 1"]}.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown channel, one that is asked for twice, or a name that another channel has.
+    """
+    target = {name: name for name in record.channel_names}
+    for name, parts in channels.items():
+        if isinstance(parts, str) or not parts:
+            raise InvalidInput(f"merged[{name!r}]={shown(parts)} must be a sequence of channel names")
+        for part in parts:
+            record.channel_number(part)
+            if target[part] != part:
+                raise InvalidInput(f"channel {part!r} is to be merged twice; name it once")
+            target[part] = name
+    joined = {part for parts in channels.values() for part in parts}
+    for name in channels:
+        if name in record.channel_names and name not in joined:
+            raise InvalidInput(f"{name!r} is another channel's name; give the merged one a new name")
+    names = tuple(dict.fromkeys(target[name] for name in record.channel_names))
+    numbers = np.array([names.index(target[name]) for name in record.channel_names], dtype=np.int16)
+    provenance = DetectionLog.of(record).merged(channels).noted_in(record.provenance)
+    channel = read_only(numbers[record.channel])
+    found = replace(record, channel_names=names, channel=channel, provenance=provenance)
+    return noted(found, "merged", {name: list(parts) for name, parts in channels.items()})
+
+
+def with_dead_time(record: ClickRecord, dead_times: Mapping[str, float]) -> ClickRecord:
+    """Return the record that detectors of a longer, known dead time would have made: afterpulses in it are gone.
+
+    A click less than the dead time after the last one kept in its channel is dropped (non-paralysable). The record
+    says so among the detectors that it was seen with.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown channel, or a dead time that is not positive.
+    """
+    from .dead_time_kernels import keep_after_dead_time
+
+    kind = record.stamp.dtype.type
+    dead = np.zeros(len(record.channel_names), dtype=record.stamp.dtype)
+    for name, value in dead_times.items():
+        length = positive_number(value, f"dead time of {name}")
+        whole = length if record.tick is None else whole_ticks(length, record.tick, f"dead time of {name}")
+        dead[record.channel_number(name)] = kind(whole)
+    kept = np.empty(len(record), dtype=np.bool_)
+    keep_after_dead_time(record.stamp, record.channel, record.offsets, dead, kept)
+    log = DetectionLog.of(record).followed_by({name: Detector(dead_time=v) for name, v in dead_times.items()})
+    found = replace(with_clicks(record, kept), provenance=log.noted_in(record.provenance))
+    return noted(found, "with_dead_time", {name: float(v) for name, v in dead_times.items()})
+
+
+def seen_with(record: ClickRecord, detectors: Mapping[str, Detector]) -> ClickRecord:
+    """Return the record with a note of the detectors that made it: analyses honour them as if given.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    detectors : mapping of str to Detector
+        By channel, in the record's unit; `trajectories.analysis.dark_detectors` measures their dark rates.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown channel, or something else than a detector.
+    """
+    for name, detector in detectors.items():
+        record.channel_number(name)
+        if not isinstance(detector, Detector):
+            raise InvalidInput(f"detectors[{name!r}]={shown(detector)} must be a Detector")
+    log = DetectionLog.of(record).followed_by(dict(detectors))
+    found = replace(record, provenance=log.noted_in(record.provenance))
+    return noted(found, "seen_with", {name: asdict(detector) for name, detector in detectors.items()})

@@ -1,0 +1,317 @@
+"""Time that is left out of a record: cuts and gates, with the windows of what remains."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...checks import finite_array, finite_number, positive_number, shown
+from ...errors import InvalidInput, NothingLeft, TickWarning
+from ...results import read_only
+from ..clicks import ClickRecord
+from ..ticks import Clock, near_whole, whole_ticks
+from .shared import noted, with_clicks
+
+
+def cut(record: ClickRecord, intervals: ArrayLike) -> ClickRecord:
+    """Return the record without intervals of time, as of a blocked beam; what remains are trajectories.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    intervals : array_like of shape (n, 2)
+        Begin and end of each interval, in the record's unit; they are cut from every trajectory.
+
+    Raises
+    ------
+    InvalidInput
+        Intervals that are no pairs, end before they begin, or leave nothing.
+    """
+    pairs = _pairs(intervals)
+    rows, starts, stops = [], [], []
+    for r in range(record.n_trajectories):
+        begin = float(record.start[r])
+        for low, high in pairs.tolist():
+            if low > begin:
+                rows.append(r)
+                starts.append(begin)
+                stops.append(min(low, float(record.stop[r])))
+            begin = max(begin, high)
+            if begin >= record.stop[r]:
+                break
+        if begin < record.stop[r]:
+            rows.append(r)
+            starts.append(begin)
+            stops.append(float(record.stop[r]))
+    return noted(in_windows(record, rows, starts, stops), "cut", pairs.tolist())
+
+
+def kept(record: ClickRecord, intervals: ArrayLike) -> ClickRecord:
+    """Return only what was observed in some intervals of time; each is a trajectory of its own.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    intervals : array_like of shape (n, 2)
+        Begin and end of each interval, in the record's unit; they are taken from every trajectory.
+
+    Raises
+    ------
+    InvalidInput
+        Intervals that are no pairs, end before they begin, or lie outside the record.
+    """
+    pairs = _pairs(intervals)
+    rows = np.repeat(np.arange(record.n_trajectories), len(pairs))
+    begin = np.maximum(np.tile(pairs[:, 0], record.n_trajectories), record.start[rows])
+    end = np.minimum(np.tile(pairs[:, 1], record.n_trajectories), record.stop[rows])
+    return noted(in_windows(record, *_union(rows, begin, end)), "kept", pairs.tolist())
+
+
+def without_silences(record: ClickRecord, longer: float) -> ClickRecord:
+    """Return the record without the stretches in which no channel clicked for longer than a time.
+
+    So that what remains is not chosen by its clicks, the click before such a stretch and the one behind it go with
+    it: for independent clicks the rate of the rest is unbiased. Stretches at the ends of a window are cut too.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    longer : float
+        Length of the shortest stretch that is cut, in the record's unit; many mean waits, or true waits are cut.
+
+    Raises
+    ------
+    InvalidInput
+        A length that is not positive, or one that leaves nothing.
+    """
+    length = positive_number(longer, "longer")
+    rows = np.arange(record.n_trajectories)
+    row = np.concatenate([rows, record.trajectory, rows])
+    stamps = np.concatenate([record.start_stamp, record.stamp, record.stop_stamp])
+    order = np.lexsort((np.repeat([0, 1, 2], [len(rows), len(record), len(rows)]), stamps, row))
+    row, stamps = row[order], stamps[order]
+    tick = 1.0 if record.tick is None else record.tick
+    silent = np.flatnonzero((row[1:] == row[:-1]) & (np.diff(stamps) * tick > length))
+    # What lies between two silences, from just behind the click that ends one to the click that begins the next.
+    origin = np.zeros(len(rows)) if record.clock is None else record.clock.origin
+    behind = stamps[silent + 1]
+    begin_of = np.nextafter(behind, np.inf) if record.clock is None else behind + 1
+    keys = np.concatenate([rows, row[silent], row[silent], rows])
+    times = np.concatenate(
+        [
+            record.start,
+            origin[row[silent]] + stamps[silent] * tick,
+            origin[row[silent]] + begin_of * tick,
+            record.stop,
+        ]
+    )
+    times = np.clip(times, record.start[keys], record.stop[keys])
+    rank = np.concatenate(
+        [np.full(len(rows), -1), 2 * silent, 2 * silent + 1, np.full(len(rows), 2 * len(stamps))]
+    )
+    order = np.lexsort((rank, keys))
+    keys, times = keys[order], times[order]
+    open_ = times[::2] < times[1::2]
+    found = in_windows(record, keys[::2][open_], times[::2][open_], times[1::2][open_])
+    return noted(found, "without_silences", length)
+
+
+def gated(record: ClickRecord, gate: str, after: float, until: float) -> ClickRecord:
+    """Return what was observed from `after` to `until` behind each click of a gate channel (or marker).
+
+    Gates that overlap become one. Every gate is a trajectory of its own, whose window is the gate; the gate's
+    channel itself is left out.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    gate : str
+        Channel whose clicks open the gate.
+    after, until : float
+        Begin and end of the gate behind each of them, in the record's unit; both may be negative.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown channel, a gate that ends before it begins, or one that is never open.
+
+    Warns
+    -----
+    TickWarning
+        Whole ticks make the gate more than a hundredth longer or shorter.
+    """
+    low, high = finite_number(after, "after"), finite_number(until, "until")
+    if not low < high:
+        raise InvalidInput(f"a gate from {low:g} to {high:g} is never open; give until > after")
+    number = record.channel_number(gate)
+    if record.tick is not None:
+        _warn_of_part_ticks(low, high, record.tick)
+    opens = record.channel == number
+    row = record.trajectory[opens]
+    begin = np.maximum(record.time[opens] + low, record.start[row])
+    end = np.minimum(record.time[opens] + high, record.stop[row])
+    windows = _union(row, begin, end)
+    kept = [name for name in record.channel_names if name != gate]
+    found = in_windows(record.select(*kept) if kept else record, *windows)
+    return noted(found, "gated", {"gate": gate, "after": low, "until": high})
+
+
+def gated_between(record: ClickRecord, begin: str, end: str) -> ClickRecord:
+    """Return what was observed from each click of one channel (or marker) to the next of another.
+
+    Raises
+    ------
+    InvalidInput
+        Unknown or equal channels, or no stretch between them.
+    """
+    if begin == end:
+        raise InvalidInput(f"begin and end are both {begin!r}; name two channels")
+    kinds = record.channel_number(begin), record.channel_number(end)
+    rows, starts, stops = [], [], []
+    chosen = np.flatnonzero(np.isin(record.channel, kinds))
+    opened = None
+    time, channel, row = record.time[chosen], record.channel[chosen], record.trajectory[chosen]
+    for i in range(len(chosen)):
+        if opened is not None and row[i] != row[opened]:
+            opened = None
+        if channel[i] == kinds[0]:
+            opened = i if opened is None else opened
+        elif opened is not None:
+            if time[i] > time[opened]:
+                rows.append(int(row[i]))
+                starts.append(float(time[opened]))
+                stops.append(float(time[i]))
+            opened = None
+    kept = [name for name in record.channel_names if name not in (begin, end)]
+    found = in_windows(record.select(*kept) if kept else record, rows, starts, stops)
+    return noted(found, "gated_between", {"begin": begin, "end": end})
+
+
+def gated_within(record: ClickRecord, low: float, high: float) -> ClickRecord:
+    """Return the clicks of a synced record whose time since the sync pulse lies in low ≤ t < high.
+
+    The windows stay: the gate is open once in every period, which is the unit that pulsed estimators count in.
+
+    Raises
+    ------
+    InvalidInput
+        A record that is not synced, or a gate that is never open.
+    """
+    if record.within is None or record.clock is None or record.clock.fine is None:
+        raise InvalidInput("only synced (T3) records know the time since the pulse; gate by a channel instead")
+    first, last = (int(k) for k in whole_ticks([low, high], record.clock.fine, "gate"))
+    if not first < last:
+        raise InvalidInput(f"a gate from {low:g} to {high:g} holds no step of {record.clock.fine:g}; widen it")
+    kept = (record.within >= first) & (record.within < last)
+    return noted(with_clicks(record, kept), "gated_within", [float(low), float(high)])
+
+
+def in_windows(record: ClickRecord, rows: ArrayLike, starts: ArrayLike, stops: ArrayLike) -> ClickRecord:
+    """Return what a record holds in windows of its trajectories, each a trajectory of its own.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    rows : array_like of int, shape (n,)
+        Trajectory of every window, ascending.
+    starts, stops : array_like of float, shape (n,)
+        Its begin and end, ascending and apart within a trajectory.
+
+    Raises
+    ------
+    NothingLeft
+        No window.
+
+    Notes
+    -----
+    Of whole ticks a window holds those that begin in it, and is moved to where the first of them and the first
+    behind it begin, so that the time observed is that of the ticks.
+    """
+    row, first, last = np.asarray(rows, dtype=np.int64), np.asarray(starts, float), np.asarray(stops, float)
+    clock = None if record.clock is None else record.clock.rows(row)
+    low, high = first, last
+    if clock is not None:
+        low, first = _whole(record.start[row], first, clock)
+        high, last = _whole(record.stop[row], last, clock)
+        open_ = first < last
+        row, first, last, low, high = row[open_], first[open_], last[open_], low[open_], high[open_]
+        clock = record.clock.rows(row) if record.clock is not None else None
+    if not len(row):
+        raise NothingLeft("nothing is left of the record: no window is open; change the gate or the cut")
+    clicks, owner = [], []
+    for r in np.unique(row):
+        mine = np.flatnonzero(row == r)
+        begin, end = record.offsets[r : r + 2]
+        stamps = record.stamp[begin:end]
+        # A tick is inside if it begins there; times at a common edge belong to the later window.
+        window = np.searchsorted(low[mine], stamps, side="right") - 1
+        inside = (window >= 0) & (stamps < high[mine][np.maximum(window, 0)])
+        clicks.append(begin + np.flatnonzero(inside))
+        owner.append(mine[window[inside]])
+    kept, trajectory = np.concatenate(clicks), np.concatenate(owner)
+    order = np.argsort(trajectory, kind="stable")
+    columns: dict[str, Any] = {name: read_only(column[kept[order]]) for name, column in record.columns().items()}
+    columns["trajectory"] = read_only(trajectory[order], np.int64)
+    windows: dict[str, Any] = {"start": read_only(first), "stop": read_only(last)}
+    return replace(record, **columns, **windows, clock=clock, expectations={}, final_states=None)
+
+
+def _warn_of_part_ticks(low: float, high: float, tick: float) -> None:
+    """Warn where a gate that holds whole ticks is not as long as it was meant."""
+    held = float(np.ceil(near_whole(high / tick)) - np.ceil(near_whole(low / tick)))
+    if abs(held * tick - (high - low)) > 0.01 * (high - low):
+        warnings.warn(
+            f"a gate from {low:g} to {high:g} holds {held:g} ticks of {tick:g}; unfold synced records first, or "
+            "give multiples of the tick",
+            TickWarning,
+            stacklevel=3,
+        )
+
+
+def _pairs(intervals: ArrayLike) -> NDArray[np.float64]:
+    """Return intervals as pairs (begin, end), ascending."""
+    pairs = finite_array(intervals, "intervals").reshape(-1, 2) if np.size(intervals) % 2 == 0 else None
+    if pairs is None or not len(pairs) or not (pairs[:, 0] < pairs[:, 1]).all():
+        raise InvalidInput(f"intervals={shown(intervals)} must be pairs (begin, end) with begin < end")
+    return pairs[np.argsort(pairs[:, 0])]
+
+
+def _whole(
+    bound: NDArray[np.float64], time: NDArray[np.float64], clock: Clock
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return ends of windows in ticks and in time, at whole ticks, but for those at the record's own bound.
+
+    A tick is inside a window if it begins there, so that a window from 0.4 to 2.4 ticks holds those from 1 to 3.
+    """
+    ticks = clock.elapsed(time)
+    own = time == bound
+    whole = np.where(own, ticks, np.ceil(ticks))
+    return whole, np.where(own, time, clock.origin + whole * clock.tick)
+
+
+def _union(row: NDArray[Any], begin: NDArray[Any], end: NDArray[Any]) -> tuple[Any, Any, Any]:
+    """Return intervals, ascending within a row, with those that touch made one."""
+    open_ = begin < end
+    row, begin, end = row[open_], begin[open_], end[open_]
+    if not len(row):
+        return row, begin, end
+    order = np.lexsort((begin, row))
+    row, begin, end = row[order], begin[order], end[order]
+    latest = np.empty(len(end))
+    for r in np.unique(row):
+        mine = row == r
+        latest[mine] = np.maximum.accumulate(end[mine])
+    new = np.ones(len(row), dtype=bool)
+    new[1:] = (row[1:] != row[:-1]) | (begin[1:] > latest[:-1])
+    first = np.flatnonzero(new)
+    last = np.append(first[1:], len(row)) - 1
+    return row[first], begin[first], latest[last]

@@ -1,0 +1,41 @@
+"""What all corrections do: put clicks in order, keep some of them, and note the step in the provenance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...results import read_only
+from ..clicks import ClickRecord
+
+NOTED = "corrections"
+
+
+def restamped(
+    record: ClickRecord, stamp: NDArray[Any], start: NDArray[np.float64], stop: NDArray[np.float64]
+) -> ClickRecord:
+    """Return a record with other stamps, in order, and only what lies in the windows."""
+    keys = (stamp, record.trajectory) if record.within is None else (record.within, stamp, record.trajectory)
+    order = np.lexsort(keys)
+    windows: dict[str, Any] = {"start": read_only(start), "stop": read_only(stop)}
+    moved = replace(record, stamp=read_only(stamp), **windows, final_states=None)
+    row = record.trajectory
+    inside = (stamp > moved.start_stamp[row] - (record.clock is not None)) & (stamp <= moved.stop_stamp[row])
+    if record.clock is None:
+        inside = (stamp >= start[row]) & (stamp <= stop[row])
+    return with_clicks(moved, order[inside[order]])
+
+
+def with_clicks(record: ClickRecord, kept: NDArray[Any]) -> ClickRecord:
+    """Return a record with some of its clicks, by a mask or by their places."""
+    columns: dict[str, Any] = {name: read_only(column[kept]) for name, column in record.columns().items()}
+    return replace(record, **columns)
+
+
+def noted(record: ClickRecord, step: str, value: Any) -> ClickRecord:
+    """Return a record with a correction noted in its provenance."""
+    log = [*record.provenance.get(NOTED, []), {step: value}]
+    return replace(record, provenance=record.provenance | {NOTED: log})
