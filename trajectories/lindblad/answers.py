@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +12,17 @@ from ..results import Estimate
 
 Array = NDArray[np.float64]
 
-# Values of a curve that are smaller than this fraction of its largest are judged beside that fraction.
+# Values smaller than this fraction of the largest of a curve, or of a list that is asked for together, are judged
+# beside that fraction: what is rarer than rare is known to fewer digits.
 SMALL_VALUE = 1e-3
-# What is stated as the error of a value, or of a curve: SAFETY times the largest relative difference between a
-# level and the one below, in the curve itself or, by OTHERS_SHARE, in those asked for with it; and at least
-# LEAST_SHARE times the cut, because two levels may agree by chance. Beside the whole space the largest error was
-# … of this in … numbers of regimes in tests/lindblad/reduced_study.csv.
-SAFETY, OTHERS_SHARE, LEAST_SHARE = 2.5, 0.5, 8.0
+# What is stated as the error of a value, or of a curve. The differences between levels fall by a ratio ρ, and what
+# is still to come is d ρ/(1 − ρ) of the last one, d: in the curve itself or, by OTHERS_SHARE, the largest in those
+# asked for with it. SAFETY times that is stated, with ρ kept within RATIOS (a quarter is in proportion to the cuts),
+# and at least LEAST_SHARE times the cut, because levels may agree by chance. tests/lindblad/reduced_study.csv has
+# the errors beside what is stated.
+SAFETY, OTHERS_SHARE, LEAST_SHARE, RATIOS = 2.0, 0.3, 8.0, (0.25, 0.75)
+# Least ratio for chains of several clicks that are rare together: pairs are not chosen for them.
+CHAINED = 0.55
 # The same without a core, where what the modes leave out is far smaller.
 LEAST_OF_MODES = 1e-9
 
@@ -48,27 +53,40 @@ def estimates_of(answer: Answer) -> list[Estimate]:
     return [Estimate(value, method=answer.method, numerical_error=error) for value, error in both]
 
 
-def scale_of(value: Array, curve: bool) -> Array:
-    """Return what an error is relative to: the value, or a fraction of the largest value of a curve."""
+def scale_of(value: Array) -> Array:
+    """Return what an error is relative to: the value, or a fraction of the largest along the last axis."""
     size = np.abs(value)
-    return np.maximum(size, SMALL_VALUE * size.max(axis=-1, keepdims=True)) if curve and size.size else size
+    return np.maximum(size, SMALL_VALUE * size.max(axis=-1, keepdims=True)) if size.ndim and size.size else size
 
 
-def stated_errors(value: Array, coarse: Array, curve: bool, cut: float) -> Array:
+def stated_errors(levels: Sequence[Array], curve: bool, cut: float, chained: bool = False) -> Array:
     """Return the relative errors to be stated, of the shape of the values or one for each curve.
 
     Parameters
     ----------
-    value, coarse : ndarray
-        The answers of a level and of the one below.
+    levels : sequence of ndarray
+        The answers of two or more neighbouring levels, the finest last.
     curve : bool
         Whether the last axis is a curve.
     cut : float
         Importance below which pairs stay out of the core; 0 without a core.
+    chained : bool
+        Whether the values belong to chains of several clicks.
     """
-    scale, difference = scale_of(value, curve), np.abs(value - coarse)
-    relative = np.divide(difference, scale, out=np.zeros_like(difference), where=scale > 0.0)
-    if curve and relative.size:
-        relative = relative.max(axis=-1, keepdims=True)
+    value = levels[-1]
+    scale = scale_of(value)
+    last, earlier = (_relative(a, b, scale, curve) for a, b in ((value, levels[-2]), (levels[-2], levels[0])))
+    largest = float(last.max(initial=0.0))
+    before = float(earlier.max(initial=0.0))
+    ratio = float(np.clip(largest / before if before > 0.0 else np.inf, *RATIOS))
+    ratio = max(ratio, CHAINED) if chained else ratio
+    to_come = SAFETY * ratio / (1.0 - ratio)
     least = LEAST_SHARE * cut if cut > 0.0 else LEAST_OF_MODES
-    return np.maximum(np.maximum(SAFETY * relative, SAFETY * OTHERS_SHARE * relative.max(initial=0.0)), least)
+    return np.maximum(to_come * np.maximum(last, OTHERS_SHARE * largest), least)
+
+
+def _relative(value: Array, other: Array, scale: Array, curve: bool) -> Array:
+    """Return relative differences, or the largest of each curve."""
+    difference = np.abs(value - other)
+    relative = np.divide(difference, scale, out=np.zeros_like(difference), where=scale > 0.0)
+    return relative.max(axis=-1, keepdims=True) if curve and relative.size else relative

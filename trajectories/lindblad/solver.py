@@ -107,7 +107,7 @@ class Solver:
     first two work on the essential basis states. *Doubling* of the time in doubled precision, in small systems
     whose time scales or rates lie so far apart that rounding of doubles would show.
 
-    The error of a core is estimated by a second, smaller core with fewer modes: no useful bound that is
+    The error of a core is estimated by two smaller ones with fewer modes (`answers`): no useful bound that is
     guaranteed is known.
 
     Parameters
@@ -137,6 +137,7 @@ class Solver:
         stationary: bool = False,
         curve: bool = False,
         judged: Sequence[str] = (),
+        chained: bool = False,
     ) -> Answer:
         """Return what `compute` makes of the best model.
 
@@ -157,9 +158,11 @@ class Solver:
         stationary : bool
             Whether the motion under L is wanted, and not only that without clicks.
         curve : bool
-            Whether the last axis is a curve, whose small values are judged beside its largest.
+            Whether the last axis is a curve, for all of which one error is stated.
         judged : sequence of str
             Channels whose rates, one by one, the values are relative to; without, all detected ones together.
+        chained : bool
+            Whether the values belong to chains of several clicks that are rare together.
 
         Raises
         ------
@@ -167,7 +170,9 @@ class Solver:
             The values would be known to less than two digits.
         """
         with one_blas_thread():  # two cores of pairs are diagonalised side by side
-            return self._answer(compute, channels, detectors, horizon, starts, interest, stationary, curve, judged)
+            return self._answer(
+                compute, channels, detectors, horizon, starts, interest, stationary, curve, judged, chained
+            )
 
     def _answer(
         self,
@@ -180,6 +185,7 @@ class Solver:
         stationary: bool,
         curve: bool,
         judged: Sequence[str],
+        chained: bool,
     ) -> Answer:
         began = time.perf_counter()
         names = checked_channels(self._given.system, channels)
@@ -191,7 +197,7 @@ class Solver:
             value = np.asarray(compute(self._full_model(names, seen, doubled=True)), dtype=np.float64)
             found = value, max(DOUBLED, self._given.error), "doubling in doubled precision"
         elif self._reduce(names, seen, horizon, starts, interest, stationary):
-            found = self._from_reduced(compute, names, seen, tuple(interest), stationary, curve)
+            found = self._from_reduced(compute, names, seen, tuple(interest), stationary, curve, chained)
             if found is not None:  # the phase of the fastest motion is known to rounding of itself
                 found = found[0], found[1] + self._rounding(horizon) + weak, found[2]
         if found is None:
@@ -210,7 +216,7 @@ class Solver:
                 f"their fastest decay; lower N to {MOST_DOUBLED}, where 32 digits are used"
             )
         method = f"exact, {way}, relative error {worst:.1g}"
-        answer = Answer(value, relative * scale_of(value, curve), method, time.perf_counter() - began)
+        answer = Answer(value, relative * scale_of(value), method, time.perf_counter() - began)
         self.answers.append(answer)
         return answer
 
@@ -344,6 +350,7 @@ class Solver:
         interest: tuple[str, ...],
         stationary: bool,
         curve: bool,
+        chained: bool,
     ) -> tuple[Array, Array | float, str] | None:
         """Return values, their relative errors and the way; None where the checks say that the core is no good."""
         if self._complete:
@@ -354,24 +361,25 @@ class Solver:
         level = self._finer_level(names, seen, interest, stationary)
         if self._size(level, names, seen, interest, stationary) > LARGEST_CORE:
             return None
-        models = [self._reduced_model(number, names, seen, interest) for number in (level - 1, level)]
-        with ThreadPoolExecutor(2) as pool:
-            coarse, value = (np.asarray(v, dtype=np.float64) for v in pool.map(compute, models))
+        numbers = range(max(level - 2, 0), level + 1)
+        models = [self._reduced_model(number, names, seen, interest) for number in numbers]
+        with ThreadPoolExecutor(2) as pool:  # the finest takes about as long as the others together
+            found = pool.map(compute, models[::-1])
+            values = [np.asarray(value, dtype=np.float64) for value in found][::-1]
         while True:
             sound, condition = self._sound(models[-1])
-            error = (
-                stated_errors(value, coarse, curve, PAIR_CUTS[level] if models[-1].size else 0.0)
-                + ROUNDING * condition
-            )
+            cut = PAIR_CUTS[level] if models[-1].size else 0.0
+            error = stated_errors(values[-3:], curve, cut, chained) + ROUNDING * condition
             worst = float(error.max(initial=0.0))
             if not sound or not np.isfinite(worst) or worst > GIVE_UP:
                 return None
             last = level + 1 == len(PAIR_CUTS)
             if worst <= REFINE or last or self._size(level + 1, names, seen, interest, stationary) > LARGEST_CORE:
-                return value, error, f"core of {models[-1].size} mode pairs" if models[-1].size else "modes"
+                way = f"core of {models[-1].size} mode pairs" if models[-1].size else "modes"
+                return values[-1], error, way
             level += 1
             models.append(self._reduced_model(level, names, seen, interest))
-            coarse, value = value, np.asarray(compute(models[-1]), dtype=np.float64)
+            values.append(np.asarray(compute(models[-1]), dtype=np.float64))
 
     def _sound(self, model: ReducedModel) -> tuple[bool, float]:
         """Say whether all motions of a model pass the checks, and return their worst condition."""

@@ -129,7 +129,14 @@ def _answer(
     longest = float(times.max(initial=0.0))
     stationary = longest > 2.0 * delta
     return solver_of(steady).answer(
-        compute, names, detectors, horizon=max(longest, delta), starts=5, stationary=stationary, curve=True
+        compute,
+        names,
+        detectors,
+        horizon=max(longest, delta),
+        starts=5,
+        stationary=stationary,
+        curve=True,
+        chained=True,
     )
 
 

@@ -25,7 +25,8 @@ def heralding_efficiency(
 ) -> Estimate:
     """Return the heralding (Klyshko) efficiency P(a signal click within ±w | a herald click).
 
-    1 − Tr[E 𝒥_herald E ρ]/λ_herald,  E = e^{(L − 𝒥_signal) w}: no signal click before nor after.
+    1 − Tr[E 𝒥_herald E ρ]/λ_herald,  E = e^{(L − 𝒥_signal) w}: no signal click before nor after. Computed as
+    ∫₀ʷ (Tr[𝒥_signal e^{L0 t} 𝒥_herald ρ] + Tr[E 𝒥_herald e^{L0 t} 𝒥_signal ρ]) dt/λ_herald, L0 = L − 𝒥_signal.
 
     Parameters
     ----------
@@ -64,13 +65,17 @@ def heralding_efficiency(
     require_clicks(steady, (herald,), detectors)
 
     def compute(model: Model) -> NDArray[np.float64]:
-        silent = model.click_free_motion(float(width[0]))
-        before = silent.propagate(model.rho, width)[0]
-        missed = silent.observe(model.jump(herald, before), model.identity[None], width)[0, 0]
-        return np.asarray(1.0 - missed / model.rate(herald, model.rho))
+        # A click after the herald, or the last one before it where none comes after: both are sums of what is
+        # positive, while one minus the probability of silence loses digits where signals are rare.
+        silent, clicked = model.click_free_motion(float(width[0])), model.jump(herald, model.rho)
+        survival = silent.propagate(model.identity, width, adjoint=True)[0]
+        after = silent.observe(clicked, model.effect(signal)[None], width, integrals=1)[1, 0]
+        reader = model.jump_adjoint(herald, survival)[None]
+        before = silent.observe(model.jump(signal, model.rho), reader, width, integrals=1)[1, 0]
+        return np.asarray((after + before) / model.rate(herald, model.rho))
 
     answer = solver_of(steady).answer(
-        compute, (signal,), detectors, horizon=float(width[0]), starts=2, interest=(herald,), judged=(herald,)
+        compute, (signal,), detectors, horizon=float(width[0]), starts=3, interest=(herald,), judged=(herald,)
     )
     return estimates_of(answer)[0]
 
