@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 SMALL_VALUE = 1e-3
 # What is stated as the error of a value, or of a curve. The differences between levels fall by a ratio ρ, and what
 # is still to come is d ρ/(1 − ρ) of the last one, d: in the curve itself or, by OTHERS_SHARE, the largest in those
-# asked for with it. SAFETY times that is stated, with ρ kept within RATIOS (a quarter is in proportion to the cuts),
+# asked for with it. SAFETY times that is stated, with ρ kept within RATIOS (a quarter if errors go with the cuts),
 # and at least LEAST_SHARE times the cut, because levels may agree by chance. tests/lindblad/reduced_study.csv has
 # the errors beside what is stated.
 SAFETY, OTHERS_SHARE, LEAST_SHARE, RATIOS = 2.0, 0.3, 8.0, (0.25, 0.75)
