@@ -104,7 +104,7 @@ def cluster_g2_pooled(
     guess, room = bin_guess(stamps), exposure.in_ticks(record.tick)
     for part, here in units.parts(record):
         bundles = find_bundles(part, delta, names)
-        # The sides that face each other need no margin of their own: the stretch between them was observed.
+        # No margin is needed between the two bundles: the time between them was observed.
         earlier = bundles.of_kind(n) & bundles.seen_from_start
         later = bundles.of_kind(m) & bundles.seen_to_end
         outermost = (bundles.trajectory, bundles.first_stamp, bundles.last_stamp)
@@ -207,7 +207,7 @@ def _waits(
     begins = np.flatnonzero(bundles.of_kind(n) & bundles.seen_from_start)
     ends = np.append(np.flatnonzero(bundles.of_kind(m)), len(bundles))
     following = ends[np.searchsorted(ends, begins, side="right")]
-    # Past the last bundle and past the trajectory there is nothing to wait for.
+    # No bundle follows the last one of a trajectory.
     trajectory = np.append(bundles.trajectory, -1)
     found = trajectory[following] == bundles.trajectory[begins]
     begun, ended = np.append(bundles.first_stamp, 0), bundles.last_stamp[begins]

@@ -317,7 +317,7 @@ def _rates(
 ) -> Pooled:
     """Return the rate of every kind of bundle.
 
-    `kinds` gives the kind of every bundle, −1 for those left out; there may come to be more than `count`.
+    `kinds` gives the kind of every bundle, −1 for those left out; more than `count` kinds may appear.
     """
     delta = bundle_window(record, window)
     units, exposure = choose_resampling_units(record, reach=delta), exposure_of(record, delta)

@@ -103,7 +103,7 @@ def rate_history(record: Clicks) -> tuple[NDArray[np.float64], dict[str, list[Es
     number, total = clicks.cumsum(axis=0), time.cumsum(axis=0)
     value = number / total
     units = np.arange(1, len(total) + 1)[:, None]
-    # Σ (n − λt)² of the first units, for the value that these have.
+    # Σ (n − λt)² of the first units, with the rate λ of these units.
     squares = (clicks**2).cumsum(axis=0) - 2.0 * value * (clicks * time).cumsum(axis=0)
     squares += value**2 * (time**2).cumsum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -24,10 +24,10 @@ LAGS = 2000
 SIGNIFICANT = 5.0
 # Lags that stand out by this share of the largest deviation are as likely to be the delay.
 ALIKE = 0.8
-# Widths of the bins in units of the narrowest. Narrower ones serve where they show this share of the largest
-# deviation, or a deviation that is plain by itself.
+# Widths of the bins in units of the narrowest. Narrower ones are taken where they show this share of the largest
+# deviation, or a deviation that is significant by itself.
 SCALES, ENOUGH, PLAIN = (1, 4, 16, 64), 0.4, 15.0
-# Fewest bins among which a middle level can be told.
+# Fewest bins from which a median level is taken.
 LEAST_BINS = 16
 # Bins of the autocorrelation in which afterpulses are looked for.
 SHORT_BINS = 40
@@ -87,7 +87,7 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
         raise InvalidInput(
             f"only {int(fine.sum())} pairs within reach={reach:g}; lengthen the reach or the record"
         )
-    # A broad feature stands out in broad bins only; of those, the narrowest tell best where it is.
+    # A broad feature is significant in broad bins only; the narrowest of these locate it best.
     wanted_scales = [scale for scale in SCALES if len(fine) >= LEAST_BINS * scale] if resolution is None else []
     found = [_deviation(fine, counted.overlap.sum(axis=0), g) for g in wanted_scales or [1]]
     largest = max(float(np.abs(z).max()) for *_, z in found)
@@ -126,7 +126,7 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
         behind, within, within_error = _behind_pulses(record, first, second)
         delay += behind
         if noise + within_error < 0.25 * record.clock.tick and scale * width < 1.5 * record.clock.tick:
-            # So near the whole number of periods is known, and the pulses tell the rest.
+            # This gives the whole number of periods; the rest follows from the times behind the pulses.
             delay = within + float(np.round((delay - within) / record.clock.tick)) * record.clock.tick
             error, method = within_error, f"{method}; within the period by the phases behind the pulse"
     return Estimate(delay, error, int(pairs[feature].sum()), method)
@@ -135,7 +135,7 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
 def _behind_pulses(record: ClickStream, first: str, second: str) -> tuple[float, float, float]:
     """Return how much later behind its pulse the second channel clicks on average; and by phase, with its error.
 
-    The phase of Σ exp(2πi t/T) over the times t behind the pulse does not know of a uniform background.
+    The phase of Σ exp(2πi t/T) over the times t behind the pulse is not changed by a uniform background.
     """
     assert record.clock is not None
     assert record.clock.fine is not None
@@ -163,7 +163,7 @@ def _behind_pulses(record: ClickStream, first: str, second: str) -> tuple[float,
 def _deviation(
     fine: NDArray[np.float64], overlap: NDArray[np.float64], scale: int
 ) -> tuple[int, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the scale, and of bins so many times as wide the pairs, the middle level and the σ off it."""
+    """Return the scale, and for bins widened by it pairs, median level and deviations in σ."""
     whole = len(fine) // scale * scale
     pairs, room = (values[:whole].reshape(-1, scale).sum(axis=1) for values in (fine, overlap))
     level = float(np.median(pairs / room)) * room

@@ -1,8 +1,8 @@
 """Whether a record was interrupted: long silences, and rates that differ by more than their neighbours do.
 
 With few trajectories the errors of rates come from blocks of time, and an interruption makes the record look as if
-its correlations lasted as long as itself: then blocks tell nothing. What is compared here are waits with other
-waits, and neighbouring stretches with each other, neither of which an interruption spoils.
+its correlations lasted as long as the record: then blocks give no error. Here waits are compared with other waits,
+and neighbouring stretches with each other; an interruption changes neither.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _settled(stretches: list[NDArray[np.float64]]) -> tuple[float, float]:
         longer = range(low + 1, len(values))
         # Few clicks in a stretch make the error of a variance larger than that of normal counts.
         if all(abs(values[high] - values[low]) <= 3.0 * errors[high] * values[low] for high in longer):
-            # Of the settled lengths the longest whose error is still small serves best.
+            # Of the settled lengths the longest whose error is still small is taken.
             usable = [k for k in (low, *longer) if errors[k] <= 0.2] or [low]
             return values[usable[-1]], errors[usable[-1]]
     return float("nan"), float("nan")

@@ -1,4 +1,4 @@
-"""A computation in the background, on a thread that lets a program end without it."""
+"""A computation in the background, on a thread that does not keep a program from ending."""
 
 from __future__ import annotations
 

@@ -43,9 +43,9 @@ FINE_BINS = 48
 MOST_BINS = 12
 # Resampling units that each value of a curve needs for its share of a covariance.
 UNITS_PER_VALUE = 8
-# Mean waits of silence beyond which no longer one is computed.
+# Time without clicks, in mean waits, beyond which its probability is not computed.
 DECISIVE = 30.0
-# How far the next click is waited for, in units of the reach.
+# Longest wait for the next click, in units of the reach.
 NEXT_REACH = 10.0
 # Windows of the Fano factor and of the purity, in units of the reach and of the bundle window.
 FANO_WINDOWS = (0.2, 1.0, 3.0)
@@ -134,7 +134,7 @@ class Setting:
 
 @dataclass
 class Comparisons:
-    """Tests of a record by name; those left out for want of events, groups or formulae, or for many channels."""
+    """Tests of a record by name, and those left out: too few events or groups, no formula, or many channels."""
 
     tests: dict[str, Test] = field(default_factory=dict)
     scarce: list[str] = field(default_factory=list)
@@ -143,7 +143,7 @@ class Comparisons:
     unknown: list[str] = field(default_factory=list)
 
     def add(self, name: str, test: Test | None, groups: float = np.inf) -> None:
-        """Add a test, or remember that too few events, or independent groups of events, are expected for it."""
+        """Add a test, or note that too few events, or independent groups of events, are expected for it."""
         name = printable(name)
         while name in self.tests:  # names of channels that read alike
             name += "′"
@@ -199,7 +199,8 @@ def compare_curves(setting: Setting) -> Comparisons:
     clicking = [n for n in setting.names if rates[n] * float(setting.time(0.0)[0]) >= LEAST_EVENTS]
     if not clicking:
         return found
-    # A channel's clicks that come in too few groups have no error of their own, nor has what is made of them.
+    # Clicks of a channel that come in too few groups have no error, nor have quantities that are computed from
+    # them.
     few = [name for name in clicking if setting.groups.of_clicks(name) < LEAST_GROUPS]
     found.grouped += [f"curves {name}" for name in few]
     clicking = [name for name in clicking if name not in few]
@@ -229,7 +230,7 @@ def _rates(setting: Setting) -> dict[str, float]:
 
 def _rate_test(setting: Setting, number: int, rate: float, groups: float) -> Test:
     def test(record: ClickRecord) -> TestResult:
-        if not (record.channel == number).any():  # none of many: there is no error bar, but a probability
+        if not (record.channel == number).any():  # many were expected: no error bar, but a probability
             silent = lindblad.no_click_probability(
                 setting.steady, setting.names[number], _seen(record, rate), without_memory(setting.detectors)
             )
@@ -241,7 +242,7 @@ def _rate_test(setting: Setting, number: int, rate: float, groups: float) -> Tes
 
 
 def _seen(record: ClickRecord, rate: float) -> NDArray[np.float64]:
-    """Return the windows, no longer than a silence that settles the matter."""
+    """Return the windows, cut to a length after which no click at all is decisive."""
     return np.minimum(record.stop - record.start, DECISIVE / rate)
 
 
@@ -256,7 +257,7 @@ def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], click
         # An autocorrelation is even: its negative lags are the same pairs once more.
         chosen = slice(len(half) - 1 if first == second else 0, None)
         name = f"g² {spelled((first, second), '–')}"
-        if (first, second) not in curves:  # known to click, but too rarely beside its decay for an exact curve
+        if (first, second) not in curves:  # clicks too rarely beside its decay for an exact curve
             found.add(name, None)
             continue
         often = rates[first] * rates[second]
@@ -290,9 +291,9 @@ def _g2_curves(
 
 def _add_waits(found: Comparisons, setting: Setting, rates: dict[str, float], clicking: list[str]) -> None:
     edges = whole_tick_edges(setting, setting.reach * (np.arange(FINE_BINS // 2 + 1) / (FINE_BINS // 2)) ** 2)
-    # Long waits are not seen to their end: shares are compared over a time that can be followed.
+    # The ends of long waits are not observed: shares are compared over a time that can be followed.
     within = min(NEXT_REACH * setting.reach, 0.5 * float(setting.seen.durations[-1]))
-    grid = np.union1d(edges, within)  # one long propagation gives both, shares and densities
+    grid = np.union1d(edges, within)  # one propagation gives both shares and densities
     width, place = np.diff(grid), np.searchsorted(grid, edges)
     density = waiting_time_matrix(setting.steady, clicking, grid, setting.names, setting.detectors)
     for first in clicking:
@@ -377,7 +378,7 @@ def _add_fano(found: Comparisons, setting: Setting, rate: float) -> None:
 
 
 def _add_bundles(found: Comparisons, setting: Setting, names: list[str], window: float) -> None:
-    """Add what gap clusters tell: their rates by order, purity, and the pair's share, order, lags and g₂."""
+    """Add the statistics of bundles: their rates by order, purity, and the pair's share, order, lags and g₂."""
     time = float(setting.time(3.0 * window)[0])
     exact = lindblad.order_rates(setting.steady, window, names, 2, setting.detectors)
     often = np.array([estimate.value * time for estimate in exact.values()])
@@ -448,7 +449,7 @@ def _add_pair(
 
     def lag_test(record: ClickRecord) -> TestResult:
         pooled = lag_histogram_pooled(record, *pair, binned.edges, window, names)
-        # One bin is left out: together they are all pairs.
+        # One bin is left out, because all bins sum to one.
         fewer = pooled.only(np.arange(1, len(pooled.counts)))
         return hotelling(fewer, binned.value[1:], int(pooled.counts.sum()), binned.events[1:])
 

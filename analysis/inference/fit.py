@@ -1,4 +1,4 @@
-"""fit(): maximum likelihood of a model's parameters from the clicks themselves, with honest intervals."""
+"""fit(): maximum likelihood of a model's parameters from clicks, with errors and profile intervals."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .replay import replay
 from .subject import in_memory
 
 # Where a state was dark, ln λ has a spike to −∞ at parameters that would have made it dark a little earlier or
-# later, and a start far away sees a comb of them. The climb begins with ln(λ + ελ̄), λ̄ the mean click rate, and
-# ends with ε = 0. Within a few errors of the maximum such spikes are rare.
+# later, and far from the maximum there are many of them. The search begins with ln(λ + ελ̄), λ̄ the mean click
+# rate, and ends with ε = 0. Within a few errors of the maximum such spikes are rare.
 SMOOTHING = (0.3, 0.03, 0.0)
 
 Family = Callable[..., Any]
@@ -221,7 +221,7 @@ class _Likelihood:
     def __call__(self, at: Vector) -> Vector:
         """Return ln L of each trajectory; −∞ where the family has no such system."""
         try:
-            with np.errstate(all="ignore"):  # in the family, where a trial has no meaning
+            with np.errstate(all="ignore"):  # floating-point warnings of the family at trial parameters
                 return self._evaluate(at)
         except TrajectoriesError:
             return np.full(self._record.n_trajectories, -np.inf)

@@ -1,4 +1,4 @@
-"""How many independent groups of clicks a record is expected to hold: what its error bars can rest on."""
+"""How many independent groups of clicks a record is expected to hold: how well its error bars are known."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class IndependentGroups:
     def _rate_of_groups(self, channels: tuple[str, ...]) -> float:
         try:
             first, second, third = self._counts.cumulants(channels)
-        except ConvergenceError:  # a motion too slow for linear equations: the record's own errors must do
+        except ConvergenceError:  # too slow for linear equations: the errors of the record are used
             return float("inf")
         with np.errstate(divide="ignore"):
             spread = np.divide(first**2, second) if second > 0.0 else np.inf

@@ -72,7 +72,7 @@ def climb_from(
         slope, information = _expansion(likelihood, point, chosen)
         scale = np.diag(1.0 / np.square(point.widths[chosen]))
         hill = information
-        if np.linalg.eigvalsh(information).min() <= 0:  # no hill here: go up in steps of the widths
+        if np.linalg.eigvalsh(information).min() <= 0:  # ln L is not concave here: steps of the widths, uphill
             hill, damping = scale, 1.0
         else:
             point = Point(point.at, point.total, _with(point.widths, chosen, np.diag(information) ** -0.5))
@@ -123,7 +123,7 @@ def profile_ends(likelihood: Likelihood, peak: Point, covariance: Vector, confid
         free = np.arange(len(errors)) != i
 
         def fallen(distance: float, along: Vector = along, free: NDArray[np.bool_] = free) -> float:
-            """How far the profile has fallen at so many errors; its square root is nearly straight."""
+            """How far the profile has fallen at so many standard errors; its square root is nearly linear."""
             moved = peak.at + distance * along
             there = Point(moved, float(likelihood(moved).sum()), peak.widths)
             best = climb_from(likelihood, there, free, PROFILE_GAIN)[0].total

@@ -35,7 +35,7 @@ from .subject import Subject, subject_of
 
 # Probability of rejecting a record that did come from the system.
 SIGNIFICANCE = 0.01
-# Click rates further apart than this are in different units, and no matter of physics.
+# Click rates that differ by more than this factor are in different units.
 OTHER_UNIT = 1e3
 
 
@@ -117,7 +117,7 @@ class Validation(Shown):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON holds it; what is infinite becomes a string."""
+        """Return everything as JSON values; infinite numbers become strings."""
         tests = [{key: _plain(value) for key, value in vars(test).items()} for test in self.tests]
         return {
             "accepted": self.accepted,
@@ -233,7 +233,7 @@ def validate(
         steady = known_steady_state(model, {} if kept is None else kept) if start is None else None
         state = steady if steady is not None else start
         unfiltered: list[str] = []
-        # Beside the exact values, which leave a processor idle most of the time.
+        # Runs beside the exact values, which leave a processor idle most of the time.
         filtered = in_background(lambda: _filter(subject, state, watching, unfiltered))
         untested: list[str] = []
         found: dict[str, TestResult] = {}
@@ -269,7 +269,7 @@ def _warn_of_unit(record: ClickRecord, steady: lindblad.SteadyState, detectors: 
 
 
 def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: list[str]) -> dict[str, TestResult]:
-    """Make the tests of the estimates; what is too scarce or has no error is added to `untested`."""
+    """Make the tests of the estimates; those with too few events or without an error are added to `untested`."""
     found, scarce, grouped, crowded, unknown, unsure = {}, [], [], [], [], []
     for comparison in comparisons:
         scarce += comparison.scarce

@@ -35,13 +35,13 @@ from .style import (
     time_unit,
 )
 
-# Clicks of a stretch that nobody has chosen.
+# Clicks of the stretch that is drawn by default.
 FEW_CLICKS = 60
 # Of a picture of many channels, in inches.
 HIGHEST = 60.0
-# Characters of what a bundle is called in a legend; of a larger one only the size is told.
+# Characters of a bundle's name in a legend; of a bundle with a longer name the size is given.
 LONGEST_LABEL = 60
-BUNDLE_COLOURS = (SKY, YELLOW, PURPLE)  # of the three most common compositions; grey for the rest
+BUNDLE_COLOURS = (SKY, YELLOW, PURPLE)  # colours of the three most common compositions; the others are grey
 # A bundle is drawn at least this wide, as a share of the stretch shown, because most are far shorter.
 NARROWEST_BUNDLE = 0.006
 

@@ -1,4 +1,4 @@
-"""What all pictures share: colours that everybody tells apart, axes without global state, error bands."""
+"""What all pictures share: colours for colour-blind readers too, axes without global state, error bands."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ def any_script() -> Iterator[None]:
 
 
 def name_label(name: str) -> str:
-    """Return the name of a channel or of a state as text for a picture, in which $ begins no formula."""
+    """Return the name of a channel or of a state as text for a picture, in which $ does not begin a formula."""
     shown = display(name).replace("$", r"\$")
-    # What begins with an underscore is left out of legends.
+    # Matplotlib leaves names that begin with an underscore out of legends.
     return f" {shown}" if shown.startswith("_") else shown
 
 
@@ -128,7 +128,7 @@ def power_of_ten(values: ArrayLike) -> tuple[float, str]:
 
 
 def band_label(critical: float | None) -> str:
-    """Return what a band of `critical` standard errors is called; None is the pointwise one."""
+    """Return the name of a band of `critical` standard errors; None means the pointwise one."""
     return f"{100 * LEVEL:g} % band" + ("" if critical is None else ", all at once")
 
 

@@ -179,7 +179,7 @@ def _bundling(record: ClickStream, window: float | None) -> tuple[float | None, 
 
 
 def _busiest(found: AnalysisResults, record: ClickStream, clicks: Mapping[str, int]) -> list[str]:
-    """Return the channels that click, in order; of many the busiest, and a note of what is left out."""
+    """Return the channels that click, in order; of many those with most clicks, and a note of what is left out."""
     clicking = [name for name in record.channel_names if clicks[name]]
     if len(clicking) <= MOST_CORRELATED:
         return clicking
@@ -321,7 +321,7 @@ def _pair(
         add(Number(section, f"{display(herald)} heralds {display(signal)} within ±δ", estimate, known))
     curve = found.curves["g2"].get((first, second)) or found.curves["g2"].get((second, first))
     accidental = coincidence_to_accidental(record, *pair, delta)
-    # As the estimate weighs lags: by how long a pair of that lag could be seen.
+    # Weighted as in the estimate, by the time in which a pair of that lag could be seen.
     weight = exposure_of(record, 0.0).at(np.abs(0.5 * (edges[1:] + edges[:-1])))
     known = None if curve is None or curve.exact is None else float(np.average(curve.exact.value, weights=weight))
     add(Number(section, "coincidences/accidentals, C/A", accidental, known))

@@ -64,7 +64,7 @@ def read_kept(path: Path, digest: str) -> Kept:
 def keep_beside(run: Path, kept: Mapping[str, NDArray[Any]], digest: str) -> None:
     """Write what was kept into the folder of a run's analysis, where the next command looks for it.
 
-    It is a saving and no result: a folder that cannot be written to, or a file that is not ours, is left alone.
+    It only saves time: a folder that cannot be written to, and a file that is not ours, are left alone.
     """
     folder = run / "analysis"
     path = folder / MODEL

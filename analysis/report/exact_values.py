@@ -67,7 +67,7 @@ class ExactValues:
         self._see_through(detectors or {})
 
     def look_at(self, record: Recorded) -> None:
-        """From now on answer for clicks seen through the detectors of this record, unless others were given."""
+        """Take the detectors of this record for all further values, unless others were given."""
         if self._given:
             return
         try:
@@ -119,7 +119,7 @@ class ExactValues:
             self._announce(what)
             try:
                 found = compute(self.steady, *arguments, detectors=self._detectors or None)
-            except TrajectoriesError as error:  # a channel that never clicks, or a detector with a memory
+            except TrajectoriesError as error:  # a channel that never clicks, or a detector with dead time
                 self.silent[what] = str(error)
                 return None
             self._answers[key] = _plain(found)

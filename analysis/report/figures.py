@@ -1,4 +1,4 @@
-"""The pictures of an analysis, drawn from its findings."""
+"""The pictures of an analysis, drawn from its results."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Picture:
 
 
 def pictures(findings: AnalysisResults, record: Clicks) -> Iterator[Picture]:
-    """Yield the pictures that the findings are enough for.
+    """Yield the pictures for which there are results.
 
     Parameters
     ----------

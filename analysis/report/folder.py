@@ -27,7 +27,7 @@ from .analysis_results import AnalysisResults
 from .exact_model_file import MODEL, Kept, is_kept_file, read_kept, write_kept
 
 FORMAT, VERSION = "bundle-trajectories analysis", 1
-# How the page says whose it is.
+# The mark by which a page of ours is recognised.
 GENERATOR = f'<meta name="generator" content="{FORMAT}">'
 NUMBERS, PAGE, EXACT = "analysis.json", "report.html", "exact.json"
 

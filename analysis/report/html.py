@@ -1,4 +1,4 @@
-"""The report of an analysis as one HTML page that needs nothing but itself: no scripts, fonts or files."""
+"""The report of an analysis as one HTML page without scripts, and without fonts or files from elsewhere."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def page(findings: AnalysisResults, pictures: Iterable[Picture], title: str, hea
 
 
 def escape(text: str) -> str:
-    """Return text as HTML shows it; control characters, which HTML does not know, as escapes."""
+    """Return text as HTML shows it; control characters, which HTML does not have, as escapes."""
     return escape_markup(printable(text))
 
 

@@ -30,7 +30,7 @@ SHOWN_BUNDLES = 12
 LAG_BINS = 40
 # Samples of the populations round a bundle.
 POPULATION_SAMPLES = 1200
-# Early bundles are cheap to follow again; among the first fifty one is typical enough.
+# Early bundles are cheap to follow again; one among the first fifty is typical.
 EARLY_BUNDLES = 50
 
 

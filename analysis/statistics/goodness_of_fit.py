@@ -80,8 +80,8 @@ def hotelling(
 def few_groups(value: ArrayLike, exact: ArrayLike, groups: ArrayLike, shares: bool = False) -> NDArray[np.float64]:
     """Return two-sided p-values of values that are no more certain than as many Poisson events as `groups`.
 
-    Of the events, groups · value/exact are seen; of shares above one half the rest is looked at. What has no value
-    has no p-value.
+    Of the events, groups · value/exact are seen; of shares above one half the rest is looked at. NaN where there
+    is no value.
     """
     seen, known = np.asarray(value, dtype=np.float64), np.asarray(exact, dtype=np.float64)
     expected = np.asarray(groups, dtype=np.float64)
@@ -148,7 +148,8 @@ def serial_independence(gaps: NDArray[np.float64]) -> TestResult:
     """Test whether gaps in rescaled time are independent: n(n + 2) Σ_j r_j²/(n − j) over lags j.
 
     r_j = Σ_i z_i z_{i+j}/Σ_i z_i² of the normal scores z of the gaps; the sum is χ² (Ljung and Box, Biometrika 65,
-    297 (1978)). Divided by their own spread the scores of few gaps do not make all r_j large at once.
+    297 (1978)). The scores are divided by their own spread, so that few gaps with an unusual spread do not make
+    all r_j large at once.
     """
     survival = np.clip(np.exp(-gaps), 1e-300, 1.0 - 1e-16)
     scores = stats.norm.isf(survival)
@@ -163,9 +164,9 @@ def channel_choice(probability: NDArray[np.float64], channel: NDArray[np.int16])
     """Test whether clicks fall into the channels with the probabilities that were predicted for each.
 
     For every channel the clicks are grouped by the probability p predicted for it. The excesses Σ(1 − p) or Σ(−p)
-    of the groups, of which each click adds to one a channel, have the covariance Σ diag(p) − ppᵀ exactly; their χ²
-    is taken in the directions along which the sum is nearly normal. A click that is all but impossible rejects by
-    itself.
+    of the groups, to one of which each click contributes in every channel, have the covariance Σ diag(p) − ppᵀ
+    exactly; their χ² is taken in the directions along which the sum is nearly normal. A single click that is
+    nearly impossible rejects by itself.
 
     Parameters
     ----------
@@ -175,7 +176,7 @@ def channel_choice(probability: NDArray[np.float64], channel: NDArray[np.int16])
         The channel that clicked.
     """
     size, channels = probability.shape
-    # The last group of probabilities is fixed by the others: each click falls somewhere.
+    # The last group of probabilities is fixed by the others: every click falls into one of them.
     tested = np.argsort(-(probability * (1.0 - probability)).sum(axis=0))[1:]
     groups = [_grouped(probability[:, k]) for k in tested]
     cells = np.cumsum([0] + [int(group.max()) + 1 for group in groups])

@@ -18,7 +18,8 @@ from .resampling_units import ResamplingUnits
 Sums = Mapping[str, NDArray[np.float64]]
 Values = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 # Directions whose variance is below this share of that of independent values with the same errors are left out of
-# T². Values bound by a conservation law hardly vary along it, and what they do there is the estimator's curvature.
+# T². Values bound by a conservation law hardly vary along it, and what little they do comes from the curvature of
+# the estimator.
 STIFF = 0.02
 
 
@@ -45,7 +46,7 @@ class TestResult:
     True
     """
 
-    __test__ = False  # not a test case, whatever pytest makes of the name
+    __test__ = False  # pytest takes classes of this name for test cases
 
     statistic: float
     p_value: float
@@ -202,7 +203,7 @@ class Pooled:
     def mapped(self, function: Values, counts: NDArray[np.int64] | None = None) -> Pooled:
         """Return a function of these values, which maps (m, k) to (m, l), with the events behind its values.
 
-        As many events stand behind each as before when `counts` are not given.
+        When `counts` are not given, each value keeps its events.
         """
         kept = self.counts if counts is None else counts
         return Pooled(self.sums, lambda sums: function(self.function(sums)), self.units, kept)

@@ -66,7 +66,7 @@ class ResamplingUnits:
 
     @cached_property
     def stamped(self) -> UnitColumns:
-        """The columns in the measure of the clicks' stamps, which kernels look at."""
+        """The columns in units of the clicks' stamps, for kernels."""
         if self.clock is None:
             return self.columns
         start, length = self.clock.elapsed(self.columns.start), self.columns.length / self.clock.tick
@@ -79,7 +79,7 @@ class ResamplingUnits:
         return columns.first[trajectory] + np.minimum(block, columns.blocks[trajectory] - 1)
 
     def rows(self, first: int, last: int) -> ResamplingUnits:
-        """Return the units as the trajectories from `first` up to `last` know them, numbered from 0."""
+        """Return the units of trajectories `first` … `last` − 1, numbered from 0."""
         if (first, last) == (0, len(self.stop)):
             return self
         columns, mine = self.columns, slice(first, last)
@@ -163,7 +163,8 @@ class ResamplingUnits:
         """Return the unit of every block, and how far before the end its first and last moment lie."""
         columns = self.columns
         row, block = self._blocks()
-        # From the start of the window on, so that where it lies on the axis of time does not show.
+        # Times are counted from the start of the window: results do not depend on where on the axis of time it
+        # lies.
         stop, length = (self.stop - columns.start)[row] - margin, columns.length[row]
         begin = np.maximum(block * length, margin)
         end = np.maximum((block + 1) * length, margin)
@@ -180,7 +181,7 @@ def add_up(
 ) -> None:
     """Add the weight of every event to table[unit, kind].
 
-    One after another, so that how a record is divided into blocks does not show even in the last digit.
+    Events are added one after another, so that no digit depends on how a record is divided into blocks.
     """
     np.add.at(table.reshape(-1), unit * table.shape[1] + kind, weights)
 
