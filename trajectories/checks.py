@@ -200,6 +200,8 @@ def window_of(parameters: Mapping[str, Any], window: float | None, whose: str) -
 
 def delays_of(names: Sequence[str], delays: Mapping[str, float] | None) -> dict[str, float]:
     """Return the delay of every channel, 0 where none is given; refuse those of other channels."""
+    if not isinstance(delays, Mapping | None):
+        raise InvalidInput(f"delays={shown(delays)} must be a dictionary of delays by channel")
     given = dict(delays or {})
     for name in given:
         if name not in names:

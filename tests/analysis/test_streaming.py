@@ -128,9 +128,9 @@ def test_a_run_folder_is_read_block_by_block(tmp_path):
     assert "complete" not in streamed.provenance
 
 
-# 300 blocks of 2 trajectories and about 2000 clicks: the run is ten times larger than the cap.
+# 150 blocks of 4 trajectories and about 4000 clicks: the run is ten times larger than the cap.
 LARGE = three_channels(13, 600, 900.0)
-BOUNDS = [(k, k + 2) for k in range(0, 600, 2)]
+BOUNDS = [(k, k + 4) for k in range(0, 600, 4)]
 SIZE = LARGE.time.nbytes + LARGE.trajectory.nbytes + LARGE.channel.nbytes
 CAP = SIZE // 10
 
@@ -160,7 +160,7 @@ def test_a_run_ten_times_larger_than_the_cap_gives_the_same_numbers(name):
 
 def test_large_sums_do_not_grow_with_the_run():
     used, call = [], CALLS[LARGE_SUMS]
-    for bounds in (BOUNDS[:128], BOUNDS):  # 256 units either way
+    for bounds in (BOUNDS[:64], BOUNDS):  # 256 units either way
         used.append(peak(lambda bounds=bounds: call(an.stream(Blocks(LARGE, bounds), memory=0))))
     assert used[1] - used[0] < CAP
 

@@ -98,7 +98,7 @@ def test_what_cannot_be_replayed_is_said():
     cavity = driven_cavity(0.4, 0.3, levels=26)
     rho = steady_state(cavity).rho
     seen = an.apply_detectors(
-        watch(cavity, 20, 300.0, seed=4, initial=rho), {"cavity": Detector(efficiency=0.5)}, seed=1
+        watch(cavity, 8, 150.0, seed=4, initial=rho), {"cavity": Detector(efficiency=0.5)}, seed=1
     )
     found = an.validate(seen, cavity, initial="steady")
     assert found.accepted, found

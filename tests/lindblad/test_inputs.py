@@ -65,7 +65,7 @@ REFUSED = {
     "windows": (lambda: lindblad.purity(STEADY, 1, []), "empty"),
     "windows text": (lambda: lindblad.fano(STEADY, "12"), "sequence"),
     "size": (lambda: lindblad.order_rates(STEADY, 1.0, max_size=0), "max_size=0"),
-    "channels text": (lambda: lindblad.cluster_rates(STEADY, 1.0, "c0"), "sequence"),
+    "channels text": (lambda: lindblad.cluster_rates(STEADY, 1.0, "c0c1"), "no channel named"),
     "channels twice": (lambda: lindblad.cluster_rates(STEADY, 1.0, ["c0", "c0"]), "distinct"),
     "equal channels": (lambda: lindblad.pair_purity(STEADY, "c0", "c0", 1.0), "different"),
     "undetected": (lambda: lindblad.order_fraction(STEADY, "c0", "c1", 1.0, ["c0"]), "not detected"),

@@ -31,6 +31,7 @@ EDGES = [
 ]  # fmt: skip
 COUNTS = [2, 1, np.int64(3), 0, -1, 2.0, "2", None, True, NAN]
 KINDS = [1, 2, "a", "a+b", ("a", "b"), ("b", "a"), 0, -1, "nobody", "a+nobody", (), "", None, 1.5, ["a"], {"a": 1}]
+DELAYS = [None, {}, {"a": 0.25}, {"a": -0.25, "b": 0.5}, {"nobody": 1.0}, {"a": NAN}, {"a": None}, 3, "a", ["a"]]
 VALUES: dict[str, list[Any]] = {
     "channels": CHANNELS,
     **dict.fromkeys(("first", "second", "third", "herald", "signal"), NAMES),
@@ -52,6 +53,7 @@ VALUES: dict[str, list[Any]] = {
     **dict.fromkeys(("edges", "edges1", "edges2"), EDGES),
     "n": COUNTS,
     "max_size": COUNTS,
+    "delays": DELAYS,
     "convention": ["C/A", "(C-A)/A", "A/C", None, 1],
     "rate": [0.5, 0.0, -1.0, NAN, INF, "often", None, True],
 }
