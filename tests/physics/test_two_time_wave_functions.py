@@ -134,4 +134,5 @@ def plant(monkeypatch):
 def test_wrong_branches_are_noticed(fault, plant):
     """Pairs of photons from a cavity: what is left after a pair differs much from moment to moment."""
     plant(fault)
-    assert np.abs(deviations("cavity pairs")).max() > SIGMA
+    # Far out, or with so few states behind it that no error is given.
+    assert not np.abs(deviations("cavity pairs")).max() < SIGMA
