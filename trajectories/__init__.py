@@ -1,4 +1,4 @@
-"""Monte Carlo wave-function click records for open quantum systems, and their exact witness."""
+"""Monte Carlo wave-function click records for open quantum systems, and exact values to compare them with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detector: how a click becomes an event in the record; one object for clicks and for the exact side."""
+"""Detector: how a click becomes an event in the record; the same object for clicks and for the exact side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Ensembles of trajectories: which state each starts from, averages that know of it, states handed on.
+"""Ensembles of trajectories: which state each starts from, averages that account for it, states passed on to
+another run.
 
 The states of a mixture are dealt out by a sequence u_r = {u₀ + r/φ} with the golden ratio φ and a random u₀:
 trajectory r starts from the state in whose share of [0, 1) the number u_r falls. Of any n trajectories state i
@@ -221,8 +222,8 @@ def fingerprint(*arrays: ArrayLike) -> str:
 def _groups(counts: NDArray[np.int64], pooled: int) -> list[int]:
     """Return the bounds of groups of enough trajectories, of states in order.
 
-    Pooled states share a group with the last state that is not: how far states without a trajectory would be from
-    those is seen, if at all, in how far the rare ones differ.
+    Pooled states share a group with the last state that is not: how much states without a trajectory would differ
+    is seen, if at all, in how much the rare ones differ.
     """
     bounds, gathered = [0], 0
     for k in range(pooled if pooled == len(counts) else pooled - 1):

@@ -19,7 +19,7 @@ class TrajectoriesError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
-        # Messages of other people's exceptions, which ours quote, may have several lines.
+        # Messages of exceptions of other libraries, which ours quote, may have several lines.
         super().__init__(printable(" ".join(str(message).splitlines())))
 
 

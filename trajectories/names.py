@@ -1,4 +1,4 @@
-"""Names of channels: which can be kept, how several are joined without ambiguity, and how they are shown."""
+"""Names of channels: which can be stored, how several are joined without ambiguity, and how they are shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ESCAPE = "\\"
 
 
 def can_be_kept(name: object) -> bool:
-    """Whether every file gives a name back as it was: UTF-8 text without NUL, of 1 to 255 characters."""
+    """Whether every file format stores a name unchanged: UTF-8 text without NUL, of 1 to 255 characters."""
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or "\0" in name:
         return False
     try:
@@ -24,7 +24,7 @@ def can_be_kept(name: object) -> bool:
 
 
 def printable(text: str) -> str:
-    """Return text with control characters, line breaks and the like escaped, so that it moves no cursor."""
+    """Return text with control characters and line breaks escaped, harmless in a terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

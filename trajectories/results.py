@@ -24,7 +24,7 @@ def read_only(values: ArrayLike, dtype: Any = None) -> NDArray[Any]:
 
 
 # An error is the spread of independent groups. Where it rests on fewer than five of them, what was not sampled yet
-# may exceed it by far, and it is not known. Of few groups in all a quarter must have a share in it.
+# may be far larger, and the error is unknown. Of few groups in all a quarter must contribute.
 LEAST_GROUPS = 5.0
 SHARE_OF_FEW = 0.25
 # Spreads below this fraction of the value are its rounding.
@@ -177,7 +177,7 @@ class Estimate(Shown):
             return f"{self.value:.6g}"
         if not np.isfinite(self.standard_error):
             return f"{self.value:.4g} ± ?"
-        # Two digits of the error say how many of the value mean anything.
+        # Two digits of the error decide how many digits of the value are shown.
         digits = 1 - int(np.floor(np.log10(self.standard_error)))
         if 0 <= digits <= 8:
             return f"{self.value:.{digits}f} ± {self.standard_error:.{digits}f}"

@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line in this process; see `trajectories.cli.entry.main`."""
-    # Loaded when it is called: what starts the process must hear Ctrl-C before libraries are loaded.
+    # Loaded when it is called: the process must handle Ctrl-C before libraries are loaded.
     from .entry import main as run
 
     return run(arguments)

@@ -29,7 +29,7 @@ TABLES = {
 }
 # Fock levels where a configuration does not say.
 LEVELS = (5, 4, 4)
-# Under which a Python file is found by what asks for its own module, as dataclasses do.
+# Name of the module that a Python file becomes; dataclasses look it up.
 MODULE = "trajectories_configuration"
 
 

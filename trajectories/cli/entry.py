@@ -22,22 +22,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 success, 1 a record that contradicts its model, 2 bad input or an unusable run folder, 130 interrupted.
     """
-    # Before NumPy is loaded: the threads are ours, and BLAS threads beside them only wait for each other.
+    # Before NumPy is loaded: we use threads ourselves, and BLAS threads beside them only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal without ω, or a path that is no text, stops nothing
+        if isinstance(stream, io.TextIOWrapper):  # no error where a terminal has no ω, or a path is no text
             stream.reconfigure(errors="backslashreplace")
     options = argparse.Namespace()
     with Stop() as stop:
         try:
             try:
                 return _commanded(arguments, options)
-            except BaseException:  # an interruption may come out as another error, e.g. of an import cut short
+            except BaseException:  # an interruption may appear as another error, e.g. of an import cut short
                 if not stop.pressed and not isinstance(sys.exception(), KeyboardInterrupt):
                     raise
                 stop.pressed = True
                 return _interrupted(options)
-        except KeyboardInterrupt:  # just before it was said that no more need be heard
+        except KeyboardInterrupt:  # just before further signals were ignored
             return _interrupted(options)
 
 
@@ -47,7 +47,7 @@ def _commanded(arguments: Sequence[str] | None, options: argparse.Namespace) -> 
         try:
             return _run(command_line_parser().parse_args(arguments, options))
         finally:
-            print(end="", flush=True)  # so that a reader who left is noticed here
+            print(end="", flush=True)  # so that a closed pipe is noticed here
     except BrokenPipeError:  # e.g. `| head`; Python would complain when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -74,7 +74,7 @@ def _interrupted(options: argparse.Namespace) -> int:
 
 
 def _how_far(options: argparse.Namespace) -> str:
-    """Say what an interrupted command leaves, and how to go on."""
+    """Print what an interrupted command leaves, and how to go on."""
     from ..records import Run
 
     try:

@@ -81,7 +81,7 @@ def _describe_run(folder: Path) -> None:
 
 
 def _describe_file(options: argparse.Namespace) -> None:
-    """Print what a file of clicks holds, and what is to be said about it."""
+    """Print what a file of clicks holds, and remarks about it."""
     from trajectories.analysis import detector_memory, find_delay, rates, stationarity, stream
 
     record = stream(opened(options.target, options, pieces=True))

@@ -24,7 +24,7 @@ def refuse_existing(place: str | None) -> None:
 
 
 def write_json(place: str, document: str) -> None:
-    """Write a document to a new file, whole or not at all, so that nothing stands in the way of a second try."""
+    """Write a document to a new file, whole or not at all, so that a failed attempt can be repeated."""
     from ..records.formats.new_file import new_file
 
     with new_file(Path(place)) as file:

@@ -27,7 +27,7 @@ DESCRIPTION = """Monte Carlo wave-function click records of open quantum systems
 
 Times are in 1/ω_b and rates in ω_b, unless your own system uses another unit."""
 
-# Words that people try, and what they mean.
+# Words that users are likely to try, and what they mean.
 ALIASES = {"analyze": "analyse"}
 EXAMPLES = {
     simulate: (

@@ -1,4 +1,4 @@
-"""The process of the command line: hears Ctrl-C from its first moment to its last."""
+"""The process of the command line: handles Ctrl-C from its first moment to its last."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .signals import INTERRUPTED, ignore, leave_at_once
 def start() -> int:
     """Run the command line as a process of its own; return the exit status.
 
-    Until the libraries are loaded, and after the command has ended, Ctrl-C and SIGTERM leave at once: there is
-    nothing to finish. In between `main` deals with them.
+    Until the libraries are loaded, and after the command has ended, Ctrl-C and SIGTERM end it at once: there is
+    nothing to finish. In between `main` handles them.
     """
     leave_at_once()
     from .entry import main

@@ -50,7 +50,7 @@ def _exact_bundles(job: Any, folder: Path) -> tuple[dict[str, float], Any]:
         bundles, lags = bundles_and_lags(steady, first, second, edges, job.window)
         if len(kept) > before:
             keep_beside(folder, kept, job.system.digest)
-    except TrajectoriesError as error:  # a pair that is never emitted, or a system too large
+    except TrajectoriesError as error:  # the pair is never emitted, or the system is too large
         warnings.warn(f"no exact bundles beside the estimates: {error}", stacklevel=2)
         return {}, None
     return {"purity": bundles.purity.value, "order": bundles.order_fraction.value}, lags

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a command runs: one line and a status, whenever and however often they come."""
+"""Ctrl-C and SIGTERM while a command runs: one line and an exit status, whenever and however often they come."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 AGAIN = "interrupted; run the same command again"
-# A batch system says SIGTERM where a person presses Ctrl-C.
+# A batch system sends SIGTERM where a person presses Ctrl-C.
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def leave_at_once(status: int = INTERRUPTED, line: str = AGAIN) -> None:
-    """From now on leave the process at Ctrl-C and SIGTERM, while there is nothing to finish or to tidy up.
+    """From now on Ctrl-C and SIGTERM end the process: there is nothing to finish or to clean up yet.
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ def leave_at_once(status: int = INTERRUPTED, line: str = AGAIN) -> None:
 
 
 def ignore() -> None:
-    """From now on ignore Ctrl-C and SIGTERM: they were heard, and the interpreter is about to end."""
+    """From now on ignore Ctrl-C and SIGTERM: the interpreter is about to end."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
 
 def leave_now(status: int, line: str) -> NoReturn:
-    """Leave the process without unwinding anything, with a last line on standard error."""
+    """End the process without unwinding anything, with a last line on standard error."""
     try:
         if line:
             os.write(2, f"{line}\n".encode())
@@ -55,8 +55,8 @@ def leave_now(status: int, line: str) -> NoReturn:
 class Stop:
     """Context in which the first Ctrl-C or SIGTERM is a KeyboardInterrupt, and further ones are nothing.
 
-    So what the first one makes unwind is not torn apart by the second. While blocks run, `Interruption` stands in
-    front of it: there the second one comes here as the first.
+    So the second one does not interrupt the clean-up after the first. While blocks run, `Interruption` handles the
+    first one, and this context the second.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Stop:
             raise KeyboardInterrupt
 
     def _lost(self, unraisable: Any) -> None:
-        """Leave where a KeyboardInterrupt came in code that cannot pass it on, e.g. called back from C."""
+        """End the process at a KeyboardInterrupt in code that cannot raise it further, e.g. called from C."""
         if unraisable.exc_type is KeyboardInterrupt:
             leave_now(INTERRUPTED, AGAIN)
         self._hook(unraisable)

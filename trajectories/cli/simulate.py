@@ -63,13 +63,13 @@ def register(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     with _executor(options) as chosen:
-        if chosen is not None:  # else a rank whose work is done
+        if chosen is not None:  # otherwise a rank whose work is done
             _simulate_or_estimate(options, *chosen)
 
 
 @contextmanager
 def _executor(options: argparse.Namespace) -> Iterator[tuple[Executor | None, int | None] | None]:
-    """Yield who simulates and how many at once: threads, a Dask cluster, or MPI ranks."""
+    """Yield the executor and the number of workers: threads, a Dask cluster, or MPI ranks."""
     from ..simulation.executors import dask_executor, mpi_executor
 
     if options.mpi:

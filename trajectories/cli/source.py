@@ -34,7 +34,7 @@ def opened(source: str, options: argparse.Namespace | None = None, *, pieces: bo
         if large and all(name not in WHOLE for name, _ in steps) and set(told) <= {"unit", "duration", "markers"}:
             try:
                 file = open_measured(source, **told)
-            except InvalidInput:  # none of the formats that can be read in pieces, which `load` will say better
+            except InvalidInput:  # not a format that can be read in pieces; `load` gives the better message
                 pass
             else:
                 return file.through([partial(corrected, steps=[step]) for step in steps])

@@ -22,9 +22,9 @@ EXAMPLE = "write 'g2(photon,magnon) error < 1%' or 'bundles(photon,magnon) >= 10
 FORM = re.compile(
     r"\s*(?P<what>\w+)\s*\((?P<names>.*)\)\s*(?P<bound>error\s*<|>=)\s*(?P<limit>[^%]+?)\s*(?P<percent>%?)\s*"
 )
-# Events below which an error is too uncertain itself to decide anything.
+# Events below which an error is too uncertain for a decision.
 LEAST_EVENTS = 100
-# What is answered then: many more trajectories.
+# The answer in that case: many more trajectories.
 UNKNOWN = math.inf
 
 # From a run, channels and the bundle window to what is bounded.
@@ -111,7 +111,7 @@ def read_target(text: str, system: OpenSystem, window: float | None) -> Target:
     if len(names) != wanted or len(set(names)) != wanted:
         needs = "two different channels" if wanted == 2 else "one channel"
         raise InvalidInput(f"--until {shown(text)} needs {needs} in brackets")
-    if wanted == 2:  # refused now, and not when the first clicks are there
+    if wanted == 2:  # refused now, not after the first clicks
         two_of(bundle_channels(system, None) if form["what"] != "g2" else system.channel_names, *names)
         window = bundle_window(system, window)
     if counts and form["percent"]:

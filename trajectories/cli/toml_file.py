@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-# Of a configuration that anyone could mean.
+# Largest size of a configuration file, in bytes.
 MOST_BYTES = 2**24
 # Where a shell puts the pipes of ``<(…)``, which have a writer; any other pipe may never get one.
 PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")

@@ -12,7 +12,7 @@ from .qutip_objects import matrix_of
 
 # H is taken for Hermitian when ‖H − H†‖_max is below this fraction of ‖H‖_max.
 HERMITICITY = 1e-12
-# Entries beyond this overflow when they are multiplied, and belong to no unit that anyone uses.
+# Entries beyond this overflow when they are multiplied, and occur in no sensible unit.
 LARGEST_ENTRY = 1e100
 
 

@@ -1,4 +1,4 @@
-"""QuTiP objects to matrices and back, so that a script for its `mcsolve` needs one line to run here."""
+"""QuTiP objects to matrices and back, so that a script for its `mcsolve` runs here after a change of one line."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ..errors import InvalidInput
 from ..names import nearest
 from ..results import read_only
 
-# Dense objects of this dimension would not fit any machine that runs a trajectory engine.
+# Dense objects of a larger dimension would not fit into memory.
 MAX_DIMENSION = 10_000_000
 ATOM_LEVELS = {"g": 0, "e": 1}
 
@@ -85,7 +85,7 @@ class HilbertSpace:
     @cached_property
     def dimension(self) -> int:
         """Number of basis states kept, counted without listing them."""
-        ways = np.ones(1, dtype=np.int64)  # to share out 0, 1, 2, … quanta over the modes so far
+        ways = np.ones(1, dtype=np.int64)  # ways to distribute 0, 1, 2, … quanta over the modes so far
         for mode in self.modes:
             ways = np.convolve(ways, np.ones(self.levels[mode], dtype=np.int64))
         of_atoms = math.prod(count for name, count in self.levels.items() if _is_atom(name))
@@ -204,7 +204,7 @@ class HilbertSpace:
     def top_levels(self) -> dict[str, NDArray[np.bool_]]:
         """Return, for each mode, which basis states sit at the edge of the truncation.
 
-        The population found there says how far a truncated result can be trusted. With `max_quanta`
+        The population found there shows how far a truncated result can be trusted. With `max_quanta`
         the key ``max_quanta`` marks the states that hold the most quanta allowed.
         """
         masks = {name: self.occupations[:, self.names.index(name)] == self.levels[name] - 1 for name in self.modes}

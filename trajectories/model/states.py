@@ -16,7 +16,7 @@ from ..results import read_only
 
 # How far a density matrix, or the weights of a mixture, may be from unit trace, Hermitian and positive.
 STATE_TOLERANCE = 1e-8
-# Rounding leaves eigenvalues of ±1e-17 whose vectors mean nothing.
+# Rounding leaves eigenvalues of ±1e-17 with arbitrary vectors.
 LEAST_WEIGHT = 1e-15
 # Norms between these are divided by as they are: their squares neither overflow nor lose digits.
 SAFE_NORMS = (1e-150, 1e150)

@@ -338,9 +338,8 @@ class OpenSystem:
 
     @cached_property
     def centred_H_eff(self) -> sparse.csr_array:
-        """H_eff less the constant Tr H/N, which no click and no expectation value can see.
-
-        What computes with absolute energies uses this one: a large constant would cost it digits.
+        """H_eff less the constant Tr H/N, on which no click and no expectation value depends. It is used where
+        absolute energies enter: a large constant would cost digits.
         """
         constant = float(self.hamiltonian.diagonal().real.mean())
         return sparse.csr_array(self.H_eff - constant * sparse.eye_array(self.dimension, format="csr"))

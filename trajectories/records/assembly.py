@@ -12,7 +12,7 @@ from ..ensembles import Stratification, TrajectoryStates
 from .averages import Dealt, EnsembleAverages, dealt_states
 from .clicks import ClickRecord
 
-# What run.json says about itself and its files, and not about the clicks.
+# Entries of run.json about itself and its files, which a record does not keep.
 OF_THE_FOLDER = ("format", "version", "layout", "checksum")
 
 

@@ -19,7 +19,7 @@ Dealt: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 def dealt_states(metadata: Mapping[str, Any], numbers: NDArray[np.int64]) -> Dealt | None:
-    """Return which states of a mixture the trajectories were dealt; None where nothing was dealt out."""
+    """Return the state of a mixture that each trajectory was given; None without a stratified mixture."""
     if metadata.get("initial_shares") is None:
         return None
     cumulative = np.array(metadata["initial_shares"])
@@ -45,7 +45,8 @@ class EnsembleAverages:
     def __init__(self, metadata: Mapping[str, Any], numbers: NDArray[np.int64]) -> None:
         configuration = metadata["configuration"]
         self._names, self._times = configuration["observables"], configuration["sample_times"]
-        # Before they have clicked, trajectories from one state agree: that is certain at the start, and not later.
+        # Before their first click, trajectories from one state agree: their average is exact at the start, not
+        # later.
         self._certain_start = configuration["initial"] != "steady"
         self._dealt = dealt_states(metadata, numbers)
         self._numbers = numbers

@@ -361,7 +361,7 @@ class ClickRecord(Shown):
     def concatenate(records: Sequence[ClickRecord]) -> ClickRecord:
         """Join records of the same channels into one; trajectories are numbered on.
 
-        The provenance of the first record is kept, except what is true of that run alone or what another denies,
+        The provenance of the first record is kept, except what holds for that run alone or differs in another,
         with the seeds and trajectory numbers of all; sampled expectation values are dropped: their averages belong
         to each record alone.
 
@@ -424,7 +424,7 @@ class ClickRecord(Shown):
         return replace(self, stamp=read_only(stamp), clock=clock)
 
     def without_ticks(self) -> ClickRecord:
-        """Return the record with times instead of ticks, which is what other clocks' records can be joined to."""
+        """Return the record with times instead of ticks, to which records of other clocks can be joined."""
         return replace(self, stamp=read_only(self.time), clock=None, within=None)
 
     def __repr__(self) -> str:

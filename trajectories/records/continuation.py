@@ -14,7 +14,7 @@ from ..results import Expectation
 from .clicks import ClickRecord
 from .detection_log import DetectionLog
 
-# What is true of one run, and of several only if they were runs of one system.
+# Provenance of one run, kept for several runs only if they are of one system.
 OF_ONE_SYSTEM = ("configuration", "steady_state", "parameters", "space", "digest", "run_id", "initial_shares")
 
 
@@ -23,7 +23,7 @@ def end_to_end(records: Sequence[ClickRecord]) -> ClickRecord:
 
     Trajectory r of the result is watched from the start of the first record to the end of the last. Where all are
     of one system this is a record like that of one long run, and its provenance says so. Where the system was
-    changed in between, as in a quench, it says of each stage what it was.
+    changed in between, as in a quench, it describes each stage.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class Recorded(Protocol):
 
 
 def recorded_detectors(record: Recorded) -> dict[str, Detector]:
-    """Return the detectors that a record went through, by channel; those that saw every click are left out.
+    """Return the detectors that a record went through, by channel; ideal ones are left out.
 
     Raises
     ------
@@ -121,7 +121,7 @@ class DetectionLog:
         return DetectionLog(tuple(steps))
 
     def without_seeds(self) -> DetectionLog:
-        """Return the log of what was done, whatever the random numbers; records of one set-up have the same."""
+        """Return the log without the seeds; records of one set-up have the same."""
         return DetectionLog(tuple(DetectionStep(dict(step.detectors)) for step in self.steps))
 
     def together(self, channel_names: Sequence[str]) -> dict[str, Detector]:

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from ..checks import shown
 from ..errors import InvalidInput, RunFolderError
 
-# Lies in a folder while it is being made: what else is there is ours and may be written again.
+# This file marks a folder that is being made: its other files are ours and may be written again.
 UNFINISHED = ".unfinished"
-# What reading a damaged, truncated or foreign file raises: `unpack` and `read_json` let nothing else through.
+# What reading a damaged, truncated or foreign file raises; `unpack` and `read_json` raise nothing else.
 UNREADABLE = (OSError, ValueError, KeyError)
-# By how much deflate can shrink at the most (1032), with a margin for what is small: more is a lie about a size.
+# The largest compression that deflate can reach (1032), with a margin for small files: more is a forged size.
 MOST_DEFLATED, SMALL = 1100, 2**20
 # Bytes of a JSON document that is read: millions of sample times.
 MOST_JSON = 2**28
@@ -49,9 +49,9 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with suppress(FileNotFoundError):  # of a killed process that had the same number
+        with suppress(FileNotFoundError):  # left by a killed process of the same number
             temporary.unlink()
-        with temporary.open("xb") as stream:  # which follows no link at that place
+        with temporary.open("xb") as stream:  # does not follow a link at that place
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -66,7 +66,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def remove_dead(path: Path) -> None:
-    """Remove what processes that are no more, and were not for a minute, left of writing a file."""
+    """Remove temporary files of processes that have ended, if they are older than a minute."""
     for leftover in path.parent.glob(f".{escape(path.name)}.*.tmp"):
         number = leftover.name.split(".")[-2]
         with suppress(OSError, ValueError, OverflowError):
@@ -89,7 +89,7 @@ def remedy_for(error: OSError) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlast a power loss."""
+    """Write the names in a folder to the disk, so that they survive a power loss."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -129,7 +129,7 @@ def unpack(
 ) -> dict[str, NDArray[Any]]:
     """Return the arrays of an NPZ file, or some; raise one of `UNREADABLE` where it is none, or holds pickles.
 
-    Only what is asked for is decompressed, and nothing that claims to be larger than its bytes can make it.
+    Only the arrays asked for are decompressed, and none whose declared size exceeds what its bytes can hold.
     """
     if isinstance(packed, Path):
         with regular_file(packed) as file:
@@ -148,7 +148,7 @@ def unpack(
         raise
     except (
         Exception
-    ) as error:  # zipfile, zlib, tokenize …, MemoryError, RecursionError: damaged bytes have many words
+    ) as error:  # damaged bytes raise errors of zipfile, zlib, tokenize …, MemoryError, RecursionError
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
@@ -180,7 +180,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
 
 
 def memory() -> int:
-    """Return the bytes of memory of this machine: what claims to need more is refused before it is tried."""
+    """Return the bytes of memory of this machine: arrays that would need more are refused beforehand."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # not a POSIX system

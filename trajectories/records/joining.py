@@ -42,7 +42,7 @@ class Joinable(Protocol):
 
 
 def require_joinable(parts: Sequence[Joinable]) -> None:
-    """Refuse records that do not belong together, as far as their provenance tells.
+    """Refuse records that do not belong together, as far as their provenance shows.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _require_distinct(parts: Sequence[Joinable]) -> None:
 
 
 def joined_provenance(parts: Sequence[Joinable]) -> dict[str, Any]:
-    """Return the provenance of the first record, without what is true of that alone, and who is in all of them."""
+    """Return the provenance of the first record, without what holds for it alone, with the trajectories of all."""
     shared = {k: v for k, v in parts[0].provenance.items() if k not in OF_ONE_RUN}
     for part in parts[1:]:
         shared = {k: v for k, v in shared.items() if k not in part.provenance or _same(part.provenance[k], v)}
@@ -142,7 +142,7 @@ def _detectors(record: Joinable) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two entries of provenance are equal; arrays are, where all of them is."""
+    """Whether two entries of provenance are equal; arrays are equal if all elements are."""
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return bool(np.array_equal(one, other))
     return bool(one == other)

@@ -15,7 +15,7 @@ from typing import Any
 
 try:
     import fcntl
-except ImportError:  # not a POSIX system: the owner that the file names has to do
+except ImportError:  # not a POSIX system: only the owner named in the file is checked
     fcntl = None  # type: ignore[assignment]
 
 from ..errors import RunFolderError
@@ -26,7 +26,7 @@ LOCK = ".lock"
 BEGINNING = b'{"pid": '
 SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
-# What opening a lock says that is a link, a folder, a socket or a pipe.
+# Errors of opening a lock file that is a link, a folder, a socket or a pipe.
 NO_LOCK = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EINVAL)
 
 
@@ -34,8 +34,8 @@ class RunLock:
     """Context in which no other process works on the run folder.
 
     The kernel holds the lock (flock, on NFS too) and lets go of it however the process ends, so a lock never
-    outlives its owner; the file only says who that is. Where the file system has no flock, the owner in the file
-    is believed, unless it is a process of this host that is gone.
+    outlives its owner; the file only names the owner. Where the file system has no flock, the named owner counts,
+    unless it is a process of this host that has ended.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ class RunLock:
     ) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            # Removed while it is held: who opened it meanwhile sees that it is gone and makes a new one.
+            # The file is removed while the lock is held: a process that opened it meanwhile sees this and makes a
+            # new one.
             with suppress(OSError):
                 (self._folder / LOCK).unlink()
             os.close(descriptor)
@@ -118,7 +119,7 @@ def _forget(held: weakref.ref[RunLock]) -> None:
 
 
 def _flock(descriptor: int) -> bool | None:
-    """Whether the kernel gives us the lock; None where the file system has none to give."""
+    """Whether the kernel grants the lock; None where the file system has no locks."""
     if fcntl is None:
         return None
     try:

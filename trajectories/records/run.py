@@ -1,4 +1,4 @@
-"""Run: a folder of finished click blocks that explains and continues itself.
+"""Run: a folder of finished blocks of clicks, with all that is needed to explain and to continue it.
 
     RUN/run.json          what was asked for, how it was computed, with which software
     RUN/system.npz        H, jump operators, initial ensemble and compiled arrays; no pickle
@@ -10,8 +10,8 @@ Files are written under a temporary name, flushed and renamed, so a block is the
 holds the checksum of system.npz, its own checksum, and the run id: the checksum of everything in it but the number
 of trajectories and their division into blocks. Every block is bound to the run id and to its trajectories: no file
 can be damaged, edited or swapped without being noticed, and a run can be extended without touching its blocks.
-Checksums have no key. Who makes all of them again is noticed where the digest, the channels or the exact rates are
-not those of the system.
+Checksums have no key. An edit that renews all of them is noticed where the digest, the channels or the exact rates
+differ from those of the system.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from .system_check import contradiction, names_needed
 
 COLUMNS = ("counts", "time", "channel", "sampled", "worst_error")
 NAME = re.compile(r"(\d{9,18})-(\d{9,18})\.npz")
-# Columns that only runs have which were asked for them.
+# Columns that a run has only if they were asked for.
 OPTIONAL = ("final_kets",)
 RECOMPUTE = "give --repair (from Python: trajectories.records.repair) to set it aside, and it is computed again"
 
@@ -160,7 +160,7 @@ class Run(Shown):
         except OSError as error:
             raise RunFolderError(f"cannot make {path}: {error.strerror}; {remedy_for(error)}") from error
         write_whole(path / "system.npz", packed)
-        # run.json comes last: a folder that has it is complete enough to be continued.
+        # run.json is written last: a folder that has it can be continued.
         run = cls._described(path, content | {"run_id": identity_of(content)})
         (path / UNFINISHED).unlink(missing_ok=True)
         return run
@@ -389,7 +389,7 @@ class Run(Shown):
         return (*COLUMNS, *OPTIONAL) if self.metadata["configuration"].get("final_states") else COLUMNS
 
     def _misfit(self, bounds: tuple[int, int], arrays: Mapping[str, NDArray[Any]]) -> str | None:
-        """Return why columns, though their checksum fits, are no block of this run: they were made by hand."""
+        """Return why columns with a right checksum are still no block of this run, as after an edit by hand."""
         counts, time, channel, sampled, worst = (arrays[name] for name in COLUMNS)
         size, configuration = bounds[1] - bounds[0], self.metadata["configuration"]
         kinds = (counts.dtype.kind, time.dtype.kind, channel.dtype.kind, sampled.dtype.kind, worst.dtype.kind)

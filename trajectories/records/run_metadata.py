@@ -1,4 +1,4 @@
-"""run.json: what it says about itself, and how damage, edits and lies are noticed."""
+"""run.json: its entries, and how damage, edits and wrong values are noticed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FORMAT = "bundle-trajectories run"
 VERSION = 2
 RESTORE = "restore it or start a new run"
 MISSING = object()
-# What a run may change without becoming another one, and what follows from the rest.
+# Entries that may change without making it another run, and those that follow from the rest.
 NOT_IDENTITY = ("layout", "run_id", "checksum")
 
 
 def check_metadata(path: Path, metadata: Any) -> None:
-    """Refuse what is no run.json of a version that can be read, was changed since it was written, or lies.
+    """Refuse what is no run.json of a readable version, was changed since it was written, or holds wrong values.
 
     The checksum has no key, so that an edit can renew it; hence every value is looked at, and the run id, to which
     the blocks are bound, is compared with what it identifies.
@@ -59,7 +59,7 @@ def identity_of(content: Mapping[str, Any]) -> str:
 
 
 def _check_together(path: Path, metadata: Mapping[str, Any]) -> None:
-    """Refuse values that are possible one by one, but not side by side."""
+    """Refuse values that are possible one by one, but not together."""
     configuration, steady = metadata["configuration"], metadata["steady_state"]
     names, times = metadata["channel_names"], configuration["sample_times"]
     wrong = None
@@ -173,7 +173,7 @@ def _space(value: Any) -> bool:
     )
 
 
-# What every command relies on; what else there is is covered by the run id alone.
+# Values that commands rely on; all others are covered by the run id alone.
 FIELDS: dict[tuple[str, ...], tuple[Fits, str]] = {
     ("configuration",): (_table_of(_anything), "a table"),
     ("configuration", "digest"): (_hash, "a SHA-256"),

@@ -1,4 +1,4 @@
-"""Whether run.json tells the truth about system.npz: the digest, the channels and the exact rates."""
+"""Whether run.json agrees with system.npz: the digest, the channels and the exact rates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def names_needed(metadata: Mapping[str, Any]) -> list[str]:
 
 
 def contradiction(metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str | None:
-    """Return what a ``run.json`` says that the arrays of its system deny; None where they agree.
+    """Return what in a ``run.json`` contradicts the arrays of its system; None where they agree.
 
     Parameters
     ----------

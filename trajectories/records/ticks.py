@@ -1,4 +1,4 @@
-"""Whole ticks and units of time: how a record that a clock has stamped counts, and what it calls time."""
+"""Whole ticks and units of time: the clock that stamped a record, and the unit of its times."""
 
 from __future__ import annotations
 

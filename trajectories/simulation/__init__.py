@@ -1,1 +1,1 @@
-"""A request becomes a run: what is asked for, who does the work, and what is kept."""
+"""From a request to a run: what is asked for, who does the work, and what is stored."""

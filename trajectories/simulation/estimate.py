@@ -25,9 +25,10 @@ from .request import checked_request, checked_workers
 # First piece of the calibration, in units of 1/‖H_eff‖; the pieces then grow by this factor.
 FIRST_PIECE = 10.0
 GROWTH = 4.0
-# Trajectories in the first piece at the most: each costs time of its own, however short it is.
+# Trajectories in the first piece at the most: each costs some time, however short it is.
 FIRST_TRAJECTORIES = 100
-# Clicks from which the time of the eigenmodes is taken a click, so that the luck of the piece cancels.
+# Number of clicks from which the time of the eigenmodes is measured per click, so that the number of clicks in the
+# piece cancels.
 ENOUGH_CLICKS = 20
 # What the NPZ format adds to an array, roughly: a header, and an entry in the directory.
 ARRAY_OVERHEAD = 300

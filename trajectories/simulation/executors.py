@@ -55,7 +55,8 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
 
 @contextmanager
 def mpi_executor() -> Iterator[tuple[Executor, int] | None]:
-    """Divide the ranks of ``mpiexec -n N …`` into one that decides and N − 1 that follow trajectories.
+    """Divide the ranks of ``mpiexec -n N …`` into one that distributes the work and N − 1 that follow
+    trajectories.
 
     Yields
     ------

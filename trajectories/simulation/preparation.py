@@ -81,7 +81,7 @@ def _refuse_endless(rate: float, duration: float) -> None:
 
 
 def software() -> dict[str, str]:
-    """Return what bit identity depends on: versions and the processor."""
+    """Return the versions and the processor, on which the bits of a record depend."""
     import llvmlite.binding
     import numba
     import scipy

@@ -1,4 +1,4 @@
-"""simulate(): the one place that wires the rooms together: steady start, compiled engine, run on disk."""
+"""simulate(): steady start, compiled engine and run folder put together."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def simulate_run(
         return _checked_accuracy(run, request)
     with RunLock(path_of(out)):
         remove_leftovers(path_of(out))
-        run = Run.find(out)  # another process may have been at work meanwhile
+        run = Run.find(out)  # another process may have changed it meanwhile
         run = _begin(request, out, until) if run is None else _resumed(run, request)
         run = _grown(run, request, team, until)
     return _checked_accuracy(run, request)
@@ -321,7 +321,7 @@ def _warn_of_breach(worst: float, tolerance: float, described: Mapping[str, Any]
     """Say when the bound of |ΔS|/S, truncation and rounding together, came out above what was asked for."""
     if worst <= tolerance:
         return
-    # Whatever the tolerance, rounding stays; the looser one leaves room for both.
+    # Rounding does not depend on the tolerance; the looser one leaves room for both.
     looser = 10.0 ** math.ceil(math.log10(4.0 * worst))
     if looser > LARGEST_TOLERANCE:
         remedy = "its frequencies and rates lie too far apart for double precision; bring them closer"
@@ -335,7 +335,7 @@ def _warn_of_breach(worst: float, tolerance: float, described: Mapping[str, Any]
 
 
 def _difference(run: Run, request: Request) -> str:
-    """Return in which parameters two systems differ; nothing where their parameters do not tell."""
+    """Return in which parameters two systems differ; nothing where their parameters are the same or unknown."""
     there, here = run.metadata["parameters"], request.system.parameters
     differing = [name for name in dict.fromkeys([*there, *here]) if there.get(name) != here.get(name)]
     told = [

@@ -105,8 +105,8 @@ def moments(
     """Average ‖Oψ(t)‖² of any operators along stationary trajectories.
 
     ⟨O†O⟩ = lim (1/T) ∫₀ᵀ ‖Oψ(t)‖² dt, with ψ(t) normalised. For a product of lowering operators, this is a
-    normally ordered moment of the steady state. Rare bundles cost no more than common ones: no click is waited
-    for, a small amplitude of every state is averaged.
+    normally ordered moment of the steady state. Rare bundles cost no more than common ones: no click has to occur,
+    a small amplitude of every state is averaged.
 
     Parameters
     ----------
@@ -296,7 +296,7 @@ def _sums(
     later = delays > 0.0
     if later.any():
         result[1:][later] = two_time_average(compiled, sampling, index, bundle, delays[later])[1]
-    # No branch is needed where nothing passes: every sample gives ‖BBψ‖² itself.
+    # No branch is needed at τ = 0: every sample gives ‖BBψ‖² itself.
     result[1:][~later] = now[1]
     return result
 

@@ -1,4 +1,4 @@
-"""Who does the work: threads or an executor of the caller's, under one progress bar."""
+"""Workers: threads or an executor of the caller, with one progress bar."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def deadline_in(seconds: float | None) -> float | None:
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the work, and until when: an executor of the caller's, or threads."""
+    """Who does the work, and until when: an executor of the caller, or threads."""
 
     executor: Executor | None
     workers: int
@@ -101,7 +101,7 @@ class Workers:
 
 
 def checked_executor(executor: Any) -> Executor | None:
-    """Return an executor; refuse what is none, and one that the processes of another would start over and over.
+    """Return an executor; refuse what is none, and one that is made in the worker processes of another executor.
 
     Raises
     ------

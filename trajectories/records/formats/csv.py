@@ -1,4 +1,4 @@
-"""CSV: one click a line, for eyes and spreadsheets; comment lines hold what is no click."""
+"""CSV: one click a line, for eyes and spreadsheets; comment lines hold everything else."""
 
 from __future__ import annotations
 

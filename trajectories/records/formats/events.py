@@ -1,4 +1,4 @@
-"""What a file of an instrument gives: photons and markers in chunks, on a clock of whole ticks."""
+"""What is read from a file of an instrument: photons and markers in chunks, on a clock of whole ticks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Room(NamedTuple):
 
     @classmethod
     def of(cls, size: int, synced: bool) -> Room:
-        """Make room for so many photons; what is not written to takes no memory."""
+        """Make room for so many photons; unused room takes no memory."""
         return cls(np.empty(size, np.int64), np.empty(size, np.int16), np.empty(size if synced else 0, np.int32))
 
     @classmethod
@@ -83,12 +83,12 @@ class EventFile(Protocol):
 
     @property
     def room(self) -> int:
-        """No fewer than the photons in the file, if known beforehand; otherwise 0."""
+        """An upper bound of the photons in the file, if known beforehand; otherwise 0."""
         ...
 
     @property
     def truncated(self) -> bool:
-        """Whether the file ends before it should; known for sure when its events were read."""
+        """Whether the file ends too early; certain only when its events were read."""
         ...
 
     def events(self, into: Room | None = None) -> Iterator[Events]:

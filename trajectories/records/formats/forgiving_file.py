@@ -1,7 +1,8 @@
-"""A file under HDF5 whose writing never fails: what the disk refuses is kept in memory until HDF5 lets go of it.
+"""A file for HDF5 whose writing never fails: bytes that the disk refuses are kept in memory until HDF5 has closed
+it.
 
-HDF5 ends the process by a segmentation fault where a dataset cannot be flushed (1.14, a full disk). So it is told
-that all went well; whoever writes asks `check` between pieces, closes the file soon, and learns of the error then.
+HDF5 ends the process by a segmentation fault where a dataset cannot be flushed (1.14, a full disk). So writing
+always seems to succeed; the caller asks `check` between pieces, closes the file, and learns of the error then.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class ForgivingFile(io.RawIOBase):
         return True
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if not self.closed:
             os.close(self._descriptor)
         super().close()

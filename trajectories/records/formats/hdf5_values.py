@@ -1,4 +1,4 @@
-"""What is read from an HDF5 file, so that no link, claim or damage in it does harm."""
+"""What is read from an HDF5 file, so that links, wrong sizes and damage in it do no harm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ UNREADABLE = (
 
 
 def found(file: Any, name: str) -> Any | None:
-    """Return what lies at a path, or None; refuse to follow a link, as to another file, or to a pipe that freezes.
+    """Return what lies at a path, or None; refuse to follow a link, as to another file or to a pipe without a
+    writer.
 
     A soft link within the file may pass through one to another file, so that it is not followed either.
     """

@@ -1,4 +1,4 @@
-"""From events in a file to a record: channels, the window that was observed, and what is to be said about it."""
+"""From events in a file to a record: channels, the observation window, and remarks about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from ..corrections import in_windows
 from ..ticks import Clock, TimeUnit, time_unit
 from .events import EventFile, Events, Room
 
-# A header may claim this many mean waits more than the data reach; e^-20 is the chance that all is well beyond.
+# A header may claim this many mean waits more than the data reach; e^-20 is the probability of no click in that
+# time.
 WAITS_AFTER_THE_LAST = 20.0
 # Markers 1 to 4 are channels of these numbers and the following, behind those of all photons.
 FIRST_MARKER, MARKERS = 256, 4

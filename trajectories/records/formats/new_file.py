@@ -30,7 +30,7 @@ def refuse_taken(path: Path) -> None:
 def new_file(path: Path) -> Iterator[Path]:
     """Yield a file without a name; what is written there becomes `path` when the block succeeds.
 
-    Until then no name leads to it, so that nothing is left of it however this process ends. Where the file system
+    Until then it has no name, so that nothing is left of it however this process ends. Where the file system
     has no files without a name, a temporary one beside `path` is yielded.
 
     Raises
@@ -56,7 +56,7 @@ def new_file(path: Path) -> Iterator[Path]:
                     shutil.copyfile(f"/proc/self/fd/{descriptor}", temporary)
         finally:
             os.close(descriptor)
-    except FileExistsError as error:  # unlike a rename, a link never replaces what came in between
+    except FileExistsError as error:  # unlike a rename, a link never replaces a file made in between
         raise InvalidInput(f"{path} exists; give a new file, nothing was changed") from error
     except OSError as error:
         reason = error.strerror or str(error)
@@ -69,7 +69,7 @@ def _unnamed(folder: Path) -> int | None:
         return None
     try:
         return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
-    except OSError:  # the file system has none, or the folder cannot be written to, as will be seen
+    except OSError:  # the file system has none, or the folder cannot be written to, which is noticed later
         return None
 
 

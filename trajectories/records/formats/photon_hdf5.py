@@ -1,6 +1,6 @@
 """Photon-HDF5 0.5: the open format of photon time stamps, measurement type "generic", written and read with h5py.
 
-Source: the Photon-HDF5 specification (photon-hdf5.org); what is ours alone lies in its ``/user`` group.
+Source: the Photon-HDF5 specification (photon-hdf5.org); our own fields lie in its ``/user`` group.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .windows import Windows, first_ticks
 FORMAT_VERSION = "0.5"
 MOST_CHANNELS = 256
 OURS = "user/bundle_trajectories"
-# Two more places that say whose a file is.
+# Two more places that say that a file is ours.
 MARK, SOFTWARE = "bundle_trajectories", "bundle-trajectories"
 CHUNK = 65536
 # How PyTables marks a string that is no array.
@@ -152,7 +152,7 @@ def _write(file: Any, stream: ForgivingFile, source: Source, clock: Clock, final
 
 
 def _utf8(text: str) -> str:
-    """Return a path as UTF-8 can spell it."""
+    """Return a path as valid UTF-8."""
     return text.encode(errors="backslashreplace").decode()
 
 
@@ -291,7 +291,7 @@ def is_own_hdf5(path: Path) -> bool:
 
 
 def _is_ours(file: Any) -> bool:
-    """Whether we wrote a file; it says so in three places, so that no single damage hides it."""
+    """Whether we wrote a file; it says so in three places, in case one of them is damaged."""
     if MARK in file.attrs:
         return True
     try:

@@ -1,4 +1,4 @@
-"""Photon-HDF5 as other programs write it: what is missing or odd but legal is accepted, and said."""
+"""Photon-HDF5 as other programs write it: missing or unusual but legal fields are accepted and reported."""
 
 from __future__ import annotations
 

@@ -49,7 +49,8 @@ START_MARKER = np.uint32(1)
 # Days from 1899-12-30, where these files count dates from, to 1970-01-01.
 EPOCH = 25569.0
 RECORDS_TAG = "TTResult_NumberOfRecords"
-# SHA-256 of the type of the records, the comment and all records. It, the comment and the creator say whose it is.
+# SHA-256 of the type of the records, the comment and all records. It, the comment and the creator say that a file
+# is ours.
 CHECKSUM_TAG, SOFTWARE = "BundleTrajectories_SHA256", "bundle-trajectories"
 # Bytes of a tag before its value, or before the length of its text: name, index and type.
 AFTER_NAME = 40
@@ -145,7 +146,7 @@ def _with_overflows(
 
 
 def _comment(source: Source, clock: Clock) -> str:
-    """Return what only a file of ours says of itself."""
+    """Return the heading of a file of ours."""
     heading = {
         "format": FORMAT,
         "version": VERSION,

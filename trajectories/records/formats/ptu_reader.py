@@ -67,7 +67,7 @@ def tagged_ptu(path: Path) -> Tagged:
         records = int(tags.get("TTResult_NumberOfRecords") or 0)
     except InvalidInput:
         raise
-    except Exception as error:  # whatever a damaged header makes of the library
+    except Exception as error:  # a damaged header can raise anything in the library
         raise InvalidInput(f"{path} is no readable PTU file: {error or type(error).__name__}") from error
     header = {name: _plain(tags[name]) for name in KEPT if name in tags} | {"format": "PTU"}
     comment = str(tags.get("File_Comment") or "")
@@ -80,7 +80,7 @@ def tagged_ptu(path: Path) -> Tagged:
 
 @contextmanager
 def _no_log(name: str) -> Iterator[None]:
-    """Keep a library from writing to standard error what the exception says too."""
+    """Keep a library from writing to standard error, where the exception says the same."""
     log = logging.getLogger(name)
     before, log.disabled = log.disabled, True
     try:
@@ -103,7 +103,7 @@ def read_ptu(path: Path, unit: Any = None, duration: float | None = None, marker
 
 
 def refuse_for_own(path: Path, unit: Any, duration: float | None, markers: bool) -> None:
-    """Refuse what a file of ours knows itself; its markers are the beginnings of its trajectories."""
+    """Refuse options that a file of ours has itself; its markers are the beginnings of its trajectories."""
     if unit is not None or duration is not None:
         raise InvalidInput(f"{path} knows its unit and its windows; leave out unit= and duration=")
     if markers:

@@ -18,7 +18,7 @@ from ..joining import OF_ONE_RUN
 from ..run import Run
 from ..ticks import NATURAL, TimeUnit
 
-# What every file says of itself, and what is refused when it is read.
+# The heading of every file, by which it is recognised when it is read.
 FORMAT = "bundle-trajectories clicks"
 VERSION = 2
 # The first had no checksum.
@@ -87,7 +87,7 @@ class Source:
             raise InvalidInput(f"cannot export {shown(given)}; give a ClickRecord or a Run")
         first = next(given.blocks(), None)
         if first is None:
-            given.record()  # says what is wrong and how to go on
+            given.record()  # raises an error that says what is wrong and how to go on
             raise InvalidInput(f"{given.folder} has no finished block")
         kept = {key: value for key, value in first.provenance.items() if key not in OF_ONE_RUN}
         kept |= {"configuration": given.configuration, "complete": given.complete}

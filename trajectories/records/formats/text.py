@@ -20,7 +20,7 @@ from ..ticks import SECONDS, time_unit
 from .measured import in_order, observed
 from .source import FORMAT
 
-# Lines that are read at a time.
+# Number of lines that are read at a time.
 LINES = 2**16
 TIME_NAMES = ("time", "timestamp", "timestamps", "timetag", "timetags", "stamp", "tick", "ticks", "t", "macrotime")
 CHANNEL_NAMES = ("channel", "channels", "ch", "chan", "detector", "detectors", "det")

@@ -1,4 +1,4 @@
-"""Ticks: trajectories laid end to end on the one integer time axis of a time tagger, and back."""
+"""Ticks: trajectories end to end on the integer time axis of a time tagger, and back."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def clock_of(
     own: float | None = None,
     unit: TimeUnit = NATURAL,
 ) -> Clock:
-    """Return the clock asked for; without words, 1e-6 of the shortest lifetime, and the paper's ω_b/2π = 2 GHz.
+    """Return the clock asked for; by default 1e-6 of the shortest lifetime, and the paper's ω_b/2π = 2 GHz.
 
     A record made of ticks keeps its `own`, and a `unit` of known length its length.
 

@@ -63,7 +63,7 @@ class TimeTaggerFile:
             try:
                 settings = reader.getConfiguration()
                 self._numbers = sorted({int(number) for number in reader.getChannelList()})
-            except Exception as error:  # whatever a damaged header makes of the library
+            except Exception as error:  # a damaged header can raise anything in the library
                 raise InvalidInput(f"{path} is no readable TTBIN file: {_first(said) or error}") from error
         self.header |= {name: str(settings[name]) for name in KEPT if name in settings}
 
@@ -131,7 +131,7 @@ class TimeTaggerFile:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, list[str]]]:
-        """Open the file, and keep the library's messages from standard error; they are told in one line."""
+        """Open the file, and keep the library's messages from standard error; they are reported in one line."""
         said: list[str] = []
         log = getattr(self._library, "setLogger", None)
         if log is not None:
@@ -174,6 +174,6 @@ def _lost(stamp: NDArray[np.int64], kind: NDArray[Any], begun: int | None) -> tu
 
 
 def _first(said: list[str]) -> str:
-    """Return the library's message that says most, without its time and place in the library's source."""
+    """Return the most informative message of the library, without its time and place in the library's source."""
     telling = [text for text in said if "could not" in text or "ncorrect" in text] or said
     return telling[0].split(": ", 1)[-1].split(" (")[0] if telling else ""
