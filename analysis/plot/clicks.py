@@ -42,6 +42,8 @@ HIGHEST = 60.0
 # Characters of a bundle's name in a legend; of a bundle with a longer name the size is given.
 LONGEST_LABEL = 60
 BUNDLE_COLOURS = (SKY, YELLOW, PURPLE)  # colours of the three most common compositions; the others are grey
+# Characters side by side in a legend above the clicks.
+LEGEND_WIDTH = 100
 # A bundle is drawn at least this wide, as a share of the stretch shown, because most are far shorter.
 NARROWEST_BUNDLE = 0.006
 
@@ -228,7 +230,7 @@ def _shade_bundles(ax: Axes, bundles: Bundles, trajectory: int, low: float, high
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),
             borderaxespad=0.2,
-            ncols=len(colours),
+            ncols=max(1, min(len(colours), LEGEND_WIDTH // max(len(words) + 4 for words in colours))),
             handlelength=1.2,
             columnspacing=1.4,
             fontsize="small",

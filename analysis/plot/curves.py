@@ -26,11 +26,14 @@ from .style import (
     new_axes,
     rate_unit,
     reference_line,
+    short_label,
     time_unit,
 )
 
 # Size of one panel of the matrix of correlations, in inches.
 PANEL = (2.5, 2.0)
+# Characters of a channel's name that fit above one.
+LONGEST_IN_PANEL = 16
 Pair = tuple[str, str]
 
 
@@ -173,7 +176,7 @@ def g2_matrix(
             continue
         correlation(matrix[pair], (exact or {}).get(pair), ax, critical=(critical or {}).get(pair))
         ax.get_legend().remove()
-        ax.set_title(f"{name_label(pair[0])}, {name_label(pair[1])}", fontsize="medium")
+        ax.set_title(", ".join(short_label(name, LONGEST_IN_PANEL) for name in pair), fontsize="medium")
         ax.set_ylabel(r"$g^{(2)}(\tau)$" if i == j else "")
         ax.set_xlabel(rf"lag  $\tau$  ({time_unit()})" if i == j else "")
         ax.locator_params(axis="x", nbins=4)

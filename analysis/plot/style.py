@@ -38,6 +38,10 @@ POINTWISE = float(ndtri(0.5 + 0.5 * LEVEL))
 _UNIT: ContextVar[TimeUnit] = ContextVar("unit of time of the labels", default=NATURAL)
 
 
+# Characters of a name that a picture shows.
+LONGEST_NAME = 28
+
+
 @contextmanager
 def labelled_in(unit: TimeUnit) -> Iterator[None]:
     """Draw with labels in this unit of time; 1/ω_b without."""
@@ -98,10 +102,19 @@ def any_script() -> Iterator[None]:
 
 
 def name_label(name: str) -> str:
-    """Return the name of a channel or of a state as text for a picture, in which $ does not begin a formula."""
-    shown = display(name).replace("$", r"\$")
-    # Matplotlib leaves names that begin with an underscore out of legends.
+    """Return the name of a channel or of a state as text for a picture, in which $ begins no formula.
+
+    What is longer than there is room for in a picture is cut off.
+    """
+    whole = display(name)
+    shown = (whole if len(whole) <= LONGEST_NAME else f"{whole[: LONGEST_NAME - 1]}…").replace("$", r"\$")
+    # What begins with an underscore is left out of legends.
     return f" {shown}" if shown.startswith("_") else shown
+
+
+def short_label(name: str, longest: int) -> str:
+    """Return `name_label` of a name, cut off where it is longer than there is room for."""
+    return name_label(name if len(name) <= longest else f"{name[: longest - 1]}…")
 
 
 def channel_colour(name: str, position: int) -> str:

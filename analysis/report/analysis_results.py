@@ -214,8 +214,12 @@ def spelled(estimate: Estimate) -> str:
 
 
 def spelled_like(exact: float, estimate: Estimate) -> str:
-    """Return an exact value as text of the kind that `spelled` gives its estimate."""
-    return f"{exact:.4e}" if "e-" in spelled(estimate) else f"{exact:.5g}"
+    """Return an exact value with one digit more than `spelled` gives its estimate."""
+    if not np.isfinite(estimate.standard_error) or estimate.standard_error == 0.0:
+        return f"{exact:.5g}"
+    mantissa, e, _ = spelled(estimate).partition(" ")[0].partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    return f"{exact:.{decimals + 1}e}" if e else f"{exact:.{decimals + 1}f}"
 
 
 def _by_name(some: Mapping[tuple[str, ...], Any], plain: Callable[[Any], Any]) -> dict[str, Any]:

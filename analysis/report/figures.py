@@ -20,7 +20,7 @@ from .run_summary import click_picture
 DOTS_PER_INCH = 150
 MOST_PANELS = 12
 BANDS = (
-    "Shaded: 95 % bands from resampling, wide enough for all bins at once where the legend says so. "
+    "Shaded: 95 % bands from resampling, for all bins at once where the legend says so. "
     "Dashed: exact values of the master equation."
 )
 
@@ -35,7 +35,7 @@ class Picture:
         Short name, for links and files.
     title, caption : str
         What it shows.
-    png : bytes
+    png, pdf : bytes
         The picture.
     wide : bool
         Whether it needs the whole width of a page.
@@ -45,6 +45,7 @@ class Picture:
     title: str
     caption: str
     png: bytes
+    pdf: bytes
     wide: bool = False
 
 
@@ -100,7 +101,8 @@ def _purity(findings: AnalysisResults) -> Picture:
         critical={n: scan.critical for n, scan in scans.items() if scan.critical is not None},
     )
     words = (
-        "Share of quanta in bundles of exactly n clicks, and what unrelated clicks of the same rate would give."
+        "Share of quanta in bundles of exactly n clicks; dotted: the accidental level, which unrelated clicks "
+        "of the same rates would give."
     )
     return _picture("purity", "Purity against the bundle window", words, ax)
 
@@ -145,18 +147,23 @@ def _convergence(findings: AnalysisResults) -> Picture:
             ax.get_legend().remove()
         if ax is not axes[-1]:
             ax.set_xlabel("")
-    words = "Click rates from the trajectories so far, the more the better."
+    words = "Click rates from the trajectories up to here: the estimate settles as more is observed."
     if len(scans) < len(findings.scans["rates"]):
         words += f" The {MOST_PANELS} busiest channels."
     return _picture("convergence", "Convergence of the rates", words, axes[0])
 
 
 def _picture(name: str, title: str, caption: str, ax: Axes, *, wide: bool = False) -> Picture:
-    buffer, figure = io.BytesIO(), ax.get_figure(root=True)
+    figure = ax.get_figure(root=True)
     assert figure is not None  # the axes were made here
-    with plot.any_script():
-        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
-    return Picture(name, title, caption, buffer.getvalue(), wide)
+    drawn = {}
+    for kind in ("png", "pdf"):
+        buffer = io.BytesIO()
+        metadata = {"CreationDate": None} if kind == "pdf" else None  # the same analysis gives the same file
+        with plot.any_script():
+            figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, bbox_inches="tight", metadata=metadata)
+        drawn[kind] = buffer.getvalue()
+    return Picture(name, title, caption, drawn["png"], drawn["pdf"], wide)
 
 
 def _correlation(curve: Correlation | Histogram | None) -> Correlation:

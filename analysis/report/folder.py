@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from trajectories.records.files import (
     write_whole,
 )
 
-from ..clicks.streams import Clicks
+from ..clicks.streams import Clicks, stream
 from .analysis_results import AnalysisResults
 from .exact_model_file import MODEL, Kept, is_kept_file, read_kept, write_kept
 
@@ -80,6 +80,7 @@ class AnalysisFolder:
         answers: Mapping[str, Any],
         title: str,
         kept: Mapping[str, NDArray[Any]] | None = None,
+        commands: Sequence[str] = (),
     ) -> dict[str, Path]:
         """Write the files and return the two that are to be looked at by name.
 
@@ -95,6 +96,8 @@ class AnalysisFolder:
             Heading of the page.
         kept : mapping of str to ndarray, optional
             `ExactValues.kept`.
+        commands : sequence of str
+            What makes the page again; shown at its end.
 
         Raises
         ------
@@ -104,12 +107,21 @@ class AnalysisFolder:
             A file cannot be written.
         """
         from ..plot.style import labelled_in
+        from .charts import charts
         from .figures import pictures
-        from .html import page
+        from .html import origin_of, page
 
         head = {"format": FORMAT, "version": VERSION, "software": trajectories.__version__}
         with labelled_in(findings.unit):
-            drawn = page(findings, pictures(findings, record), title, GENERATOR)
+            drawn = page(
+                findings,
+                pictures(findings, record),
+                title,
+                GENERATOR,
+                charts=charts(findings, record),
+                provenance=origin_of(stream(record).provenance, trajectories.__version__),
+                commands=commands,
+            )
         contents = {
             PAGE: drawn,
             NUMBERS: _json(head | {"title": title} | findings.to_dict()),

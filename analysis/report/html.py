@@ -1,58 +1,54 @@
-"""The report of an analysis as one HTML page without scripts, and without fonts or files from elsewhere."""
+"""The report of an analysis as one HTML page that needs nothing but itself: charts and files are inside."""
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape as escape_markup
+from importlib.resources import files
+from typing import Any
 
 from trajectories.names import printable
 
-from .analysis_results import AnalysisResults
+from .analysis_results import AnalysisResults, Check
+from .charts import Chart
 from .figures import Picture
+from .headline import SIGNIFICANCE, headlines, verdict
 
-STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #111; background: #fff; }
-body { max-width: 64rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.5rem; line-height: 1.2; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
-dt { color: #555; }
-dd { margin: 0; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: .8rem 0 .2rem; }
-th, td { padding: .2rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #ddd; }
-th { font-weight: normal; }
-thead th { color: #555; }
-th:first-child { text-align: left; white-space: normal; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
-.pictures { gap: 1.5rem; align-items: start; }
-figure { margin: 0; break-inside: avoid; }
-figure.wide { grid-column: 1 / -1; }
-figure h2 { margin-top: 0; }
-figcaption { color: #444; font-size: .9rem; }
-img { max-width: 100%; height: auto; }
-@media (max-width: 40rem) {
-  body { padding: .6rem; font-size: 15px; }
-  th, td { padding: .2rem .35rem; font-size: .85rem; }
-  .wide img { max-width: none; width: 44rem; }
+BAD = ' class="bad"'
+WORDS = {
+    "±": "One standard error, resampled over trajectories (or over long stretches of them). "
+    "“± ?”: fewer than five independent groups of clicks stand behind the number, so its error is not known.",
+    "exact": "The value of the master equation for the same bin, window and finite time; nothing is fitted.",
+    "deviation": "(estimate − exact)/σ; of twenty correct numbers one lies beyond 2 σ.",
+    "bundle": "Clicks that follow one another within the window δ.",
+    "purity π_n": "Share of all quanta that are emitted in bundles of exactly n clicks.",
+    "accidental π_n": "What independent clicks of the same rates would give: purity by chance.",
+    "pair purity": "Share of all quanta in bundles of exactly one click of each of the two channels.",
+    "heralds": "Probability that a click of the one is accompanied by a click of the other within ±δ.",
+    "C/A": "Coincidences of the pair over those that chance would give.",
+    "Fano factor": "Variance over mean of the number of clicks in a counting time T; 1 for independent clicks.",
+    "stationary": "Whether the click rate is the same all along; a small p speaks against it.",
+    "time reversal": "Whether the emission order is the same backwards in time; a small p means that it is not.",
 }
-@media print {
-  body { max-width: none; font-size: 10pt; }
-  tr { break-inside: avoid; }
-  .scroll { overflow: visible; }
-}
-"""
 
 
-def page(findings: AnalysisResults, pictures: Iterable[Picture], title: str, head: str = "") -> str:
+def page(
+    found: AnalysisResults,
+    pictures: Iterable[Picture],
+    title: str,
+    head: str = "",
+    *,
+    charts: Mapping[str, Chart] | None = None,
+    provenance: Mapping[str, str] | None = None,
+    commands: Sequence[str] = (),
+) -> str:
     """Return the report as HTML.
 
     Parameters
     ----------
-    findings : AnalysisResults
+    found : AnalysisResults
         From `analyse`.
     pictures : iterable of Picture
         From `trajectories.analysis.report.figures.pictures`; they are embedded.
@@ -60,57 +56,171 @@ def page(findings: AnalysisResults, pictures: Iterable[Picture], title: str, hea
         Heading of the page.
     head : str
         More for the head of the page, as HTML.
+    charts : mapping of str to Chart, optional
+        From `trajectories.analysis.report.charts.charts`; each replaces the picture of its name where scripts run.
+    provenance : mapping of str to str, optional
+        Where the clicks come from.
+    commands : sequence of str
+        What makes this page again.
     """
-    begin = (
+    made = charts or {}
+    body = [
+        f"<h1>{escape(title)}</h1>\n",
+        _facts(found.facts),
+        _verdict(found),
+        _headlines(found),
+        '<h2>Pictures</h2>\n<div class="charts">\n',
+        *(_figure(picture, made.get(picture.name)) for picture in pictures),
+        "</div>\n",
+        "<h2>Numbers</h2>\n<p>Estimates with one standard error; deviations from the exact values in units of it."
+        "</p>\n",
+        *_tables(found),
+        _notes(found),
+        _glossary(),
+        _origin(provenance or {}, commands),
+    ]
+    return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"{head}\n"
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"{head}\n<title>{escape_markup(printable(title))}</title>\n<style>\n{asset('report.css')}</style>\n</head>\n"
+        f"<body>\n<main>\n{''.join(body)}</main>\n<script>\n{asset('report.js')}</script>\n</body>\n</html>\n"
     )
-    facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>\n" for name, value in findings.facts.items())
-    parts = [begin, f"<h1>{escape(title)}</h1>\n<dl>\n{facts}</dl>\n"]
-    parts.append('<div class="pictures">\n' + "".join(_figure(picture) for picture in pictures) + "</div>\n")
-    parts.append(
-        "<h2>Numbers</h2>\n<p>Estimates with one standard error, resampled over trajectories. Deviations are "
-        "in units of it.</p>\n"
-    )
-    heads = ("", "estimate", "exact", "deviation")
-    parts += [_table(section, heads, findings.rows(section)) for section in findings.sections]
-    if findings.checks:
-        tests = (
-            (f"{c.section}: {c.name}", f"{c.result.statistic:.4g}", f"{c.result.p_value:.3g}")
-            for c in findings.checks
-        )
-        parts.append(_table("tests", ("", "statistic", "p"), tests))
-    if findings.notes:
-        parts.append("<h2>Notes</h2>\n<ul>" + "".join(f"<li>{escape(n)}</li>" for n in findings.notes) + "</ul>\n")
-    return "".join([*parts, "</body>\n</html>\n"])
+
+
+def asset(name: str) -> str:
+    """Return a file that is part of every page."""
+    return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
 def escape(text: str) -> str:
-    """Return text as HTML shows it; control characters, which HTML does not have, as escapes."""
-    return escape_markup(printable(text))
+    """Return text as HTML shows it: control characters as escapes, ω_b with its b lowered."""
+    return escape_markup(printable(text)).replace("ω_b", "ω<sub>b</sub>").replace("π_n", "π<sub>n</sub>")
 
 
-def _figure(picture: Picture) -> str:
-    data = b64encode(picture.png).decode()
-    kind = ' class="wide"' if picture.wide else ""
+def _facts(facts: Mapping[str, str]) -> str:
+    return "<dl>\n" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>\n" for k, v in facts.items()) + "</dl>\n"
+
+
+def _verdict(found: AnalysisResults) -> str:
+    outcome = verdict(found)
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in outcome.reasons)
+    more = f"<ul>{reasons}</ul>"
     return (
-        f'<figure{kind} id="{escape(picture.name)}">\n<h2>{escape(picture.title)}</h2>\n'
-        f'<div class="scroll"><img alt="{escape(picture.caption)}" src="data:image/png;base64,{data}"></div>\n'
-        f"<figcaption>{escape(picture.caption)}</figcaption>\n</figure>\n"
+        f'<section class="verdict {outcome.kind}" aria-label="verdict"><strong>{escape(outcome.line)}.</strong>'
+        f"{more} <span>The full test of curves and gaps is <code>trajectories validate</code>.</span></section>\n"
     )
 
 
-def _table(caption: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def _headlines(found: AnalysisResults) -> str:
+    items = "".join(
+        f"<li>{escape(one.name)}<b>{escape(one.value)}</b><small>{escape(one.beside)}</small></li>\n"
+        for one in headlines(found)
+    )
+    return f'<ul class="headline" aria-label="the numbers that matter">\n{items}</ul>\n' if items else ""
+
+
+def _figure(picture: Picture, chart: Chart | None) -> str:
+    name, title = escape_markup(picture.name, quote=True), escape_markup(printable(picture.title))
+    kind = ' class="wide"' if picture.wide else ""
+    data = b64encode(picture.png).decode()
+    alt = escape_markup(printable(f"{picture.title}. {picture.caption}"), quote=True)
+    downloads = _download(name, "pdf", "application/pdf", picture.pdf)
+    drawn, live = "", ""
+    if chart is not None:
+        downloads += _download(name, "csv", "text/csv", chart.csv().encode(errors="backslashreplace"))
+        # No "</script>" can end the data early, whatever a channel is called.
+        text = json.dumps(chart.spec, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", " ")
+        live = " data-chart"
+        drawn = (
+            '<div class="controls"></div><div class="plot"></div>'
+            f'<div class="said" aria-live="polite">{escape(chart.spec["hint"])}</div>'
+            f'<script type="application/json">{text}</script>\n'
+        )
+    source = f"data:image/png;base64,{data}"
+    picked = f' href="{source}"' if chart is None else ""
+    return (
+        f'<figure{kind} id="{name}"{live}>\n<h3>{title}</h3>\n{drawn}<img alt="{alt}" src="{source}">\n'
+        f"<figcaption>{escape(picture.caption)}</figcaption>\n"
+        f'<div class="downloads">Download <a class="png" download="{name}.png"{picked}>PNG</a>{downloads}</div>\n'
+        "</figure>\n"
+    )
+
+
+def _download(name: str, kind: str, media: str, content: bytes) -> str:
+    data = b64encode(content).decode()
+    return f'<a download="{name}.{kind}" href="data:{media};base64,{data}">{kind.upper()}</a>'
+
+
+def _tables(found: AnalysisResults) -> Iterator[str]:
+    heads = ("", "estimate", "exact", "deviation")
+    for section in found.sections:
+        yield _table(section, heads, ((row, False) for row in found.rows(section)))
+    if found.checks:
+        yield _table("tests", ("", "statistic", "p"), map(_checked, found.checks))
+
+
+def _checked(check: Check) -> tuple[tuple[str, ...], bool]:
+    """Return the row of a test, and whether it speaks against the hypothesis at one per cent."""
+    p = check.result.p_value
+    row = (f"{check.section}: {check.name}", f"{check.result.statistic:.4g}", f"{p:.3g}")
+    return row, p < SIGNIFICANCE
+
+
+def _table(caption: str, heads: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...], bool]]) -> str:
     titles = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
     body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-        + "</tr>\n"
-        for row in rows
+        f'<tr{BAD if marked else ""}><th scope="row">{escape(row[0])}</th>{_cells(heads, row)}</tr>\n'
+        for row, marked in rows
     )
     return (
-        f'<div class="scroll"><table>\n<caption>{escape(caption)}</caption>\n'
-        f"<thead><tr>{titles}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>\n"
+        f"<table>\n<caption>{escape(caption)}</caption>\n"
+        f"<thead><tr>{titles}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n"
     )
+
+
+def _cells(heads: tuple[str, ...], row: tuple[str, ...]) -> str:
+    """Return the cells behind the first; each knows its head, which small screens show beside it."""
+    pairs = zip(heads[1:], row[1:], strict=True)
+    return "".join(f'<td data-label="{head}">{escape(cell)}</td>' for head, cell in pairs)
+
+
+def _notes(found: AnalysisResults) -> str:
+    if not found.notes:
+        return ""
+    return "<h2>Notes</h2>\n<ul>" + "".join(f"<li>{escape(note)}</li>" for note in found.notes) + "</ul>\n"
+
+
+def _glossary() -> str:
+    words = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>\n" for word, text in WORDS.items())
+    return f"<details><summary>What the words mean</summary>\n<dl>\n{words}</dl>\n</details>\n"
+
+
+def _origin(provenance: Mapping[str, str], commands: Sequence[str]) -> str:
+    if not provenance and not commands:
+        return ""
+    made = "".join(f"{escape_markup(printable(command))}\n" for command in commands)
+    again = f"<p>To make this page again:</p>\n<pre>{made}</pre>\n" if made else ""
+    return f"<h2>Where this comes from</h2>\n{_facts(provenance)}{again}"
+
+
+def origin_of(provenance: Mapping[str, Any], software: str) -> dict[str, str]:
+    """Return where clicks come from as names and words, from a record's provenance.
+
+    Parameters
+    ----------
+    provenance : mapping
+        Of the record.
+    software : str
+        Version of this package.
+    """
+    asked = provenance.get("configuration") or {}
+    told: dict[str, Any] = {"seed": asked.get("seed", provenance.get("seed"))}
+    told |= {name: asked.get(name) for name in ("trajectories", "duration", "tolerance")}
+    told["propagator"] = provenance.get("compiled_propagator")
+    told["dimension"] = provenance.get("dimension")
+    parameters = provenance.get("parameters") or {}
+    told["parameters"] = ", ".join(f"{name} = {value}" for name, value in parameters.items()) or None
+    versions = provenance.get("software") or {}
+    told["simulated with"] = ", ".join(f"{name} {value}" for name, value in versions.items()) or None
+    told["analysed with"] = f"bundle-trajectories {software}"
+    return {name: str(value) for name, value in told.items() if value is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,9 @@ def _run(options: argparse.Namespace) -> None:
     if reason:
         findings.notes.append(f"no exact values: {reason}")
     title = f"Clicks of {printable(source.resolve().name)}"
-    files = folder.write(findings, record, exact_values.answers, title, exact_values.kept)
+    again = shlex.join(["trajectories", *sys.argv[1:]]) if sys.argv[1:2] in (["analyse"], ["analyze"]) else ""
+    commands = [again] if again else []
+    files = folder.write(findings, record, exact_values.answers, title, exact_values.kept, commands)
     if options.json:
         print(json_text(findings.to_dict()))
         return

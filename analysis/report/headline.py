@@ -1,0 +1,124 @@
+"""What a reader wants first: the verdict of an analysis in a line, and the five numbers that matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scipy.special import ndtr
+
+from trajectories.names import display
+
+from ..statistics.goodness_of_fit import holm
+from .analysis_results import AnalysisResults, Number, spelled, spelled_like
+
+# Probability of calling a correct record contradicted, over all numbers and tests, as in `validate`.
+SIGNIFICANCE = 0.01
+# Below so many events an estimate is too far from normal to be judged by its deviation.
+LEAST_EVENTS = 50
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of an analysis.
+
+    Attributes
+    ----------
+    kind : {"good", "bad", "unknown"}
+        Whether the record agrees with its model and with itself.
+    line : str
+        The outcome in a sentence.
+    reasons : tuple of str
+        What it rests on.
+    """
+
+    kind: str
+    line: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One number that matters: its name, the estimate, and the exact value with the deviation from it."""
+
+    name: str
+    value: str
+    beside: str
+
+
+def verdict(found: AnalysisResults) -> Verdict:
+    """Judge deviations from exact values and the tests of an analysis together, with Holm's correction.
+
+    This looks at single numbers that share clicks, and is no replacement of `validate`, which tests whole curves
+    and every gap.
+
+    Parameters
+    ----------
+    found : AnalysisResults
+        From `analyse`.
+    """
+    judged: list[tuple[str, float, str]] = []
+    for number in found.numbers:
+        if number.deviation is not None and number.estimate.n >= LEAST_EVENTS:
+            p = float(2.0 * ndtr(-abs(number.deviation)))
+            judged.append((f"{number.section}: {number.name}", p, f"{number.deviation_text} from exact"))
+    compared = len(judged)
+    for check in found.checks:
+        judged.append((f"{check.section}: {check.name}", check.result.p_value, f"p = {check.result.p_value:.2g}"))
+    judged = [each for each in judged if each[1] == each[1]]  # a test that could not be made has p = NaN
+    adjusted = list(holm([p for _, p, _ in judged])) if judged else []
+    against = [
+        f"{name}, {how} (adjusted p = {p:.2g})"
+        for (name, _, how), p in sorted(zip(judged, adjusted, strict=True), key=lambda each: each[1])
+        if p < SIGNIFICANCE
+    ]
+    tests = len(judged) - compared
+    made = f"{compared} numbers compared with exact values and {tests} tests, at {SIGNIFICANCE:g} for all together"
+    if against:
+        what = "the model" if compared else "a stationary source"
+        return Verdict("bad", f"These clicks contradict {what}", (*against[:5], made))
+    if compared:
+        return Verdict("good", "These clicks agree with the model", (made,))
+    if judged:
+        return Verdict("unknown", "Nothing contradicts a stationary source; no model was compared", (made,))
+    return Verdict("unknown", "Too few clicks for a verdict", ())
+
+
+def headlines(found: AnalysisResults) -> list[Headline]:
+    """Return at most five numbers: of the bundles of the pair where there is one, else of the clicks.
+
+    Parameters
+    ----------
+    found : AnalysisResults
+        From `analyse`.
+    """
+    chosen: list[tuple[str, Number | None]] = []
+    if found.pair is not None:
+        first, second = map(display, found.pair)
+        of_pair = [number for number in found.numbers if number.section.startswith(f"{first}–{second} bundles")]
+        named = {number.name: number for number in of_pair}
+        both = {f"{first} + {second}", f"{second} + {first}"}
+        bundles = [
+            number for number in found.numbers if number.section.startswith("bundles") and number.name in both
+        ]
+        rate = next(iter(bundles), None)
+        chosen = [
+            (f"rate of {first}–{second} bundles", rate),
+            ("pair purity: share of quanta in such bundles", named.get("pair purity")),
+            (f"{first} heralds {second}", next((n for n in of_pair if " heralds " in n.name), None)),
+            ("coincidences over accidentals", named.get("coincidences/accidentals, C/A")),
+            (f"{first} comes first", named.get(f"{first} first")),
+        ]
+    kept = [(name, number) for name, number in chosen if number is not None]
+    busiest = sorted((n for n in found.numbers if n.section == "click rates"), key=lambda n: -n.estimate.n)
+    for number in busiest:
+        if len(kept) < 5:
+            kept.append((f"click rate of {number.name}", number))
+    return [Headline(name, *_words(number)) for name, number in kept[:5]]
+
+
+def _words(number: Number) -> tuple[str, str]:
+    unit = f" {number.unit}" if number.unit else ""
+    beside = ""
+    if number.exact is not None:
+        beside = f"exact {spelled_like(number.exact, number.estimate)}, {number.deviation_text}"
+    return f"{spelled(number.estimate)}{unit}", beside

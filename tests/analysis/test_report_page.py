@@ -1,0 +1,231 @@
+"""The report as a page: verdict and headline, charts and their tables, hostile names, a real browser."""
+
+import base64
+import csv
+import html.parser
+import io
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+import trajectories as tj
+from trajectories import analysis as an
+from trajectories.analysis.report.analysis_results import AnalysisResults, Check, Number
+from trajectories.analysis.report.charts import charts
+from trajectories.analysis.report.figures import pictures
+from trajectories.analysis.report.headline import headlines, verdict
+from trajectories.analysis.report.html import origin_of, page
+from trajectories.analysis.statistics.resampling import TestResult
+
+HOSTILE = '</script><script>alert("pwned")</script><b>&'
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def pair_record(names=("left", HOSTILE)):
+    """Return pairs of clicks half a unit apart, of two channels, in a hundred trajectories."""
+    rng = np.random.default_rng(5)
+    first = np.sort(rng.uniform(0.0, 900.0, (100, 20)), axis=1)
+    second = first + rng.exponential(0.5, first.shape)
+    times = np.concatenate([first, second], axis=1)
+    order = np.argsort(times, axis=1)
+    channel = np.repeat([0, 1], 20)[order]
+    return tj.ClickRecord.from_arrays(
+        np.repeat(np.arange(100), 40),
+        np.take_along_axis(times, order, axis=1).ravel(),
+        channel.ravel(),
+        channel_names=names,
+        start=np.zeros(100),
+        stop=np.full(100, 1000.0),
+        provenance={"configuration": {"seed": 7, "trajectories": 100}, "parameters": {"kappa": 0.005}},
+    )
+
+
+@pytest.fixture(scope="module")
+def record():
+    return pair_record()
+
+
+@pytest.fixture(scope="module")
+def found(record):
+    return an.analyse(record, pair=("left", HOSTILE), window=5.0)
+
+
+@pytest.fixture(scope="module")
+def report(record, found):
+    command = "trajectories analyse runs/x --window 5"
+    made = charts(found, record)
+    origin = origin_of(record.provenance, "0.2.0")
+    drawn = pictures(found, record)
+    return page(found, drawn, f"Clicks of {HOSTILE}", charts=made, provenance=origin, commands=[command])
+
+
+class Reader(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.links, self.data, self.ids, self.images = [], {}, [], [], []
+        self.text, self._inside = [], ""
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append(tag)
+        self._inside = tag if tag != "script" else given.get("type", "script")
+        self.ids += [given["id"]] if "id" in given else []
+        if "download" in given:
+            self.links[given["download"]] = given.get("href")
+        if tag == "img":
+            self.images.append(given)
+        for name in ("src", "href"):
+            assert not str(given.get(name, "")).startswith(("http", "//")), "nothing is loaded"
+
+    def handle_data(self, data):
+        if self._inside == "application/json":
+            self.data.append(json.loads(data))
+        self.text.append(data)
+        self._inside = ""
+
+
+def read(report):
+    reader = Reader()
+    reader.feed(report)
+    return reader
+
+
+def test_the_page_begins_with_verdict_and_five_numbers(report):
+    order = [report.index(mark) for mark in ('class="verdict', 'class="headline"', "<figure", "<table", "<pre>")]
+    assert order == sorted(order)
+    assert report.count("<li>rate of left") == 1
+    assert len(re.findall(r"<li>.*?<b>", report)) == 5
+    assert "seed</dt><dd>7<" in report
+    assert "kappa = 0.005" in report
+    assert "trajectories analyse runs/x --window 5" in report
+    assert "1/ω<sub>b</sub>" in report
+    assert "ω_b" not in re.sub(r"<script.*?</script>", "", report, flags=re.DOTALL)
+
+
+def test_hostile_names_stay_text(report):
+    reader = read(report)
+    assert reader.tags.count("script") == len(reader.data) + 1
+    assert "b" not in [tag for tag in reader.tags if tag == "b"][5:]  # only the five numbers are bold
+    assert any(
+        HOSTILE in json.dumps(spec) or HOSTILE.replace('"', '\\"') in json.dumps(spec) for spec in reader.data
+    )
+    assert len(set(reader.ids)) == len(reader.ids)
+
+
+def test_every_picture_has_words_and_can_be_taken_along(report):
+    reader = read(report)
+    names = [name.removesuffix(".pdf") for name in reader.links if name.endswith(".pdf")]
+    assert {"clicks", "g2", "purity", "lags", "fano", "waits"} <= set(names)
+    for name in names:
+        pdf = base64.b64decode(reader.links[f"{name}.pdf"].partition(",")[2])
+        assert pdf.startswith(b"%PDF")
+    assert all(image["alt"] for image in reader.images)
+    assert len(reader.images) == len(names)
+
+
+def test_tables_of_the_charts_hold_the_estimates(report, found):
+    reader = read(report)
+    text = base64.b64decode(reader.links["g2.csv"].partition(",")[2]).decode()
+    heads, *rows = list(csv.reader(io.StringIO(text)))
+    assert heads == ["curve", "series", "from", "to", "value", "standard error", "events", "exact"]
+    curve = found.curves["g2"]["left", HOSTILE].estimate
+    mine = [row for row in rows if row[0] == f"left and {HOSTILE}"]
+    assert [float(row[2]) for row in mine] == curve.edges[:-1].tolist()
+    np.testing.assert_allclose([float(row[4]) for row in mine], curve.value)
+    assert [int(row[6]) for row in mine] == curve.counts.tolist()
+    spec = next(spec for spec in reader.data if spec["id"] == "g2")
+    assert spec["choices"][0]["name"] == f"left and {HOSTILE}"
+    assert spec["choices"][0]["series"][0]["x"] == curve.edges.tolist()
+    strip = next(spec for spec in reader.data if spec["id"] == "clicks")
+    assert sum(map(len, strip["clicks"])) == 40
+
+
+def result(*deviations, n=1000, p_values=()):
+    numbers = [Number("rates", f"r{k}", tj.Estimate(d, 1.0, n), 0.0) for k, d in enumerate(deviations)]
+    checks = [Check("rates", f"c{k}", TestResult(1.0, p, n, "made up")) for k, p in enumerate(p_values)]
+    return AnalysisResults(numbers=numbers, checks=checks)
+
+
+def test_the_verdict_corrects_for_how_many_numbers_it_looks_at():
+    assert verdict(result(1.0, -2.0, 2.9)).kind == "good"
+    assert verdict(result(3.1)).kind == "bad"
+    assert verdict(result(3.1, *[0.0] * 19)).kind == "good"  # one of twenty at 3.1 σ: p = 0.039 in all
+    assert verdict(result(4.5, *[0.0] * 19)).kind == "bad"
+    few = verdict(result(50.0, n=10))
+    assert few.kind == "unknown"
+    assert verdict(result(p_values=(0.3,))).line.startswith("Nothing contradicts")
+    told = verdict(result(-0.5, p_values=(1e-9, float("nan"))))
+    assert told.kind == "bad"
+    assert told.reasons[0].startswith("rates: c0, p = 1e-09")
+    assert "+5.0 σ from exact" in verdict(result(5.0)).reasons[0]
+
+
+def test_correct_records_are_called_contradicted_at_the_stated_rate():
+    """Two thousand normal draws of thirty numbers at 1 %: 20 expected, beyond 43 once in 2e5 such tests."""
+    rng = np.random.default_rng(3)
+    alarms = sum(verdict(result(*rng.normal(size=30))).kind == "bad" for _ in range(2000))
+    assert 4 <= alarms <= 43
+
+
+def test_headlines_without_a_pair_are_click_rates():
+    numbers = [Number("click rates", f"r{k}", tj.Estimate(float(k), 0.1, 10 * k), None, "kHz") for k in range(7)]
+    found = headlines(AnalysisResults(numbers=numbers))
+    assert [one.name for one in found] == [f"click rate of r{k}" for k in (6, 5, 4, 3, 2)]
+    assert found[0].value == "6.00 ± 0.10 kHz"
+    assert headlines(AnalysisResults()) == []
+
+
+def test_a_record_without_clicks_has_a_page_too():
+    empty = tj.ClickRecord.from_arrays([], [], [], channel_names=["a"], start=0.0, stop=1.0)
+    found = an.analyse(empty)
+    report = page(found, pictures(found, empty), "nothing", charts=charts(found, empty))
+    assert "Too few clicks for a verdict" in report
+    read(report)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_browser_shows_it_without_errors_at_three_widths(report, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = tmp_path / "report.html"
+    path.write_text(report, encoding="utf-8")
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for width, scheme in ((400, "light"), (800, "dark"), (1280, "light")):
+            tab = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
+            said = []
+            tab.on("console", lambda message, said=said: said.append(message.text))
+            tab.on("pageerror", lambda error, said=said: said.append(str(error)))
+            tab.on("dialog", lambda dialog, said=said: (said.append(dialog.message), dialog.dismiss()))
+            tab.goto(path.as_uri())
+            tab.wait_for_selector("#g2 svg")
+            assert said == []
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            every = "[...document.querySelectorAll('figure, table, .headline')]"
+            assert max(tab.evaluate(f"{every}.map(e => e.scrollWidth - e.clientWidth)")) <= 1
+        hover(tab)
+        tab.close()
+        browser.close()
+
+
+def hover(tab):
+    """Point, step, switch, zoom and take along, as a reader would."""
+    said = tab.locator("#g2 .said")
+    tab.hover("#g2 .plot svg", position={"x": 640, "y": 100})
+    assert re.match(r"-?[\d.e-]+ … -?[\d.e-]+: [\d.]+ ± [\d.?]+", said.text_content())
+    before = said.text_content()
+    tab.locator("#g2 .plot svg").focus()
+    tab.keyboard.press("ArrowRight")
+    assert said.text_content() != before
+    tab.select_option("#g2 select", "1")
+    first = tab.locator("#g2 .plot svg path").nth(1).get_attribute("d")
+    tab.click("#g2 button[aria-label='zoom in']")
+    assert tab.locator("#g2 .plot svg path").nth(1).get_attribute("d") != first
+    tab.click("#g2 button[aria-label='logarithmic y axis']")
+    assert tab.get_attribute("#g2 button[aria-label='logarithmic y axis']", "aria-pressed") == "true"
+    clicks = tab.locator("#clicks .plot svg path").count()
+    assert clicks >= 3
+    assert tab.get_attribute("#g2 a.png", "href").startswith("data:image/png")
+    assert "left" in tab.locator("#clicks svg").text_content()
