@@ -11,11 +11,11 @@
     return made;
   };
 
-  // "ω_b" and "π_n" with their index lowered; everything else is text as it stands.
+  // What stands before "_b" and "_n" gets it as an index; everything else is text as it stands.
   const label = (text, attributes) => {
     const made = node("text", attributes);
-    text.split(/(ω_b|π_n)/).forEach((part) => {
-      if (/^(ω_b|π_n)$/.test(part)) made.append(part[0], node("tspan", { dy: 3, "font-size": "75%" }, part[2]), node("tspan", { dy: -3 }, "\u200b"));
+    text.split(/([ωπ]_[bn])/).forEach((part) => {
+      if (/^[ωπ]_[bn]$/.test(part)) made.append(part[0], node("tspan", { dy: 3, "font-size": "75%" }, part[2]), node("tspan", { dy: -3 }, "\u200b"));
       else if (part) made.append(part);
     });
     return made;
