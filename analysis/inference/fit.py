@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,22 +11,33 @@ from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import finite_number, shown
 from trajectories.detectors import Detector
-from trajectories.errors import InvalidInput, TrajectoriesError
+from trajectories.errors import ConvergenceError, InvalidInput, TrajectoriesError
 from trajectories.lindblad import steady_state
 from trajectories.model.system import OpenSystem
 from trajectories.notebook import Shown, Summary
 from trajectories.records.clicks import ClickRecord
+from trajectories.records.detection_log import recorded_detectors
 from trajectories.results import Estimate, read_only
 
 from ..clicks.streams import Clicks
-from .likelihood_maximum import climb, inverse, profile_ends
-from .replay import replay
+from .likelihood_maximum import (
+    FlatError,
+    climb,
+    inner_steps,
+    inverse,
+    profile_ends,
+    require_slopes,
+    squared_scores,
+)
+from .replay import Replayer
 from .subject import in_memory
 
 # Where a state was dark, ln λ has a spike to −∞ at parameters that would have made it dark a little earlier or
 # later, and far from the maximum there are many of them. The search begins with ln(λ + ελ̄), λ̄ the mean click
 # rate, and ends with ε = 0. Within a few errors of the maximum such spikes are rare.
 SMOOTHING = (0.3, 0.03, 0.0)
+# What can be fitted of a detector.
+FITTED = ("efficiency", "dark_rate")
 
 Family = Callable[..., Any]
 Vector = NDArray[np.float64]
@@ -54,6 +65,9 @@ class Fit(Shown):
         How often the record was replayed.
     n_clicks : int
         Clicks in the record.
+    bounds : ndarray of shape (n_parameters,)
+        Cramér–Rao bounds: no unbiased estimate from so long a record has a smaller standard error. The Fisher
+        information behind them is Σ_n s_ns_nᵀ, with s_n what the n-th gap and click add to the score.
     """
 
     names: tuple[str, ...]
@@ -64,6 +78,7 @@ class Fit(Shown):
     log_likelihood: float
     evaluations: int
     n_clicks: int
+    bounds: Vector
 
     @property
     def standard_errors(self) -> Vector:
@@ -87,11 +102,11 @@ class Fit(Shown):
 
     def __str__(self) -> str:
         """Return a table: value, standard error, interval."""
-        lines = [f"{'parameter':16} {'value':>14} {'error':>10}   {self.confidence:.0%} interval"]
-        rows = zip(self.names, self.values, self.standard_errors, self.intervals, strict=True)
-        lines += [
-            f"{name:16} {value:14.8g} {error:10.2g}   {low:.8g} … {high:.8g}"
-            for name, value, error, (low, high) in rows
+        head = f"{'parameter':16} {'value':>14} {'error':>10} {'bound':>10}   {self.confidence:.0%} interval"
+        rows = zip(self.names, self.values, self.standard_errors, self.bounds, self.intervals, strict=True)
+        lines = [head] + [
+            f"{name:16} {value:14.8g} {error:10.2g} {bound:10.2g}   {low:.8g} … {high:.8g}"
+            for name, value, error, bound, (low, high) in rows
         ]
         lines.append(
             f"ln L = {self.log_likelihood:.3f} after {self.evaluations} replays of {self.n_clicks} clicks"
@@ -124,7 +139,8 @@ def fit(
     family : callable
         Takes the parameters by name and returns the `OpenSystem` that they make, or an object with `.system()`.
     start : mapping of str to float
-        Parameters to fit, and where to start. A start several widths of a resonance away may end in another
+        Parameters to fit, and where to start; "photon.efficiency" or "photon.dark_rate" is that of a detector, and
+        is not given to the family. A start several widths of a resonance away may end in another
         maximum.
     initial : {"steady"} or array_like
         State at the start of every trajectory: the steady state of each trial system, or a ket or density matrix.
@@ -145,7 +161,7 @@ def fit(
         No parameter, a start that is not finite or that the family refuses, clicks that the start cannot make, or
         a record without clicks.
     ConvergenceError
-        No maximum, or one without curvature: the clicks do not tell these parameters apart.
+        No maximum, or parameters that the clicks do not tell apart; it says which move together.
 
     Examples
     --------
@@ -166,11 +182,18 @@ def fit(
         raise InvalidInput(f"confidence={confidence} must lie between 0 and 1")
     likelihood = _Likelihood(record, family, names, initial, detectors)
     likelihood.require(first)
-    at = first
-    for likelihood.smoothing in SMOOTHING:
-        peak, information = climb(likelihood, at)
-        at = peak.at
-    covariance = inverse(information)
+    try:
+        at = first
+        for smoothing in likelihood.stages:
+            likelihood.begin(at, smoothing)
+            peak, information = climb(likelihood, at)
+            at = peak.at
+        covariance = inverse(information)
+        squares = squared_scores(likelihood, at, inner_steps(likelihood, peak))
+        require_slopes(squares)
+    except FlatError as error:
+        raise ConvergenceError(_moves_together(names, at, error.direction)) from error
+    bounds = np.sqrt(np.diag(np.linalg.inv(squares)))
     intervals = np.full((len(names), 2), np.nan)
     if profile:
         intervals = profile_ends(likelihood, peak, covariance, confidence)
@@ -183,7 +206,21 @@ def fit(
         peak.total,
         likelihood.evaluations,
         len(record),
+        read_only(bounds),
     )
+
+
+def _moves_together(names: tuple[str, ...], at: Vector, direction: Vector) -> str:
+    """Say which parameters the record cannot tell apart, and how they move together."""
+    size = np.where(at != 0.0, np.abs(at), 1.0)
+    share = direction / size
+    share = share / share[np.argmax(np.abs(share))]
+    moved = [
+        f"{name} {100 * one:+.3g} {'%' if value else 'hundredths'}"
+        for name, one, value in zip(names, share, at, strict=True)
+        if abs(one) > 1e-3
+    ]
+    return f"the clicks do not tell {', '.join(moved)} together from no change at all; fit fewer of them"
 
 
 def _checked_start(record: ClickRecord, start: Mapping[str, float]) -> tuple[tuple[str, ...], Vector]:
@@ -206,10 +243,41 @@ class _Likelihood:
         detectors: Mapping[str, Detector] | None,
     ) -> None:
         self._record, self._family, self._names = record, family, names
-        self._initial, self._detectors = initial, detectors
+        self._initial = initial
+        self._fields = {name: tuple(name.rsplit(".", 1)) for name in names if "." in name}
+        for name, (channel, field) in self._fields.items():
+            if channel not in record.channel_names or field not in FITTED:
+                known = ", ".join(f"{record.channel_names[0]}.{key}" for key in FITTED)
+                raise InvalidInput(
+                    f"start[{name!r}] is no parameter of a recorded channel's detector, such as {known}"
+                )
+        self._seen_with = recorded_detectors(record) if detectors is None else dict(detectors)
+        self._like: Replayer | None = None
         self._floor = record.counts().sum(axis=0) / record.total_time
         self.smoothing = 0.0
         self.evaluations = 0
+
+    @property
+    def stages(self) -> tuple[float, ...]:
+        """Smoothings of the climb; none where detectors are fitted, to which it would look like dark counts."""
+        return SMOOTHING[-1:] if self._fields else SMOOTHING
+
+    def room(self, at: Vector) -> Vector:
+        """Return how far each parameter is from the end of its range."""
+        found = np.full(len(at), np.inf)
+        for i, name in enumerate(self._names):
+            if name in self._fields:
+                found[i] = min(at[i], 1.0 - at[i]) if self._fields[name][1] == "efficiency" else at[i]
+        return found
+
+    def begin(self, at: Vector, smoothing: float) -> None:
+        """Take reduced models from now on after that of these parameters, so that ln L has no steps."""
+        self._like, self.smoothing = None, smoothing
+        system, start, detectors = self._model(at)
+        replayer = Replayer(self._record, system, start, detectors)
+        if replayer.filter is not None and not replayer.filter.exact:
+            replayer.replay(self._record)
+            self._like = replayer
 
     def require(self, at: Vector) -> None:
         """Raise what the start does wrong."""
@@ -219,16 +287,20 @@ class _Likelihood:
             )
 
     def __call__(self, at: Vector) -> Vector:
-        """Return ln L of each trajectory; −∞ where the family has no such system."""
+        """Return what each gap adds to ln L; −∞ where the family has no such system."""
         try:
             with np.errstate(all="ignore"):  # floating-point warnings of the family at trial parameters
                 return self._evaluate(at)
         except TrajectoriesError:
-            return np.full(self._record.n_trajectories, -np.inf)
+            return np.full(len(self._record) + self._record.n_trajectories, -np.inf)
 
-    def _evaluate(self, at: Vector) -> Vector:
-        self.evaluations += 1
-        made = self._family(**dict(zip(self._names, at.tolist(), strict=True)))
+    def _model(self, at: Vector) -> tuple[OpenSystem, Any, dict[str, Detector]]:
+        """Return the system, the initial state and the detectors of some parameters."""
+        values = dict(zip(self._names, at.tolist(), strict=True))
+        detectors = dict(self._seen_with)
+        for name, (channel, field) in self._fields.items():
+            detectors[channel] = replace(detectors.get(channel, Detector()), **{field: values.pop(name)})
+        made = self._family(**values)
         system = made if isinstance(made, OpenSystem) or not hasattr(made, "system") else made.system()
         if not isinstance(system, OpenSystem):
             raise InvalidInput(f"the family returns {type(made).__name__}; it must return an OpenSystem")
@@ -237,11 +309,18 @@ class _Likelihood:
             if start != "steady":
                 raise InvalidInput(f"initial={shown(start)} must be 'steady', a ket or a density matrix")
             start = steady_state(system)
-        seen = replay(self._record, system, start, detectors=self._detectors)
-        if not self.smoothing:
-            return seen.log_likelihoods
+        return system, start, detectors
+
+    def _evaluate(self, at: Vector) -> Vector:
+        self.evaluations += 1
+        system, start, detectors = self._model(at)
+        seen = Replayer(self._record, system, start, detectors, like=self._like).replay(self._record)
         chosen = seen.intensity[np.arange(len(self._record)), seen.channel]
-        gained = np.log(chosen + self.smoothing * self._floor[seen.channel])
-        size = self._record.n_trajectories
-        rows = self._record.trajectory
-        return read_only(np.bincount(rows, gained, size) - np.bincount(seen.trajectory, seen.hazard, size))
+        if self.smoothing:
+            chosen = chosen + self.smoothing * self._floor[seen.channel]
+        parts = -seen.hazard
+        with np.errstate(divide="ignore"):
+            parts[seen.ended] += np.log(chosen)
+        if not self.smoothing:
+            parts[seen.forbidden[seen.trajectory]] = -np.inf
+        return np.asarray(parts)

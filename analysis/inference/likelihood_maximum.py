@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,41 @@ PROFILE_STEP = 1e-2
 FARTHEST = 12.0
 
 Vector = NDArray[np.float64]
-# ln L of each independent part of the data, as a function of the parameters; −∞ where there is no model.
-Likelihood = Callable[[Vector], Vector]
+# What each gap and the click that ends it add to ln L, as a function of the parameters; −∞ where there is no
+# model. Derived by a parameter, these parts are uncorrelated: each has mean 0 given all before.
+
+
+class Likelihood(Protocol):
+    """A likelihood by its parts, and the ranges of its parameters."""
+
+    def __call__(self, at: Vector) -> Vector:
+        """Return what each part adds to ln L."""
+        ...
+
+    def room(self, at: Vector) -> Vector:
+        """Return how far each parameter is from the end of its range."""
+        ...
+
+
+# Share of the way to the end of a parameter's range that a step of the derivatives may take, and the distance from
+# it, in widths, at which a maximum lies there.
+INSIDE, AT_END = 0.9, 1e-2
+# Two scores are the same but for their size if the smallest eigenvalue of their correlations is below this.
+FLAT = 1e-9
+
+
+class FlatError(Exception):
+    """The likelihood does not change along a direction.
+
+    Attributes
+    ----------
+    direction : ndarray of shape (n_parameters,)
+        How the parameters move together.
+    """
+
+    def __init__(self, direction: Vector) -> None:
+        super().__init__("the likelihood does not change along a direction")
+        self.direction = direction
 
 
 @dataclass(frozen=True)
@@ -45,22 +79,34 @@ class Point:
 def climb(likelihood: Likelihood, first: Vector) -> tuple[Point, Vector]:
     """Climb to the maximum over all parameters; return it and the information there."""
     everything = np.ones(len(first), dtype=bool)
-    start = Point(first, float(likelihood(first).sum()), _first_widths(likelihood, first))
+    steps = np.minimum(FIRST_STEP * np.maximum(np.abs(first), FIRST_STEP), INSIDE * likelihood.room(first))
+    squares = squared_scores(likelihood, first, steps)
+    require_slopes(squares)
+    start = Point(first, float(likelihood(first).sum()), np.diag(squares) ** -0.5)
     return climb_from(likelihood, start, everything, GAIN)
 
 
-def _first_widths(likelihood: Likelihood, at: Vector) -> Vector:
-    """Return a first idea of the errors: (Σ_r (∂ln L_r/∂θ_i)²)^−½, r over trajectories."""
-    widths = np.empty(len(at))
-    for i, shift in enumerate(np.diag(FIRST_STEP * np.maximum(np.abs(at), FIRST_STEP))):
-        scores = (likelihood(at + shift) - likelihood(at - shift)) / (2.0 * shift[i])
-        square = float(np.square(scores).sum())
-        if not 0.0 < square < np.inf:
+def squared_scores(likelihood: Likelihood, at: Vector, steps: Vector) -> Vector:
+    """Return Σ_n s_n s_nᵀ of the scores s_n = ∂ln L_n/∂θ of all parts, whose mean is the Fisher information."""
+    scores = []
+    for i, shift in enumerate(np.diag(steps)):
+        score = (likelihood(at + shift) - likelihood(at - shift)) / (2.0 * shift[i])
+        if not np.isfinite(score).all():
             raise ConvergenceError(
                 f"the likelihood does not depend smoothly on parameter {i}; fit fewer, or start elsewhere"
             )
-        widths[i] = 1.0 / np.sqrt(square)
-    return widths
+        scores.append(score)
+    return np.asarray(np.array(scores) @ np.array(scores).T)
+
+
+def require_slopes(squares: Vector) -> None:
+    """Raise `ConvergenceError` where ln L does not depend on a parameter, `FlatError` where two cannot be told."""
+    size = np.diag(squares)
+    for i in np.flatnonzero(~(size > 0.0)):
+        raise ConvergenceError(f"the likelihood does not depend on parameter {i}; fit fewer, or start elsewhere")
+    values, vectors = np.linalg.eigh(squares / np.sqrt(np.outer(size, size)))
+    if values[0] < FLAT:
+        raise FlatError(vectors[:, 0] / np.sqrt(size))
 
 
 def climb_from(
@@ -92,9 +138,19 @@ def climb_from(
     raise ConvergenceError(f"no maximum of the likelihood after {MOST_STEPS} steps; start nearer, or fit fewer")
 
 
+def inner_steps(likelihood: Likelihood, point: Point) -> Vector:
+    """Return steps of the derivatives that stay within the ranges of the parameters."""
+    room = likelihood.room(point.at)
+    for i in np.flatnonzero(room < AT_END * point.widths):
+        raise ConvergenceError(
+            f"the likelihood grows up to the end of the range of parameter {i}, at {point.at[i]:.3g}; leave it out"
+        )
+    return np.asarray(np.minimum(STEP * point.widths, INSIDE * room))
+
+
 def _expansion(likelihood: Likelihood, point: Point, chosen: NDArray[np.bool_]) -> tuple[Vector, Vector]:
     """Return the slope of ln L and minus its second derivatives along the chosen parameters."""
-    steps = np.diag(STEP * point.widths)[chosen]
+    steps = np.diag(inner_steps(likelihood, point))[chosen]
     sizes = steps[:, chosen].diagonal()
 
     def total(shift: Vector) -> float:
@@ -148,9 +204,11 @@ def _root(function: Callable[[float], float], guess: float) -> float:
 
 
 def inverse(information: Vector) -> Vector:
-    """Return the covariance; refuse a maximum without curvature."""
-    if np.linalg.eigvalsh(information).min() <= 0:
-        raise ConvergenceError("the likelihood has no curvature where it is largest: the clicks do not fix these")
+    """Return the covariance; refuse a maximum without curvature in some direction."""
+    size = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    values, vectors = np.linalg.eigh(information / np.outer(size, size))
+    if values[0] <= 0:
+        raise FlatError(vectors[:, 0] / size)
     return read_only(np.linalg.inv(information))
 
 

@@ -129,11 +129,15 @@ class Replayer:
         What the channels and the recorded detectors are taken from.
     system, initial, detectors, compiled
         As in `replay`.
+    like : Replayer, optional
+        One of a similar system that has replayed a record; see `ConditionalFilter`.
 
     Attributes
     ----------
     watching : dict of str to Detector
         What watches each channel of the record.
+    filter : ConditionalFilter or None
+        What carries density matrices; None where every channel is detected ideally.
     """
 
     def __init__(
@@ -143,6 +147,7 @@ class Replayer:
         initial: Any,
         detectors: Mapping[str, Detector] | None,
         compiled: Compiled = None,
+        like: Replayer | None = None,
     ) -> None:
         self.watching = watching(watched, system, detectors)
         self._system, self._compiled = system, compiled
@@ -154,14 +159,16 @@ class Replayer:
             initial = initial_states(initial, system.dimension)
         self._initial = initial
         every = set(self.watching) == set(system.channel_names)
-        self._ideal = every and all(detector == Detector() for detector in self.watching.values())
-        if not self._ideal:
+        ideal = every and all(detector == Detector() for detector in self.watching.values())
+        self.filter: ConditionalFilter | None = None
+        if not ideal:
             start = initial if isinstance(initial, SteadyState) else initial.density_matrix
-            self.filter = ConditionalFilter(system, self.watching, start)
+            pattern = None if like is None else like.filter
+            self.filter = ConditionalFilter(system, self.watching, start, like=pattern)
 
     def replay(self, record: ClickRecord) -> Replay:
         """Replay one record."""
-        if self._ideal:
+        if self.filter is None:
             return replay_ideal(record, self._system, self._initial, self._compiled)
         place: NDArray[np.int64] = np.array(
             [list(self.watching).index(name) for name in record.channel_names], dtype=np.int64

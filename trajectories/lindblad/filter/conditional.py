@@ -93,6 +93,10 @@ class ConditionalFilter:
         The steady state, or the density matrix at the start of every trajectory.
     tolerance : float
         Root-mean-square error of hazards and of ln rates above which a finer core is taken, where there is one.
+    like : ConditionalFilter, optional
+        The filter of a similar system that has followed a record: the same basis states, the modes that are most
+        like its modes, and the same pairs are taken, so that likelihoods are smooth functions of the system's
+        parameters. Errors are not estimated then.
 
     Raises
     ------
@@ -108,9 +112,10 @@ class ConditionalFilter:
         watching: Mapping[str, Detector],
         initial: SteadyState | Matrix,
         tolerance: float = TOLERANCE,
+        like: ConditionalFilter | None = None,
     ) -> None:
         self._system, self._watching, self._initial = system, dict(watching), initial
-        self._tolerance = tolerance
+        self._tolerance, self._like, self._level = tolerance, like, FIRST_LEVELS[1]
         dead = [name for name, detector in watching.items() if detector.dead_time > 0.0]
         for name, detector in watching.items():
             if detector.afterpulsing > 0.0:
@@ -121,6 +126,7 @@ class ConditionalFilter:
         if len(dead) > MOST_DEAD:
             raise InvalidInput(f"{len(dead)} channels have a dead time; at most {MOST_DEAD} can be followed")
         self._levels: dict[int, CompiledFilter] = {}
+        self._states: NDArray[np.int64] = np.arange(system.dimension)
 
     @property
     def exact(self) -> bool:
@@ -149,11 +155,12 @@ class ConditionalFilter:
             np.array(channel, dtype=np.int64),
         )
         with one_blas_thread():
-            if self.exact:
-                hazard, intensity, forbidden = self._at(0, clicks)
+            if self.exact or self._like is not None:
+                level = 0 if self._like is None else self._like._level
+                hazard, intensity, forbidden = self._at(level, clicks)
                 none, no_rate = np.zeros(len(hazard)), np.zeros(len(intensity))
                 sure = np.zeros(len(forbidden))
-                return Followed(hazard, none, intensity, no_rate, sure, forbidden, self._method(0))
+                return Followed(hazard, none, intensity, no_rate, sure, forbidden, self._method(level))
             fine = FIRST_LEVELS[1]
             coarse = self._at(FIRST_LEVELS[0], clicks)
             while True:
@@ -167,6 +174,7 @@ class ConditionalFilter:
                 if SAFETY * worst <= self._tolerance or last:
                     break
                 coarse, fine = found, fine + 1
+        self._level = fine
         row = np.repeat(np.arange(len(forbidden)), np.diff(clicks.offsets) + 1)
         clicked = np.repeat(np.arange(len(forbidden)), np.diff(clicks.offsets))
         size = len(forbidden)
@@ -227,6 +235,8 @@ class ConditionalFilter:
         return int(self._chosen(level).sum())
 
     def _chosen(self, level: int) -> NDArray[np.bool_]:
+        if self._like is not None:
+            return self._like._chosen(level)
         space, begun = self._space(level)
         others = () if isinstance(self._initial, SteadyState) else (begun,)
         return importance(space, tuple(self._watching), tuple(self._watching), True, others) > PAIR_CUTS[level]
@@ -236,7 +246,8 @@ class ConditionalFilter:
         if level not in self._spaces:
             system, rho, begun, modes = self._essential
             others = () if isinstance(self._initial, SteadyState) else (begun,)
-            space = mode_space(system, rho, modes, MODE_CUT * MODE_CUTS[level], others)
+            like = None if self._like is None else self._like._space(level)[0].vectors
+            space = mode_space(system, rho, modes, MODE_CUT * MODE_CUTS[level], others, like)
             state = space.rho if isinstance(self._initial, SteadyState) else space.seen(begun)
             self._spaces[level] = space, state
         return self._spaces[level]
@@ -253,9 +264,13 @@ class ConditionalFilter:
         begun = steady.rho if isinstance(initial, SteadyState) else initial
         inner, rho = system, steady.rho
         if system.dimension > RESTRICT:
-            states = cut_out(system, steady.rho, STATE_CUT).states
-            if not isinstance(initial, SteadyState):
-                states = _grown_from(system, states, begun)
+            if self._like is not None:
+                states = self._like._states
+            else:
+                states = cut_out(system, steady.rho, STATE_CUT).states
+                if not isinstance(initial, SteadyState):
+                    states = _grown_from(system, states, begun)
+            self._states = states
             inner = restricted(system, states)
             square = np.ix_(states, states)
             rho, begun = stationary(inner, steady.rho[square], FINE), begun[square]

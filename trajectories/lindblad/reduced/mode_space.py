@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
+from scipy import linalg, optimize
 
 from ...model import OpenSystem
 
@@ -46,6 +46,8 @@ class ModeSpace:
         Largest weight of a mode that was left out.
     analysis : ndarray of shape (r, N)
         V⁻¹, rows of the modes.
+    vectors : ndarray of shape (N, r)
+        V, columns of the modes.
     """
 
     motion: Matrix
@@ -56,6 +58,7 @@ class ModeSpace:
     condition: float
     left_out: float
     analysis: Matrix
+    vectors: Matrix
 
     def seen(self, state: Matrix) -> Matrix:
         """Return Y = V⁻¹XV⁻† of a state of the system."""
@@ -93,13 +96,19 @@ def all_modes(system: OpenSystem) -> AllModes:
 
 
 def mode_space(
-    system: OpenSystem, rho: Matrix, modes: AllModes, cut: float = MODE_CUT, others: Sequence[Matrix] = ()
+    system: OpenSystem,
+    rho: Matrix,
+    modes: AllModes,
+    cut: float = MODE_CUT,
+    others: Sequence[Matrix] = (),
+    like: Matrix | None = None,
 ) -> ModeSpace:
     """Return the modes whose weight exceeds a cut.
 
     The weight of mode j is the largest of (WρW†)_jj, its population; (WJ_kρW†)_jj/λ_k, that after a click in k;
     and (WρW†)_jj(V†c_k†c_kV)_jj/λ_k, its share of the clicks of channel k. W = V⁻¹.
-    In `others` are states whose populations count as those in ρ do.
+    In `others` are states whose populations count as those in ρ do. With `like`, the vectors of modes of a
+    similar system, the modes that are most like each of them are taken instead, in that order.
     """
     vectors, inverse = modes.vectors, modes.inverse
     state = inverse @ rho @ inverse.conj().T
@@ -120,6 +129,8 @@ def mode_space(
             weight = np.maximum(weight, np.abs(after) / rates[name])
             weight = np.maximum(weight, population * np.diag(effects[name]).real / rates[name])
     kept = np.flatnonzero(weight > cut) if cut > 0.0 else np.arange(len(weight))
+    if like is not None:
+        kept = optimize.linear_sum_assignment(-np.abs(inverse @ like).T)[1]
     left_out = float(np.delete(weight, kept).max(initial=0.0))
     square = np.ix_(kept, kept)
     gram = vectors[:, kept].conj().T @ vectors[:, kept]
@@ -138,6 +149,7 @@ def mode_space(
         modes.condition,
         left_out,
         np.ascontiguousarray(inverse[kept]),
+        np.ascontiguousarray(vectors[:, kept]),
     )
 
 

@@ -1,0 +1,188 @@
+"""lost_clicks(): what imperfect detectors missed, as far as the clicks before and after a moment tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trajectories.checks import finite_array, positive_number, window_of
+from trajectories.detectors import Detector
+from trajectories.errors import InvalidInput
+from trajectories.lindblad.filter.smoothing import Smoother
+from trajectories.model.system import OpenSystem
+from trajectories.records.clicks import ClickRecord
+from trajectories.results import read_only
+
+from ..clicks.streams import Clicks
+from .replay import Replayer
+from .subject import in_memory
+
+
+@dataclass(frozen=True, eq=False)
+class LostClicks:
+    """Posterior of the clicks that were not seen, given the whole record.
+
+    Attributes
+    ----------
+    channel_names : tuple of str
+        Every channel of the system, detected or not.
+    times : ndarray of shape (n_times,)
+        Times in 1/ω_b, the same in all trajectories.
+    rates : ndarray of shape (n_trajectories, n_times, n_channels)
+        Posterior rate of lost clicks in ω_b: times dt it is the probability that a click was lost there. NaN
+        outside a trajectory's window.
+    companion : ndarray of shape (n_clicks,)
+        Probability that a click of the pair has a lost click of the other channel within the window before or
+        after it; NaN for other channels, or where no pair was given.
+    dark : ndarray of shape (n_clicks,)
+        Probability that a click was a dark count.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> record = tj.simulate(system, trajectories=2, duration=20.0, seed=1, progress=False)
+    >>> seen = tj.analysis.apply_detectors(record, {"atom": tj.Detector(efficiency=0.5)}, seed=1)
+    >>> found = tj.analysis.lost_clicks(seen, system, times=[1.0, 2.0, 3.0])
+    >>> found.rates.shape, found.channel_names
+    ((2, 3, 1), ('atom',))
+    """
+
+    channel_names: tuple[str, ...]
+    times: NDArray[np.float64]
+    rates: NDArray[np.float64]
+    companion: NDArray[np.float64]
+    dark: NDArray[np.float64]
+
+
+def lost_clicks(
+    record: Clicks,
+    system: OpenSystem,
+    detectors: Mapping[str, Detector] | None = None,
+    *,
+    times: ArrayLike = (),
+    pair: tuple[str, str] | None = None,
+    window: float | None = None,
+    initial: Any = "steady",
+) -> LostClicks:
+    """Infer what was not detected from what was.
+
+    With ρ̃(t) given the clicks before t and the effect matrix E(t) of those after, the posterior rate of lost
+    clicks in channel k is (1 − η_k) Tr[c_kρ̃c_k†E]/Tr[ρ̃E]. Which single clicks were half of a bundle: the
+    probability of at least one lost click of the partner within a window is one minus the weight of all histories
+    that have none.
+
+    Parameters
+    ----------
+    record : ClickRecord, Run, or whatever `stream` takes
+        The detected clicks. Everything along a trajectory is held in memory: of long records take a stretch.
+    system : OpenSystem
+        The model.
+    detectors : mapping of str to Detector, optional
+        What the clicks were seen with; that in the record's provenance when not given. Channels that the record
+        lacks are lost altogether.
+    times : array_like of shape (n_times,), optional
+        Where the posterior rates are wanted.
+    pair : tuple of two str, optional
+        Channels whose bundles are looked at: the probability that a click of one has a lost companion in the
+        other.
+    window : float, optional
+        How far apart they may be, in 1/ω_b; 3/κ of the system's parameters when not given.
+    initial : {"steady"}, or whatever `simulate` takes
+        State at the start of every trajectory.
+
+    Returns
+    -------
+    LostClicks
+
+    Raises
+    ------
+    InvalidInput
+        Unknown channels, a bad window, clicks that the model cannot make, or ideal detection of every channel,
+        which loses nothing.
+
+    Notes
+    -----
+    Gammelmark, Julsgaard and Mølmer, Phys. Rev. Lett. 111, 160401 (2013).
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> record = tj.simulate(system, trajectories=2, duration=200.0, seed=1, progress=False)
+    >>> seen = tj.analysis.apply_detectors(record, {"b": tj.Detector(efficiency=0.2)}, seed=1)
+    >>> found = tj.analysis.lost_clicks(seen, system, pair=("a", "b"), window=3.0)
+    >>> bool(found.companion[seen.channel == 0].max() > 0.5)
+    True
+    """
+    clicks = in_memory(record)
+    grid = finite_array(times, "times")
+    both = _pair(system, pair)
+    delta = 0.0
+    if both is not None:
+        delta = window_of(system.parameters, None, "the system") if window is None else window
+        delta = positive_number(delta, "window")
+    replayer = Replayer(clicks, system, initial, detectors)
+    if replayer.filter is None:
+        raise InvalidInput("every channel is detected ideally, and nothing is lost; give detectors=")
+    smoother = Smoother(replayer.filter, system.channel_names, replayer.watching)
+    place = np.array([list(replayer.watching).index(name) for name in clicks.channel_names], dtype=np.int64)
+    rates = np.full((clicks.n_trajectories, len(grid), len(system.channel_names)), np.nan)
+    companion, dark = np.full(len(clicks), np.nan), np.zeros(len(clicks))
+    for r, (low, high) in enumerate(pairwise(clicks.offsets.tolist())):
+        start, stop = float(clicks.start[r]), float(clicks.stop[r])
+        path = smoother.follow(start, stop, clicks.time[low:high], place[clicks.channel[low:high]])
+        inside = np.flatnonzero((grid >= start) & (grid <= stop))
+        if len(inside):
+            rates[r, inside] = path.lost_rates(grid[inside])
+        dark[low:high] = path.dark()
+        for n in range(low, high) if both is not None else ():
+            name = clicks.channel_names[clicks.channel[n]]
+            if both is not None and name in both:
+                companion[n] = path.companions(n - low, both[1 - both.index(name)], delta)
+    return LostClicks(
+        system.channel_names, read_only(grid), read_only(rates), read_only(companion), read_only(dark)
+    )
+
+
+def single_clicks(record: ClickRecord, pair: tuple[str, str], window: float) -> NDArray[np.bool_]:
+    """Return which clicks of a pair have no detected click of the other channel within a window, one a click.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> record = tj.ClickRecord.from_arrays(
+    ...     [0] * 4, [1.0, 1.5, 4.0, 9.0], [0, 1, 0, 1], channel_names=["a", "b"], start=0.0, stop=10.0
+    ... )
+    >>> tj.analysis.single_clicks(record, ("a", "b"), 1.0)
+    array([False, False,  True,  True])
+    """
+    numbers = [record.channel_number(name) for name in pair]
+    alone = np.isin(record.channel, numbers)
+    for low, high in pairwise(record.offsets.tolist()):
+        time, channel = record.time[low:high], record.channel[low:high]
+        for one, other in (numbers, numbers[::-1]):
+            mine, theirs = np.flatnonzero(channel == one), time[channel == other]
+            first = np.searchsorted(theirs, time[mine] - window, side="left")
+            last = np.searchsorted(theirs, time[mine] + window, side="right")
+            alone[low + mine[last > first]] = False
+    return alone
+
+
+def _pair(system: OpenSystem, pair: tuple[str, str] | None) -> tuple[str, str] | None:
+    if pair is None:
+        return None
+    names = tuple(pair)
+    for name in names:
+        system.channel(name)
+    if len(names) != 2 or names[0] == names[1]:
+        raise InvalidInput(f"pair={pair} must be two different channels")
+    return names[0], names[1]
