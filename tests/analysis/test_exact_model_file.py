@@ -1,4 +1,4 @@
-"""What exact computations kept, in a file: back as it was, and never somebody else's."""
+"""What exact computations keep in a file is read back unchanged, and never taken for another system."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_imperfect_detectors_agree_with_the_density_matrix(detectors):
     np.testing.assert_array_equal(same.hazard, replayed.hazard)
 
 
-def test_a_channel_that_nobody_watches():
+def test_a_channel_that_is_not_detected():
     system = random_system(12, 4, 3)
     rho = steady_state(system).rho
     record = watch(system, 4, 40.0, seed=13).select("c2", "c0")

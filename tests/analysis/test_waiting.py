@@ -63,7 +63,7 @@ def test_poisson_waits_are_exponential_however_short_the_windows():
         found = an.waiting_times(record, "a", second, edges)
         exact = rate / 1.5 * -np.diff(np.exp(-1.5 * edges)) / np.diff(edges)
         assert (np.abs(found.value - exact) < 4 * found.standard_error).all()
-    # What is left after the longest window is nobody's.
+    # What is left after the longest window belongs to no channel.
     probabilities = an.next_click_probabilities(record, "a")
     assert sum(e.value for e in probabilities.values()) < 1
     long = poisson_record(np.random.default_rng(32), {"a": 1.0, "b": 0.5}, 100, 200.0)

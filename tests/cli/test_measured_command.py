@@ -34,7 +34,7 @@ def test_validate_accepts_what_is_corrected_and_rejects_what_is_not(run, lab):
     assert run("validate", "a.ptu", *rest, "--delay", "right=-7.3", "--detectors", "wrong.toml")[0] == 1
 
 
-def test_a_unit_that_nobody_chose_is_not_compared_with_a_model(run, lab):
+def test_a_default_unit_is_not_compared_with_a_model(run, lab):
     for command in ("validate", "analyse"):
         status, _, err = run(command, "a.ptu", "--model", "hbt.py:system", *NAMED)
         assert status == 2

@@ -59,7 +59,7 @@ def test_every_help_can_be_asked_for_in_two_ways_and_fits_a_terminal(command, ca
         (["frobnicate"], "the commands are simulate, "),
     ],
 )
-def test_mistakes_are_told_in_one_line_with_the_nearest_word(arguments, told, capsys):
+def test_mistakes_are_one_line_with_the_nearest_word(arguments, told, capsys):
     with pytest.raises(SystemExit) as left:
         main(arguments)
     assert left.value.code == 2

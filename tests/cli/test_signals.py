@@ -115,7 +115,7 @@ def test_while_blocks_run_the_second_is_the_interruption():
         signal.raise_signal(signal.SIGINT)
 
 
-def test_in_a_program_of_somebody_else_sigterm_is_left_alone():
+def test_in_a_program_of_a_user_sigterm_is_left_alone():
     with Interruption():
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler

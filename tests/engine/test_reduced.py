@@ -151,7 +151,7 @@ def audited_gap_by_gap(system: tj.OpenSystem, compiled: CompiledSystem, count: i
     assert arrays.audit[WORST] < 0.4e-10
 
 
-def test_record_is_that_of_the_eigenmodes_until_rounding_tells(weak):
+def test_record_is_that_of_the_eigenmodes_until_rounding_shows(weak):
     system, compiled = weak
     other = compile_system(system, ground(system), propagator="modes")
     task = BlockTask(0, 6, 3, 300.0)

@@ -98,7 +98,7 @@ def test_transposed_solutions():
     assert np.abs(left).max() < 1e-18 * np.abs(found.high).max()
 
 
-def test_singular_matrices_are_told():
+def test_singular_matrices_are_reported():
     assert Elimination(Doubled.of(np.diag([1.0, 0.0, 2.0]))).singular
     assert not Elimination(Doubled.of(np.diag([1.0, 1e-300, 2.0]))).singular
 

@@ -73,7 +73,7 @@ def test_elimination_and_refinement_agree():
         np.testing.assert_allclose(refined.rho, eliminated.rho, rtol=1e-11, atol=1e-16)
 
 
-def test_elimination_tells_a_conserved_quantity():
+def test_elimination_reports_a_conserved_quantity():
     with pytest.raises(SteadyStateNotUnique, match="not unique"):
         lindblad.steady_state(degenerate_v_atom(), method="elimination")
 

@@ -1,4 +1,4 @@
-"""The zero of energy is nobody's business: H + E·1 clicks like H and has the same steady state."""
+"""The zero of energy is arbitrary: H + E·1 clicks like H and has the same steady state."""
 
 from __future__ import annotations
 

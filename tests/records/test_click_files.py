@@ -260,7 +260,7 @@ def test_a_file_is_never_overwritten(tmp_path):
     assert path.read_text() == "mine"
 
 
-def test_a_record_of_unknown_units_must_be_told(tmp_path):
+def test_a_record_of_unknown_unit_needs_the_unit(tmp_path):
     with pytest.raises(InvalidInput, match="give tick="):
         tj.export(record(provenance={}), tmp_path / "a.ptu")
     with pytest.raises(InvalidInput, match="give unit="):

@@ -100,7 +100,7 @@ def test_a_unit_that_is_no_length_of_time_is_one_line(here, unit):
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.npz", "a.ptu", "a.csv", "a", "run/run.json", "run/system.npz"])
-def test_a_pipe_freezes_nobody(here, name):
+def test_a_pipe_is_refused_at_once(here, name):
     if "/" in name:
         simulated(here / "run")
         (here / name).unlink()
@@ -112,7 +112,7 @@ def test_a_pipe_freezes_nobody(here, name):
 
 
 @pytest.mark.parametrize("command", [("simulate", "pipe", "--out", "out"), ("exact", "pipe"), ("info", "pipe")])
-def test_a_configuration_that_is_a_pipe_freezes_nobody(here, command):
+def test_a_configuration_that_is_a_pipe_is_refused_at_once(here, command):
     os.mkfifo("pipe")
     assert of_command(*command).kind == "one line"
 
@@ -157,7 +157,7 @@ def test_a_shape_that_an_archive_cannot_hold_is_one_line(lab_npz, shape):
 
 
 @pytest.mark.parametrize("heading", [NESTED, "{", "NaN", json.dumps({"format": "another"}), "[]"])
-def test_somebody_elses_heading_is_no_heading_of_ours(lab_npz, heading):
+def test_a_foreign_heading_is_not_taken_for_ours(lab_npz, heading):
     rewritten(lab_npz, heading=npy(np.array(heading)))
     assert len(tj.load(lab_npz)) == 2
 
@@ -188,7 +188,7 @@ def test_only_what_is_asked_for_is_decompressed(lab_npz, monkeypatch):
 
 
 @pytest.mark.parametrize("bit", range(8))
-def test_a_flipped_bit_makes_no_file_of_ours_somebody_elses(here, bit):
+def test_a_file_of_ours_with_a_flipped_bit_is_not_taken_for_a_foreign_one(here, bit):
     """In the name of the group, of the attribute and of the program that say whose it is, and everywhere else."""
     original = record()
     tj.export(original, here / "a.h5")
@@ -334,7 +334,7 @@ def _raise(error):
     raise error
 
 
-def test_an_unwritten_json_stands_in_nobodys_way(here, monkeypatch):
+def test_an_unfinished_json_file_is_no_obstacle(here, monkeypatch):
     """It is there whole or not at all, also when the disk is full."""
     (here / "atom.py").write_text(
         "import numpy as np\nimport trajectories as tj\ns = np.array([[0.0, 1.0], [0.0, 0.0]])\n"

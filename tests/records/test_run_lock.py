@@ -171,7 +171,7 @@ class TestWithoutFlock:
         with pytest.raises(RunFolderError, match=r"process 1 on node7; .*if it is gone, delete .*\.lock"):
             simulated(tmp_path / "run")
 
-    def test_a_torn_lock_file_names_nobody(self, tmp_path):
+    def test_a_torn_lock_file_names_no_process(self, tmp_path):
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / LOCK).write_text('{"pid": 12')
         assert len(simulated(tmp_path / "run")) > 0

@@ -11,10 +11,10 @@ import zipfile
 import numpy as np
 import pytest
 from click_systems import driven_atom, watch
+from forged_runs import seal
 from mutated_files import claiming
 from outcomes import of_call, of_command
 from run_folders import block, same, simulated, snapshot
-from sealed_lies import seal
 
 import trajectories as tj
 from trajectories.errors import InvalidInput, RunFolderError

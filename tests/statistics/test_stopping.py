@@ -33,7 +33,7 @@ def deviation(excess: np.ndarray) -> float:
 
 
 class Clocked(Executor):
-    """Workers on a virtual clock: a block takes as long as it has clicks, whoever waits for it moves the clock."""
+    """Workers on a virtual clock: a block takes as long as it has clicks; waiting for it moves the clock."""
 
     def __init__(self, workers: int, budget: float = np.inf) -> None:
         self.workers, self.budget = workers, budget

@@ -44,7 +44,7 @@ SOUND: dict[tuple[str, str], Any] = {
     ("simulation", "seed"): 1,
     ("truncation", "levels"): [2, 2, 2],
 }
-# Names that physicists choose, and some that nobody should.
+# Names that physicists choose, and some unusual ones.
 CHANNELS = [
     *(
         "e>g",

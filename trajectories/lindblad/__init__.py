@@ -1,4 +1,4 @@
-"""Exact numbers from the density matrix: the independent witness of everything that clicks estimate."""
+"""Exact numbers from the density matrix, independent of the engine, to compare clicks with."""
 
 from .click_statistics.bundle_correlations import cluster_g2, cluster_g2_at
 from .click_statistics.bundle_rates import (

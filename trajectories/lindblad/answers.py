@@ -1,4 +1,4 @@
-"""Exact values with how far each may be off, and how two levels of a reduction tell."""
+"""Exact values with their errors, which are estimated from levels of a reduction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..results import Estimate
 Array = NDArray[np.float64]
 
 # Values smaller than this fraction of the largest of a curve, or of a list that is asked for together, are judged
-# beside that fraction: what is rarer than rare is known to fewer digits.
+# relative to that fraction: much smaller values are known to fewer digits.
 SMALL_VALUE = 1e-3
 # What is stated as the error of a value, or of a curve. The differences between levels fall by a ratio ρ, and what
 # is still to come is d ρ/(1 − ρ) of the last one, d: in the curve itself or, by OTHERS_SHARE, the largest in those

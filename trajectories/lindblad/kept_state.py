@@ -55,7 +55,7 @@ def _written(steady: SteadyState, name: str) -> dict[str, NDArray[Any]]:
 
 
 def _read(system: OpenSystem, name: str, kept: Mapping[str, NDArray[Any]]) -> SteadyState | None:
-    """Return the state that is kept, or None if there is none that the system leaves alone."""
+    """Return the state that is kept, or None if there is none that is stationary."""
     try:
         states, rho = kept[f"{name}.states"], kept[f"{name}.rho"]
         residual, error, rounds = kept[f"{name}.about"].tolist()

@@ -72,7 +72,7 @@ EPSILON = float(np.finfo(np.float64).eps)
 # times that are short beside all of them.
 DOUBT, CHEAPLY_DOUBLED, GREATER_DOUBT = 1e-10, 16, 1e-6
 ALWAYS_DOUBLED = 6
-# Values that are not known to this are not given.
+# Values that are less accurate than this are refused.
 UNKNOWN = 1e-2
 # Relative error of what is followed in doubled precision: that of ρ, which is given in doubles.
 DOUBLED = 1e-13
@@ -352,7 +352,7 @@ class Solver:
         curve: bool,
         chained: bool,
     ) -> tuple[Array, Array | float, str] | None:
-        """Return values, their relative errors and the way; None where the checks say that the core is no good."""
+        """Return values, their relative errors and the way; None where the core fails its checks."""
         if self._complete:
             model = self._reduced_model(FIRST, names, seen, interest)
             value = np.asarray(compute(model), dtype=np.float64)

@@ -53,7 +53,7 @@ TOP_LEVEL = 1e-4
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SteadyState(Shown):
-    """The density matrix that L leaves alone, and how well.
+    """The stationary density matrix, Lρ = 0, with its residual and error.
 
     Attributes
     ----------

@@ -20,7 +20,7 @@ from .steady_state import SteadyState, steady_state
 Levels = tuple[int, ...]
 Observable = Callable[[SteadyState], float]
 
-# A move below this is as good as none, which a parity rule may feign: the next level is then tried too.
+# A move below this counts as none. A parity rule may be the reason, so the next level is tried too.
 NO_MOVE = 1e-10
 # Values below this are rounding noise of the steady state, and none of their moves counts.
 NOISE = 1e-13

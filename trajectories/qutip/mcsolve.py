@@ -110,7 +110,7 @@ def mcsolve(
     hamiltonian, *operators = (_with_arguments(given, args, times) for given in (H, *collapse))
     if getattr(hamiltonian, "issuper", False):
         raise InvalidInput(
-            "H is a superoperator; give the Hamiltonian, and leave out of the analysis the channels nobody watches"
+            "H is a superoperator; give the Hamiltonian, and leave undetected channels out of the analysis"
         )
     system = OpenSystem.from_qutip(hamiltonian, operators)
     starts = pure_starts(state, ntraj, system.dimension)

@@ -1,4 +1,4 @@
-"""Detectors that remember: exact rates with dead time and afterpulses, g² with jitter and afterpulses."""
+"""Detectors with memory: exact rates with dead time and afterpulses, g² with jitter and afterpulses."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Esti
             alive = free.solve(-motion.propagate(after, np.array([dead]))[0])
             return model.jump(name, alive), float(model.identity @ alive)
 
-        for _ in range(MOST_ROUNDS):  # half of the old one keeps chains that alternate from doing so for ever
+        for _ in range(MOST_ROUNDS):  # half of the old state is kept, so that alternating chains converge too
             moved = next_click(state)[0]
             moved = 0.5 * (state + moved / float(model.identity @ moved))
             change = float(np.abs(moved - state).max()) / max(float(np.abs(moved).max()), 1e-300)

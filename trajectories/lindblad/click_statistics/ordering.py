@@ -104,7 +104,7 @@ def bundles_and_lags(
     channels: Channels = None,
     detectors: Detectors = None,
 ) -> tuple[PairBundles, Histogram]:
-    """Return `pair_bundles` and `lag_histogram` for the price of one of them."""
+    """Return `pair_bundles` and `lag_histogram` at the cost of one of them."""
     bins = bin_edges(edges)
     bundles, density, error = bundles_of_pair(steady, (first, second), bins, window, channels, detectors)
     refuse_absent(bundles, first, second)

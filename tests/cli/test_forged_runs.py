@@ -1,4 +1,4 @@
-"""Runs that lie, with their checksums made again: every command says so in one line, or gives the true answer."""
+"""Forged runs, with renewed checksums: every command refuses them in one line, or gives the true answer."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from forged_runs import forge, seal, true_run
 from outcomes import of_command
-from sealed_lies import seal, told, true_run
 
 from trajectories.analysis.report.folder import AnalysisFolder
 from trajectories.records.files import checksum_of_json
@@ -19,17 +19,17 @@ COMMANDS = {
     "analyse": ("--no-exact", "--out", "analysed"),
     "validate": ("--window", "3"),
 }
-LIES = 188
+FORGED = 188
 
 
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory):
-    return true_run(tmp_path_factory.mktemp("lies") / "run").folder
+    return true_run(tmp_path_factory.mktemp("forged") / "run").folder
 
 
 @pytest.fixture
 def answers(here, truth):
-    """What the commands say of the true run, which is copied to the place where the lies will stand."""
+    """What the commands say of the true run, which is copied to the place of the forged ones."""
     shutil.copytree(truth, here / "run")
     return {command: asked(command) for command in COMMANDS}
 
@@ -39,14 +39,14 @@ def asked(command):
 
 
 def same(one, other) -> bool:
-    """Whether two answers are the same; unequal trajectories are no lie, but a run that goes on."""
+    """Whether two answers are the same; unequal trajectories are no forgery, but a run that goes on."""
     return one.value == other.value
 
 
 def check(here, truth, answers, seeds) -> Counter:
     counted: Counter = Counter()
     for seed in seeds:
-        what = told(truth, here / "run", seed)
+        what = forge(truth, here / "run", seed)
         for command, true in answers.items():
             found = asked(command)
             kind = found.kind
@@ -57,21 +57,21 @@ def check(here, truth, answers, seeds) -> Counter:
     return counted
 
 
-def test_some_lies_are_one_line(here, truth, answers):
-    counted = check(here, truth, answers, range(0, LIES, 10))
+def test_some_forged_runs_are_refused_in_one_line(here, truth, answers):
+    counted = check(here, truth, answers, range(0, FORGED, 10))
     assert counted["one line"] >= 0.9 * counted.total()
 
 
 @pytest.mark.slow
-def test_all_lies_are_one_line(here, truth, answers):
-    counted = check(here, truth, answers, range(LIES))
+def test_all_forged_runs_are_refused_in_one_line(here, truth, answers):
+    counted = check(here, truth, answers, range(FORGED))
     print(counted)
-    assert counted.total() == 3 * LIES
+    assert counted.total() == 3 * FORGED
     assert counted["one line"] >= 0.9 * counted.total()
 
 
 def test_the_true_run_is_answered(answers):
-    """Else every lie would be refused for no reason."""
+    """Otherwise every forged run would be refused for no reason."""
     assert {found.kind for found in answers.values()} == {"answer"}
 
 

@@ -1,4 +1,4 @@
-"""Lies about a run, each with its checksums made again: nothing but what they say can give them away."""
+"""Forged runs: one value of a true run changed, and its checksums renewed, so that only the value shows it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ ODD = [
     *(None, True, False, 0, -1, 1, 3, 7.5, -2.5, 1e300, 10**30, "", "x", "photon", "12", [], {}, [[]], [0]),
     *({"a": 1}, ["photon"], [[6, 1], [6, 1]], [[3, 1], [6, 1]], [[6, 6]], "\x1b[2J", "0" * 64),
 ]
-# What the checksums of a run seal: that of run.json alone; the run id too; the blocks too.
+# Which checksums are renewed: that of run.json alone; the run id too; the blocks too.
 DEPTHS = ("checksum", "run_id", "blocks")
-# What a run that was sealed to the last block still has to agree with: the system that it keeps.
+# Values that must still agree with the stored system when all checksums are renewed.
 CHECKED = ("channel_names", "dimension", "digest", "rates", "duration", "layout", "trajectories")
 
 
@@ -45,8 +45,8 @@ def true_run(folder: Path) -> Run:
     return Run.open(folder)
 
 
-def told(truth: Path, lie: Path, seed: int) -> str:
-    """Copy a run, tell the lie of that seed in it, seal it, and return what was done."""
+def forge(truth: Path, forged: Path, seed: int) -> str:
+    """Copy a run, change a value by that seed, renew the checksums, and return what was done."""
     rng = random.Random(seed)
     depth = DEPTHS[seed % len(DEPTHS)]
     described = json.loads((truth / "run.json").read_text(encoding="utf-8"))
@@ -57,9 +57,9 @@ def told(truth: Path, lie: Path, seed: int) -> str:
     how = rng.choice(["odd", "odd", "drop", "scale", "swap", "add"])
     while (changed := _changed(described, place, how, rng)) == described:
         how = rng.choice(["odd", "drop", "add"])
-    shutil.rmtree(lie, ignore_errors=True)
-    shutil.copytree(truth, lie)
-    seal(lie, changed, depth)
+    shutil.rmtree(forged, ignore_errors=True)
+    shutil.copytree(truth, forged)
+    seal(forged, changed, depth)
     return f"{depth}: {how} at {'.'.join(map(str, place))}"
 
 
