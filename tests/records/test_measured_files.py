@@ -167,6 +167,17 @@ def steady_words(photons=2000, every=30000):
     return np.array(words, dtype=np.uint32), stamps
 
 
+def synced_words(photons=300):
+    """T3 photons of two channels three syncs apart, with an overflow of one where the sync number wraps."""
+    words, passed = [], 0
+    for k in range(photons):
+        if 3 * k // 1024 > passed:
+            passed += 1
+            words.append((1 << 31) | (63 << 25) | 1)
+        words.append(((k % 2) << 25) | (k % 700 << 10) | 3 * k % 1024)
+    return np.array(words, dtype=np.uint32)
+
+
 def test_a_header_that_says_no_records_is_read_to_the_end_of_the_file(tmp_path):
     words, stamps = steady_words()
     record = quiet(ptu_file(tmp_path / "a.ptu", words, HYDRAHARP_2_T2, records=0))
@@ -198,7 +209,11 @@ def test_one_that_fits_is_not(tmp_path):
         lambda path, words: ptu_file(path, words, HYDRAHARP_2_T2, acquisition=10**6),
         lambda path, words: hydraharp_file(path, words, False),
         lambda path, words: picoharp_file(path, words & 0xFFFFFFF, False),
+        lambda path, _: ptu_file(path, synced_words(), HYDRAHARP_2_T3, tick=1e-7, acquisition=10**6),
+        lambda path, _: hydraharp_file(path, synced_words(), True, b"1.0"),
+        lambda path, _: picoharp_file(path, np.arange(1, 300, dtype=np.uint32) * 200 | (1 << 28), True),
     ],
+    ids=["PTU T2", "HT2", "PT2", "PTU T3", "HT3", "PT3"],
 )
 def test_a_file_cut_anywhere_gives_right_numbers_or_one_line(tmp_path, make):
     words, _ = steady_words(300)

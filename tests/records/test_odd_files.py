@@ -168,6 +168,20 @@ def test_nanotimes_are_kept(tmp_path):
     assert record.clock.fine == pytest.approx(0.016)
 
 
+def test_photon_hdf5_cut_anywhere_is_one_line(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        spot(file, stamps=np.arange(500), detectors=np.arange(500) % 2)
+        duration(file, 5e-7)
+    whole = (tmp_path / "a.h5").read_bytes()
+    ours = tj.export(tj.load(tmp_path / "a.h5"), tmp_path / "b.h5").read_bytes()
+    for content in (whole, ours):
+        for end in range(0, len(content), len(content) // 60):
+            (tmp_path / "c.h5").write_bytes(content[:end])
+            with pytest.raises(InvalidInput) as error:
+                tj.load(tmp_path / "c.h5")
+            assert "\n" not in str(error.value)
+
+
 def test_a_longer_span_than_the_duration_is_refused_with_a_remedy_that_works(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         spot(file, stamps=[0, 1, 2, 54000000000])
@@ -245,12 +259,25 @@ TEXT = {
     ),
     "negative ticks": ("time[ns],channel\n-2,0\n5,1\n", NS, ([-2, 5], TWO, [0, 1])),
     "quoted names": ('time[ns],channel\n2,"a,b"\n5,c\n', NS, ([2, 5], ["a,b", "c"], [0, 1])),
+    "long labels": (
+        "time[ns] channel\n2 a_detector_with_a_long_name_1\n5 a_detector_with_a_long_name_2\n",
+        NS,
+        ([2, 5], ["a_detector_with_a_long_name_1", "a_detector_with_a_long_name_2"], [0, 1]),
+    ),
+    "blanks around fields": ("time[ns] , channel\n 2 , 0\n 5 , 1 \n", NS, ([2, 5], TWO, [0, 1])),
+    "whole and decimal times": ("time[ns],channel\n2,0\n5.5,1\n", NS, ([2.0, 5.5], TWO, [0, 1])),
+    "comments between": ("time[ns],channel\n2,0\n# a break\n5,1\n", NS, ([2, 5], TWO, [0, 1])),
+    "exponents": ("time[ns],channel\n2e0,0\n5e0,1\n", NS, ([2.0, 5.0], TWO, [0, 1])),
+    "signs": ("time[ns],channel\n+2,0\n+5,1\n", NS, ([2, 5], TWO, [0, 1])),
+    "a header alone": ("time[ns],channel\n", NS, ([], ["channel 0"], [])),
     "numbers in order": ("time[ns],channel\n2,10\n5,9\n", NS, ([2, 5], ["channel 9", "channel 10"], [1, 0])),
 }
 
 
+@pytest.mark.parametrize("lines", [1, 2, 2**16])
 @pytest.mark.parametrize("name", TEXT)
-def test_text_in_columns(tmp_path, name):
+def test_text_in_columns(tmp_path, name, lines, monkeypatch):
+    monkeypatch.setattr("trajectories.records.formats.text.LINES", lines)
     content, options, (times, names, channels) = TEXT[name]
     (tmp_path / "a.txt").write_bytes(content.encode())
     record = tj.load(tmp_path / "a.txt", **options)
@@ -259,6 +286,32 @@ def test_text_in_columns(tmp_path, name):
     assert record.channel.tolist() == channels
     decimal = any(isinstance(time, float) for time in times)
     assert (record.clock is None) == decimal
+
+
+def test_text_cut_anywhere_is_the_tags_before_the_cut_or_one_line(tmp_path):
+    whole = b"time[ns],channel\n12,0\n15,1\n345,0\n"
+    read = 0
+    for end in range(len(whole)):
+        (tmp_path / "a.csv").write_bytes(whole[:end])
+        try:
+            record = tj.load(tmp_path / "a.csv", unit="ns")
+        except InvalidInput:
+            continue
+        read += 1
+        said = any("ends within a line, which may be cut off" in line for line in record.provenance["notes"])
+        assert said == (whole[end - 1 : end] != b"\n")
+        sure = max(len(record) - said, 0)
+        assert record.stamp.tolist()[:sure] == [12, 15, 345][:sure]
+    assert read > 5
+
+
+def test_a_line_that_is_wrong_is_named_wherever_it_stands(tmp_path, monkeypatch):
+    monkeypatch.setattr("trajectories.records.formats.text.LINES", 3)
+    rows = [f"{k},0" for k in range(20)]
+    rows[13] = "x,0"
+    (tmp_path / "a.csv").write_text("time[ns],channel\n" + "\n".join(rows) + "\n")
+    with pytest.raises(InvalidInput, match="line 15 has the time 'x'"):
+        tj.load(tmp_path / "a.csv")
 
 
 def test_whole_numbers_beyond_the_integers_of_a_float_stay_distinct(tmp_path):
@@ -274,6 +327,9 @@ def test_whole_numbers_beyond_the_integers_of_a_float_stay_distinct(tmp_path):
         ("a b\n2 0\n", {"tick": 1e-9}, "give columns=", {"columns": ("a", "b"), "tick": 1e-9}),
         ("time[ns],channel\n2,0\n5\n", {}, "cut off", None),
         ("time[ns],channel\n2,0\nx,1\n", {}, "must be a number", None),
+        ("time[ns],channel\n2,0\nnan,1\n", {}, "must be a number", None),
+        ("time[ns],channel\n2,0\n5,\n", {}, "without a channel", None),
+        (f"time[ns],channel\n{2**64},0\n", {}, "63 bits", None),
         ("", {}, "no line of numbers", None),
         ("time[ns],channel\n2,0\n", {"columns": (0, 7)}, "two of the 2 columns", {"columns": (0, 1)}),
         ("time[ns],channel\n2,0\n", {"unit": "fortnight"}, "must be one of", {"unit": "ns"}),

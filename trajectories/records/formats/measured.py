@@ -248,8 +248,8 @@ def lost_note(file: EventFile, lost: NDArray[np.int64], measure: TimeUnit) -> st
 
 
 def in_order(
-    stamp: NDArray[np.int64], place: NDArray[Any], within: NDArray[np.int32] | None, notes: list[str]
-) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int32] | None]:
+    stamp: NDArray[Any], place: NDArray[Any], within: NDArray[np.int32] | None, notes: list[str]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int32] | None]:
     """Return events in order of time (and, within a sync period, of the time in it); say how many were not."""
     backward = stamp[1:] < stamp[:-1]
     if within is not None:

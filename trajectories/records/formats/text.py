@@ -6,9 +6,10 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,13 @@ from numpy.typing import NDArray
 from ...checks import positive_number, shown
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
+from ..record_checks import MAX_CHANNELS
 from ..ticks import SECONDS, time_unit
-from .measured import in_order, observed
+from .measured import in_order, note, observed, seconds_of
 from .source import FORMAT
 
-# Number of lines that are read at a time.
-LINES = 2**16
+# Number of lines that are read at a time, and of characters of a label that is read fast.
+LINES, LABEL = 2**16, 16
 TIME_NAMES = ("time", "timestamp", "timestamps", "timetag", "timetags", "stamp", "tick", "ticks", "t", "macrotime")
 CHANNEL_NAMES = ("channel", "channels", "ch", "chan", "detector", "detectors", "det")
 WINDOW = re.compile(r"# trajectory (\d+) from (\S+) to (\S+)")
@@ -79,17 +81,26 @@ def is_own_text(path: Path) -> bool:
         return stream.readline().startswith(f"# {FORMAT}".encode())
 
 
-def _rows(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
-    """Yield number and fields of every line that is no comment."""
-    separator: str | None = None
-    for number, line in enumerate(stream, 1):
-        text = line.strip()
-        if not text or text.startswith(("#", "%", "//")):
-            continue
-        if separator is None:
-            separator = next((mark for mark in (";", "\t", ",") if mark in text), " ")
-        fields = text.split() if separator == " " else next(csv.reader([text], delimiter=separator))
-        yield number, [entry.strip() for entry in fields]
+class Columns(NamedTuple):
+    """Times, whole or decimal, and the labels of channels by their places in `labels`, of a part of a file."""
+
+    times: NDArray[Any]
+    channel: NDArray[np.int16]
+
+
+def _separator(line: str) -> str | None:
+    """Return what separates the columns of a line; None for blanks."""
+    return next((mark for mark in (";", "\t", ",") if mark in line), None)
+
+
+def _fields(line: str, separator: str | None) -> list[str]:
+    fields = line.split() if separator is None else next(csv.reader([line], delimiter=separator))
+    return [entry.strip() for entry in fields]
+
+
+def _is_comment(line: str) -> bool:
+    text = line.strip()
+    return not text or text.startswith(("#", "%", "//"))
 
 
 def _foreign(
@@ -100,50 +111,51 @@ def _foreign(
     tick: float | None,
     columns: Sequence[str | int] | None,
 ) -> ClickRecord:
-    rows = _rows(stream)
-    begin = next(rows, (0, []))
-    fields = begin[1]
-    if not fields:
+    number, first = next(((k, line) for k, line in enumerate(stream, 1) if not _is_comment(line)), (0, ""))
+    separator = _separator(first.strip())
+    fields = _fields(first.strip(), separator)
+    if not any(fields):
         raise InvalidInput(f"{path} holds no line of numbers; give a file with a time and a channel on every line")
     named = not all(_is_number(entry) for entry in fields[:2])
     when, which, told = _places(path, fields if named else None, columns, len(fields))
-    times: list[str] = []
-    channels: list[str] = []
-    for line, entries in rows if named else _with_first(begin, rows):
-        if max(when, which) >= len(entries):
-            raise InvalidInput(f"{path}: line {line} has {len(entries)} columns, too few; is the file cut off?")
-        times.append(entries[when])
-        channels.append(entries[which])
-        if not _is_number(times[-1]):
-            raise InvalidInput(f"{path}: line {line} has the time {shown(times[-1])}; it must be a number")
-    whole = all(entry.lstrip("+-").isdigit() for entry in times)
-    labels = sorted(set(channels), key=lambda label: (0, int(label), "") if label.isdigit() else (1, 0, label))
-    names = [f"channel {label}" if label.isdigit() else label for label in labels] or ["channel 0"]
-    lookup = {label: k for k, label in enumerate(labels)}
-    place = np.array([lookup[label] for label in channels], dtype=np.int64)
-    measure = time_unit(unit if unit is not None else (told or "s") if not whole else "s")
-    seconds = measure.seconds
-    if seconds is None:
-        raise InvalidInput(f"unit {measure.name} has no length; give a name such as ns, or 1/ω_b in seconds")
+    values: NDArray[Any]
+    place: NDArray[Any]
+    labels: dict[str, int] = {}
+    reader = _Reader(path, separator, when, which, labels)
+    parts = [] if named else [reader.columns([first], number)]
+    last = first
+    while lines := list(islice(stream, LINES)):
+        parts.append(reader.columns(lines, number + 1))
+        number, last = number + len(lines), lines[-1]
+    times = _one([part.times for part in parts])
+    channel = np.concatenate([np.zeros(0, dtype=np.int16), *(part.channel for part in parts)])
+    ordered = sorted(labels, key=lambda label: (0, int(label), "") if label.isdigit() else (1, 0, label))
+    names = [f"channel {label}" if label.isdigit() else label for label in ordered] or ["channel 0"]
+    lookup = np.zeros(max(len(labels), 1), dtype=np.int16)
+    for position, label in enumerate(ordered):
+        lookup[labels[label]] = position
     notes: list[str] = []
+    if not last.endswith(("\n", "\r")):
+        note(notes, f"{path.name} ends within a line, which may be cut off", loud=False)
+    whole = times.dtype.kind == "i"
+    measure = time_unit(unit if unit is not None else (told or "s") if not whole else "s")
+    seconds = seconds_of(measure)
+    more: dict[str, Any] = {}
     if whole:
         length = tick if tick is not None else None if told is None else SECONDS[told]
         if length is None:
             raise InvalidInput(f"{path} counts time in whole numbers of unknown length; give tick= in seconds")
-        step = positive_number(length, "tick") / seconds
-        stamp, place, _ = in_order(np.array([int(entry) for entry in times], dtype=np.int64), place, None, notes)
-        last = (int(stamp[-1]) + 1 if len(stamp) else 1) * step
-        start = min(0.0, (int(stamp[0]) if len(stamp) else 0) * step)
-        more: dict[str, Any] = {"tick": step}
-        values: NDArray[Any] = stamp
+        more["tick"] = step = positive_number(length, "tick") / seconds
+        values, place, _ = in_order(times, lookup[channel], None, notes)
+        latest = (int(values[-1]) + 1 if len(values) else 1) * step
+        start = min(0.0, (int(values[0]) if len(values) else 0) * step)
     else:
-        scale = (SECONDS[told] if told else 1.0 if tick is None else tick) / seconds
-        values = np.array([float(entry) for entry in times]) * scale
-        order = np.argsort(values, kind="stable")
-        values, place = values[order], place[order]
-        last = float(values[-1]) if len(values) else 1.0
-        start, more = min(0.0, float(values[0]) if len(values) else 0.0), {}
-    stop = observed(path, None, last, 0.0, duration, False, notes)
+        values = times * (
+            (SECONDS[told] if told else 1.0 if tick is None else positive_number(tick, "tick")) / seconds
+        )
+        values, place, _ = in_order(values, lookup[channel], None, notes)
+        latest, start = float(values[-1]), min(0.0, float(values[0]))
+    stop = observed(path, None, latest, 0.0, duration, False, notes)
     return ClickRecord.from_arrays(
         np.zeros(len(values), dtype=np.int64),
         values,
@@ -157,12 +169,100 @@ def _foreign(
     )
 
 
-Row = tuple[int, list[str]]
+class _Reader:
+    """Reads lines of columns, all at once where they are plain, else one by one.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, for messages.
+    separator : str or None
+        What separates columns; None for blanks.
+    when, which : int
+        Columns of time and of channel.
+    labels : dict of str to int
+        Places of the labels of channels so far; new ones are added.
+    """
+
+    def __init__(self, path: Path, separator: str | None, when: int, which: int, labels: dict[str, int]) -> None:
+        self._path, self._separator, self._labels = path, separator, labels
+        self._when, self._which = when, which
+
+    def columns(self, lines: list[str], number: int) -> Columns:
+        """Return the columns of lines, of which the first has a number.
+
+        Raises
+        ------
+        InvalidInput
+            A line of too few columns, or a time that is no number.
+        """
+        kept = [line for line in lines if not _is_comment(line)]
+        if not kept:
+            return Columns(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int16))
+        for kind in (np.int64, np.float64):
+            found = self._at_once(kept, kind)
+            if found is not None:
+                return found
+        return self._one_by_one(lines, number)
+
+    def _at_once(self, lines: list[str], kind: Any) -> Columns | None:
+        """Return the columns of plain lines; None where a line is not."""
+        try:
+            table = np.loadtxt(
+                lines,
+                dtype=[("time", kind), ("label", f"U{LABEL}")],
+                delimiter=self._separator,
+                usecols=(self._when, self._which),
+                comments=None,
+                quotechar='"',
+                ndmin=1,
+            )
+        except (ValueError, IndexError, OverflowError):
+            return None
+        times = table["time"]
+        distinct, inverse = np.unique(table["label"], return_inverse=True)
+        labels = [str(label) for label in distinct]
+        if not (np.abs(times) < 2.0**63).all() or any(len(label) == LABEL for label in labels):
+            return None  # no number, one of too many digits, or a label that was cut
+        places = [self._place(label.strip()) for label in labels]
+        return Columns(times.copy(), np.array(places, dtype=np.int16)[inverse])
+
+    def _one_by_one(self, lines: list[str], number: int) -> Columns:
+        times, places = [], []
+        for line, text in enumerate(lines, number):
+            if _is_comment(text):
+                continue
+            entries = _fields(text.strip(), self._separator)
+            if max(self._when, self._which) >= len(entries):
+                raise InvalidInput(
+                    f"{self._path}: line {line} has {len(entries)} columns, too few; is the file cut off?"
+                )
+            if not _is_number(entries[self._when]):
+                raise InvalidInput(
+                    f"{self._path}: line {line} has the time {shown(entries[self._when])}; it must be a number"
+                )
+            times.append(entries[self._when])
+            places.append(self._place(entries[self._which]))
+        whole = all(entry.lstrip("+-").isdigit() for entry in times)
+        if whole and any(abs(int(entry)) >= 2**63 for entry in times):
+            raise InvalidInput(f"{self._path} has times of more than 63 bits; subtract an offset")
+        values = [int(entry) for entry in times] if whole else [float(entry) for entry in times]
+        return Columns(np.array(values, dtype=np.int64 if whole else np.float64), np.array(places, dtype=np.int16))
+
+    def _place(self, label: str) -> int:
+        if not label:
+            raise InvalidInput(f"{self._path} has a line without a channel; is the file cut off?")
+        if len(self._labels) > MAX_CHANNELS:
+            raise InvalidInput(f"{self._path} has more than {MAX_CHANNELS} channels; is that column the channel?")
+        return self._labels.setdefault(label, len(self._labels))
 
 
-def _with_first(first: Row, rows: Iterator[Row]) -> Iterator[Row]:
-    yield first
-    yield from rows
+def _one(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return all times, whole if all are; no times are none of whole numbers."""
+    if not parts:
+        return np.zeros(0, dtype=np.int64)
+    filled = [part for part in parts if len(part)]
+    return np.concatenate(filled) if filled else np.zeros(0, dtype=np.int64)
 
 
 def _places(
