@@ -221,7 +221,11 @@ def validate(
     subject = subject_of(record, system, initial)
     clicks, model = subject.record, subject.system
     for name in clicks.channel_names:
-        model.channel(name)
+        if name not in model.channel_names:
+            raise InvalidInput(
+                f"the clicks have a channel named {name!r}, and the model {', '.join(model.channel_names)}; "
+                "rename it with corrections.renamed, or leave it out with corrections.selected"
+            )
     if pair is not None:
         two_of(bundle_channels(clicks, None), *pair)
     delta = _window(clicks, model, window)

@@ -134,7 +134,7 @@ def test_refusals(record):
         an.validate(record, PAIRS, initial="steady", pair=("photon", "magnon"))
     with pytest.raises(InvalidInput, match="initial='hot' must be"):
         an.validate(record, PAIRS, initial="hot")
-    with pytest.raises(InvalidInput, match="no channel named 'photon'"):
+    with pytest.raises(InvalidInput, match="a channel named 'photon', and the model c0, c1; rename it"):
         an.validate(record, random_system(1, 3, 2), initial="steady")
     with pytest.raises(InvalidInput, match="must be an OpenSystem"):
         an.validate(record, PairSource(), initial="steady")

@@ -115,6 +115,19 @@ def test_time_is_kept_cut_and_appended(run, lab):
     assert (status, "the same clicks" in err[0]) == (2, True)
 
 
+def test_channels_that_the_model_lacks_are_renamed_or_left_out(run, lab):
+    rest = ("--model", "hbt.py:system", "--unit", "1e-6", "--rename", "channel 0=left")
+    status, _, err = run("validate", "a.ptu", *rest)
+    assert status == 2
+    assert (
+        "channel named 'channel 1', and the model left, right; rename it with --rename, or leave it out" in err[0]
+    )
+    assert "with --only" in err[0]
+    status, out, _ = run("info", "a.ptu", "--unit", "us", "--only", "channel 1", "--rename", "channel 1=right")
+    assert status == 0
+    assert [line.split()[1] for line in out if line.startswith("clicks")] == ["right"]
+
+
 def test_remedies_are_options_on_the_command_line(run, here):
     (here / "a.txt").write_text("2 0\n5 1\n")
     status, _, err = run("info", "a.txt")

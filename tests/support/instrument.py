@@ -39,13 +39,18 @@ def words_of(stamp, channel, wrap=2**25):
     return words
 
 
-def measured(path, seed, duration=12000.0, dead_time=0.02):
-    """Clicks of the atom seen by lossy, dark and dead detectors, one behind a cable, written as PTU."""
+def measured(path, seed, duration=12000.0, dead_time=0.02, blanked=()):
+    """Clicks of the atom seen by lossy, dark and dead detectors, one behind a cable, written as PTU.
+
+    The instrument is blanked for some intervals of its own time.
+    """
     clicks = tj.simulate(beam_splitter(), 1, duration, seed=seed, progress=False, workers=1)
     seen = {n: tj.Detector(d.efficiency, d.dark_rate, dead_time) for n, d in DETECTORS.items()}
     record = an.apply_detectors(clicks, seen, seed)
     time = record.time + DELAY * (record.channel == 1)
     kept = time < duration
+    for begin, end in blanked:
+        kept &= (time < begin) | (time >= end)
     order = np.argsort(time[kept], kind="stable")
     stamp = np.floor(time[kept][order] / TICK).astype(np.int64)
     words = words_of(stamp, record.channel[kept][order])

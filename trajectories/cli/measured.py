@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..records import ClickRecord
 
 # Corrections that a record of dark counts needs too.
-OF_CHANNELS = ("fine", "rename", "merge")
+OF_CHANNELS = ("fine", "rename", "merge", "only")
 # Options of the reader, by their name for `load`.
 READING = {"unit": "unit", "duration": "duration", "text_tick": "tick", "text_columns": "columns"}
 
@@ -66,6 +66,7 @@ def add_measured_options(parser: argparse.ArgumentParser, *, unit: bool = True) 
     step("--fine", "", "unfold synced (T3) data: ticks of the time within the period")
     step("--delay", "C=T", "add T to the times of channel C", _assignment(number))
     step("--rename", "C=NAME", "give channel C another name", _assignment(str))
+    step("--only", "A,B", "keep only these channels, in this order", lambda text: tuple(parted(text, ",")))
     step("--merge", "NAME=A,B", "make channels A, B, … one", _assignment(lambda text: parted(text, ",")))
     step("--cut", "T0,T1", "leave out an interval without signal", _numbers(2))
     step("--cut-silence", "T", "leave out stretches longer than T in which nothing clicked", number)
@@ -101,6 +102,8 @@ def corrected(
             record = corrections.delayed(record, dict([value]))
         elif name == "rename":
             record = corrections.renamed(record, dict([value]))
+        elif name == "only":
+            record = corrections.selected(record, value)
         elif name == "merge":
             record = corrections.merged(record, dict([value]))
         elif name == "cut":

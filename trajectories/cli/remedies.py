@@ -7,12 +7,14 @@ import re
 # An argument without a value, as messages name it. Columns and ticks in seconds are those of text files.
 ARGUMENT = re.compile(
     r"\b(columns=\(time, channel\)|tick= in seconds|(?:tick|duration|unit|markers|window|detectors|system)="
-    r"(?![\w'\"(.+-]))"
+    r"(?![\w'\"(.+-])|corrections\.renamed|corrections\.selected)"
 )
 OPTIONS = {
     "columns=(time, channel)": "--text-columns TIME,CHANNEL",
     "tick= in seconds": "--text-tick, in seconds",
     "system=": "--model",
+    "corrections.renamed": "--rename",
+    "corrections.selected": "--only",
 }
 
 

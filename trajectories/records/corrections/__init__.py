@@ -4,7 +4,7 @@ Every step is noted in ``provenance["corrections"]``. A step that takes observed
 takes it from the windows too, so that rates and correlations stay right.
 """
 
-from .channels import merged, renamed, seen_with, with_dead_time
+from .channels import merged, renamed, seen_with, selected, with_dead_time
 from .delays import delayed, unfolded
 from .gates import cut, gated, gated_between, gated_within, in_windows, kept, without_silences
 from .joins import appended, joined
@@ -22,6 +22,7 @@ __all__ = [
     "merged",
     "renamed",
     "seen_with",
+    "selected",
     "unfolded",
     "with_dead_time",
     "without_silences",

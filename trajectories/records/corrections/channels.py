@@ -34,6 +34,18 @@ def renamed(record: ClickRecord, names: Mapping[str, str]) -> ClickRecord:
     return noted(replace(record, channel_names=changed, provenance=provenance), "renamed", dict(names))
 
 
+def selected(record: ClickRecord, channels: Sequence[str]) -> ClickRecord:
+    """Return the record of only these channels, in this order; what else clicked, such as a sync, is left out.
+
+    Raises
+    ------
+    InvalidInput
+        No channel, an unknown one, or one twice.
+    """
+    names = (channels,) if isinstance(channels, str) else tuple(channels)
+    return noted(record.select(*names), "selected", list(names))
+
+
 def merged(record: ClickRecord, channels: Mapping[str, Sequence[str]]) -> ClickRecord:
     """Return the record with several channels made one: {"both": ["channel 0", "channel 1"]}.
 
