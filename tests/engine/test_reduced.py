@@ -269,6 +269,32 @@ def test_start_outside_the_basis_is_followed_by_the_fallback():
     np.testing.assert_allclose(block.time, direct.time, atol=1e-6)
 
 
+def assert_same_replay(record: tj.ClickRecord, system: tj.OpenSystem, ours: CompiledSystem) -> tj.Replay:
+    other = compile_system(system, ground(system), propagator="modes")
+    found, right = (tj.replay(record, system, ground(system), compiled=made) for made in (ours, other))
+    np.testing.assert_allclose(found.hazard, right.hazard, atol=1e-9)
+    np.testing.assert_allclose(found.intensity, right.intensity, rtol=1e-6, atol=1e-12)
+    assert not found.forbidden.any()
+    return found
+
+
+def test_replay_on_essential_states_is_that_of_the_eigenmodes(weak):
+    system, compiled = weak
+    record = watch(system, 4, 500.0, seed=2, initial=ground(system), propagator="modes")
+    assert len(record) > 20
+    found = assert_same_replay(record, system, compiled)
+    assert f"of {system.dimension} basis states" in found.method
+    assert found.discarded < 1e-9
+
+
+def test_replay_that_leaves_the_states_is_done_by_the_sparse_action():
+    """Clicks that lead to the shelf: without the fallback what follows would have no state at all."""
+    system = shelving(0.2)
+    record = watch(system, 3, 200.0, seed=4, initial=ground(system), propagator="modes")
+    assert (record.channel == 1).sum() > 3
+    assert_same_replay(record, system, blind_to_the_shelf(system, [2]))
+
+
 def test_hot_system_is_refused_with_the_reason(monkeypatch):
     system = thermal_cavity(30.0, 0.1, levels=300)
     monkeypatch.setattr(essential, "MOST_STATES", 150)

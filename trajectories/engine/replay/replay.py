@@ -19,7 +19,8 @@ from ...results import read_only
 from ..compiled import CompiledSystem, compile_system
 from ..modes.eigenmodes import ModesPropagator
 from ..reduced.reduced_basis import ReducedPropagator
-from .replay_kernels import FilterModes, follow_modes, follow_sparse
+from .reduced_filter import ReducedFilter, filter_modes
+from .replay_kernels import follow_modes, follow_sparse
 
 # Weight of a mixed state that may be dropped at each click.
 DISCARDED = 1e-12
@@ -207,26 +208,27 @@ def _ket_filter(
     else:
         ready = compiled if isinstance(compiled, CompiledSystem) else CompiledSystem.from_arrays(compiled)
     propagator, jumps = ready.propagator, ready.jumps
-    if isinstance(propagator, ReducedPropagator):
-        propagator = propagator.action
     method = f"{'pure state' if len(kets) == 1 else 'mixture of kets'}, {propagator.name}"
     if isinstance(propagator, ModesPropagator):
-        arrays, size = propagator.arrays, system.dimension  # the energies are padded for the kernels of clicks
-        energy, decay = arrays.energy[:size].copy(), arrays.decay[:size].copy()
-        modes = FilterModes(energy, decay, _columns(arrays.vectors), _columns(arrays.inverse))
+        arrays = propagator.arrays
+        modes = filter_modes(arrays.energy, arrays.decay, arrays.vectors, arrays.inverse)
 
         def by_modes(clicks: Any, hazard: Any, intensity: Any) -> tuple[float, bool]:
             return follow_modes(modes, jumps, ensemble, clicks, DISCARDED, hazard, intensity)  # type: ignore[no-any-return]
 
         return by_modes, method
+    reduced = None
+    if isinstance(propagator, ReducedPropagator):
+        reduced = ReducedFilter(system, propagator.arrays, ensemble)
+        method = f"{method} to {len(reduced.states)} of {system.dimension} basis states"
+        propagator = propagator.action
     work = propagator.start(kets[0], len(system.channels)).work
 
     def by_action(clicks: Any, hazard: Any, intensity: Any) -> tuple[float, bool]:
+        # A trajectory that leaves the states of a reduced basis is followed on all of them.
+        found = None if reduced is None else reduced.follow(clicks, DISCARDED, hazard, intensity)
+        if found is not None:
+            return found
         return follow_sparse(propagator.arrays, jumps, ensemble, clicks, DISCARDED, hazard, intensity, work)  # type: ignore[no-any-return]
 
     return by_action, method
-
-
-def _columns(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Return the columns of a matrix one after another, real and imaginary parts apart."""
-    return np.ascontiguousarray(np.stack([matrix.T.real, matrix.T.imag], axis=1))

@@ -1,0 +1,82 @@
+"""Replays a record on the essential basis states of a reduced propagator, and tells where that does not do.
+
+The filter works in the larger of the two bases, which is made of basis states. Each channel stands twice in the
+system there: what its jump leaves on these states, and what it leads out of them. The second one's share of the
+rate at a click is the share of the norm² that is lost by following the state on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...model.system import OpenSystem
+from ..jump_kernels import Jumps
+from ..modes.forms_kernels import MOST_LEAK
+from ..operators import stack_operators
+from ..reduced.level import reduced_system
+from ..reduced.reduced_basis import ReducedArrays
+from .replay_kernels import FilterModes, follow_modes
+
+
+def filter_modes(
+    energy: NDArray[np.float64],
+    decay: NDArray[np.float64],
+    vectors: NDArray[np.complex128],
+    inverse: NDArray[np.complex128],
+) -> FilterModes:
+    """Return an eigenbasis as the filter takes it; energies may be padded for the kernels of clicks."""
+    count = vectors.shape[1]
+    return FilterModes(energy[:count].copy(), decay[:count].copy(), _columns(vectors), _columns(inverse))
+
+
+class ReducedFilter:
+    """Follows trajectories of a record on essential basis states.
+
+    Parameters
+    ----------
+    system : OpenSystem
+        The system.
+    arrays : ReducedArrays
+        Its compiled levels.
+    ensemble : ndarray of complex, shape (n_kets, N)
+        The kets at the start, each with the square root of its weight.
+    """
+
+    def __init__(self, system: OpenSystem, arrays: ReducedArrays, ensemble: NDArray[np.complex128]) -> None:
+        level = arrays.levels[-1]
+        self.states = level.states
+        inside = ensemble[:, self.states]
+        self._outside = 1.0 - float((np.abs(inside) ** 2).sum() / (np.abs(ensemble) ** 2).sum())
+        self._most = float(level.scalars[MOST_LEAK])
+        self._ensemble = np.ascontiguousarray(inside)
+        # The smaller basis has vectors of its own, the larger one stands for its states.
+        self._modes = filter_modes(level.energy, level.decay, level.vectors, level.inverse)
+        channels = reduced_system(system, self.states, None).channels
+        self._jumps: Jumps = stack_operators([channel.operator for channel in channels], len(self.states))
+
+    def follow(
+        self, clicks: Any, discarded: float, hazard: NDArray[np.float64], intensity: NDArray[np.float64]
+    ) -> tuple[float, bool] | None:
+        """Follow one trajectory as `follow_modes` does; None where it leaves the states by more than it may."""
+        count = intensity.shape[1]
+        split = np.empty((len(intensity), 2 * count))
+        dropped, forbidden = follow_modes(
+            self._modes, self._jumps, self._ensemble, clicks, discarded, hazard, split
+        )
+        intensity[:] = split[:, :count] + split[:, count:]
+        row = np.arange(len(split))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lost = split[row, count + clicks[1]] / intensity[row, clicks[1]]
+        # What was lost must not matter in the gap that follows either.
+        lost = np.append(self._outside, lost)
+        if not (lost <= self._most * np.exp(-hazard)).all():
+            return None
+        return dropped + float(lost.sum()), forbidden
+
+
+def _columns(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Return the columns of a matrix one after another, real and imaginary parts apart."""
+    return np.ascontiguousarray(np.stack([matrix.T.real, matrix.T.imag], axis=1))
