@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +55,17 @@ def test_a_slow_system_of_the_same_size_is(monkeypatch):
     assert not slow.avoids_modes
 
 
+def test_alternatives_tell_what_each_propagator_takes():
+    """The choice is made for a thousand clicks; another propagator may be quicker for more, and is shown."""
+    system = tj.SpinningResonator(direction="left", detuning=1.3406).system(levels=(6, 6, 6))
+    jumps = stack_operators([channel.operator for channel in system.channels], system.dimension)
+    action = SparsePropagator.compile(system, 1e-10)
+    found = predicted_cost(system, action, jumps, np.eye(1, 432)[0].astype(complex), 2.3e-4).alternatives
+    for clicks, quickest in ((1, "sparse"), (1000, "modes"), (1e7, "reduced")):
+        assert min(found, key=lambda one: one.total(clicks)).name == quickest
+    assert {one.name: one.bytes for one in found}["sparse"] < 1e6
+
+
 def test_tables_beyond_memory_are_avoided_whatever_the_clicks():
     system = lossy_chain(2000, 60)
     jumps = stack_operators([channel.operator for channel in system.channels], system.dimension)
@@ -85,6 +100,49 @@ def test_memory_is_that_of_the_formula(channels):
     operators = 24.0 * channels * 120**2
     assert memory_of(made).propagator - operators == pytest.approx(modes_bytes(120, channels), rel=0.1)
     assert most - 4.0 * operators < 1.1 * modes_bytes(120, channels, peak=True)
+
+
+MEASURED = """
+import gc, re, sys
+from pathlib import Path
+import numpy as np
+from test_cost import lossy_chain
+from trajectories.engine.compiled import compile_system
+from trajectories.engine.cost import modes_bytes
+
+def kilobytes(name):
+    return float(re.search(name + r":\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+
+size, channels = map(int, sys.argv[1:])
+compile_system(lossy_chain(16, 2), np.eye(16)[0], propagator="modes")
+system = lossy_chain(size, channels)
+gc.collect()
+Path("/proc/self/clear_refs").write_text("5")  # forgets the highest resident size so far
+before = kilobytes("VmRSS")
+compiled = compile_system(system, np.eye(size)[0], propagator="modes")
+made, most = kilobytes("VmRSS") - before, kilobytes("VmHWM") - before
+print(1024 * made / modes_bytes(size, channels), 1024 * most / modes_bytes(size, channels, peak=True))
+"""
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs Linux' record of memory")
+@pytest.mark.parametrize(("size", "channels"), [(400, 2), (400, 16)])
+def test_memory_of_the_process_is_that_of_the_formula(size, channels):
+    """At the most, LAPACK's work space included, for few and for many channels."""
+    command = [sys.executable, "-c", MEASURED, str(size), str(channels)]
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    made, most = map(float, done.stdout.split())
+    assert 0.75 < most < 1.3
+    # With few channels it is less than what the allocator keeps of the work space.
+    assert channels < 10 or 0.75 < made < 1.3
 
 
 def test_time_grows_with_channels():

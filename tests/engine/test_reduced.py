@@ -280,7 +280,7 @@ def assert_same_replay(record: tj.ClickRecord, system: tj.OpenSystem, ours: Comp
 
 def test_replay_on_essential_states_is_that_of_the_eigenmodes(weak):
     system, compiled = weak
-    record = watch(system, 4, 500.0, seed=2, initial=ground(system), propagator="modes")
+    record = watch(system, 4, 4e3, seed=2, initial=ground(system), propagator="modes")
     assert len(record) > 20
     found = assert_same_replay(record, system, compiled)
     assert f"of {system.dimension} basis states" in found.method

@@ -37,6 +37,18 @@ def test_expected_clicks_are_those_of_a_run_and_a_wrong_rate_is_caught():
     assert clicks_off_by(driven_atom(1.0, 0.4), driven_atom(1.0, 0.5)) > 4.0
 
 
+def test_each_propagator_is_told_with_its_cost():
+    expected = estimate_run(driven_cavity(0.5, 1.0), 50, 400.0, **QUICK)
+    assert {one.name for one in expected.alternatives} == {"modes", "reduced", "sparse"}
+    lines = expected.table().splitlines()
+    for one in expected.alternatives:
+        (line,) = (line for line in lines if line.split()[0] == one.name)
+        assert "to prepare" in line
+        assert "clicks/s each" in line
+    seconds = [one.total(expected.total_clicks) for one in expected.alternatives]
+    assert 0.0 < min(seconds) < 10.0
+
+
 def test_from_a_given_ket_the_rates_are_those_of_the_piece_with_their_error():
     system, ket = driven_cavity(0.5, 1.0), np.eye(12)[0]
     expected = estimate_run(system, 50, 400.0, initial=ket, **QUICK).clicks["cavity"]

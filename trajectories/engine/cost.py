@@ -1,7 +1,8 @@
 """What a propagator costs before it is compiled, from the system alone: the choice must not depend on the request.
 
 A record depends on the seed and on the system. So the number of trajectories and their duration decide nothing
-here; the eigenmodes have to pay off within a fixed number of clicks.
+here; the eigenmodes have to pay off within a fixed number of clicks. What each propagator would cost for
+the clicks asked for is told by `alternatives`.
 """
 
 from __future__ import annotations
@@ -32,8 +33,31 @@ LONG, WORTH_REDUCING = 5.0, 30.0
 ENTRY, PRODUCT = 1.2e-9, 4e-7
 # Products for a unit of the spectral radius times time, and for the search of a click in units of a step's.
 PRODUCTS_PER_RADIAN, STEPS_PER_CLICK = 1.3, 2.0
+# Seconds of a click in the eigenbasis of dimension 128, the power of N it grows with, and seconds of a click in a
+# reduced basis whatever N is; measured with the paper's system, at a tolerance of 1e-10.
+MODES_CLICK, MODES_POWER, REDUCED_CLICK = 1.7e-5, 0.75, 2.3e-5
+# Seconds that a reduced basis takes, and what its audit adds, in clicks of the sparse action and in products.
+REDUCED_SECONDS, AUDIT_CLICKS, MOST_AUDIT_CLICKS, AUDIT_WORK = 8.0, 6.0, 45.0, 2e9
+# Vectors of a reduced basis and basis states beside it, for its memory; and what is given back after its making.
+REDUCED_VECTORS, REDUCED_STATES, REDUCED_PASSING = 180, 350, 2e8
+# Bytes over N of the sparse action's tables, beside 12 for each entry of H_eff.
+STATE_BYTES, ENTRY_BYTES = 250.0, 12.0
 # Steps over which the click rate of a given state is averaged.
 PILOT_STEPS = 24
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """What a propagator is predicted to take: seconds to prepare and for a click on one core, and bytes."""
+
+    name: str
+    seconds: float
+    seconds_per_click: float
+    bytes: float
+
+    def total(self, clicks: float) -> float:
+        """Return the seconds of a run of so many clicks on one core, preparation included."""
+        return self.seconds + clicks * self.seconds_per_click
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,31 @@ class Cost:
     seconds: float
     bytes: float
     seconds_per_click: float
+    dimension: int
+    channels: int
+    entries: int
+
+    @property
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """What each propagator takes to prepare, for a click, and of memory; the quickest to prepare first."""
+        states = min(REDUCED_STATES, self.dimension)
+        tables = modes_bytes(min(REDUCED_VECTORS, self.dimension), 2 * self.channels)
+        audit = min(MOST_AUDIT_CLICKS * self.seconds_per_click, AUDIT_WORK * ENTRY * self.entries / self.dimension)
+        audit = max(audit, AUDIT_CLICKS * self.seconds_per_click)
+        whole = STATE_BYTES * self.dimension + ENTRY_BYTES * self.entries
+        found = (
+            Alternative(
+                "modes", self.seconds, MODES_CLICK * max(1.0, self.dimension / 128.0) ** MODES_POWER, self.bytes
+            ),
+            Alternative(
+                "reduced",
+                REDUCED_SECONDS + audit,
+                REDUCED_CLICK,
+                tables + modes_bytes(states, 2 * self.channels) + REDUCED_PASSING + whole,
+            ),
+            Alternative("sparse", 0.0, self.seconds_per_click, whole),
+        )
+        return tuple(sorted(found, key=lambda one: one.seconds))
 
     @property
     def avoids_modes(self) -> bool:
@@ -100,6 +149,9 @@ def predicted_cost(
         modes_seconds(system.dimension, len(system.channels)),
         modes_bytes(system.dimension, len(system.channels), peak=True),
         PRODUCTS_PER_RADIAN * radians * product,
+        system.dimension,
+        len(system.channels),
+        int(system.H_eff.nnz),
     )
 
 

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..checks import positive_number
 from ..engine.blocks import Block, BlockTask, run_block
 from ..engine.compiled import CompiledSystem
+from ..engine.cost import Alternative, predicted_cost
+from ..engine.sparse.sparse_action import SparsePropagator
 from ..model.system import OpenSystem
 from ..names import display
 from ..records.files import pack
@@ -84,6 +86,8 @@ class RunEstimate:
         Which one was chosen and why.
     dimension : int
         N.
+    alternatives : tuple of Alternative
+        What each propagator is predicted to take, from a model of costs; none for systems that depend on time.
 
     Examples
     --------
@@ -109,6 +113,7 @@ class RunEstimate:
     propagator: str
     reason: str
     dimension: int
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def total_clicks(self) -> float:
@@ -144,8 +149,17 @@ class RunEstimate:
                 f"memory      {_size(memory.propagator)} for the propagator; for each worker up to "
                 f"{_size(memory.trajectory)} for a trajectory and {_size(self.largest_block)} for a block",
                 f"propagator  {self.propagator} ({self.reason}), N={self.dimension}",
+                *(f"  {self._told(one)}" for one in self.alternatives),
                 f"blocks      {self.blocks}, of {self.block_size} trajectories",
             ]
+        )
+
+    def _told(self, one: Alternative) -> str:
+        """Return the line of one propagator: what it would take for the clicks of this run."""
+        run = self.total_clicks * one.seconds_per_click / self.workers
+        return (
+            f"{one.name:20} about {_duration(one.seconds + run)}: {_duration(one.seconds)} to prepare, "
+            f"{_rate(1.0 / one.seconds_per_click)} clicks/s each, {_size(one.bytes)}"
         )
 
 
@@ -227,7 +241,19 @@ def estimate_run(
         propagator=compiled.propagator.name,
         reason=compiled.reason,
         dimension=system.dimension,
+        alternatives=_alternatives(system, compiled, expected / total, tolerance),
     )
+
+
+def _alternatives(
+    system: OpenSystem, compiled: CompiledSystem, rate: float, tolerance: float
+) -> tuple[Alternative, ...]:
+    """Return what each propagator would take at so many clicks per unit of time, as a model of costs has it."""
+    if system.depends_on_time or not rate > 0.0:
+        return ()
+    action = SparsePropagator.compile(system, tolerance)
+    likeliest = compiled.kets[int(np.argmax(np.diff(compiled.cumulative, prepend=0.0)))]
+    return predicted_cost(system, action, compiled.jumps, likeliest, rate).alternatives
 
 
 def memory_of(compiled: CompiledSystem) -> Memory:
@@ -294,6 +320,10 @@ def _count(clicks: Estimate) -> str:
     if clicks.standard_error == 0.0:
         return f"{clicks.value:,.0f}" if clicks.value >= 10 else f"{clicks.value:.2g}"
     return f"{clicks.value:,.0f} ± {clicks.standard_error:,.0f}"
+
+
+def _rate(clicks: float) -> str:
+    return f"{clicks:,.0f}" if clicks >= 10.0 else f"{clicks:.2g}"
 
 
 def _duration(seconds: float) -> str:
