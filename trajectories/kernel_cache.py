@@ -1,7 +1,7 @@
 """Compiled kernels on disk: never stale, never in the way.
 
-Numba knows a cached kernel by its own source file alone, but compiles into it whatever it calls from other files.
-Here the name of the cached file holds a digest of them all, so that an upgraded or edited package never runs old
+Only what Python calls is kept, with all that it calls inside. Numba knows a cached kernel by its own source file
+alone. Here the name of the cached file holds a digest of them all, so that an upgraded or edited package never runs old
 code; and where nothing can be written, or a cached file is damaged, the kernel is compiled anew.
 """
 
@@ -13,37 +13,94 @@ import hashlib
 import os
 import re
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 from numba import njit
-from numba.core import caching, config
+from numba.core import caching, config, types
 from numba.core.errors import NumbaWarning
 from numba.misc.appdirs import AppDirs
+
+from .kernel_drafts import DRAFTED, DraftCompiler, EntryCompiler, OptimisedDraftCompiler
 
 # How modules of ours import each other; a test holds the files of kernels to it.
 RELATIVE_IMPORT = re.compile(r"^from (\.+)([\w.]*) import", re.MULTILINE)
 
 
-def cached_kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+def cached_kernel(
+    function: Callable[..., Any] | None = None, *, optimised: bool = False, **options: Any
+) -> Any:
     """Compile a function with the given options of `numba.njit`, and keep it on disk; a decorator.
 
+    Where kernels call it, it is optimised with them; `optimised` asks for it to be optimised by itself before.
     The place is ``NUMBA_CACHE_DIR`` if that is set, else the package's ``__pycache__``, else Numba's folder in the
     user's cache, whichever comes first that can be written to. If none can, one warning says so.
     """
     if function is None:
-        return functools.partial(cached_kernel, **options)
-    dispatcher = njit(**options)(function)
-    if hasattr(dispatcher, "enable_caching"):  # not with NUMBA_DISABLE_JIT
-        try:
-            dispatcher._cache = KernelCache(function)
-        except (RuntimeError, OSError):
-            _warn_of_no_cache()
-    return dispatcher
+        return functools.partial(cached_kernel, optimised=optimised, **options)
+    return function if config.DISABLE_JIT else Kernel(function, options, optimised)
+
+
+class Kernel:
+    """A function to be compiled: by itself when Python calls it, and as part of the kernels that call it.
+
+    Parameters
+    ----------
+    function : callable
+        What to compile.
+    options : mapping of str to object
+        Options of `numba.njit`.
+    optimised : bool
+        Whether it is optimised by itself also where kernels call it.
+
+    Attributes
+    ----------
+    py_func : callable
+        The function as it was written.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: Mapping[str, Any], optimised: bool) -> None:
+        functools.update_wrapper(self, function)
+        self.py_func = function
+        self._options = dict(options)
+        self._optimised = optimised
+        self._lock = threading.Lock()
+        self._entry: Any = None
+        self._inner: Any = None
+
+    def __call__(self, *args: Any) -> Any:
+        """Call the compiled function."""
+        return (self._entry or self.entry)(*args)
+
+    @property
+    def entry(self) -> Any:
+        """Numba's dispatcher for calls from Python."""
+        with self._lock:
+            if self._entry is None:
+                compiler = {"pipeline_class": EntryCompiler} if DRAFTED else {}
+                dispatcher = njit(**self._options, **compiler)(self.py_func)
+                try:
+                    dispatcher._cache = KernelCache(self.py_func)
+                except (RuntimeError, OSError):
+                    _warn_of_no_cache()
+                self._entry = dispatcher
+            return self._entry
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What Numba takes this for in a kernel: a dispatcher for calls from compiled code."""
+        if not DRAFTED:
+            return types.Dispatcher(self.entry)
+        with self._lock:
+            if self._inner is None:
+                compiler = OptimisedDraftCompiler if self._optimised else DraftCompiler
+                self._inner = njit(**self._options, pipeline_class=compiler)(self.py_func)
+            return types.Dispatcher(self._inner)
 
 
 @functools.cache

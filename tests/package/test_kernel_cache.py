@@ -61,8 +61,8 @@ def upgraded(tmp_path, monkeypatch):
     source_digest.cache_clear()
 
 
-def hits(dispatcher) -> int:
-    return sum(dispatcher.stats.cache_hits.values())
+def hits(kernel) -> int:
+    return sum(kernel.entry.stats.cache_hits.values())
 
 
 def test_a_kernel_is_compiled_once(upgraded):
@@ -90,7 +90,7 @@ def test_former_kernels_are_taken_away(upgraded, tmp_path):
     before = {path.name for path in tmp_path.rglob("*.nb[ci]")}
     upgraded(2)(1)
     after = {path.name for path in tmp_path.rglob("*.nb[ci]")}
-    assert len(after) == len(before) == 4
+    assert len(after) == len(before) == 2
     assert not after & before
 
 
@@ -119,7 +119,7 @@ def test_a_read_only_package_is_cached_in_the_home_folder(upgraded, tmp_path, mo
     assert upgraded(1)(1) == 2
     again = upgraded(1)
     assert (again(1), hits(again)) == (2, 1)
-    assert len(list((tmp_path / "home").rglob("*.nbc"))) == 2
+    assert len(list((tmp_path / "home").rglob("*.nbc"))) == 1
     assert upgraded(2)(1) == 3
 
 
@@ -139,7 +139,7 @@ def test_where_nothing_can_be_written_kernels_run_and_one_warning_says_so(upgrad
 def test_the_folder_that_is_asked_for_comes_first(upgraded, tmp_path, monkeypatch):
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "asked for"))
     assert upgraded(1)(1) == 2
-    assert len(list((tmp_path / "asked for").rglob("*.nbc"))) == 2
+    assert len(list((tmp_path / "asked for").rglob("*.nbc"))) == 1
 
 
 def test_a_full_disk_costs_the_cache_not_the_run(upgraded, monkeypatch):
@@ -153,7 +153,7 @@ def test_a_full_disk_costs_the_cache_not_the_run(upgraded, monkeypatch):
 
 
 def test_the_kernels_of_the_package_are_cached_so():
-    assert isinstance(modes_kernels.advance._cache, KernelCache)
+    assert isinstance(modes_kernels.advance.entry._cache, KernelCache)
     assert len(KERNEL_FILES) >= 10
 
 

@@ -21,6 +21,13 @@ class Jumps(NamedTuple):
 
 
 @kernel()
+def copy_ket(psi, out):
+    """Write ψ into `out`; a slice would bring checks of shapes along, which take seconds to compile."""
+    for i in range(len(psi)):
+        out[i] = psi[i]
+
+
+@kernel()
 def squared_norm(psi):
     """Return ‖ψ‖²."""
     total = 0.0

@@ -151,15 +151,33 @@ def open_exact(arrays, time, reals, work):
 
 
 @kernel()
+def gap_start(work):
+    """Return a copy of the state at the start of the gap, as far as the jump has been carried out."""
+    return work.start.copy(), work.start_square.copy(), work.rows.copy(), work.jump.copy()
+
+
+@light_kernel()
+def put_back(saved, work):
+    """Undo what has been done to the start of the gap since `saved` was taken."""
+    start, square, rows, jump = saved
+    # No slices: with their checks of shapes they bring the formatting of text along, to be compiled.
+    for i in range(len(start)):
+        work.start[i] = start[i]
+    for j in range(len(square)):
+        work.start_square[j], work.rows[j] = square[j], rows[j]
+    for k in range(len(jump)):
+        work.jump[k] = jump[k]
+
+
+@kernel()
 def survives(arrays, window, reals, work):
     """Whether there is no click before the end of the window. Leaves the start of the gap as it found it."""
     scalars, threshold = arrays.scalars, reals[THRESHOLD]
-    start, rows, square, jump = work.start.copy(), work.rows.copy(), work.start_square.copy(), work.jump.copy()
-    error = reals[ERROR]
+    saved, error = gap_start(work), reals[ERROR]
     blocks, _ = open_exact(arrays, window, reals, work)
     move_to(arrays, blocks, window, work)
     s0, s1, _, _ = survival(arrays, 0.25 * scalars[TOLERANCE] * threshold, blocks, work)
-    work.start[:], work.rows[:], work.start_square[:], work.jump[:] = start, rows, square, jump
+    put_back(saved, work)
     reals[ERROR] = error
     # A click on the very edge of the window is decided by its time.
     return s0 - threshold >= -s1 * max(scalars[BRACKET], 4.0 * np.spacing(window))
@@ -315,7 +333,7 @@ def _sample(arrays, observables, samples, until, reals, integers, work, sampled,
     if not (integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until):
         return
     # All of the state is needed from the beginning of the gap, but clicks must not depend on being watched.
-    start, rows, square, jump = work.start.copy(), work.rows.copy(), work.start_square.copy(), work.jump.copy()
+    saved = gap_start(work)
     limit = 0.5 * drop_limit(arrays, reals[THRESHOLD], arrays.scalars[TOLERANCE])
     extend_jump(arrays, limit, limit, 0.0, work)
     while integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until:
@@ -333,7 +351,7 @@ def _sample(arrays, observables, samples, until, reals, integers, work, sampled,
         expectation(observables, work.psi, sampled[here])
         keep_ket(work.psi, here, len(samples), kets)
         integers[NEXT_SAMPLE] += 1
-    work.start[:], work.rows[:], work.start_square[:], work.jump[:] = start, rows, square, jump
+    put_back(saved, work)
 
 
 @kernel()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import kernel
-from ..jump_kernels import apply_jump, choose_channel, click_rates, expectation, keep_ket, squared_norm
+from ..jump_kernels import apply_jump, choose_channel, click_rates, copy_ket, expectation, keep_ket, squared_norm
 from ..slots import (
     CLICKS_FULL,
     DARK,
@@ -130,7 +130,7 @@ def expansion_degree(bessel, rho, truncation):
     return 0
 
 
-@kernel()
+@kernel(optimised=True)
 def _next_term(arrays, current, previous):
     """Overwrite `previous` with the next term of the recurrence, −2iÂ·current + previous."""
     size = current.shape[1]
@@ -166,7 +166,7 @@ def _next_term(arrays, current, previous):
             previous[1, i] += imag_sum
 
 
-@kernel()
+@kernel(optimised=True)
 def _add_scaled(total, coefficient, term):
     """Add coefficient × term to `total`."""
     for part in range(2):
@@ -184,7 +184,9 @@ def _first_terms(arrays, psi, work):
         older[1, i] = psi[i].imag
     newer[:] = 0.0
     _next_term(arrays, older, newer)
-    newer *= 0.5
+    for part in range(2):
+        for i in range(len(psi)):
+            newer[part, i] *= 0.5
 
 
 @kernel()
@@ -224,13 +226,15 @@ def dark_space(arrays, jumps, psi, work):
     """
     size = len(psi)
     basis = np.empty((min(MOST_DARK_VECTORS, size) + 1, size), np.complex128)
-    basis[0] = psi / np.sqrt(squared_norm(psi))
+    start = np.sqrt(squared_norm(psi))
+    for i in range(size):
+        basis[0, i] = psi[i] / start
     threshold = DARK_FRACTION * arrays.scalars[LARGEST_DECAY]
     for k in range(len(basis) - 1):
         if click_rates(jumps, basis[k], work.rates) > threshold:
             return basis[:0]
         following = basis[k + 1]
-        following[:] = apply_scaled(arrays, basis[k], work)
+        copy_ket(apply_scaled(arrays, basis[k], work), following)
         # Twice, because one pass of Gram and Schmidt loses orthogonality to rounding.
         for _ in range(2):
             for j in range(k + 1):
@@ -251,7 +255,10 @@ def dark_space(arrays, jumps, psi, work):
 def apply_scaled(arrays, psi, work):
     """Return −iÂψ."""
     _first_terms(arrays, psi, work)
-    return work.newer[0] + 1j * work.newer[1]
+    image = np.empty(len(psi), np.complex128)
+    for i in range(len(psi)):
+        image[i] = complex(work.newer[0, i], work.newer[1, i])
+    return image
 
 
 @kernel()
@@ -265,7 +272,7 @@ def find_click(arrays, jumps, step, reals, integers, work):
     bracket = max(arrays.scalars[BRACKET], 4.0 * np.spacing(step))
     low = 0.0
     high = step
-    work.lower[:] = work.psi
+    copy_ket(work.psi, work.lower)
     goal = np.log(reals[THRESHOLD])
     # A straight line through both ends of ln S, of which the upper one is in `work.trial`, is the first guess.
     at_start = np.log(reals[SURVIVAL])
@@ -281,7 +288,7 @@ def find_click(arrays, jumps, step, reals, integers, work):
         newest_low = excess >= 0.0
         if newest_low:
             low = guess
-            work.lower[:] = work.trial
+            copy_ket(work.trial, work.lower)
         else:
             high = guess
         if high - low <= bracket:
@@ -289,7 +296,7 @@ def find_click(arrays, jumps, step, reals, integers, work):
             refined = guess - excess / slope if slope < 0.0 else low
             refined = min(max(refined, low), high)
             integers[PRODUCTS] += propagate(arrays, work.lower, refined - low, work.trial, work)
-            work.lower[:] = work.trial
+            copy_ket(work.trial, work.lower)
             return refined
         newton = -excess / slope if slope < 0.0 else high - low
         if abs(newton) < 0.5 * bracket:
@@ -383,7 +390,7 @@ def advance(
         after = squared_norm(work.trial)
         if after >= reals[THRESHOLD]:
             # The sampled states need work.trial, so the end of the step is put aside first.
-            work.lower[:] = work.trial
+            copy_ket(work.trial, work.lower)
             _sample(
                 arrays,
                 observables,
@@ -395,7 +402,7 @@ def advance(
                 sampled,
                 kets,
             )
-            work.psi[:] = work.lower
+            copy_ket(work.lower, work.psi)
             reals[ELAPSED] += step
             reals[SURVIVAL] = after
             integers[STEPS] += 1

@@ -16,8 +16,6 @@ from ..jit import kernel
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-# Kernels that only kernels call need no way in from Python, which takes a quarter of the time to compile.
-inner = kernel(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 # 2²⁷ + 1 splits a double into two halves whose products are exact.
 SPLITTER = 134217729.0
 
@@ -43,7 +41,7 @@ class ExactMap(NamedTuple):
     loss_low: float
 
 
-@inner
+@kernel
 def _product(x: float, y: float, u: float, v: float) -> tuple[float, float]:
     """Return (x + y)(u + v)."""
     high = x * u
@@ -57,7 +55,7 @@ def _product(x: float, y: float, u: float, v: float) -> tuple[float, float]:
     return total, low - (total - high)
 
 
-@inner
+@kernel
 def _sum(x: float, y: float, u: float, v: float) -> tuple[float, float]:
     """Return (x + y) + (u + v)."""
     s = x + u
@@ -67,7 +65,7 @@ def _sum(x: float, y: float, u: float, v: float) -> tuple[float, float]:
     return total, d - (total - s)
 
 
-@inner
+@kernel
 def _quotient(x: float, y: float, u: float, v: float) -> tuple[float, float]:
     """Return (x + y)/(u + v)."""
     first = x / u
@@ -80,7 +78,7 @@ def _quotient(x: float, y: float, u: float, v: float) -> tuple[float, float]:
     return _sum(*_sum(first, 0.0, second, 0.0), third, 0.0)
 
 
-@inner
+@kernel
 def _add_row(x: float, y: float, row_high: Array, row_low: Array, high: Array, low: Array, begin: int) -> None:
     """Add (x + y)·row to a row, from column `begin` on."""
     t = SPLITTER * x
@@ -175,13 +173,13 @@ def substitute_transposed(high: Array, low: Array, x_high: Array, x_low: Array) 
             _add_row(-row_high[k], -row_low[k], high[k, :k], low[k, :k], row_high[:k], row_low[:k], 0)
 
 
-@inner
+@kernel
 def _divide_row(u: float, v: float, high: Array, low: Array) -> None:
     for j in range(high.shape[0]):
         high[j], low[j] = _quotient(high[j], low[j], u, v)
 
 
-@inner
+@kernel
 def _add_sparse(
     start: Index, column: Index, value: Array, sign: float, x: tuple[Array, Array], target: tuple[Array, Array]
 ) -> None:
@@ -193,7 +191,7 @@ def _add_sparse(
                 _add_row(sign * value[e], 0.0, x[0][row], x[1][row], target[0][i], target[1][i], 0)
 
 
-@inner
+@kernel
 def _add_complex(
     rows: Rows,
     k: int,
@@ -212,12 +210,12 @@ def _add_complex(
     _add_sparse(start, rows.column, rows.real, scale * sign, imaginary, target_imaginary)
 
 
-@inner
+@kernel
 def _empty(n: int) -> tuple[Array, Array]:
     return np.zeros((n, n)), np.zeros((n, n))
 
 
-@inner
+@kernel
 def _transposed(x: tuple[Array, Array]) -> tuple[Array, Array]:
     n = x[0].shape[0]
     turned = _empty(n)
@@ -227,7 +225,7 @@ def _transposed(x: tuple[Array, Array]) -> tuple[Array, Array]:
     return turned
 
 
-@inner
+@kernel
 def _accumulate(
     x: float, y: float, source: tuple[Array, Array], sign: float, mirrored: bool, target: tuple[Array, Array]
 ) -> None:
