@@ -77,6 +77,10 @@ class Kernel:
         """Call the compiled function."""
         return (self._entry or self.entry)(*args)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Numba pickles what a kernel closes over, to know it again."""
+        return Kernel, (self.py_func, self._options, self._optimised)
+
     @property
     def entry(self) -> Any:
         """Numba's dispatcher for calls from Python."""

@@ -13,13 +13,14 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import ROOT
 from numba.core import config
 
 from trajectories import kernel_cache
 from trajectories.engine.modes import modes_kernels
-from trajectories.kernel_cache import KernelCache, source_digest
+from trajectories.kernel_cache import KernelCache, cached_kernel, source_digest
 
 KERNEL_FILES = sorted(
     path
@@ -75,6 +76,49 @@ def test_a_kernel_is_compiled_once(upgraded):
 def test_a_kernel_is_compiled_again_when_one_that_it_calls_has_changed(upgraded):
     assert upgraded(1)(1) == 2
     assert upgraded(2)(1) == 3
+
+
+def raising_kernels():
+    @cached_kernel(nogil=True)
+    def checked(x):
+        if x < 0.0:
+            raise ValueError("negative")
+        return np.sqrt(x) * np.ones(3)
+
+    @cached_kernel(nogil=True, optimised=True)
+    def total(x):
+        return checked(x).sum()
+
+    @cached_kernel(nogil=True)
+    def outer(x, n):
+        return total(x) if n == 0 else total(x + n)
+
+    return checked, total, outer
+
+
+@pytest.mark.parametrize("drafted", [True, False])
+def test_what_kernels_call_is_in_them_and_can_be_called_by_itself(monkeypatch, tmp_path, drafted):
+    """Also with a Numba that drafts were never tested with; errors come through; anything is compiled once."""
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(kernel_cache, "DRAFTED", drafted)
+    checked, total, outer = raising_kernels()
+    assert outer(4.0, 0) == outer(1.0, 3) == 6.0
+    with pytest.raises(ValueError, match="negative"):
+        outer(-1.0, 0)
+    assert len(list(tmp_path.rglob("*.nbc"))) == (1 if drafted else 3)
+    assert total(9.0) == 9.0
+    np.testing.assert_array_equal(checked(4.0), [2.0, 2.0, 2.0])
+    again = raising_kernels()[2]
+    with pytest.raises(ValueError, match="negative"):
+        again(-1.0, 0)
+    assert (again(4.0, 0), hits(again)) == (6.0, 1)
+
+
+def test_kernels_are_not_compiled_where_numba_is_switched_off(monkeypatch):
+    monkeypatch.setattr(config, "DISABLE_JIT", 1)
+    checked, total, outer = raising_kernels()
+    assert outer(4.0, 0) == 6.0
+    assert not hasattr(outer, "entry")
 
 
 def test_without_the_digest_the_old_kernel_would_run(upgraded, monkeypatch):

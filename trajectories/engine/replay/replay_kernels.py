@@ -106,7 +106,7 @@ def follow_sparse(arrays, jumps, ensemble, clicks, budget, hazard, intensity, wo
     return discarded, forbidden
 
 
-@kernel()
+@kernel(optimised=True)
 def _combine(columns, amplitude, image):
     """Write Σ_j amplitude_j · column_j into `image`."""
     size = amplitude.shape[1]
