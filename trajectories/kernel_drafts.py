@@ -1,8 +1,8 @@
-"""Kernels that kernels call, kept as drafts: optimised and made into machine code once, in the entry that Python calls.
+"""Kernels that kernels call, kept as drafts: made into machine code once, in the entry that Python calls.
 
 Numba compiles each function by itself, to machine code with ways in from Python and from C, then links it into its
-callers and optimises it there again, once for every level of calls. For a tree of small kernels that is most of the
-time until the first click. A draft stays in LLVM's intermediate language, as Numba's own inner functions do.
+callers and optimises it there again, once for every level of calls. For a tree of small kernels that is most of
+the time until the first click. A draft stays in LLVM's intermediate language, as Numba's own inner functions do.
 """
 
 from __future__ import annotations
