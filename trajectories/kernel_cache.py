@@ -1,8 +1,8 @@
 """Compiled kernels on disk: never stale, never in the way.
 
 Only what Python calls is kept, with all that it calls inside. Numba knows a cached kernel by its own source file
-alone. Here the name of the cached file holds a digest of them all, so that an upgraded or edited package never runs old
-code; and where nothing can be written, or a cached file is damaged, the kernel is compiled anew.
+alone. Here the name of the cached file holds a digest of them all, so that an upgraded or edited package never
+runs old code; and where nothing can be written, or a cached file is damaged, the kernel is compiled anew.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ from .kernel_drafts import DRAFTED, DraftCompiler, EntryCompiler, OptimisedDraft
 RELATIVE_IMPORT = re.compile(r"^from (\.+)([\w.]*) import", re.MULTILINE)
 
 
-def cached_kernel(
-    function: Callable[..., Any] | None = None, *, optimised: bool = False, **options: Any
-) -> Any:
+def cached_kernel(function: Callable[..., Any] | None = None, *, optimised: bool = False, **options: Any) -> Any:
     """Compile a function with the given options of `numba.njit`, and keep it on disk; a decorator.
 
     Where kernels call it, it is optimised with them; `optimised` asks for it to be optimised by itself before.
