@@ -23,6 +23,7 @@ import numba
 import numpy as np
 from numba import njit
 from numba.core import caching, config, types
+from numba.core.compiler import Compiler
 from numba.core.errors import NumbaWarning
 from numba.misc.appdirs import AppDirs
 
@@ -41,7 +42,7 @@ def cached_kernel(function: Callable[..., Any] | None = None, *, optimised: bool
     """
     if function is None:
         return functools.partial(cached_kernel, optimised=optimised, **options)
-    return function if config.DISABLE_JIT else Kernel(function, options, optimised)
+    return function if getattr(config, "DISABLE_JIT", False) else Kernel(function, options, optimised)
 
 
 class Kernel:
@@ -84,8 +85,8 @@ class Kernel:
         """Numba's dispatcher for calls from Python."""
         with self._lock:
             if self._entry is None:
-                compiler = {"pipeline_class": EntryCompiler} if DRAFTED else {}
-                dispatcher = njit(**self._options, **compiler)(self.py_func)
+                compiler = EntryCompiler if DRAFTED else Compiler
+                dispatcher: Any = njit(**self._options, pipeline_class=compiler)(self.py_func)
                 try:
                     dispatcher._cache = KernelCache(self.py_func)
                 except (RuntimeError, OSError):

@@ -51,7 +51,7 @@ class DraftCompiler(Compiler):
         state.flags.no_cfunc_wrapper = True
         compiled = super().compile_extra(func)
         # Dispatchers want a builtin function; this one is never called, and differs from all others.
-        key = [].append
+        key: Any = [].append  # type: ignore[var-annotated]
         compiled.target_context.insert_user_function(key, compiled.fndesc, [compiled.library])
         return compiled._replace(entry_point=key)
 
