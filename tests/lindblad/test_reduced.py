@@ -23,7 +23,7 @@ from systems_with_answers import (
 from trajectories import Channel, HilbertSpace, OpenSystem, SpinningResonator, lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import ConvergenceError, SteadyStateNotUnique
-from trajectories.lindblad import solver
+from trajectories.lindblad import levels, solver
 from trajectories.lindblad.reduced import model, pair_core
 from trajectories.lindblad.reduced.exponentials import exponentials
 from trajectories.lindblad.reduced.stationary import cut_out, grown
@@ -32,7 +32,7 @@ from trajectories.lindblad.solver import solver_of
 
 # Two of the regimes in the default suite, one of them small; the others, with other κ, in the study below.
 @pytest.mark.parametrize(
-    ("direction", "detuning", "detectors", "levels"),
+    ("direction", "detuning", "detectors", "fock"),
     [
         ("left", 1.3406, None, (3, 2, 2)),
         ("right", 1.3695, LOSSY, (3, 2, 2)),
@@ -40,9 +40,9 @@ from trajectories.lindblad.solver import solver_of
         pytest.param("right", 1.3695, LOSSY, (3, 2, 3), marks=pytest.mark.slow),
     ],
 )
-def test_every_statistic_is_that_of_the_whole_space(monkeypatch, direction, detuning, detectors, levels):
-    monkeypatch.setattr(solver, "COMPLETE", 12)  # pairs are left out in small systems too
-    system = SpinningResonator(direction=direction, detuning=detuning).system(levels=levels)
+def test_every_statistic_is_that_of_the_whole_space(monkeypatch, direction, detuning, detectors, fock):
+    monkeypatch.setattr(levels, "COMPLETE", 12)  # pairs are left out in small systems too
+    system = SpinningResonator(direction=direction, detuning=detuning).system(levels=fock)
     for name, way, error, stated, ratio in compared(system, detectors):
         assert way.startswith("core") or name == "waits", (name, way)
         assert max(error, stated) <= 1e-6, (name, way, error, stated)
@@ -52,8 +52,8 @@ def test_every_statistic_is_that_of_the_whole_space(monkeypatch, direction, detu
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [name for name in cases() if name.startswith("54")])
 def test_every_statistic_in_every_regime(case):
-    levels, detuning, direction, kappa, lossy = cases()[case]
-    system = SpinningResonator(direction=direction, detuning=detuning, kappa=kappa).system(levels=levels)
+    fock, detuning, direction, kappa, lossy = cases()[case]
+    system = SpinningResonator(direction=direction, detuning=detuning, kappa=kappa).system(levels=fock)
     for name, way, error, stated, ratio in compared(system, LOSSY if lossy else None):
         assert ratio <= 1.0, (name, way, error, stated)
 
@@ -66,7 +66,7 @@ def curves_with(steady, edges):
 
 def too_small(patch):
     """Cores a thousand times too small."""
-    patch.setattr(solver, "PAIR_CUTS", (7e-2, 7e-3, 1e-3, 1.5e-4))
+    patch.setattr(levels, "PAIR_CUTS", (7e-2, 7e-3, 1e-3, 1.5e-4))
 
 
 def wrongly_chosen(patch):
@@ -76,7 +76,7 @@ def wrongly_chosen(patch):
         return np.abs(space.rho) / np.abs(space.rho).max()
 
     patch.setattr(model, "importance", importance)
-    patch.setattr(solver, "PAIR_CUTS", (1e-5, 1e-6, 1e-7, 1e-8))
+    patch.setattr(levels, "PAIR_CUTS", (1e-5, 1e-6, 1e-7, 1e-8))
 
 
 @pytest.mark.parametrize("fault", [too_small, wrongly_chosen])
@@ -87,12 +87,12 @@ def test_the_stated_error_of_a_model_reduced_too_far_tells(monkeypatch, fault):
     edges = np.array([0.0, 6.0, 120.0, 600.0])
     right, _ = curves_with(steady.with_solver("propagation"), edges)
     fault(monkeypatch)
-    monkeypatch.setattr(solver, "GIVE_UP", np.inf)
+    monkeypatch.setattr(levels, "GIVE_UP", np.inf)
     value, error = curves_with(steady.with_solver("reduced"), edges)
     assert np.abs(value / right - 1.0).max() > 1e-5  # the fault does harm
     assert (np.abs(value - right) <= error).all()  # and is told
     # Left to itself, the solver gives such a core up, and propagates.
-    monkeypatch.setattr(solver, "GIVE_UP", 1e-5)
+    monkeypatch.setattr(levels, "GIVE_UP", 1e-5)
     again = steady.with_solver("reduced")
     value, _ = curves_with(again, edges)
     assert "propagation" in solver_of(again).answers[-1].method
@@ -118,6 +118,27 @@ def test_a_core_that_would_be_cut_short_is_left_to_propagation(monkeypatch):
     monkeypatch.setattr(solver, "TOO_LONG", 0.01)
     with pytest.raises(ConvergenceError, match="would take about"):
         lindblad.g2(lindblad.steady_state(jaynes_cummings()), "photon", "atom", [0.0, 200.0])
+
+
+@pytest.mark.parametrize("cut", [1e-8, 1e-10])
+def test_propagation_falls_back_on_the_essential_states(monkeypatch, cut):
+    """Where no core serves a large system, its essential states are followed, within the error that is stated."""
+    monkeypatch.setattr(levels, "RESTRICT", 30)
+    for module in (levels, solver):
+        monkeypatch.setattr(module, "STATE_CUT", cut)
+    monkeypatch.setattr(solver, "RESTRICT", 30)
+    monkeypatch.setattr(levels, "GIVE_UP", 0.0)  # no core serves
+    monkeypatch.setattr(solver, "QUICK", 0.0)
+    steady = lindblad.steady_state(jaynes_cummings(45, kappa=0.4))
+    edges = [0.0, 0.5, 3.0]
+    right, _ = curves_with(steady.with_solver("propagation"), edges)
+    found, error = curves_with(steady, edges)
+    followed = solver_of(steady).answers[-1].method
+    states = int(followed.split("propagation of ")[1].split(" ")[0])
+    assert 20 < states < 0.9 * steady.system.dimension
+    off = np.abs(found - right)
+    assert (off <= error).all()
+    assert off.max() > 0.0
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
@@ -263,7 +284,7 @@ def test_one_model_serves_every_question():
     """Nothing is diagonalised twice: the second question about the same detected channels costs no core."""
     steady = lindblad.steady_state(paper_system((3, 2, 2))).with_solver("reduced")
     lindblad.g2(steady, "photon", "magnon", [0.0, 10.0, 100.0])
-    models = solver_of(steady)._reduced
+    models = solver_of(steady).levels._systems
     before = {level: len(system._motions) for level, system in models.items()}
     lindblad.g2(steady, "atom", "atom", [0.0, 1.0])
     lindblad.fano(steady, [1e3])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from functools import cached_property
 from typing import Protocol
 
@@ -15,14 +13,13 @@ from scipy import sparse
 
 from ..detectors import Detector
 from ..errors import ConvergenceError
-from .answers import Answer, scale_of, stated_errors
+from .answers import Answer, scale_of
 from .blas import one_blas_thread
 from .inputs import checked_channels, checked_detectors
+from .levels import FIRST, LARGEST_CORE, RESTRICT, STATE_CUTS, Levels, Question, Reduced
 from .reduced.essential import STATE_CUT
 from .reduced.kept import Kept
-from .reduced.mode_space import MODE_CUT, AllModes, all_modes, mode_space
-from .reduced.model import ReducedModel, ReducedSystem
-from .reduced.stationary import cut_out
+from .reduced.model import ReducedModel
 from .steady_state import SteadyState
 from .superoperators.detected import DetectedSystem
 from .superoperators.full_model import FullModel
@@ -33,28 +30,8 @@ from .superoperators.motions import MOST_DOUBLED
 Array = NDArray[np.float64]
 Detectors = Mapping[str, Detector] | None
 
-# Importance below which pairs of modes stay out of the core, level by level; errors fall in proportion. Modes and
-# states are cut as many times more coarsely, or more finely, as is said beside. An answer takes two neighbouring
-# levels: the finer FIRST at first, one below where that would be too large, and the one above where the error asks
-# for it.
-PAIR_CUTS = (5e-6, 7e-7, 1e-7, 2.5e-8, 6e-9)
-MODE_CUTS, STATE_CUTS = (100.0, 10.0, 1.0, 0.1, 0.1), (100.0, 100.0, 10.0, 1.0, 1.0)
-FIRST = 3
-# Where every click is seen nothing lies outside the modes, and a level coarser does.
-FIRST_OF_MODES = 2
-# Stated relative error above which a finer core is made, and that beyond which the reduction is given up for
-# propagation.
-REFINE, GIVE_UP = 1e-6, 2.5e-4
-# Most real dimensions of a core: its diagonalisation takes some fifteen seconds.
-LARGEST_CORE = 2600
-# Up to this dimension all pairs of modes are taken, and nothing is left out.
-COMPLETE = 30
 # Up to this dimension all pairs are diagonalised at once, whatever propagation would cost.
 TINY = 12
-# Above this dimension the system is first restricted to essential states.
-RESTRICT = 300
-# Worst condition of the core's eigenvectors, and fastest growth beside the fastest motion; healthy: 1e5 and 1e-16.
-MAX_CONDITION, MAX_GROWTH = 1e9, 1e-9
 # Condition of the eigenvectors of H_eff above which nothing is reduced.
 MAX_MODES_CONDITION = 300.0
 # Predicted costs in seconds: of one product with L per N², and of a core per R³.
@@ -63,8 +40,10 @@ PRODUCT, CORE = 6e-9, 6e-10
 SHARED = 4.0
 # Below this many seconds propagation is not worth replacing; beyond, it is refused unless asked for by name.
 QUICK, TOO_LONG = 0.3, 7200.0
-# Relative error of propagation, and of a diagonalisation per condition of its eigenvectors.
-PROPAGATED, ROUNDING = 1e-9, 1e-15
+# Relative error of propagation.
+PROPAGATED = 1e-9
+# Relative error of propagation on essential states per root of the population at which they are cut.
+OUTSIDE = 40.0
 SETTLED = 40.0  # lifetimes of the slowest mode after which nothing moves
 EPSILON = float(np.finfo(np.float64).eps)
 # Small systems go to doubled precision where the rounding of doubles may exceed this: it costs a second up to the
@@ -102,10 +81,11 @@ class Solver:
 
     Five ways, the cheapest that is safe. *Modes*, where every channel is detected ideally: the motion between
     clicks is then diagonal over the modes of H_eff. *A core of mode pairs* (`reduced.pair_core`), diagonalised
-    once for each set of detected channels. *All pairs* in small systems, where nothing is left out. *Propagation*
-    of the whole space, the reference, which takes over where a core fails its checks. Above 300 dimensions the
-    first two work on the essential basis states. *Doubling* of the time in doubled precision, in small systems
-    whose time scales or rates lie so far apart that rounding of doubles would show.
+    once for each set of detected channels (`levels`). *All pairs* in small systems, where nothing is left out.
+    *Propagation* of the whole space, the reference, which takes over where a core fails its checks. Above 300
+    dimensions all of these work on the essential basis states, unless propagation is asked for by name. *Doubling*
+    of the time in doubled precision, in small systems whose time scales or rates lie so far apart that rounding of
+    doubles would show.
 
     The error of a core is estimated by two smaller ones with fewer modes (`answers`): no useful bound that is
     guaranteed is known.
@@ -120,10 +100,8 @@ class Solver:
         self._given = steady
         self.answers: list[Answer] = []
         self.kept: Kept = steady.workspace.setdefault("kept", {})
+        self.levels = Levels(steady, self.kept)
         self._full: dict[str, FullModel] = {}
-        self._models: dict[tuple[str, int], ReducedModel] = {}
-        self._reduced: dict[int, ReducedSystem] = {}
-        self._essential: dict[int, tuple[SteadyState, AllModes]] = {}
 
     def answer(
         self,
@@ -169,48 +147,42 @@ class Solver:
         ConvergenceError
             The values would be known to less than two digits.
         """
-        with one_blas_thread():  # two cores of pairs are diagonalised side by side
-            return self._answer(
-                compute, channels, detectors, horizon, starts, interest, stationary, curve, judged, chained
-            )
+        names = checked_channels(self._given.system, channels)
+        seen = checked_detectors(self._given.system, detectors)
+        question = Question(names, seen, tuple(interest), stationary, curve, chained)
+        with one_blas_thread():  # cores of pairs are diagonalised side by side
+            return self._answer(compute, question, horizon, starts, tuple(judged))
 
     def _answer(
         self,
         compute: Callable[[Model], Array],
-        channels: Sequence[str] | None,
-        detectors: Detectors,
+        question: Question,
         horizon: float,
         starts: int,
-        interest: Sequence[str],
-        stationary: bool,
-        curve: bool,
-        judged: Sequence[str],
-        chained: bool,
+        judged: tuple[str, ...],
     ) -> Answer:
         began = time.perf_counter()
-        names = checked_channels(self._given.system, channels)
-        seen = checked_detectors(self._given.system, detectors)
-        found: tuple[Array, Array | float, str] | None = None
-        weak = self._rounding_of_rates(names, judged)
+        found: Reduced | None = None
+        weak = self._rounding_of_rates(question.names, judged)
         phases = EPSILON * self._spread * horizon
         if self._doubles(phases + weak, horizon):
-            value = np.asarray(compute(self._full_model(names, seen, doubled=True)), dtype=np.float64)
-            found = value, max(DOUBLED, self._given.error), "doubling in doubled precision"
-        elif self._reduce(names, seen, horizon, starts, interest, stationary):
-            found = self._from_reduced(compute, names, seen, tuple(interest), stationary, curve, chained)
+            value = np.asarray(compute(self._full_model(question, doubled=True)), dtype=np.float64)
+            found = Reduced(value, max(DOUBLED, self._given.error), "doubling in doubled precision")
+        elif self._reduce(question, horizon, starts):
+            found = self.levels.answer(compute, question)
             if found is not None:  # the phase of the fastest motion is known to rounding of itself
-                found = found[0], found[1] + self._rounding(horizon) + weak, found[2]
+                found = found._replace(error=found.error + self._rounding(horizon) + weak)
         if found is None:
-            model = self._affordable(names, seen, horizon, starts)
+            model = self._affordable(question, horizon, starts)
             value = np.asarray(compute(model), dtype=np.float64)
-            dimensions = f"{self._given.system.dimension} dimensions"
-            found = value, PROPAGATED + phases + weak, f"propagation of {dimensions}"
+            outside, dimensions = self._followed[1], f"{model.system.dimension} dimensions"
+            found = Reduced(value, PROPAGATED + outside + phases + weak, f"propagation of {dimensions}")
             if horizon <= 0.0:  # refined in doubled precision, to an error that is looked at
-                found = value, PROPAGATED, f"equations in {dimensions}"
+                found = Reduced(value, PROPAGATED + outside, f"equations in {dimensions}")
         value, relative, way = found
         worst = float(np.max(relative, initial=0.0))
         if worst > UNKNOWN:
-            rare = ", ".join(dict.fromkeys(judged or names))
+            rare = ", ".join(dict.fromkeys(judged or question.names))
             raise ConvergenceError(
                 f"exact values would be known only to {worst:.1g} of each: {rare} click too rarely beside "
                 f"their fastest decay; lower N to {MOST_DOUBLED}, where 32 digits are used"
@@ -220,18 +192,16 @@ class Solver:
         self.answers.append(answer)
         return answer
 
-    def _affordable(
-        self, names: tuple[str, ...], seen: Mapping[str, Detector], horizon: float, starts: int
-    ) -> FullModel:
-        """Return the whole space for propagation; refuse computations of hours."""
+    def _affordable(self, question: Question, horizon: float, starts: int) -> FullModel:
+        """Return what is propagated; refuse computations of hours."""
         seconds = self._propagation_cost(horizon, starts)
         if self._given.solver == "auto" and seconds > TOO_LONG:
             raise ConvergenceError(
-                f"propagating {self._given.system.dimension} dimensions for {horizon:.3g} would take about "
+                f"propagating {len(self._followed[0].rho)} dimensions for {horizon:.3g} would take about "
                 f"{seconds / 3600.0:.2g} h, and no small model serves; shorten the time, lower the levels, or "
                 "insist with steady.with_solver('propagation')"
             )
-        return self._full_model(names, seen)
+        return self._full_model(question)
 
     def _rounding_of_rates(self, names: Sequence[str], judged: Sequence[str]) -> float:
         """Return what rounding of a state in doubles makes of rates that are weak beside ‖c†c‖_F."""
@@ -261,73 +231,45 @@ class Solver:
 
     def _rounding(self, horizon: float) -> float:
         """Return the rounding of V⁻¹ρV⁻†, and of the fastest motion's phase as long as anything moves."""
-        decay = -self._system(FIRST).space.motion.real.diagonal()
+        decay = -self.levels.system(FIRST).space.motion.real.diagonal()
         slowest = float(decay[decay > 0.0].min(initial=np.inf))
-        condition = self._state(FIRST)[1].condition
+        condition = self.levels.state(FIRST)[1].condition
         return EPSILON * (condition**3 + condition * self._spread * min(horizon, SETTLED / slowest))
 
-    def _reduce(
-        self,
-        names: tuple[str, ...],
-        seen: Mapping[str, Detector],
-        horizon: float,
-        starts: int,
-        interest: Sequence[str],
-        stationary: bool,
-    ) -> bool:
+    def _reduce(self, question: Question, horizon: float, starts: int) -> bool:
         """Say whether the reduced model is the cheaper way."""
-        way = self._given.solver
+        way, levels, dimension = self._given.solver, self.levels, self._given.system.dimension
         if way != "auto":
-            return way == "reduced" and self._state(FIRST)[1].condition <= MAX_MODES_CONDITION
-        if horizon <= 0.0 and self._given.system.dimension <= MOST_ELIMINATED:
+            return way == "reduced" and levels.state(FIRST)[1].condition <= MAX_MODES_CONDITION
+        if horizon <= 0.0 and dimension <= MOST_ELIMINATED:
             return False
         propagating = self._propagation_cost(horizon, starts)
-        if propagating < QUICK and self._given.system.dimension > TINY:
+        if propagating < QUICK and dimension > TINY:
             return False
-        if self._state(FIRST)[1].condition > MAX_MODES_CONDITION:
+        if levels.state(FIRST)[1].condition > MAX_MODES_CONDITION:
             return False
-        if self._given.system.dimension <= TINY:
+        if dimension <= TINY or (levels.made(question) and not question.stationary):
             return True
-        if self._complete:
-            sizes = [len(self._state(FIRST)[0].rho) ** 2]
-        else:
-            fine = self._finer_level(names, seen, interest, stationary)
-            sizes = [self._size(level, names, seen, interest, stationary) for level in (fine - 1, fine)]
-        if max(sizes) > LARGEST_CORE:
-            return False
-        reducing = sum(CORE * size**3 for size in sizes)
-        return reducing < SHARED * propagating
+        sizes = levels.sizes(question)
+        return max(sizes) <= LARGEST_CORE and sum(CORE * size**3 for size in sizes) < SHARED * propagating
 
-    def _size(
-        self,
-        level: int,
-        names: tuple[str, ...],
-        seen: Mapping[str, Detector],
-        interest: Sequence[str],
-        stationary: bool,
-    ) -> int:
-        """Return the real dimensions of the largest core that a question needs at a level."""
-        every, system = self._given.system.channel_names, self._system(level)
-        ideal = all(name in names and seen[name].efficiency == 1.0 for name in every)
-        sizes = [system.core_size(every, False)] if stationary else []
-        if not ideal:
-            sizes.append(system.core_size(tuple(dict.fromkeys([*names, *interest])), True))
-        return max(sizes, default=0)
+    @cached_property
+    def _followed(self) -> tuple[SteadyState, float]:
+        """Return the state whose space is propagated, and the relative error that what lies outside may cause.
 
-    def _finer_level(
-        self, names: tuple[str, ...], seen: Mapping[str, Detector], interest: Sequence[str], stationary: bool
-    ) -> int:
-        """Return the finer of the two levels that a question begins with."""
-        if self._size(FIRST_OF_MODES, names, seen, interest, stationary) == 0:
-            return FIRST_OF_MODES
-        level = FIRST
-        while level > 1 and self._size(level, names, seen, interest, stationary) > LARGEST_CORE:
-            level -= 1
-        return level
+        That is the whole space, or above 300 dimensions, unless propagation is asked for by name, the essential
+        states: their energies are shifted by what is left out, in proportion to its amplitude.
+        """
+        if self._given.solver != "auto" or self._given.system.dimension <= RESTRICT:
+            return self._given, 0.0
+        inside = self.levels.state(FIRST)[0]
+        if len(inside.rho) == self._given.system.dimension:
+            return self._given, 0.0
+        return inside, OUTSIDE * (STATE_CUT * STATE_CUTS[FIRST]) ** 0.5
 
     def _propagation_cost(self, horizon: float, starts: int) -> float:
         """Return the predicted seconds of following some states for a time."""
-        dimension = self._given.system.dimension
+        dimension = len(self._followed[0].rho)
         if horizon <= 0.0:  # a few linear solves
             return 40.0 * 4e-10 * dimension**3 * starts
         return horizon * self._spread * PRODUCT * dimension**2 * starts
@@ -342,91 +284,11 @@ class Solver:
         decay = float(system.decay.diagonal().real.max(initial=0.0))
         return float((centre + other).max() - (centre - other).min()) + 2.0 * decay
 
-    def _from_reduced(
-        self,
-        compute: Callable[[Model], Array],
-        names: tuple[str, ...],
-        seen: Mapping[str, Detector],
-        interest: tuple[str, ...],
-        stationary: bool,
-        curve: bool,
-        chained: bool,
-    ) -> tuple[Array, Array | float, str] | None:
-        """Return values, their relative errors and the way; None where the core fails its checks."""
-        if self._complete:
-            model = self._reduced_model(FIRST, names, seen, interest)
-            value = np.asarray(compute(model), dtype=np.float64)
-            sound, condition = self._sound(model)
-            return (value, ROUNDING * condition, "all pairs of modes") if sound else None
-        level = self._finer_level(names, seen, interest, stationary)
-        if self._size(level, names, seen, interest, stationary) > LARGEST_CORE:
-            return None
-        numbers = range(max(level - 2, 0), level + 1)
-        models = [self._reduced_model(number, names, seen, interest) for number in numbers]
-        with ThreadPoolExecutor(2) as pool:  # the finest takes about as long as the others together
-            found = pool.map(compute, models[::-1])
-            values = [np.asarray(value, dtype=np.float64) for value in found][::-1]
-        while True:
-            sound, condition = self._sound(models[-1])
-            cut = PAIR_CUTS[level] if models[-1].size else 0.0
-            error = stated_errors(values[-3:], curve, cut, chained) + ROUNDING * condition
-            worst = float(error.max(initial=0.0))
-            if not sound or not np.isfinite(worst) or worst > GIVE_UP:
-                return None
-            last = level + 1 == len(PAIR_CUTS)
-            if worst <= REFINE or last or self._size(level + 1, names, seen, interest, stationary) > LARGEST_CORE:
-                way = f"core of {models[-1].size} mode pairs" if models[-1].size else "modes"
-                return values[-1], error, way
-            level += 1
-            models.append(self._reduced_model(level, names, seen, interest))
-            values.append(np.asarray(compute(models[-1]), dtype=np.float64))
-
-    def _sound(self, model: ReducedModel) -> tuple[bool, float]:
-        """Say whether all motions of a model pass the checks, and return their worst condition."""
-        condition = max((motion.condition for motion in model.used), default=1.0)
-        growth = max((motion.growth for motion in model.used), default=0.0)
-        return condition <= MAX_CONDITION and growth <= MAX_GROWTH, condition
-
-    @property
-    def _complete(self) -> bool:
-        return self._given.system.dimension <= COMPLETE
-
-    def _reduced_model(
-        self, level: int, names: tuple[str, ...], seen: Mapping[str, Detector], interest: tuple[str, ...]
-    ) -> ReducedModel:
-        key = (_key(names, seen) + repr(interest), level)
-        if key not in self._models:
-            self._models[key] = ReducedModel(self._system(level), names, seen, interest)
-        return self._models[key]
-
-    def _system(self, level: int) -> ReducedSystem:
-        """Return the modes of a level."""
-        if level not in self._reduced:
-            steady, modes = self._state(level)
-            cut = 0.0 if self._complete else MODE_CUT * MODE_CUTS[level]
-            space = mode_space(steady.system, steady.rho, modes, cut)
-            pairs = 0.0 if self._complete else PAIR_CUTS[level]
-            self._reduced[level] = ReducedSystem(steady.system, space, pairs, self.kept)
-        return self._reduced[level]
-
-    def _state(self, level: int) -> tuple[SteadyState, AllModes]:
-        """Return the stationary state, on the essential states where there are many, and all modes."""
-        which = min(level, FIRST) if self._given.system.dimension > RESTRICT else FIRST
-        if which not in self._essential:
-            steady = self._given
-            if self._given.system.dimension > RESTRICT:
-                cut = STATE_CUT * STATE_CUTS[which]
-                found = cut_out(self._given.system, self._given.rho, cut)
-                steady = SteadyState(found.rho, found.system, 0.0)
-            self._essential[which] = steady, all_modes(steady.system)
-        return self._essential[which]
-
-    def _full_model(
-        self, names: tuple[str, ...], seen: Mapping[str, Detector], *, doubled: bool = False
-    ) -> FullModel:
-        key = f"{_key(names, seen)} {doubled}"
+    def _full_model(self, question: Question, *, doubled: bool = False) -> FullModel:
+        key = f"{question.detection} {doubled}"
         if key not in self._full:
-            self._full[key] = FullModel(self._given.system, self._given.rho, names, seen, doubled=doubled)
+            steady = self._followed[0]
+            self._full[key] = FullModel(steady.system, steady.rho, question.names, question.seen, doubled=doubled)
         return self._full[key]
 
 
@@ -450,7 +312,3 @@ def require_clicks(steady: SteadyState, names: Sequence[str], detectors: Detecto
 def total_rate(steady: SteadyState, names: Sequence[str], detectors: Detectors) -> float:
     """Return the total rate of some channels; raise `InvalidInput` if none of them ever clicks."""
     return DetectedSystem(steady.system, names, detectors).total_rate(pack(steady.rho))
-
-
-def _key(names: tuple[str, ...], seen: Mapping[str, Detector]) -> str:
-    return repr((names, sorted((name, sorted(asdict(detector).items())) for name, detector in seen.items())))

@@ -13,11 +13,12 @@ from ...detectors import Detector
 from ...errors import ConvergenceError, InvalidInput
 from ...model import OpenSystem
 from ..blas import one_blas_thread
+from ..levels import LARGEST_CORE, MAX_CONDITION, MAX_GROWTH, MODE_CUTS, PAIR_CUTS, RESTRICT
 from ..reduced.essential import MAX_ROUNDS, STATE_CUT, closed_under_jumps, neighbours, restricted
 from ..reduced.mode_space import MODE_CUT, AllModes, ModeSpace, all_modes, mode_space
 from ..reduced.pair_core import importance
 from ..reduced.stationary import FINE, cut_out, stationary
-from ..solver import LARGEST_CORE, MAX_CONDITION, MAX_GROWTH, MAX_MODES_CONDITION, MODE_CUTS, PAIR_CUTS, RESTRICT
+from ..solver import MAX_MODES_CONDITION
 from ..steady_state import SteadyState, steady_state
 from .compiled import MAX_FULL_CONDITION, CompiledFilter
 from .dead_sets_kernels import mark_dead_sets
@@ -29,7 +30,7 @@ Matrix = NDArray[np.complex128]
 
 # Up to this dimension states are followed on all their N² numbers.
 FULL = 30
-# The two levels of `solver.PAIR_CUTS` that a record is followed with at first.
+# The two levels of `levels.PAIR_CUTS` that a record is followed with at first.
 FIRST_LEVELS = (0, 1)
 # A finer level is taken while the root-mean-square errors of hazards or of ln rates exceed this by default.
 TOLERANCE = 2e-2

@@ -1,0 +1,204 @@
+"""The reduction level by level: cores of mode pairs, each finer than the one before, and what they leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..detectors import Detector
+from .answers import stated_errors
+from .reduced.essential import STATE_CUT
+from .reduced.kept import Kept
+from .reduced.mode_space import MODE_CUT, AllModes, all_modes, mode_space
+from .reduced.model import ReducedModel, ReducedSystem
+from .reduced.stationary import cut_out
+from .steady_state import SteadyState
+
+Array = NDArray[np.float64]
+
+# Importance below which pairs of modes stay out of the core, level by level; errors fall in proportion. Modes and
+# states are cut as many times more coarsely, or more finely, as is said beside. An answer takes three neighbouring
+# levels: the finest is FIRST at first, one below where that would be too large, and the one above where the error
+# asks for it.
+PAIR_CUTS = (5e-6, 7e-7, 1e-7, 2.5e-8, 6e-9)
+MODE_CUTS, STATE_CUTS = (100.0, 10.0, 1.0, 0.1, 0.1), (100.0, 100.0, 10.0, 1.0, 1.0)
+FIRST = 3
+# Where every click is seen nothing lies outside the modes, and a level coarser does.
+FIRST_OF_MODES = 2
+# Stated relative error above which a finer core is made, and that beyond which the reduction is given up for
+# propagation.
+REFINE, GIVE_UP = 1e-6, 2.5e-4
+# Most real dimensions of a core: its diagonalisation takes some fifteen seconds.
+LARGEST_CORE = 2600
+# Up to this dimension all pairs of modes are taken, and nothing is left out.
+COMPLETE = 30
+# Above this dimension the system is first restricted to essential states.
+RESTRICT = 300
+# Worst condition of the core's eigenvectors, and fastest growth beside the fastest motion; healthy: 1e5 and 1e-16.
+MAX_CONDITION, MAX_GROWTH = 1e9, 1e-9
+# Relative error of a diagonalisation per condition of its eigenvectors.
+ROUNDING = 1e-15
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked of a model; see `Solver.answer`.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Detected channels.
+    seen : mapping of str to Detector
+        Their detectors.
+    interest : tuple of str
+        Undetected channels whose clicks start or end what is followed.
+    stationary, curve, chained : bool
+        Whether the motion under L is wanted; whether the last axis is a curve; whether of chains of clicks.
+    """
+
+    names: tuple[str, ...]
+    seen: Mapping[str, Detector]
+    interest: tuple[str, ...]
+    stationary: bool
+    curve: bool
+    chained: bool
+
+    @cached_property
+    def detection(self) -> str:
+        """The detected channels and their detectors, as a key."""
+        return repr((self.names, sorted((name, sorted(asdict(d).items())) for name, d in self.seen.items())))
+
+    @cached_property
+    def key(self) -> str:
+        """What the models of a question depend on, as a key."""
+        return self.detection + repr(self.interest)
+
+
+class Reduced(NamedTuple):
+    """Values, the relative errors stated, and the way."""
+
+    value: Array
+    error: Array | float
+    way: str
+
+
+class Levels:
+    """Reduced models of one stationary state, level by level, each made once.
+
+    Parameters
+    ----------
+    steady : SteadyState
+        The state.
+    kept : dict of str to ndarray
+        What cores gave, see `PairMotion`.
+    """
+
+    def __init__(self, steady: SteadyState, kept: Kept) -> None:
+        self._given, self._kept = steady, kept
+        self._models: dict[tuple[str, int], ReducedModel] = {}
+        self._systems: dict[int, ReducedSystem] = {}
+        self._states: dict[float, tuple[SteadyState, AllModes]] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether all pairs of modes are taken."""
+        return self._given.system.dimension <= COMPLETE
+
+    def made(self, question: Question) -> bool:
+        """Say whether a question can be answered by models that are there."""
+        return any(key == question.key for key, _ in self._models)
+
+    def sizes(self, question: Question) -> list[int]:
+        """Return the real dimensions of the cores that a question begins with."""
+        if self.complete:
+            return [len(self.state(FIRST)[0].rho) ** 2]
+        finest = self._finest(question)
+        return [self._size(level, question) for level in range(max(finest - 2, 0), finest + 1)]
+
+    def answer(self, compute: Callable[[ReducedModel], Array], question: Question) -> Reduced | None:
+        """Return values, their relative errors and the way; None where the core fails its checks."""
+        if self.complete:
+            model = self._model(FIRST, question)
+            value = np.asarray(compute(model), dtype=np.float64)
+            sound, condition = _sound(model)
+            return Reduced(value, ROUNDING * condition, "all pairs of modes") if sound else None
+        level = self._finest(question)
+        if self._size(level, question) > LARGEST_CORE:
+            return None
+        models = [self._model(number, question) for number in range(max(level - 2, 0), level + 1)]
+        with ThreadPoolExecutor(2) as pool:  # the finest takes about as long as the others together
+            found = pool.map(compute, models[::-1])
+            values = [np.asarray(value, dtype=np.float64) for value in found][::-1]
+        while True:
+            sound, condition = _sound(models[-1])
+            cut = PAIR_CUTS[level] if models[-1].size else 0.0
+            error = stated_errors(values[-3:], question.curve, cut, question.chained) + ROUNDING * condition
+            worst = float(error.max(initial=0.0))
+            if not sound or not np.isfinite(worst) or worst > GIVE_UP:
+                return None
+            last = level + 1 == len(PAIR_CUTS)
+            if worst <= REFINE or last or self._size(level + 1, question) > LARGEST_CORE:
+                way = f"core of {models[-1].size} mode pairs" if models[-1].size else "modes"
+                return Reduced(values[-1], error, way)
+            level += 1
+            models.append(self._model(level, question))
+            values.append(np.asarray(compute(models[-1]), dtype=np.float64))
+
+    def system(self, level: int) -> ReducedSystem:
+        """Return the modes of a level."""
+        if level not in self._systems:
+            steady, modes = self.state(level)
+            cut = 0.0 if self.complete else MODE_CUT * MODE_CUTS[level]
+            space = mode_space(steady.system, steady.rho, modes, cut)
+            pairs = 0.0 if self.complete else PAIR_CUTS[level]
+            self._systems[level] = ReducedSystem(steady.system, space, pairs, self._kept)
+        return self._systems[level]
+
+    def state(self, level: int) -> tuple[SteadyState, AllModes]:
+        """Return the stationary state, on the essential states where there are many, and all modes."""
+        few = self._given.system.dimension > RESTRICT
+        cut = STATE_CUT * STATE_CUTS[level] if few else 0.0
+        if cut not in self._states:
+            steady = self._given
+            if few:
+                found = cut_out(self._given.system, self._given.rho, cut)
+                steady = SteadyState(found.rho, found.system, 0.0)
+            self._states[cut] = steady, all_modes(steady.system)
+        return self._states[cut]
+
+    def _model(self, level: int, question: Question) -> ReducedModel:
+        key = (question.key, level)
+        if key not in self._models:
+            self._models[key] = ReducedModel(self.system(level), question.names, question.seen, question.interest)
+        return self._models[key]
+
+    def _size(self, level: int, question: Question) -> int:
+        """Return the real dimensions of the largest core that a question needs at a level."""
+        every, system = self._given.system.channel_names, self.system(level)
+        ideal = all(name in question.names and question.seen[name].efficiency == 1.0 for name in every)
+        sizes = [system.core_size(every, False)] if question.stationary else []
+        if not ideal:
+            sizes.append(system.core_size(tuple(dict.fromkeys([*question.names, *question.interest])), True))
+        return max(sizes, default=0)
+
+    def _finest(self, question: Question) -> int:
+        """Return the finest of the levels that a question begins with."""
+        if self._size(FIRST_OF_MODES, question) == 0:
+            return FIRST_OF_MODES
+        level = FIRST
+        while level > 1 and self._size(level, question) > LARGEST_CORE:
+            level -= 1
+        return level
+
+
+def _sound(model: ReducedModel) -> tuple[bool, float]:
+    """Say whether all motions of a model pass the checks, and return their worst condition."""
+    condition = max((motion.condition for motion in model.used), default=1.0)
+    growth = max((motion.growth for motion in model.used), default=0.0)
+    return condition <= MAX_CONDITION and growth <= MAX_GROWTH, condition
