@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from .estimators.waiting import next_click_probabilities as next_click_probabilities
     from .estimators.waiting import waiting_times as waiting_times
     from .inference.fit import fit as fit
+    from .inference.information import Information as Information
+    from .inference.information import information as information
     from .inference.lost_clicks import LostClicks as LostClicks
     from .inference.lost_clicks import lost_clicks as lost_clicks
     from .inference.lost_clicks import single_clicks as single_clicks
@@ -71,7 +73,9 @@ if TYPE_CHECKING:
 # matplotlib; a test holds this to the imports above, which are what editors and type checkers read.
 _HOMES = {
     "Bundles": ".estimators.bundles",
+    "Information": ".inference.information",
     "LostClicks": ".inference.lost_clicks",
+    "information": ".inference.information",
     "lost_clicks": ".inference.lost_clicks",
     "single_clicks": ".inference.lost_clicks",
     "ClickStream": ".clicks.streams",

@@ -27,6 +27,7 @@ from .likelihood_maximum import (
     inverse,
     profile_ends,
     require_slopes,
+    scores_of,
     squared_scores,
 )
 from .replay import Replayer
@@ -177,10 +178,10 @@ def fit(
     True
     """
     record = in_memory(record)
-    names, first = _checked_start(record, start)
+    names, first = checked_parameters(record, start)
     if not 0.0 < finite_number(confidence, "confidence") < 1.0:
         raise InvalidInput(f"confidence={confidence} must lie between 0 and 1")
-    likelihood = _Likelihood(record, family, names, initial, detectors)
+    likelihood = RecordLikelihood(record, family, names, initial, detectors)
     likelihood.require(first)
     try:
         at = first
@@ -189,7 +190,7 @@ def fit(
             peak, information = climb(likelihood, at)
             at = peak.at
         covariance = inverse(information)
-        squares = squared_scores(likelihood, at, inner_steps(likelihood, peak))
+        squares = squared_scores(scores_of(likelihood, at, inner_steps(likelihood, peak)))
         require_slopes(squares)
     except FlatError as error:
         raise ConvergenceError(_moves_together(names, at, error.direction)) from error
@@ -223,7 +224,8 @@ def _moves_together(names: tuple[str, ...], at: Vector, direction: Vector) -> st
     return f"the clicks do not tell {', '.join(moved)} together from no change at all; fit fewer of them"
 
 
-def _checked_start(record: ClickRecord, start: Mapping[str, float]) -> tuple[tuple[str, ...], Vector]:
+def checked_parameters(record: ClickRecord, start: Mapping[str, float]) -> tuple[tuple[str, ...], Vector]:
+    """Return names and values of parameters of a record that has clicks."""
     if not isinstance(record, ClickRecord) or not len(record):
         raise InvalidInput("fit needs a ClickRecord with clicks; a silent one tells nothing")
     if not isinstance(start, Mapping) or not start or not all(isinstance(name, str) for name in start):
@@ -231,7 +233,7 @@ def _checked_start(record: ClickRecord, start: Mapping[str, float]) -> tuple[tup
     return tuple(start), np.array([finite_number(value, f"start[{name!r}]") for name, value in start.items()])
 
 
-class _Likelihood:
+class RecordLikelihood:
     """ln L of the record as a function of the parameters, by trajectory; smoothed while a start is far away."""
 
     def __init__(

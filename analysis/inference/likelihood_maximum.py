@@ -80,14 +80,19 @@ def climb(likelihood: Likelihood, first: Vector) -> tuple[Point, Vector]:
     """Climb to the maximum over all parameters; return it and the information there."""
     everything = np.ones(len(first), dtype=bool)
     steps = np.minimum(FIRST_STEP * np.maximum(np.abs(first), FIRST_STEP), INSIDE * likelihood.room(first))
-    squares = squared_scores(likelihood, first, steps)
+    squares = squared_scores(scores_of(likelihood, first, steps))
     require_slopes(squares)
     start = Point(first, float(likelihood(first).sum()), np.diag(squares) ** -0.5)
     return climb_from(likelihood, start, everything, GAIN)
 
 
-def squared_scores(likelihood: Likelihood, at: Vector, steps: Vector) -> Vector:
-    """Return Σ_n s_n s_nᵀ of the scores s_n = ∂ln L_n/∂θ of all parts, whose mean is the Fisher information."""
+def squared_scores(scores: Vector) -> Vector:
+    """Return Σ_n s_n s_nᵀ of the scores of all parts, whose mean is the Fisher information."""
+    return np.asarray(scores @ scores.T)
+
+
+def scores_of(likelihood: Likelihood, at: Vector, steps: Vector) -> Vector:
+    """Return s_n = ∂ln L_n/∂θ of all parts n, shape (n_parameters, n_parts)."""
     scores = []
     for i, shift in enumerate(np.diag(steps)):
         score = (likelihood(at + shift) - likelihood(at - shift)) / (2.0 * shift[i])
@@ -96,7 +101,7 @@ def squared_scores(likelihood: Likelihood, at: Vector, steps: Vector) -> Vector:
                 f"the likelihood does not depend smoothly on parameter {i}; fit fewer, or start elsewhere"
             )
         scores.append(score)
-    return np.asarray(np.array(scores) @ np.array(scores).T)
+    return np.array(scores)
 
 
 def require_slopes(squares: Vector) -> None:

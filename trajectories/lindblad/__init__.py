@@ -20,6 +20,7 @@ from .click_statistics.waiting import next_click_probabilities, no_click_probabi
 from .closed import SuperRabi, super_rabi
 from .entanglement import Witness, entanglement_witness, negativity, reduced
 from .evolution import density_matrix, evolve
+from .information import information_rate
 from .spectra import Spectrum, excitation_spectrum, resonance
 from .steady_state import SteadyState, steady_state
 from .truncation import Convergence, at_resonance, converge
@@ -55,6 +56,7 @@ __all__ = [
     "g2_of_halves",
     "g3",
     "heralding_efficiency",
+    "information_rate",
     "lag_histogram",
     "negativity",
     "next_click_probabilities",

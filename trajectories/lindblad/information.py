@@ -1,0 +1,185 @@
+"""Fisher information of click records, exactly: where no click leaves a state that depends on the past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checks import finite_number
+from ..detectors import Detector
+from ..errors import InvalidInput
+from ..model import OpenSystem
+from .filter.linear_model import full_model
+from .filter.motions import real_modes
+
+Array = NDArray[np.float64]
+
+# Rank of a jump operator: singular values below this share of the largest are rounding.
+RANK = 1e-12
+# Dimension up to which waits are followed on all numbers of ρ.
+LARGEST = 30
+# Step of the derivatives, relative to the parameter.
+STEP = 1e-5
+# Panels of the quadrature over waits, on each Gauss and Legendre's rule, and waits beyond this survival left out.
+PANELS, NODES, UNLIKELY = 400, 10, 1e-14
+
+
+def information_rate(
+    family: Callable[..., Any],
+    at: Mapping[str, float],
+    detectors: Mapping[str, Detector] | None = None,
+) -> Array:
+    """Return the Fisher information per unit time of the record about parameters, for renewal processes.
+
+    Where each detected click in k leaves one state ρ_k, whatever was before, waits are independent given the
+    channel before, with densities W(t, l|k) = Tr[𝒥_l e^{L0t}ρ_k]. With the stationary shares π of P(l|k) = ∫W dt,
+
+        F_ij = Σ_k π_k Σ_l ∫ ∂_iW ∂_jW/W dt / Σ_k π_k⟨t⟩_k.
+
+    Parameters
+    ----------
+    family : callable
+        Takes the parameters by name and returns the `OpenSystem` that they make, or an object with `.system()`.
+    at : mapping of str to float
+        The parameters, and where the information is wanted; "atom.efficiency" is that of a detector.
+    detectors : mapping of str to Detector, optional
+        What watches the channels: those that are named, or all ideally when not given. Only loss is allowed.
+
+    Returns
+    -------
+    ndarray of shape (n_parameters, n_parameters)
+        In ω_b times the inverse units of the parameters; T F bounds the inverse covariance of unbiased estimates.
+
+    Raises
+    ------
+    InvalidInput
+        A jump operator of rank above one, dark counts or detectors with memory, after which states depend on the
+        past, more than 30 dimensions, or no parameter.
+
+    Notes
+    -----
+    Radaelli, Smiga, Landi and Binder, Phys. Rev. A (2024), information of jump statistics. For other systems
+    `analysis.information` averages the score over a record.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> def atom(rabi):
+    ...     return tj.OpenSystem(rabi / 2 * (sigma + sigma.T), [tj.Channel("atom", sigma)])
+    >>> tj.lindblad.information_rate(atom, {"rabi": 2.0}).round(4)
+    array([[0.4444]])
+    """
+    names = tuple(at)
+    if not names:
+        raise InvalidInput(f"at={dict(at)} must name at least one parameter and its value")
+    centre = np.array([finite_number(at[name], f"at[{name!r}]") for name in names])
+    renewal = _Renewal(family, names, detectors, centre)
+    density, rate = renewal.density(centre), []
+    for i, shift in enumerate(np.diag(STEP * np.maximum(np.abs(centre), STEP))):
+        rate.append((renewal.density(centre + shift) - renewal.density(centre - shift)) / (2.0 * shift[i]))
+    # Where W touches zero so does its derivative, and their quotient stays finite.
+    size = np.maximum(density, 1e-280)
+    found = np.einsum("iklt,jklt,t->kij", np.array(rate) / size, np.array(rate), renewal.weights)
+    shares, wait = renewal.chain(density)
+    return np.asarray(np.einsum("k,kij->ij", shares, found) / wait)
+
+
+class _Renewal:
+    """Waiting-time densities of a family, on the nodes of one quadrature."""
+
+    def __init__(
+        self,
+        family: Callable[..., Any],
+        names: tuple[str, ...],
+        detectors: Mapping[str, Detector] | None,
+        centre: Array,
+    ) -> None:
+        self._family, self._names, self._detectors = family, names, detectors
+        system, efficiencies = self._model(centre)
+        modes = self._waits(system, efficiencies)[1]
+        slowest = -float(modes.rates.max())
+        if not slowest > 0.0:
+            raise InvalidInput("the record can stop clicking for ever; information per unit time is then 0")
+        longest = -np.log(UNLIKELY) / slowest
+        edges = longest * np.linspace(0.0, 1.0, PANELS + 1) ** 2
+        nodes, weights = np.polynomial.legendre.leggauss(NODES)
+        half = 0.5 * np.diff(edges)
+        self.times = (edges[:-1, None] + half[:, None] * (1.0 + nodes)).reshape(-1)
+        self.weights = (half[:, None] * weights).reshape(-1)
+
+    def density(self, at: Array) -> Array:
+        """Return W(t, l|k), shape (channels before, channels after, n_nodes)."""
+        system, efficiencies = self._model(at)
+        (starts, effects), modes = self._waits(system, efficiencies)
+        inner = modes.inverse @ starts.T
+        decay = np.exp(np.multiply.outer(self.times, modes.rates))
+        moved = decay[:, :, None] * inner[None]
+        first, second = modes.paired, np.roll(modes.paired, 1)
+        angle = np.multiply.outer(self.times, modes.frequencies[first])[:, :, None]
+        x, y = moved[:, first], moved[:, second]
+        moved[:, first], moved[:, second] = (
+            x * np.cos(angle) + y * np.sin(angle),
+            y * np.cos(angle) - x * np.sin(angle),
+        )
+        return np.asarray(np.einsum("lr,trk->klt", effects @ modes.vectors, moved))
+
+    def chain(self, density: Array) -> tuple[Array, float]:
+        """Return the stationary shares of the channels, and the mean wait."""
+        steps = density @ self.weights
+        values, vectors = np.linalg.eig(steps.T)
+        shares = np.abs(vectors[:, np.argmax(values.real)].real)
+        shares = shares / shares.sum()
+        return shares, float(shares @ (density.sum(axis=1) @ (self.weights * self.times)))
+
+    def _model(self, at: Array) -> tuple[OpenSystem, dict[str, float]]:
+        """Return the system and the efficiencies of what is watched."""
+        values = dict(zip(self._names, at.tolist(), strict=True))
+        moved = {name: values.pop(name) for name in self._names if "." in name}
+        made = self._family(**values)
+        system = made if isinstance(made, OpenSystem) or not hasattr(made, "system") else made.system()
+        if not isinstance(system, OpenSystem):
+            raise InvalidInput(f"the family returns {type(made).__name__}; it must return an OpenSystem")
+        given = dict(self._detectors) if self._detectors else dict.fromkeys(system.channel_names, Detector())
+        for name, detector in given.items():
+            system.channel(name)
+            if detector != Detector(efficiency=detector.efficiency):
+                raise InvalidInput(
+                    f"detector of {name!r} has dark counts or a memory, after which the state depends on the "
+                    "past; use analysis.information with a record"
+                )
+        efficiencies = {name: detector.efficiency for name, detector in given.items()}
+        for name, value in moved.items():
+            channel, field = name.rsplit(".", 1)
+            if channel not in efficiencies or field != "efficiency":
+                raise InvalidInput(f"at[{name!r}] is no efficiency of a watched channel")
+            efficiencies[channel] = value
+        return system, efficiencies
+
+    def _waits(self, system: OpenSystem, efficiencies: Mapping[str, float]) -> tuple[tuple[Array, Array], Any]:
+        """Return the states after clicks, the effects of the next, and the modes of L0."""
+        if system.dimension > LARGEST:
+            raise InvalidInput(
+                f"dimension {system.dimension} exceeds {LARGEST}; use analysis.information with a record"
+            )
+        model = full_model(system, np.eye(system.dimension, dtype=np.complex128) / system.dimension)
+        states = []
+        for name in efficiencies:
+            left, size, _ = np.linalg.svd(system.channel(name).operator.toarray())
+            if len(size) > 1 and size[1] > RANK * size[0]:
+                raise InvalidInput(
+                    f"a click of {name!r} leaves a state that depends on the past (its operator has a rank above "
+                    "one); use analysis.information with a record"
+                )
+            states.append(full_model_state(left[:, 0]))
+        effects = np.array([model.effect(name, share, 0.0) for name, share in efficiencies.items()])
+        return (np.array(states), effects), real_modes(model.silent(efficiencies, 0.0))
+
+
+def full_model_state(ket: NDArray[np.complex128]) -> Array:
+    """Return a ket's projector as the numbers of `full_model`."""
+    matrix = np.outer(ket, ket.conj())
+    return np.ascontiguousarray(matrix.real + matrix.imag).reshape(-1)
