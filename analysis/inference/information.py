@@ -89,8 +89,9 @@ def information(
     """Estimate the Fisher information per unit time that clicks carry about parameters.
 
     The score ∂ln L/∂θ gathers along a trajectory in uncorrelated steps s_n of mean 0, one for each gap with the
-    click that ends it. So F = E Σ_n s_n s_nᵀ, for ideal and for imperfect detectors alike; the record should be one
-    of the model at these parameters. `lindblad.information_rate` has it exactly where clicks are a renewal process.
+    click that ends it. So F = E Σ_n s_n s_nᵀ, for ideal and for imperfect detectors alike; the record should be
+    one of the model at these parameters. `lindblad.information_rate` has it exactly where clicks are a renewal
+    process.
 
     Parameters
     ----------

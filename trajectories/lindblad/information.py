@@ -71,7 +71,7 @@ def information_rate(
     >>> def atom(rabi):
     ...     return tj.OpenSystem(rabi / 2 * (sigma + sigma.T), [tj.Channel("atom", sigma)])
     >>> tj.lindblad.information_rate(atom, {"rabi": 2.0}).round(4)
-    array([[0.4444]])
+    array([[4.]])
     """
     names = tuple(at)
     if not names:
