@@ -143,12 +143,12 @@ def bin_edges(edges: ArrayLike, *, lowest: float = -np.inf) -> NDArray[np.float6
 
 
 def positive_numbers(values: Any, what: str) -> NDArray[np.float64]:
-    """Return a non-empty array of positive finite durations in 1/ω_b."""
+    """Return a non-empty array of positive finite durations."""
     if not isinstance(values, Iterable) or isinstance(values, str | bytes):
-        raise InvalidInput(f"{what}={shown(values)} must be a sequence of durations in 1/ω_b")
+        raise InvalidInput(f"{what}={shown(values)} must be a sequence of durations in the unit of time")
     durations = [positive_number(value, f"{what}[{i}]") for i, value in enumerate(values)]
     if not durations:
-        raise InvalidInput(f"{what} is empty; give at least one duration in 1/ω_b")
+        raise InvalidInput(f"{what} is empty; give at least one duration")
     return np.array(durations)
 
 

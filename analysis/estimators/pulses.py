@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
-from trajectories.checks import bin_edges, finite_number, integer
+from trajectories.checks import bin_edges, finite_number, integer, positive_number
 from trajectories.errors import InvalidInput
 from trajectories.records.ticks import whole_ticks
 from trajectories.results import Correlation, Estimate, Histogram
@@ -57,7 +57,8 @@ def pulsed_g2(
     Returns
     -------
     Correlation
-        One bin a pulse, edges (m − ½)T; of a synced record mT, which holds the integer m alone.
+        One bin a pulse, edges (m − ½)T; of a synced record mT, which holds the integer m alone. Peaks of so few
+        pairs that resampling tells no error, as the central one of a good emitter, have that of n counts, g²/√n.
 
     Raises
     ------
@@ -89,10 +90,10 @@ def pulsed_g2(
     elif period is None:
         raise InvalidInput("the record has no sync numbers; give period= from pulse to pulse")
     else:
-        edges = np.asarray((np.arange(low, high + 2) - 0.5) * finite_number(period, "period"))
+        edges = np.asarray((np.arange(low, high + 2) - 0.5) * positive_number(period, "period"))
     counted = count_pairs(record, [(first, second)], edges)
     if normalise == "rates":
-        return counted.correlation(first, second)
+        return _with_counting_errors(counted.correlation(first, second))
     side = np.arange(len(edges) - 1) != pulses
 
     def shares(s: Sums) -> NDArray[np.float64]:
@@ -103,7 +104,17 @@ def pulsed_g2(
     pooled = counted.pooled(first, second)
     resampled = Pooled(pooled.sums, shares, pooled.units, pooled.counts).jackknife()
     method = f"by the mean of {int(side.sum())} side peaks; {resampled.method}"
-    return Correlation(first, second, edges, resampled.value, resampled.errors, resampled.counts, method)
+    found = Correlation(first, second, edges, resampled.value, resampled.errors, resampled.counts, method)
+    return _with_counting_errors(found)
+
+
+def _with_counting_errors(found: Correlation) -> Correlation:
+    """Return peaks with the error √n of n pairs, taken as independent, where they are too rare to be resampled."""
+    rare = np.isnan(found.standard_error) & (found.counts > 0)
+    if not rare.any():
+        return found
+    errors = np.where(rare, found.value / np.sqrt(np.maximum(found.counts, 1)), found.standard_error)
+    return replace(found, standard_error=errors, method=f"{found.method}; few pairs have the error of their count")
 
 
 def decay_histogram(record: Clicks, channel: str, edges: ArrayLike, trigger: str | None = None) -> Histogram:

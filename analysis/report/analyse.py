@@ -26,6 +26,7 @@ from ..clicks.ticks import whole_tick_edges
 from ..estimators.bundle_rates import composition_rates, pair_purity, purity_pooled
 from ..estimators.correlations import count_pairs
 from ..estimators.counting import fano_pooled, rate_history, rates, stationarity
+from ..estimators.detector_effects import find_delay
 from ..estimators.heralding import coincidence_to_accidental, heralding_efficiency
 from ..estimators.ordering import (
     asymmetry_by_lag,
@@ -41,6 +42,8 @@ from ..statistics.resampling import Pooled
 from .analysis_results import AnalysisResults, Check, Curve, Number, Scan
 from .exact_values import ExactValues
 
+# Pulses among which a cable is looked for.
+PULSES_SEARCHED = 30
 # Bins of g² and of the lags on each side of 0, of the waiting times, and windows of the Fano curve.
 SIDE_BINS, WAIT_BINS, FANO_WINDOWS = 20, 30, 10
 # Edges of the times between bundles, in units of δ.
@@ -458,6 +461,7 @@ def _pulses(found: AnalysisResults, record: ClickStream, names: Sequence[str]) -
         b = len(peak.value) // 2
         value = Estimate(peak.value[b], peak.standard_error[b], int(peak.counts[b]), peak.method)
         found.numbers.append(Number(section, f"{display(first)}, {display(second)}: g²[0] by side peaks", value))
+        _delay_note(found, record, first, second)
     steps = int(np.ceil(clock.tick / clock.fine))
     for name in names:
         try:
@@ -467,6 +471,20 @@ def _pulses(found: AnalysisResults, record: ClickStream, names: Sequence[str]) -
             continue
         found.numbers.append(Number(section, f"lifetime of {display(name)}", fit.lifetime, None, record.unit.name))
         found.checks.append(Check("pulses", f"{display(name)} decays exponentially", fit.fit))
+
+
+def _delay_note(found: AnalysisResults, record: ClickStream, first: str, second: str) -> None:
+    """Say where pairs of a synced record dip or peak, if that is not the pulse itself."""
+    assert record.tick is not None
+    try:
+        delay = find_delay(record, first, second, PULSES_SEARCHED * record.tick)
+    except InvalidInput:  # nothing stands out
+        return
+    if abs(delay.value) > 0.5 * record.tick and delay.standard_error < record.tick:
+        found.notes.append(
+            f"{second} lags behind {first} by {delay} {record.unit.name} ({delay.method}); take it out first with "
+            f"corrections.delayed, {second}={-delay.value:.6g}"
+        )
 
 
 def _curve(name: str, pooled: Pooled, edges: NDArray[np.float64], exact: Any | None) -> Curve:

@@ -265,6 +265,10 @@ def test_the_measured_emitter():
     assert found.value[100] == pytest.approx(0.0028, abs=0.0005)  # by 200 side peaks of 360 pairs
     by_rates = an.g2(corrected, "channel 0", "channel 1", np.array([0, 1]) * record.tick)
     assert by_rates.counts.tolist() == [1]
+    for normalise, expected in (("side peaks", 0.0028), ("rates", 0.0106)):
+        found = an.pulsed_g2(corrected, "channel 0", "channel 1", 100, normalise=normalise)
+        assert found.value[100] == pytest.approx(expected, abs=0.0005)
+        assert found.standard_error[100] == found.value[100]  # one pair: 1 ± 1
     assert by_rates.value[0] == pytest.approx(0.011, abs=0.001)  # slow blinking raises the rates' level less
     fit = an.fit_decay(an.decay_histogram(record, "channel 0", np.arange(0, 781) * record.clock.fine))
     assert fit.lifetime.value == pytest.approx(0.132e-9, abs=0.002e-9)

@@ -14,6 +14,7 @@ from .arguments import CONFIG_HELP, Commands, integer, levels, number, two_names
 from .detector_file import read_detectors
 from .json_file import json_text
 from .measured import add_measured_options, require_model_unit, with_recorded_dark
+from .remedies import for_commands
 from .source import opened
 
 DESCRIPTION = """Estimate everything that a run, or a file of clicks, tells, with the exact values beside it.
@@ -97,7 +98,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.json:
         print(json_text(findings.to_dict()))
         return
-    print(f"{findings.table()}\n")
+    print(f"{for_commands(findings.table())}\n")
     for name, path in files.items():
         print(f"{name:9} {path}")
 

@@ -7,7 +7,7 @@ import re
 # An argument without a value, as messages name it. Columns and ticks in seconds are those of text files.
 ARGUMENT = re.compile(
     r"\b(columns=\(time, channel\)|tick= in seconds|(?:tick|duration|unit|markers|window|detectors|system)="
-    r"(?![\w'\"(.+-])|corrections\.renamed|corrections\.selected)"
+    r"(?![\w'\"(.+-])|corrections\.(?:renamed|selected|delayed,))"
 )
 OPTIONS = {
     "columns=(time, channel)": "--text-columns TIME,CHANNEL",
@@ -15,6 +15,7 @@ OPTIONS = {
     "system=": "--model",
     "corrections.renamed": "--rename",
     "corrections.selected": "--only",
+    "corrections.delayed,": "--delay",
 }
 
 
