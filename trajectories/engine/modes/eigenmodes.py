@@ -7,6 +7,9 @@ modes and hardly grows with N.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -112,21 +115,24 @@ class ModesPropagator(Propagator):
         """Return the state of a trajectory that begins in `ket`, of norm 1."""
         size = len(self.arrays.energy)
         blocks = size // BLOCK
+        pairs, column = (2, size), (size,)
+        shapes = (pairs, column, (size + 1,), (2 * SUMS_STRIDE,), column, pairs, column, pairs, (8 * SUMS_STRIDE,))
+        before, before_size, before_rest, start, start_square, here, square, phase, sums = _aligned_rooms(shapes)
         work = ModesWorkspace(
-            before=_aligned(np.zeros((2, size))),
-            before_size=_aligned(np.zeros(size)),
-            before_rest=_aligned(np.zeros(size + 1)),
+            before=before,
+            before_size=before_size,
+            before_rest=before_rest,
             rows=np.zeros(size, np.int64),
             jump=np.zeros(3, np.int64),
-            start=_aligned(np.zeros(2 * SUMS_STRIDE)),
-            start_square=_aligned(np.zeros(size)),
-            here=_aligned(np.zeros((2, size))),
-            square=_aligned(np.zeros(size)),
+            start=start,
+            start_square=start_square,
+            here=here,
+            square=square,
             tails=np.zeros(blocks + 1),
             base_tails=np.zeros(blocks + 1),
-            phase=_aligned(np.zeros((2, size))),
+            phase=phase,
             weight=np.zeros(-(-size // TAIL_STRIDE) + 1),
-            sums=_aligned(np.zeros(8 * SUMS_STRIDE)),
+            sums=sums,
             psi=np.zeros(len(ket), np.complex128),
         )
         self.restart(work, self.arrays.inverse @ ket[self.arrays.states])
@@ -297,6 +303,16 @@ def _aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     room = np.zeros(int(np.prod(shape)) * np.dtype(dtype).itemsize + CACHE_LINE, np.uint8)
     first = -room.ctypes.data % CACHE_LINE
     return room[first : first + room.nbytes - CACHE_LINE].view(dtype).reshape(shape)
+
+
+def _aligned_rooms(shapes: Sequence[tuple[int, ...]]) -> Iterator[NDArray[np.float64]]:
+    """Yield zeros of several shapes, each from the start of a cache line, out of one allocation."""
+    line = CACHE_LINE // 8
+    sizes = [math.prod(shape) for shape in shapes]
+    places = [0, *accumulate(-(-size // line) * line for size in sizes)]
+    room = _aligned_zeros((places[-1],), np.float64)
+    for shape, size, place in zip(shapes, sizes, places, strict=False):
+        yield room[place : place + size].reshape(shape)
 
 
 def _aligned(array: NDArray[Any]) -> NDArray[Any]:
