@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .model import SpinningResonator as SpinningResonator
     from .model import Square as Square
     from .model import fizeau_shift as fizeau_shift
+    from .pulse_results import PulseCounts as PulseCounts
+    from .pulse_results import PulseMap as PulseMap
     from .records import ClickRecord as ClickRecord
     from .records import Run as Run
     from .records import end_to_end as end_to_end
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 # to the imports above, which are what editors and type checkers read.
 _HOMES = {
     "AvoidedCrossing": ".model",
+    "PulseCounts": ".pulse_results",
+    "PulseMap": ".pulse_results",
     "Square": ".model",
     "Sech": ".model",
     "Sampled": ".model",

@@ -16,11 +16,13 @@ from .click_statistics.correlations import g2, g2_at, g2_matrix, g2_of_halves, t
 from .click_statistics.counting import cumulants, fano, rates
 from .click_statistics.heralding import coincidence_to_accidental, heralding_efficiency
 from .click_statistics.ordering import lag_histogram, order_fraction
+from .click_statistics.pulses import brightness, click_density, pulse_counts, pulse_map, pulsed_g2
 from .click_statistics.waiting import next_click_probabilities, no_click_probability, waiting_times
 from .closed import SuperRabi, super_rabi
 from .entanglement import Witness, entanglement_witness, negativity, reduced
 from .evolution import density_matrix, evolve
 from .information import information_rate
+from .pulses.periodic import PeriodicState, periodic_state
 from .spectra import Spectrum, excitation_spectrum, resonance
 from .steady_state import SteadyState, steady_state
 from .truncation import Convergence, at_resonance, converge
@@ -29,13 +31,16 @@ from .two_time import bundle_correlation, cross_correlation
 __all__ = [
     "Convergence",
     "PairBundles",
+    "PeriodicState",
     "Spectrum",
     "SteadyState",
     "SuperRabi",
     "Witness",
     "accidental_purity",
     "at_resonance",
+    "brightness",
     "bundle_correlation",
+    "click_density",
     "cluster_g2",
     "cluster_g2_at",
     "cluster_rates",
@@ -65,6 +70,10 @@ __all__ = [
     "order_rates",
     "pair_bundles",
     "pair_purity",
+    "periodic_state",
+    "pulse_counts",
+    "pulse_map",
+    "pulsed_g2",
     "purity",
     "rates",
     "reduced",

@@ -12,12 +12,14 @@ from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..results import Expectation
 from .inputs import checked_operator, checked_state, checked_times
+from .pulses.motion import TimedMotion
+from .pulses.periodic import density_matrices
 from .superoperators.hermitian_vectors import pack, unpack
 from .superoperators.motions import motion_of
 
 
 def density_matrix(system: OpenSystem, rho0: ArrayLike, t: ArrayLike) -> NDArray[np.complex128]:
-    """Return ρ(t) = e^{Lt} ρ(0).
+    """Return ρ(t) = e^{Lt} ρ(0), or the solution of dρ/dt = L(t)ρ where the system depends on time.
 
     Parameters
     ----------
@@ -42,7 +44,8 @@ def density_matrix(system: OpenSystem, rho0: ArrayLike, t: ArrayLike) -> NDArray
     -----
     One step e^{Lh} is a Chebyshev series with an a-priori bound of 1e-14 (`chebyshev.Expansion`). Many steps are
     taken in the Krylov space of e^{Lh}, and because e^{Lt} is a contraction in trace norm their errors add
-    at most: ending that space early costs at most 1e-9 in trace norm (`propagation.Stepper`).
+    at most: ending that space early costs at most 1e-9 in trace norm (`propagation.Stepper`). Systems that depend
+    on time are followed by Taylor series on steps that end at every knot of an envelope (`pulses.motion`).
 
     Examples
     --------
@@ -55,6 +58,8 @@ def density_matrix(system: OpenSystem, rho0: ArrayLike, t: ArrayLike) -> NDArray
     """
     times = checked_times(t, "t")
     initial = checked_state(system, rho0)
+    if system.depends_on_time:
+        return density_matrices(TimedMotion(system, _horizon(times)), initial, times)
     states = motion_of(system, _horizon(times)).propagate(pack(initial), times.reshape(-1))
     matrices = np.array([unpack(state) for state in states])
     return matrices.reshape(*times.shape, system.dimension, system.dimension)
@@ -103,6 +108,10 @@ def evolve(
     matrices = {name: _hermitian(system, name, operator) for name, operator in operators.items()}
     initial = checked_state(system, rho0)
     rows = np.array([pack(matrix) for matrix in matrices.values()])
+    if system.depends_on_time:
+        rho = density_matrices(TimedMotion(system, _horizon(grid)), initial, grid)
+        values = np.array([rows @ pack(matrix) for matrix in rho]).reshape(len(grid), len(rows))
+        return {name: Expectation(grid, values[:, i], np.zeros(len(grid))) for i, name in enumerate(matrices)}
     values = motion_of(system, _horizon(grid)).observe(pack(initial), rows, grid)[0]
     zero = np.zeros(len(grid))
     return {name: Expectation(grid, values[:, i], zero) for i, name in enumerate(matrices)}

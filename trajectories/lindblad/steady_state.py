@@ -217,6 +217,9 @@ def steady_state(
     0.444444
     """
     one_of(method, "method", METHODS)
+    if system.depends_on_time:
+        remedy = "evolve a given state" if system.period is None else "use lindblad.periodic_state"
+        raise InvalidInput(f"a system that depends on time has no steady state; {remedy}")
     if system.dimension > MAX_DIMENSION:
         raise InvalidInput(f"dimension {system.dimension} exceeds {MAX_DIMENSION}; lower the levels")
     start = _start(guess, system.dimension)

@@ -47,7 +47,7 @@ class EnsembleAverages:
         self._names, self._times = configuration["observables"], configuration["sample_times"]
         # Before their first click, trajectories from one state agree: their average is exact at the start, not
         # later.
-        self._certain_start = configuration["initial"] != "steady"
+        self._certain_start = configuration["initial"] not in ("steady", "periodic")
         self._dealt = dealt_states(metadata, numbers)
         self._numbers = numbers
         shape = (len(self._times), len(self._names))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine.compiled import CompiledSystem, compile_system
 from ..errors import InvalidInput, TruncationWarning
-from ..lindblad import steady_state
+from ..lindblad import brightness, periodic_state, steady_state
 from ..model.states import initial_states
 from .request import Request
 
@@ -33,7 +33,17 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         The arrays that workers need, and what ``run.json`` says about them.
     """
     system, start, exact, rate = request.system, request.initial, None, None
-    if start is None:
+    driven: dict[str, Any] = {}
+    if system.depends_on_time:
+        driven = {"drives": len(system.drives), "period": system.period}
+    if start is None and system.period is not None:
+        periodic = periodic_state(system)
+        start = initial_states(periodic.rho, system.dimension)
+        clicks = {name: brightness(periodic, name).value for name in system.channel_names}
+        rate = sum(clicks.values()) / system.period
+        _refuse_endless(rate, request.duration)
+        driven["periodic_state"] = {"clicks_per_pulse": clicks, "residual": float(periodic.residual)}
+    elif start is None:
         steady = steady_state(system)
         start = initial_states(steady.rho, system.dimension)
         rates = {name: float(steady.rate(name)) for name in system.channel_names}
@@ -62,7 +72,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         "parameters": system.parameters,
         "space": None if space is None else {"levels": dict(space.levels), "max_quanta": space.max_quanta},
         "dimension": system.dimension,
-        **({"drives": len(system.drives), "period": system.period} if system.depends_on_time else {}),
+        **driven,
         "compiled_propagator": compiled.propagator.name,
         "propagator_reason": compiled.reason,
         "steady_state": exact,

@@ -142,8 +142,10 @@ def _start(
             f"initial={shown(initial)} must be 'steady', a ket, a density matrix, pairs (state, weight), or "
             "the final_states of a record"
         )
-    if system.depends_on_time and system.period is None:
-        raise InvalidInput("a system that depends on time without a period has no steady state; give initial=")
+    if system.depends_on_time:
+        if system.period is None:
+            raise InvalidInput("a system that depends on time without a period has no steady state; give initial=")
+        return None, {"initial": "periodic"}
     if system.dimension > MAX_DIMENSION:
         raise InvalidInput(
             f"dimension {system.dimension} exceeds {MAX_DIMENSION}, up to which the steady state can be found; "

@@ -1,0 +1,377 @@
+"""What single pulses emit, exactly: counts of each pulse, correlations from pulse to pulse and within one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, product
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...checks import bin_edges, integer, one_of
+from ...detectors import Detector
+from ...errors import InvalidInput
+from ...pulse_results import PulseCounts, PulseMap
+from ...results import Correlation, Estimate, Histogram
+from ..inputs import checked_channels, checked_detectors
+from ..pulses.motion import Part, Row
+from ..pulses.periodic import PeriodicState
+from ..superoperators.hermitian_vectors import pack
+
+NORMALISATIONS = ("side peaks", "rates")
+# Correlations from pulse to pulse are 1 when the state is that near to the periodic one.
+RELAXED = 1e-13
+
+
+class _Detection:
+    """Detected maps ηJ_k + d of the channels of a periodic state, in periods that must be the system's."""
+
+    def __init__(
+        self, state: PeriodicState, detectors: Mapping[str, Detector] | None, period: float | None
+    ) -> None:
+        if not isinstance(state, PeriodicState):
+            raise InvalidInput(
+                f"pulses need a periodic state, not {type(state).__name__}; make it with lindblad.periodic_state"
+            )
+        if period is not None and abs(period - state.period) > 1e-9 * state.period:
+            raise InvalidInput(f"period={period:g} is not that of the system, {state.period:g}; leave it out")
+        self.period, self.motion = state.period, state.motion
+        self.rho = pack(state.rho)
+        self.detectors = checked_detectors(state.system, detectors)
+
+    def feed(self, name: str, source: int, target: int, width: int) -> list[Part]:
+        """Return the parts by which state `source` feeds `target` with each detection."""
+        detector, coupling = self.detectors[name], np.zeros((width, width))
+        coupling[source, target] = 1.0
+        parts = [self.motion.jump_part(name, detector.efficiency * coupling)]
+        return parts + ([Part(None, detector.dark_rate * coupling)] if detector.dark_rate else [])
+
+    def rows(self, name: str) -> list[Row]:
+        """Return the rows whose integrals add up to detections, after `weighted`."""
+        return [self.motion.rates[name], self.motion.trace]
+
+    def weighted(self, name: str, integrals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return detections, given the integrals of `rows`."""
+        detector = self.detectors[name]
+        return np.asarray(detector.efficiency * integrals[0] + detector.dark_rate * integrals[1])
+
+    def mean(self, name: str) -> float:
+        """Return detections per pulse."""
+        _, found = self.motion.integrate(self.rho[:, None], 0.0, self.period, (), self.rows(name))
+        return float(self.weighted(name, found)[0])
+
+
+def brightness(
+    steady: PeriodicState,
+    channel: str,
+    period: float | None = None,
+    detectors: Mapping[str, Detector] | None = None,
+) -> Estimate:
+    """Return the mean number of clicks per pulse, ⟨n⟩ = ∫₀ᵀ Tr(ηJρ + d) dt.
+
+    Parameters
+    ----------
+    steady : PeriodicState
+        The periodic state.
+    channel : str
+        The channel.
+    period : float, optional
+        T, which the system knows.
+    detectors : mapping of str to Detector, optional
+        Efficiencies and dark rates.
+
+    Raises
+    ------
+    InvalidInput
+        No periodic state, an unknown channel, or another period.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> flip = tj.Drive(sigma + sigma.T, tj.Square(1.0, 1.001, 500 * np.pi))
+    >>> system = tj.OpenSystem(0 * sigma, [tj.Channel("atom", sigma)], drives=[flip], period=50.0)
+    >>> round(tj.lindblad.brightness(tj.lindblad.periodic_state(system), "atom").value, 3)
+    1.0
+    """
+    detection = _Detection(steady, detectors, period)
+    checked_channels(steady.system, [channel])
+    return Estimate(detection.mean(channel), method="exact: ∫ rate over a period")
+
+
+def click_density(
+    steady: PeriodicState,
+    channel: str,
+    edges: ArrayLike,
+    period: float | None = None,
+    detectors: Mapping[str, Detector] | None = None,
+) -> Histogram:
+    """Return the density of clicks per pulse against the time since the period began, averaged over bins.
+
+    Parameters
+    ----------
+    steady : PeriodicState
+        The periodic state.
+    channel : str
+        The channel.
+    edges : array_like of shape (n_bins + 1,)
+        Ascending edges in [0, T].
+    period, detectors
+        As for `brightness`.
+
+    Raises
+    ------
+    InvalidInput
+        As for `brightness`, or edges outside the period.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> pulse = tj.Drive(sigma + sigma.T, tj.Gaussian(5.0, 0.5, 1.0))
+    >>> system = tj.OpenSystem(0 * sigma, [tj.Channel("atom", sigma)], drives=[pulse], period=12.0)
+    >>> state = tj.lindblad.periodic_state(system)
+    >>> tj.lindblad.click_density(state, "atom", [0.0, 4.0, 6.0, 12.0]).value.round(3)
+    array([0.   , 0.227, 0.064])
+    """
+    detection = _Detection(steady, detectors, period)
+    checked_channels(steady.system, [channel])
+    bins = _bins(edges, detection.period)
+    states = _at(detection, float(bins[0]))
+    found = []
+    rows = detection.rows(channel)
+    for low, high in pairwise(bins):
+        states, integrals = detection.motion.integrate(states, float(low), float(high), (), rows)
+        found.append(float(detection.weighted(channel, integrals)[0]) / (high - low))
+    zero = np.zeros(len(found))
+    return Histogram(
+        bins, np.array(found), zero, zero.astype(np.int64), "exact: clicks per pulse and unit of time"
+    )
+
+
+def pulsed_g2(
+    steady: PeriodicState,
+    first: str,
+    second: str,
+    pulses: int = 20,
+    period: float | None = None,
+    centre: int = 0,
+    normalise: str = "side peaks",
+    detectors: Mapping[str, Detector] | None = None,
+) -> Correlation:
+    """Return g²[m] = ⟨n_k n_l[m]⟩/⟨n_k⟩⟨n_l⟩ of pulses that are m apart; on the diagonal ⟨n(n − 1)⟩/⟨n⟩² at m = 0.
+
+    With X′ = LX + M_kρ over a pulse, X(0) = 0, the state weighted by the clicks of that pulse is X(T), and
+    ⟨n_k n_l[m]⟩ is the integral of Tr M_l X over pulse m > 0; within the pulse both orders add up.
+
+    Parameters
+    ----------
+    steady : PeriodicState
+        The periodic state.
+    first, second : str
+        Channels k and l; m counts from the pulse of `first` to that of `second`.
+    pulses : int
+        Largest |m − centre|.
+    period, detectors
+        As for `brightness`.
+    centre : int
+        0; cables that delay a channel by whole pulses are a matter of records.
+    normalise : {"side peaks", "rates"}
+        By the mean of all peaks but the central one, or by the mean counts.
+
+    Raises
+    ------
+    InvalidInput
+        As for `brightness`, or another centre or normalisation.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> flip = tj.Drive(sigma + sigma.T, tj.Square(1.0, 1.1, 5 * np.pi))
+    >>> system = tj.OpenSystem(0 * sigma, [tj.Channel("atom", sigma)], drives=[flip], period=50.0)
+    >>> state = tj.lindblad.periodic_state(system)
+    >>> tj.lindblad.pulsed_g2(state, "atom", "atom", pulses=2).value.round(3)
+    array([1.   , 1.   , 0.024, 1.   , 1.   ])
+    """
+    detection = _Detection(steady, detectors, period)
+    checked_channels(steady.system, [first])
+    checked_channels(steady.system, [second])
+    one_of(normalise, "normalise", NORMALISATIONS)
+    integer(pulses, "pulses", 1)
+    if centre != 0:
+        raise InvalidInput(f"centre={centre} is for records with cables; the exact centre is 0")
+    forward = _following(detection, first, second, pulses)
+    backward = forward if first == second else _following(detection, second, first, pulses)
+    joint = np.concatenate([backward[:0:-1], [forward[0] + backward[0]], forward[1:]])
+    value: NDArray[Any] = np.asarray(joint / (detection.mean(first) * detection.mean(second)))
+    if normalise == "side peaks":
+        side = np.arange(len(value)) != pulses
+        value = np.asarray(value / value[side].mean())
+    edges = (np.arange(-pulses, pulses + 2) - 0.5) * detection.period
+    zero = np.zeros(len(value))
+    return Correlation(
+        first, second, edges, value.astype(np.float64), zero, zero.astype(np.int64), f"exact, by {normalise}"
+    )
+
+
+def _following(detection: _Detection, first: str, second: str, pulses: int) -> NDArray[np.float64]:
+    """Return the mean number of clicks of `first` with a later one of `second`, by the pulses between them."""
+    motion, period = detection.motion, detection.period
+    parts, rows = detection.feed(first, 0, 1, 2), detection.rows(second)
+    states = np.stack([detection.rho, np.zeros_like(detection.rho)], axis=1)
+    states, found = motion.integrate(states, 0.0, period, parts, rows)
+    pairs, weighted = [float(detection.weighted(second, found)[1])], states[:, 1:]
+    mean, clicks = float(motion.trace.row @ weighted[:, 0]), detection.mean(second)
+    for _ in range(pulses):
+        if np.linalg.norm(weighted[:, 0] - mean * detection.rho) <= RELAXED * mean:
+            pairs.append(mean * clicks)
+            continue
+        weighted, found = motion.integrate(weighted, 0.0, period, (), rows)
+        pairs.append(float(detection.weighted(second, found)[0]))
+    return np.array(pairs)
+
+
+def pulse_counts(
+    steady: PeriodicState,
+    channels: Sequence[str],
+    most: int = 3,
+    period: float | None = None,
+    detectors: Mapping[str, Detector] | None = None,
+) -> PulseCounts:
+    """Return the joint distribution of the clicks of one pulse, P(n_a, n_m, …), exactly.
+
+    States are resolved by counts, ρ_n′ = (L − ΣM_k)ρ_n + ΣM_kρ_{n−e_k}, from ρ_0 = ρ at the beginning of a period;
+    P(n) = Tr ρ_n(T). The last entry along each axis is of `most` clicks *or more*.
+
+    Parameters
+    ----------
+    steady : PeriodicState
+        The periodic state.
+    channels : sequence of str
+        Channels whose clicks are counted.
+    most : int
+        Largest count that is told apart.
+    period, detectors
+        As for `brightness`.
+
+    Raises
+    ------
+    InvalidInput
+        As for `brightness`, or more states than memory holds.
+
+    Examples
+    --------
+    >>> import numpy as np, trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> flip = tj.Drive(sigma + sigma.T, tj.Square(1.0, 1.1, 5 * np.pi))
+    >>> system = tj.OpenSystem(0 * sigma, [tj.Channel("atom", sigma)], drives=[flip], period=50.0)
+    >>> found = tj.lindblad.pulse_counts(tj.lindblad.periodic_state(system), ["atom"], most=2)
+    >>> found.probability.round(3)
+    array([0.   , 0.988, 0.012])
+    """
+    detection = _Detection(steady, detectors, period)
+    names = checked_channels(steady.system, channels)
+    integer(most, "most", 1, 40)
+    shape = (most + 1,) * len(names)
+    width = int(np.prod(shape))
+    if width > 4096 or width * len(detection.rho) > 3e7:
+        raise InvalidInput(f"most={most} of {len(names)} channels makes {width} states; count fewer")
+    parts = []
+    for axis, name in enumerate(names):
+        coupling = np.zeros((width, width))
+        for n in product(*(range(size) for size in shape)):
+            if n[axis] < most:
+                above = (*n[:axis], n[axis] + 1, *n[axis + 1 :])
+                source, target = np.ravel_multi_index(n, shape), np.ravel_multi_index(above, shape)
+                coupling[source, target] += 1.0
+                coupling[source, source] -= 1.0
+        detector = detection.detectors[name]
+        parts.append(detection.motion.jump_part(name, detector.efficiency * coupling))
+        if detector.dark_rate:
+            parts.append(Part(None, detector.dark_rate * coupling))
+    states = np.zeros((len(detection.rho), width))
+    states[:, 0] = detection.rho
+    states, _ = detection.motion.integrate(states, 0.0, detection.period, parts)
+    probability = (detection.motion.trace.row @ states).reshape(shape)
+    return PulseCounts(names, probability, np.zeros(shape), 0, "exact: states resolved by counts")
+
+
+def pulse_map(
+    steady: PeriodicState,
+    first: str,
+    second: str,
+    edges: ArrayLike,
+    period: float | None = None,
+    detectors: Mapping[str, Detector] | None = None,
+) -> PulseMap:
+    """Return g²(t₁, t₂) within a pulse: pairs over what independent clicks of the same densities would make.
+
+    Parameters
+    ----------
+    steady : PeriodicState
+        The periodic state.
+    first, second : str
+        Channels, at t₁ and t₂.
+    edges : array_like of shape (n_bins + 1,)
+        Edges of both times, in [0, T].
+    period, detectors
+        As for `brightness`.
+
+    Raises
+    ------
+    InvalidInput
+        As for `click_density`.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> pulse = tj.Drive(sigma + sigma.T, tj.Gaussian(5.0, 0.5, 1.0))
+    >>> system = tj.OpenSystem(0 * sigma, [tj.Channel("atom", sigma)], drives=[pulse], period=12.0)
+    >>> found = tj.lindblad.pulse_map(tj.lindblad.periodic_state(system), "atom", "atom", [4.0, 5.0, 6.0])
+    >>> bool((found.value == found.value.T).all()), found.value.shape
+    (True, (2, 2))
+    """
+    detection = _Detection(steady, detectors, period)
+    checked_channels(steady.system, [first])
+    checked_channels(steady.system, [second])
+    bins = _bins(edges, detection.period)
+    pairs = _ordered_pairs(detection, first, second, bins)
+    other = pairs if first == second else _ordered_pairs(detection, second, first, bins)
+    joint = pairs + other.T
+    densities = [
+        click_density(steady, name, bins, None, detectors).value * np.diff(bins) for name in (first, second)
+    ]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = joint / np.outer(*densities)
+    return PulseMap(first, second, bins, value, np.zeros_like(value), np.zeros_like(value), "exact")
+
+
+def _ordered_pairs(
+    detection: _Detection, first: str, second: str, bins: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the mean number of pairs, a click of `first` in one bin and a later one of `second` in another."""
+    motion, count = detection.motion, len(bins) - 1
+    states = np.zeros((len(detection.rho), count + 1))
+    states[:, 0] = _at(detection, float(bins[0]))[:, 0]
+    found, rows = np.zeros((count, count)), detection.rows(second)
+    for b, (low, high) in enumerate(pairwise(bins)):
+        parts = detection.feed(first, 0, 1 + b, count + 1)
+        states, integrals = motion.integrate(states, float(low), float(high), parts, rows)
+        found[:, b] = detection.weighted(second, integrals)[1:]
+    return found
+
+
+def _at(detection: _Detection, time: float) -> NDArray[np.float64]:
+    """Return ρ at a time of the period, as one column."""
+    states = detection.rho[:, None]
+    return detection.motion.carry(states, 0.0, time) if time > 0.0 else states
+
+
+def _bins(edges: ArrayLike, period: float) -> NDArray[np.float64]:
+    bins: Any = bin_edges(edges, lowest=0.0)
+    if bins[-1] > period * (1.0 + 1e-12):
+        raise InvalidInput(f"edges end at {bins[-1]:g}, beyond the period {period:g}")
+    return np.asarray(bins)

@@ -1,0 +1,1 @@
+"""The master equation of systems that depend on time: its motion, and the state that a period repeats."""
