@@ -244,4 +244,6 @@ def test_a_train_starts_from_its_periodic_state_and_counts_what_the_master_equat
 def weaker():
     """The train with a drive that is a tenth smaller."""
     pulse = tj.Gaussian(50.0, 5.0, 0.45)
-    return tj.OpenSystem(0 * SIGMA, [tj.Channel("atom", 0.3 * SIGMA)], drives=[tj.Drive(FLIP, pulse)], period=100.0)
+    return tj.OpenSystem(
+        0 * SIGMA, [tj.Channel("atom", 0.3 * SIGMA)], drives=[tj.Drive(FLIP, pulse)], period=100.0
+    )

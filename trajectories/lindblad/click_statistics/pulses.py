@@ -209,7 +209,7 @@ def pulsed_g2(
     if normalise == "side peaks":
         side = np.arange(len(value)) != pulses
         value = np.asarray(value / value[side].mean())
-    edges = (np.arange(-pulses, pulses + 2) - 0.5) * detection.period
+    edges: Any = (np.arange(-pulses, pulses + 2) - 0.5) * detection.period
     zero = np.zeros(len(value))
     return Correlation(
         first, second, edges, value.astype(np.float64), zero, zero.astype(np.int64), f"exact, by {normalise}"
