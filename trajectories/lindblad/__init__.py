@@ -19,6 +19,7 @@ from .click_statistics.ordering import lag_histogram, order_fraction
 from .click_statistics.pulses import brightness, click_density, pulse_counts, pulse_map, pulsed_g2
 from .click_statistics.waiting import next_click_probabilities, no_click_probability, waiting_times
 from .closed import SuperRabi, super_rabi
+from .emission import EmissionPeak, EmissionSpectrum, emission_spectrum
 from .entanglement import Witness, entanglement_witness, negativity, reduced
 from .evolution import density_matrix, evolve
 from .information import information_rate
@@ -30,6 +31,8 @@ from .two_time import bundle_correlation, cross_correlation
 
 __all__ = [
     "Convergence",
+    "EmissionPeak",
+    "EmissionSpectrum",
     "PairBundles",
     "PeriodicState",
     "Spectrum",
@@ -51,6 +54,7 @@ __all__ = [
     "cross_correlation",
     "cumulants",
     "density_matrix",
+    "emission_spectrum",
     "entanglement_witness",
     "evolve",
     "excitation_spectrum",
