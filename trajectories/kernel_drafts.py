@@ -14,6 +14,8 @@ import numba
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
+from .stages import Stage
+
 # Versions of Numba with which drafts are tested; with another one inner kernels are compiled as Numba does it.
 TESTED = ((0, 60), (0, 68))
 DRAFTED = TESTED[0] <= numba.version_info.short <= TESTED[1]
@@ -68,7 +70,8 @@ class EntryCompiler(Compiler):
     def compile_extra(self, func: Callable[..., Any]) -> Any:
         """Return the result of compiling `func`, with all drafts in it."""
         self.state.flags.no_cfunc_wrapper = True
-        compiled = super().compile_extra(func)
+        with Stage("compiling kernels, once for this machine"):
+            compiled = super().compile_extra(func)
         # Of a draft nobody has told the code where its environment is.
         for environment in compiled._find_referenced_environments():
             compiled.library.codegen.set_env(environment.env_name, environment)

@@ -19,6 +19,7 @@ from trajectories.model import OpenSystem
 from trajectories.names import printable, spelled
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Correlation, Estimate
+from trajectories.stages import staged
 
 from ..clicks.exposure import Exposure, exposure_of
 from ..clicks.ticks import whole_tick_edges
@@ -192,6 +193,7 @@ def compare_rates(setting: Setting) -> Comparisons:
     return found
 
 
+@staged("exact values of the curves")
 def compare_curves(setting: Setting) -> Comparisons:
     """Return the tests of g², waiting times, next clicks and counts; bundles where there is a window for them."""
     found = Comparisons()

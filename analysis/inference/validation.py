@@ -23,6 +23,7 @@ from trajectories.model.states import InitialStates, initial_states
 from trajectories.notebook import Shown, Summary
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import recorded_detectors
+from trajectories.stages import staged
 
 from ..clicks.inputs import bundle_channels, two_of
 from ..clicks.streams import Clicks
@@ -272,6 +273,7 @@ def _warn_of_unit(record: ClickRecord, steady: lindblad.SteadyState, detectors: 
         )
 
 
+@staged("tests of the estimates")
 def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: list[str]) -> dict[str, TestResult]:
     """Make the tests of the estimates; those with too few events or without an error are added to `untested`."""
     found, scarce, grouped, crowded, unknown, unsure = {}, [], [], [], [], []
@@ -299,6 +301,7 @@ def _estimates(record: ClickRecord, comparisons: list[Comparisons], untested: li
     return found
 
 
+@staged("replaying the record")
 def _filter(
     subject: Subject,
     state: lindblad.SteadyState | InitialStates | None,

@@ -18,6 +18,7 @@ from trajectories.names import ByChannels, display, spelled
 from trajectories.records.detection_log import DetectionLog
 from trajectories.records.run import Run
 from trajectories.results import Correlation, Estimate, Histogram
+from trajectories.stages import staged
 
 from ..clicks.exposure import exposure_of
 from ..clicks.inputs import bundle_channels, bundle_window, two_of
@@ -125,6 +126,7 @@ def analyse(
     return _analysed(stream(clicks), exact_values, pair, window)
 
 
+@staged("estimates")
 def _analysed(
     record: ClickStream, exact_values: ExactValues, pair: Pair | None, window: float | None
 ) -> AnalysisResults:

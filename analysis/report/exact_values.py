@@ -18,6 +18,7 @@ from trajectories.lindblad.reduced.kept import Kept
 from trajectories.model import OpenSystem
 from trajectories.names import spelled
 from trajectories.records.detection_log import Recorded, recorded_detectors
+from trajectories.stages import Stage
 
 Compute = Callable[..., Any]
 
@@ -118,7 +119,8 @@ class ExactValues:
         if key not in self._answers:
             self._announce(what)
             try:
-                found = compute(self.steady, *arguments, detectors=self._detectors or None)
+                with Stage(f"exact values: {what}"):
+                    found = compute(self.steady, *arguments, detectors=self._detectors or None)
             except TrajectoriesError as error:  # a channel that never clicks, or a detector with dead time
                 self.silent[what] = str(error)
                 return None

@@ -21,6 +21,7 @@ from trajectories.records.files import (
     remove_dead,
     write_whole,
 )
+from trajectories.stages import staged
 
 from ..clicks.streams import Clicks, stream
 from .analysis_results import AnalysisResults
@@ -73,6 +74,7 @@ class AnalysisFolder:
         """Return what exact computations for a system kept here, for `ExactValues`."""
         return read_kept(self.path / MODEL, digest)
 
+    @staged("pictures and report")
     def write(
         self,
         findings: AnalysisResults,

@@ -16,6 +16,7 @@ from trajectories.names import display
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import recorded_detectors
 from trajectories.results import Estimate, Histogram
+from trajectories.stages import staged
 
 from .. import plot
 from ..clicks.inputs import bundle_channels, bundle_window
@@ -34,6 +35,7 @@ POPULATION_SAMPLES = 1200
 EARLY_BUNDLES = 50
 
 
+@staged("estimates")
 def summary(
     record: Clicks,
     pair: tuple[str, str] | None = None,
@@ -134,6 +136,7 @@ def lag_edges(window: float) -> NDArray[np.float64]:
     return np.linspace(-window, window, LAG_BINS + 1)
 
 
+@staged("pictures")
 def pictures(
     record: Clicks,
     folder: Path,

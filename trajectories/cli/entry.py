@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import TrajectoriesError
 from ..names import printable
+from ..stages import clear_line
 from .parser import command_line_parser
 from .remedies import for_commands
 from .signals import INTERRUPTED, Stop
@@ -88,4 +89,5 @@ def _how_far(options: argparse.Namespace) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    clear_line()
     print(f"warning: {for_commands(printable(str(message)))}", file=sys.stderr)

@@ -14,11 +14,13 @@ def start() -> int:
     nothing to finish. In between `main` handles them.
     """
     leave_at_once()
+    from ..stages import watched
     from .entry import main
 
     status = INTERRUPTED
     try:
-        status = main()
+        with watched(sys.stderr):
+            status = main()
         sys.stdout.flush()
     except KeyboardInterrupt:  # between two handlers
         pass

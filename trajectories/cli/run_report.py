@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TrajectoriesError
+from ..stages import Stage
 
 
 def report_run(job: Any, record: Any, folder: Path) -> None:
@@ -47,7 +48,8 @@ def _exact_bundles(job: Any, folder: Path) -> tuple[dict[str, float], Any]:
         before = len(kept)
         with one_blas_thread():  # as in `analyse`, so that all find the same bits
             steady = known_steady_state(job.system, kept)
-        bundles, lags = bundles_and_lags(steady, first, second, edges, job.window)
+        with Stage("exact values of the bundles"):
+            bundles, lags = bundles_and_lags(steady, first, second, edges, job.window)
         if len(kept) > before:
             keep_beside(folder, kept, job.system.digest)
     except TrajectoriesError as error:  # the pair is never emitted, or the system is too large

@@ -16,6 +16,7 @@ from ..model import OpenSystem
 from ..model.operators import as_operator
 from ..notebook import Shown, Summary
 from ..results import read_only
+from ..stages import staged
 from .reduced.essential import STATE_CUT, embedded
 from .reduced.stationary import cut_out, grown, stationary
 from .superoperators.detected import NOTHING
@@ -162,6 +163,7 @@ class SteadyState(Shown):
         return f"top-level population above {TOP_LEVEL:g}: {modes}; raise these levels or run converge{hint}"
 
 
+@staged("steady state")
 def steady_state(
     system: OpenSystem, *, method: str = "auto", guess: SteadyState | NDArray[Any] | None = None
 ) -> SteadyState:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..model.space import HilbertSpace
 from ..names import printable, spelled
+from ..stages import staged
 from .click_statistics.bundle_rates import PairBundles, by_composition, order_rates
 from .click_statistics.counting import rates
 from .entanglement import entanglement_witness, negativity
@@ -20,6 +21,7 @@ from .two_time import bundle_correlation, cross_correlation
 EMPTY = 1e-14
 
 
+@staged("exact numbers")
 def summary(
     steady: SteadyState, pair: tuple[str, str] | None = None, window: float | None = None
 ) -> dict[str, dict[str, float]]:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ..checks import integer, positive_number, shown
 from ..errors import InvalidInput
 from ..model import OpenSystem, SpinningResonator
+from ..stages import Stage
 from .blas import one_blas_thread
 from .spectra import resonance
 from .steady_state import SteadyState, steady_state
@@ -259,7 +260,9 @@ class _Ladder:
             raise InvalidInput(f"system_factory gave {type(system).__name__} at {levels}, not an OpenSystem")
         if system.dimension > self.max_dimension:
             return None
-        state = steady_state(system)
+        truncation = f"truncation {', '.join(map(str, levels))}, N={system.dimension}"
+        with Stage(truncation, covers=True, shown=bool(self.bar.disable)):
+            state = steady_state(system)
         self.bar.update()
         modes = system.space.modes if system.space is not None else ()
         self.labels = modes if len(modes) == len(levels) else tuple(f"levels[{i}]" for i in range(len(levels)))

@@ -13,6 +13,7 @@ from scipy.optimize import minimize_scalar
 
 from ..checks import finite_number, nonnegative_number, one_of, positive_number, shown
 from ..errors import ConvergenceError, InvalidInput
+from ..stages import staged
 from .drives import Drive
 from .envelopes import Constant, Envelope, envelope_from
 from .operators import LARGEST_ENTRY
@@ -403,6 +404,7 @@ class SpinningResonator:
             del values["period"]
         return {"model": "SpinningResonator"} | {name: _described(value) for name, value in values.items()}
 
+    @staged("locating the resonance")
     def resonance(self, pair: str, levels: tuple[int, int, int] = (4, 4, 4)) -> float:
         """Return the Δ_ad at which |000+⟩ and the pair state repel least; see `avoided_crossing`."""
         return self.avoided_crossing(pair, levels).detuning

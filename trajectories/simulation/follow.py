@@ -16,9 +16,11 @@ from ..engine.compiled import CompiledSystem
 from ..errors import InvalidInput
 from ..model.system import OpenSystem
 from ..records.run import Run
+from ..stages import staged
 from .request import checked_sampling, checked_times
 
 
+@staged("following a trajectory")
 def follow(
     run: str | os.PathLike[str], trajectory: int, observables: Mapping[str, Any], times: ArrayLike
 ) -> dict[str, NDArray[np.float64]]:

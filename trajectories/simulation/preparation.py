@@ -14,6 +14,7 @@ from ..engine.compiled import CompiledSystem, compile_system
 from ..errors import InvalidInput, TruncationWarning
 from ..lindblad import brightness, periodic_state, steady_state
 from ..model.states import initial_states
+from ..stages import Stage
 from .request import Request
 
 # Files a run is split into at the most where clicks are few, and clicks a block holds at the most where they
@@ -57,14 +58,15 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         warning = steady.truncation_warning()
         if warning:
             warn_caller(warning, TruncationWarning)
-    compiled = compile_system(
-        system,
-        start,
-        propagator=request.propagator,
-        tolerance=request.tolerance,
-        rate=rate,
-        horizon=request.duration,
-    )
+    with Stage("preparing the propagator"):
+        compiled = compile_system(
+            system,
+            start,
+            propagator=request.propagator,
+            tolerance=request.tolerance,
+            rate=rate,
+            horizon=request.duration,
+        )
     space = system.space
     shares = {"initial_shares": compiled.cumulative.tolist()} if compiled.draws == "stratified" else {}
     return compiled, {

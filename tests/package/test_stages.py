@@ -1,0 +1,102 @@
+"""What long work says of itself: at a terminal, in a file, and when nobody watches."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+
+import pytest
+
+from trajectories import stages
+from trajectories.stages import CLEAR, Stage, watched
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    monkeypatch.setattr(stages, "PATIENCE", 0.02)
+    monkeypatch.setattr(stages, "REDRAW", 0.005)
+    monkeypatch.setattr(stages, "BETWEEN_LINES", 0.0)
+
+
+def wait_for(out: io.StringIO, text: str) -> None:
+    deadline = time.monotonic() + 20.0
+    while text not in out.getvalue():
+        assert time.monotonic() < deadline, out.getvalue()
+        time.sleep(0.005)
+
+
+def test_a_file_gets_a_line_for_each_stage():
+    out = io.StringIO()
+    with watched(out), Stage("steady state"):
+        wait_for(out, "steady state …\n")
+        with Stage("compiling kernels"):
+            wait_for(out, "compiling kernels …\n")
+    assert out.getvalue() == "steady state …\ncompiling kernels …\n"
+
+
+def test_a_terminal_gets_one_line_that_is_taken_away():
+    out = Terminal()
+    with watched(out), Stage("exact values") as stage:
+        wait_for(out, "exact values … 0 s")
+        stage.say("exact values 3 of 9")
+        wait_for(out, "exact values 3 of 9 … 0 s")
+    assert "\n" not in out.getvalue()
+    assert out.getvalue().endswith(CLEAR)
+
+
+def test_stages_of_threads_are_shown_and_hidden_ones_are_not():
+    out, over = io.StringIO(), threading.Event()
+
+    def work() -> None:
+        with Stage("replaying"):
+            over.wait(20.0)
+
+    with watched(out), Stage("simulating"):
+        with Stage("bar", covers=True, shown=False), Stage("inside"):
+            time.sleep(0.1)
+        assert "bar" not in out.getvalue()
+        assert "inside" not in out.getvalue()
+        thread = threading.Thread(target=work)
+        thread.start()
+        wait_for(out, "replaying …\n")
+        over.set()
+        thread.join()
+
+
+def test_a_stage_may_stand_for_what_is_inside():
+    out = io.StringIO()
+    with watched(out), Stage("truncation 3, 3, 3", covers=True), Stage("steady state"):
+        wait_for(out, "truncation 3, 3, 3 …\n")
+        time.sleep(0.05)
+    assert "steady state" not in out.getvalue()
+
+
+def test_short_stages_and_unwatched_ones_say_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(stages, "PATIENCE", 20.0)
+    out = io.StringIO()
+    with watched(out), Stage("short"):
+        time.sleep(0.05)
+    with Stage("alone"):
+        time.sleep(0.05)
+    assert out.getvalue() == ""
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_stream_that_is_closed_costs_nothing():
+    out = Terminal()
+    with watched(out), Stage("exact values"):
+        wait_for(out, "exact values")
+        out.close()
+        time.sleep(0.05)
+
+
+def test_errors_end_their_stage():
+    with pytest.raises(ValueError, match="wrong"), Stage("failing"):
+        raise ValueError("wrong")
+    assert not stages._active
