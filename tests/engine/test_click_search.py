@@ -62,10 +62,10 @@ def fuzz(systems: int, clicks: int, propagator: str = "modes", spans=SPANS, hori
 
 
 def test_every_search_ends_with_a_click_or_at_the_horizon():
-    """A tenth of the study below; at d57f6a5 a third of these systems ended without a bracket."""
-    outcomes = fuzz(systems=9, clicks=50)
+    """A twentieth of the study below; at d57f6a5 a third of these systems ended without a bracket."""
+    outcomes = fuzz(systems=5, clicks=50)
     assert outcomes["failed"] == 0
-    assert outcomes["searches"] > 8_000
+    assert outcomes["searches"] > 4_500
     assert outcomes["refused"] < 9
 
 
