@@ -59,15 +59,12 @@ def register(commands: Commands) -> None:
         description=WHERE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    completion.set_defaults(command=_run)
+    completion.set_defaults(command=lambda options: _run(options.shell, dict(commands.choices)))
     completion.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash, zsh or fish")
 
 
-def _run(options: argparse.Namespace) -> None:
-    from .parser import command_line_parser, commands_of
-
-    parsers = commands_of(command_line_parser())
-    print({"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](parsers), end="")
+def _run(shell: str, parsers: dict[str, argparse.ArgumentParser]) -> None:
+    print({"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](parsers), end="")
 
 
 def _options(parser: argparse.ArgumentParser) -> list[tuple[str, str]]:

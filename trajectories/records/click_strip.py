@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
 
 from ..names import display
-
-if TYPE_CHECKING:
-    from .clicks import ClickRecord
+from .columns import Columns
 
 # Clicks that are drawn, channels that have a row, and sizes in pixels.
 CLICKS, CHANNELS = 60, 8
@@ -17,7 +14,7 @@ WIDTH, ROW, LABEL = 520, 18, 110
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
-def click_strip(record: ClickRecord) -> str:
+def click_strip(record: Columns) -> str:
     """Return the first clicks of a trajectory as SVG, one row a channel; nothing for a record without clicks."""
     if len(record) == 0:
         return ""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingPackage
-
-if TYPE_CHECKING:
-    from .clicks import ClickRecord
+from .columns import Columns
 
 
-def numpy_table(record: ClickRecord) -> NDArray[Any]:
+def numpy_table(record: Columns) -> NDArray[Any]:
     """Return one row a click: trajectory, time, channel, and tick and within where there are any."""
     columns = _columns(record)
     table = np.empty(len(record), dtype=[(name, column.dtype) for name, column in columns.items()])
@@ -22,7 +20,7 @@ def numpy_table(record: ClickRecord) -> NDArray[Any]:
     return table
 
 
-def data_frame(record: ClickRecord) -> Any:
+def data_frame(record: Columns) -> Any:
     """Return a `pandas.DataFrame` with one row a click; channels are categories with their names.
 
     Raises
@@ -41,7 +39,7 @@ def data_frame(record: ClickRecord) -> Any:
     return frame
 
 
-def dataset(record: ClickRecord) -> Any:
+def dataset(record: Columns) -> Any:
     """Return an `xarray.Dataset` over the dimensions click and trajectory, observation windows included.
 
     Raises
@@ -61,7 +59,7 @@ def dataset(record: ClickRecord) -> Any:
     return xarray.Dataset(clicks | windows, attrs={"unit": record.unit.name})
 
 
-def _columns(record: ClickRecord) -> dict[str, NDArray[Any]]:
+def _columns(record: Columns) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {
         "trajectory": record.trajectory,
         "time": record.time,
