@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from .estimators.ordering import order_patterns as order_patterns
     from .estimators.ordering import time_reversal_test as time_reversal_test
     from .estimators.pooled import pooled as pooled
+    from .estimators.pulse_counts import brightness as brightness
+    from .estimators.pulse_counts import click_density as click_density
+    from .estimators.pulse_counts import pulse_counts as pulse_counts
+    from .estimators.pulse_counts import pulse_map as pulse_map
     from .estimators.pulses import DecayFit as DecayFit
     from .estimators.pulses import decay_histogram as decay_histogram
     from .estimators.pulses import fit_decay as fit_decay
@@ -97,6 +101,10 @@ _HOMES = {
     "fit_decay": ".estimators.pulses",
     "pooled": ".estimators.pooled",
     "pulsed_g2": ".estimators.pulses",
+    "brightness": ".estimators.pulse_counts",
+    "click_density": ".estimators.pulse_counts",
+    "pulse_counts": ".estimators.pulse_counts",
+    "pulse_map": ".estimators.pulse_counts",
     "accidental_purity": "trajectories.lindblad",
     "analyse": ".report.analyse",
     "apply_detectors": ".clicks.detection",

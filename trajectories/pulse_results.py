@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InvalidInput
-from .results import read_only
+from .results import Estimate, read_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,14 +27,16 @@ class PulseCounts:
         Pulses that were counted (0 when exact).
     method : str
         How it was obtained.
+    deviations : ndarray of shape (m, P.size), or None
+        Deviations of resampled distributions, whose products sum to the covariance.
 
     Examples
     --------
     >>> import numpy as np, trajectories as tj
     >>> P = np.array([[0.7, 0.04, 0.0], [0.05, 0.2, 0.0], [0.0, 0.0, 0.01]])
     >>> found = tj.PulseCounts(("photon", "magnon"), P, 0 * P)
-    >>> found.no_click, found.one_each, round(found.purity, 3), round(found.heralding("photon"), 3)
-    (0.7, 0.2, 0.667, 0.808)
+    >>> found.no_click.value, found.one_each.value, round(found.purity.value, 3), round(found.more.value, 3)
+    (0.7, 0.2, 0.667, 0.01)
     """
 
     channels: tuple[str, ...]
@@ -40,35 +44,57 @@ class PulseCounts:
     standard_error: NDArray[np.float64]
     n: int = 0
     method: str = "exact"
+    deviations: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         for name in ("probability", "standard_error"):
             object.__setattr__(self, name, read_only(getattr(self, name), np.float64))
 
     @property
-    def no_click(self) -> float:
+    def no_click(self) -> Estimate:
         """P(0, 0, …)."""
-        return float(self.probability[(0,) * self.probability.ndim])
+        return self._estimate(lambda P: P[(0,) * P.ndim])
 
     @property
-    def one_each(self) -> float:
-        """P(1, 1, …): of two channels the probability of exactly one pair, if two or more are told apart."""
-        return float(self.probability[(1,) * self.probability.ndim])
+    def one_each(self) -> Estimate:
+        """P(1, 1, …): of two channels the probability of exactly one pair; needs most ≥ 2."""
+        if min(self.probability.shape) < 3:
+            raise InvalidInput("two or more clicks are not told from one; count with most=2 or more")
+        return self._estimate(lambda P: P[(1,) * P.ndim])
 
     @property
-    def purity(self) -> float:
+    def more(self) -> Estimate:
+        """Probability of more than one click in some channel: of a source of pairs, of indistinct double pairs."""
+        return self._estimate(lambda P: P.sum() - P[(slice(0, 2),) * P.ndim].sum())
+
+    @property
+    def purity(self) -> Estimate:
         """Share of the pulses with a click that hold exactly one click of each channel."""
-        clicked = 1.0 - self.no_click
-        return self.one_each / clicked if clicked > 0.0 else float("nan")
+        one_each = (1,) * self.probability.ndim
+        return self._estimate(lambda P: P[one_each] / (P.sum() - P[(0,) * P.ndim]))
 
-    def heralding(self, channel: str) -> float:
+    def heralding(self, channel: str) -> Estimate:
         """Return P(a click of every other channel | a click of this one)."""
         if channel not in self.channels or len(self.channels) < 2:
             raise InvalidInput(f"channel {channel!r} heralds no other of {', '.join(self.channels)}")
         axis = self.channels.index(channel)
-        given = np.moveaxis(self.probability, axis, 0)[1:]
-        both = given[(slice(None), *(slice(1, None),) * (given.ndim - 1))].sum()
-        return float(both / given.sum()) if given.sum() > 0.0 else float("nan")
+
+        def share(P: NDArray[np.float64]) -> Any:
+            given = np.moveaxis(P, axis, 0)[1:]
+            return given[(slice(None), *(slice(1, None),) * (given.ndim - 1))].sum() / given.sum()
+
+        return self._estimate(share)
+
+    def _estimate(self, value: Callable[[NDArray[np.float64]], Any]) -> Estimate:
+        """Return a function of P with its error to first order."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            here = float(value(self.probability))
+            if self.n == 0:
+                return Estimate(here, method=self.method)
+            if self.deviations is None:
+                return Estimate(here, float("nan"), self.n, self.method)
+            moved = [float(value(self.probability + d.reshape(self.probability.shape))) for d in self.deviations]
+        return Estimate(here, float(np.sqrt(((np.array(moved) - here) ** 2).sum())), self.n, self.method)
 
 
 @dataclass(frozen=True, eq=False)

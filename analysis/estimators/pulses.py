@@ -19,6 +19,7 @@ from ..statistics.goodness_of_fit import merged
 from ..statistics.resampling import Pooled, Sums, TestResult, ratio
 from ..statistics.resampling_units import add_up, choose_resampling_units
 from .correlations import count_pairs
+from .pulse_counts import period_of
 
 Normalisation = Literal["rates", "side peaks"]
 # Fewest counts that a group of bins should expect for its χ² to hold.
@@ -41,7 +42,8 @@ def pulsed_g2(
     Parameters
     ----------
     record : ClickRecord or Run
-        The clicks; of a synced (T3) record the sync numbers are compared, as integers.
+        The clicks; of a synced (T3) record the sync numbers are compared, as integers, and of a simulated one the
+        numbers of its pulses.
     first, second : str
         Channels; m counts from the pulse of `first` to that of `second`.
     pulses : int
@@ -80,6 +82,10 @@ def pulsed_g2(
         raise InvalidInput(f"normalise={normalise!r} must be one of {', '.join(get_args(Normalisation))}")
     record = stream(record)
     integer(pulses, "pulses", 1)
+    if record.clock is None and record.provenance.get("period") is not None:
+        # Clicks of a simulated system belong to the pulse that was simulated, as those of a synced record.
+        period_of(record, period)
+        record, period = record.through(lambda block, _: block.in_periods()), None
     low, high = integer(centre, "centre", -(2**31)) - pulses, centre + pulses
     synced = record.clock is not None and record.clock.fine is not None
     if synced:

@@ -423,6 +423,46 @@ class ClickRecord(Shown):
         stamp = np.floor((self.stamp - self.start[self.trajectory]) / clock.tick).astype(np.int64)
         return replace(self, stamp=read_only(stamp), clock=clock)
 
+    @property
+    def period(self) -> float | None:
+        """Time from pulse to pulse: that of the sync (T3), or of the system that was simulated; None without."""
+        if self.clock is not None:
+            return self.clock.tick if self.clock.fine is not None else None
+        period = self.provenance.get("period")
+        return None if period is None else float(period)
+
+    def in_periods(self, fine: float | None = None) -> ClickRecord:
+        """Return a simulated record as an instrument with a sync (T3) would stamp it: period, and steps within it.
+
+        Parameters
+        ----------
+        fine : float, optional
+            Length of a step within the period; 2⁻¹⁵ of the period by default, the most that PTU files hold.
+
+        Raises
+        ------
+        InvalidInput
+            A record without a period, or one that has ticks already.
+        """
+        if self.clock is not None:
+            raise InvalidInput(f"the record is counted in {self.counted_in} already")
+        period = self.period
+        if period is None:
+            raise InvalidInput("the record has no period; that of a system with OpenSystem(..., period=T) has one")
+        step = period / 2**15 if fine is None else finite_number(fine, "fine")
+        if not 0.0 < step <= period:
+            raise InvalidInput(f"fine={step:g} must lie between 0 and the period {period:g}")
+        pulse = np.floor(self.stamp / period)
+        within = np.floor(np.maximum(self.stamp - pulse * period, 0.0) / step)
+        within = np.minimum(within, np.ceil(period / step) - 1.0)
+        clock = Clock(period, np.zeros(self.n_trajectories), step)
+        return replace(
+            self,
+            stamp=read_only(pulse.astype(np.int64)),
+            within=read_only(within.astype(np.int32)),
+            clock=clock,
+        )
+
     def without_ticks(self) -> ClickRecord:
         """Return the record with times instead of ticks, to which records of other clocks can be joined."""
         return replace(self, stamp=read_only(self.time), clock=None, within=None)
