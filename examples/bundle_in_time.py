@@ -5,10 +5,10 @@
 Photon–magnon bundles of the blue regime, driven from the left. (a) One of them: populations of the state that the
 record tells, with the clicks. (b) The average over all bundles: before the first click against the time to it,
 between the two clicks against the share of the lag that has passed, after the second click against the time since.
-The dressed ground state |000+⟩ leaks through the pair state |101−⟩, which never holds more than some per cent: it
-decays faster than it is filled. A first click leaves one quantum, which waits as long as 1/κ for the second; behind
-it the atom is down, and must be pumped back before the next bundle. (c) The signed lag between the clicks, with the
-exact density: which mode clicks first is a matter of chance, because both leak at the same rate κ.
+The dressed ground state |000+⟩ leaks through the pair state |101−⟩, which never holds more than some per cent:
+it decays faster than it is filled. A first click leaves one quantum, which waits as long as 1/κ for the second;
+behind it the atom is down, and must be pumped back before the next bundle. (c) The signed lag between the clicks,
+with the exact density: which mode clicks first is a matter of chance, because both leak at the same rate κ.
 """
 
 from __future__ import annotations
