@@ -154,7 +154,14 @@ def key() -> list[Line2D]:
     """Return what the figure's legend shows."""
     return [
         Line2D([], [], color="0.4", label="Eq. (3), exact, 4-4-4 levels"),
-        Line2D([], [], color="black", linestyle="--", linewidth=0.6, label="Eq. (3), converged levels (inset; beyond 2000)"),
+        Line2D(
+            [],
+            [],
+            color="black",
+            linestyle="--",
+            linewidth=0.6,
+            label="Eq. (3), converged levels (inset; beyond 2000)",
+        ),
         Line2D([], [], color="0.4", marker="o", ms=3, linestyle="", label="Eq. (3), wave functions"),
         Line2D([], [], color="black", linewidth=0.8, label="clusters of clicks"),
         Line2D([], [], color="black", linestyle=":", linewidth=1.2, label="clusters, exact"),

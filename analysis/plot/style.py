@@ -18,6 +18,7 @@ from scipy.special import ndtri
 
 from trajectories.errors import InvalidInput
 from trajectories.names import display
+from trajectories.notebook import in_notebook
 from trajectories.records.ticks import NATURAL, TimeUnit
 from trajectories.results import Correlation, Estimate, Histogram
 
@@ -124,8 +125,14 @@ def channel_colour(name: str, position: int) -> str:
 
 def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     """Return the axes given, or those of a new figure."""
+    if ax is not None:
+        return ax
+    if in_notebook():
+        from matplotlib import pyplot
+
+        return pyplot.figure(figsize=size, layout="constrained").add_subplot()
     # A Figure of its own, not pyplot's: nothing global, no window, and freed with its last reference.
-    return Figure(figsize=size, dpi=150, layout="constrained").add_subplot() if ax is None else ax
+    return Figure(figsize=size, dpi=150, layout="constrained").add_subplot()
 
 
 def reference_line(ax: Axes, level: float) -> None:
