@@ -137,15 +137,15 @@ class Levels:
             values = [np.asarray(value, dtype=np.float64) for value in found][::-1]
         while True:
             sound, condition = _sound(models[-1])
-            cut = PAIR_CUTS[level] if models[-1].size else 0.0
+            size = self._size(level, question)
+            cut = PAIR_CUTS[level] if size else 0.0
             error = stated_errors(values[-3:], question.curve, cut, question.chained) + ROUNDING * condition
             worst = float(error.max(initial=0.0))
             if not sound or not np.isfinite(worst) or worst > GIVE_UP:
                 return None
             last = level + 1 == len(PAIR_CUTS)
             if worst <= REFINE or last or self._size(level + 1, question) > LARGEST_CORE:
-                way = f"core of {models[-1].size} mode pairs" if models[-1].size else "modes"
-                return Reduced(values[-1], error, way)
+                return Reduced(values[-1], error, f"core of {size} mode pairs" if size else "modes")
             level += 1
             models.append(self._model(level, question))
             values.append(np.asarray(compute(models[-1]), dtype=np.float64))
