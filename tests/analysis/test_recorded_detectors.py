@@ -144,3 +144,21 @@ def test_detectors_of_the_command_line_come_after_those_recorded(run, here, monk
     exact = clicks.provenance["steady_state"]["rates"]["left"]
     assert left["exact"] == pytest.approx(0.3 * exact, rel=1e-9)
     assert abs(left["deviation"]) < 4.5
+
+
+def test_the_command_line_honours_dead_time(run, here, clicks):
+    """Recorded or given as a file it is accepted; forgotten, the record is rejected."""
+    (here / "mine.py").write_text(SCRIPT, encoding="utf-8")
+    (here / "dead.toml").write_text("[left]\nefficiency = 0.8\ndead_time = 1.5\n", encoding="utf-8")
+    (here / "alive.toml").write_text("[left]\nefficiency = 0.8\n", encoding="utf-8")
+    seen = an.apply_detectors(clicks, {"left": Detector(0.8, dead_time=1.5)}, 4)
+    tj.export(seen, "seen.npz")
+    tj.export(without_log(seen), "blind.npz")
+    model = ("--model", "mine.py:system")
+    status, lines, _ = run("validate", "seen.npz", *model)
+    text = "\n".join(lines)
+    assert status == 0, text
+    assert "time rescaling" in text
+    assert "no exact value with dead time" in text
+    assert run("validate", "blind.npz", *model, "--detectors", "dead.toml")[0] == 0
+    assert run("validate", "blind.npz", *model, "--detectors", "alive.toml")[0] == 1
