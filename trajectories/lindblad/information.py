@@ -14,6 +14,7 @@ from ..errors import InvalidInput
 from ..model import OpenSystem
 from .filter.linear_model import full_model
 from .filter.motions import real_modes
+from .superoperators.hermitian_vectors import pack
 
 Array = NDArray[np.float64]
 
@@ -174,12 +175,6 @@ class _Renewal:
                     f"a click of {name!r} leaves a state that depends on the past (its operator has a rank above "
                     "one); use analysis.information with a record"
                 )
-            states.append(full_model_state(left[:, 0]))
+            states.append(pack(np.outer(left[:, 0], left[:, 0].conj())))
         effects = np.array([model.effect(name, share, 0.0) for name, share in efficiencies.items()])
         return (np.array(states), effects), real_modes(model.silent(efficiencies, 0.0))
-
-
-def full_model_state(ket: NDArray[np.complex128]) -> Array:
-    """Return a ket's projector as the numbers of `full_model`."""
-    matrix = np.outer(ket, ket.conj())
-    return np.ascontiguousarray(matrix.real + matrix.imag).reshape(-1)

@@ -76,20 +76,21 @@ class Smoother:
     ) -> None:
         self._compiled = conditional.compiled(0 if conditional.exact else FIRST_LEVELS[1])
         self.model: LinearModel = self._compiled.model
-        self._every, self._watching = every, watching
-        self._names, self._detectors = tuple(watching), tuple(watching.values())
+        self.every, self._watching = every, watching
+        self._names, self.detectors = tuple(watching), tuple(watching.values())
         self._motions: dict[tuple[tuple[bool, ...], str | None], SilentMotion] = {}
 
     @cached_property
-    def _clicks(self) -> list[Array]:
+    def clicks(self) -> list[Array]:
+        """η_kJ_k + d_k of the detected channels."""
         return [self.model.click(name, d.efficiency, d.dark_rate) for name, d in self._watching.items()]
 
     def lost(self, dead: tuple[bool, ...]) -> Array:
         """Return which share of each channel's clicks is lost, shape (all channels,)."""
         shares = []
-        for name in self._every:
+        for name in self.every:
             k = self._names.index(name) if name in self._names else -1
-            shares.append(1.0 if k < 0 or dead[k] else 1.0 - self._detectors[k].efficiency)
+            shares.append(1.0 if k < 0 or dead[k] else 1.0 - self.detectors[k].efficiency)
         return np.array(shares)
 
     def follow(self, start: float, stop: float, time: Array, channel: NDArray[np.int64]) -> SmoothedTrajectory:
@@ -103,10 +104,10 @@ class Smoother:
         key = dead, without
         if key not in self._motions:
             seeing = [i for i, asleep in enumerate(dead) if not asleep]
-            efficiencies = {self._names[i]: self._detectors[i].efficiency for i in seeing}
+            efficiencies = {self._names[i]: self.detectors[i].efficiency for i in seeing}
             if without is not None:
                 efficiencies[without] = 1.0
-            dark = sum(self._detectors[i].dark_rate for i in seeing)
+            dark = sum(self.detectors[i].dark_rate for i in seeing)
             self._motions[key] = SilentMotion(self.model.silent(efficiencies, dark))
         return self._motions[key]
 
@@ -118,7 +119,7 @@ class Smoother:
         for now, k in [*zip(time.tolist(), channel.tolist(), strict=True), (float(stop), -1)]:
             while any(dead):
                 first = min((i for i in range(len(dead)) if dead[i]), key=lambda i: alive_at[i])
-                early = EARLY * self._detectors[first].dead_time if first == k else 0.0
+                early = EARLY * self.detectors[first].dead_time if first == k else 0.0
                 if alive_at[first] > now + early:
                     break
                 dead[first] = False
@@ -127,8 +128,8 @@ class Smoother:
                 break
             if dead[k]:
                 raise InvalidInput(f"a click of {self._names[k]!r} at {now:g} falls into its dead time")
-            if self._detectors[k].dead_time > 0.0:
-                dead[k], alive_at[k] = True, now + self._detectors[k].dead_time
+            if self.detectors[k].dead_time > 0.0:
+                dead[k], alive_at[k] = True, now + self.detectors[k].dead_time
             events.append(Event(now, k, tuple(dead)))
         return [*events, Event(float(stop), -1, tuple(dead))]
 
@@ -148,7 +149,8 @@ class SmoothedTrajectory:
         self._smoother, self._events = smoother, events
         self.start, self.stop = start, stop
         self._times = np.array([event.time for event in events])
-        model, clicks = smoother.model, smoother._clicks
+        self._clicks = [event.time for event in events if event.channel >= 0]
+        model, clicks = smoother.model, smoother.clicks
         after = np.empty((len(events), model.size))
         after[0] = model.start
         for n, event in enumerate(events[1:], 1):
@@ -172,7 +174,7 @@ class SmoothedTrajectory:
     def lost_rates(self, times: Array) -> Array:
         """Return the posterior rate of lost clicks in every channel, shape (n_times, all channels)."""
         smoother = self._smoother
-        found = np.zeros((len(times), len(smoother._every)))
+        found = np.zeros((len(times), len(smoother.every)))
         place = np.clip(np.searchsorted(self._times, times, side="right") - 1, 0, len(self._events) - 2)
         with one_blas_thread():
             for n in np.unique(place):
@@ -180,7 +182,7 @@ class SmoothedTrajectory:
                 states, effects = self._within(n, times[here])
                 weight = np.einsum("ti,ti->t", states, effects)
                 lost = smoother.lost(self._events[n].dead)
-                for k, name in enumerate(smoother._every):
+                for k, name in enumerate(smoother.every):
                     if lost[k] > 0.0:
                         moved = states @ smoother.model.jumps[name].T
                         found[here, k] = lost[k] * np.einsum("ti,ti->t", moved, effects) / weight
@@ -193,8 +195,8 @@ class SmoothedTrajectory:
             if event.channel < 0:
                 continue
             state, effect = self._at_click(n)
-            made = float(effect @ (smoother._clicks[event.channel] @ state))
-            found.append(smoother._detectors[event.channel].dark_rate * float(effect @ state) / made)
+            made = float(effect @ (smoother.clicks[event.channel] @ state))
+            found.append(smoother.detectors[event.channel].dark_rate * float(effect @ state) / made)
         return np.clip(np.array(found), 0.0, 1.0)
 
     def companions(self, click: int, partner: str, window: float) -> float:
@@ -204,10 +206,8 @@ class SmoothedTrajectory:
         unseen.
         """
         smoother = self._smoother
-        low, high = (
-            max(self.start, click_time(self, click) - window),
-            min(self.stop, click_time(self, click) + window),
-        )
+        centre = self._clicks[click]
+        low, high = max(self.start, centre - window), min(self.stop, centre + window)
         n = int(np.clip(np.searchsorted(self._times, low, side="right") - 1, 0, len(self._events) - 2))
         first = smoother.motion(self._events[n].dead).at(self.after[n], np.array([low - self._times[n]]))[0]
         with_any, without, now = first, first, low
@@ -216,8 +216,8 @@ class SmoothedTrajectory:
             with_any = smoother.motion(self._events[n].dead).at(with_any, gap)[0]
             without = smoother.motion(self._events[n].dead, partner).at(without, gap)[0]
             if event.channel >= 0:
-                with_any = smoother._clicks[event.channel] @ with_any
-                without = smoother._clicks[event.channel] @ without
+                with_any = smoother.clicks[event.channel] @ with_any
+                without = smoother.clicks[event.channel] @ without
             scale = float(np.abs(with_any).max())
             with_any, without, now, n = with_any / scale, without / scale, float(self._times[n + 1]), n + 1
         if n + 1 < len(self._events):
@@ -243,12 +243,6 @@ class SmoothedTrajectory:
         rest = np.array([self._times[n + 1] - self._times[n]])
         effect = smoother.motion(self._events[n].dead).at(self.before[n + 1], rest, adjoint=True)[0]
         return state, effect
-
-
-def click_time(trajectory: SmoothedTrajectory, click: int) -> float:
-    """Return when a click of a trajectory came, the clicks being counted from 0."""
-    clicks = [event.time for event in trajectory._events if event.channel >= 0]
-    return clicks[click]
 
 
 def _by_ladder(rungs: Ladder, state: Array, time: float, adjoint: bool) -> Array:
