@@ -41,8 +41,23 @@ def files(request, tmp_path_factory):
     return request.param, made
 
 
+def test_pieces_of_photon_hdf5_take_no_more_for_a_longer_file(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    rng = np.random.default_rng(2)
+    peaks = []
+    for count in (TAGS // 2, 2 * TAGS):
+        with h5py.File(tmp_path / f"{count}.h5", "w") as file:
+            file["photon_data/timestamps"] = np.cumsum(rng.integers(0, 100, count))
+            file["photon_data/detectors"] = rng.integers(0, 2, count).astype(np.uint8)
+            file["photon_data/timestamps_specs/timestamps_unit"] = 1e-9
+        pieces = tj.open_measured(tmp_path / f"{count}.h5", piece=2**16)
+        peaks.append(peak(lambda pieces=pieces: an.rates(an.stream(pieces, memory=0))))
+    assert peaks[1] < 1.2 * peaks[0]
+
+
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
+    monkeypatch.setattr("trajectories.records.formats.photon_hdf5_events.CHUNK", 2**15)
     monkeypatch.setattr("trajectories.records.formats.tttr.CHUNK", 2**15)
 
 

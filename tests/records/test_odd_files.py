@@ -157,6 +157,27 @@ def test_photon_hdf5_of_other_programs(tmp_path, name):
     assert record.unit.name == "ns"
 
 
+@pytest.mark.parametrize("name", HDF5)
+def test_photon_hdf5_in_pieces_is_what_it_is_as_a_whole(tmp_path, name, monkeypatch):
+    monkeypatch.setattr("trajectories.records.formats.photon_hdf5_events.CHUNK", 3)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        HDF5[name][0](file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordWarning)
+        if name in ("several spots", "unsorted", "wide numbers of many"):
+            with pytest.raises(InvalidInput, match="load it as a whole"):
+                list(tj.open_measured(tmp_path / "a.h5", unit="ns").blocks())
+            return
+        record = tj.load(tmp_path / "a.h5", unit="ns")
+        pieces = list(tj.open_measured(tmp_path / "a.h5", unit="ns", piece=2).blocks())
+    first = pieces[0].provenance["header"].get("first_tick", 0)
+    assert np.concatenate([piece.stamp for piece in pieces]).tolist() == (record.stamp - first).tolist()
+    assert np.concatenate([piece.channel for piece in pieces]).tolist() == record.channel.tolist()
+    assert {piece.channel_names for piece in pieces} == {record.channel_names}
+    assert sum(piece.total_time for piece in pieces) == pytest.approx(record.total_time)
+    assert (len(pieces) > 1) == (len(record) > 0)
+
+
 def test_nanotimes_are_kept(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         spot(file, nanotimes=[7, 8, 3, 4], **{"nanotimes_specs/tcspc_unit": 1.6e-11})
@@ -164,6 +185,9 @@ def test_nanotimes_are_kept(tmp_path):
     record = tj.load(tmp_path / "a.h5", unit="ns")
     assert record.stamp.tolist() == STAMPS
     assert record.within.tolist() == [7, 3, 8, 4]  # in order of time within the period too
+    (piece,) = tj.open_measured(tmp_path / "a.h5", unit="ns").blocks()
+    assert piece.within.tolist() == [7, 8, 3, 4]  # as they stand in the file
+    assert piece.clock.fine == record.clock.fine
     assert record.channel.tolist() == [0, 0, 1, 1]
     assert record.clock.fine == pytest.approx(0.016)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...checks import integer, one_of, shown
+from ...checks import integer, one_of, positive_number, shown
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
 from ..files import path_of
@@ -17,10 +17,11 @@ from ..ticks import time_unit
 from .csv import write_csv
 from .events import EventFile
 from .hydraharp import is_hydraharp, tagged_hydraharp
-from .measured import record_of
+from .measured import record_of, seconds_of
 from .new_file import new_file
 from .npz import read_npz, write_npz
 from .photon_hdf5 import is_own_hdf5, read_photon_hdf5, write_photon_hdf5
+from .photon_hdf5_events import PhotonHdf5Events
 from .picoharp import is_picoharp, tagged_picoharp
 from .pieces import PIECE, MeasuredFile
 from .ptu import write_ptu
@@ -195,7 +196,9 @@ def open_measured(
     markers: bool = False,
     piece: int | None = None,
 ) -> MeasuredFile | OwnPtu:
-    """Open a file of an instrument to be read piece by piece, in bounded memory: PTU, HT2, HT3, PT2, PT3, TTBIN.
+    """Open a file of an instrument to be read piece by piece, in bounded memory.
+
+    PTU, HT2, HT3, PT2, PT3, TTBIN, and Photon-HDF5 that another program wrote.
 
     Parameters
     ----------
@@ -233,8 +236,15 @@ def open_measured(
     if not place.exists():
         raise InvalidInput(f"{path} does not exist; give a file of an instrument")
     kind = _tagged_kind(place) if place.is_file() else None
+    measure = time_unit("s" if unit is None else unit)
+    if kind is None and place.is_file() and place.suffix in HDF5_SUFFIXES and not is_own_hdf5(place):
+        _refuse(path, "Photon-HDF5", markers=markers or None)
+        asked = None if duration is None else positive_number(duration, "duration") * seconds_of(measure)
+        return MeasuredFile(PhotonHdf5Events(place, asked), measure, size, duration)
     if kind is None:
-        raise InvalidInput(f"{path} is no PTU, HT2, HT3, PT2, PT3 or TTBIN file; use load")
+        raise InvalidInput(
+            f"{path} is no PTU, HT2, HT3, PT2, PT3 or TTBIN file, nor Photon-HDF5 of another program; use load"
+        )
     _refuse(path, kind, markers=(markers or None) if kind == "TTBIN" else None)
     if kind == "PTU":
         tagged = tagged_ptu(place)
@@ -242,7 +252,7 @@ def open_measured(
         if own is not None:
             refuse_for_own(place, unit, duration, markers)
             return replace(own, piece=size)
-    return MeasuredFile(_opened(kind, place), time_unit("s" if unit is None else unit), size, duration, markers)
+    return MeasuredFile(_opened(kind, place), measure, size, duration, markers)
 
 
 def is_foreign(path: str | os.PathLike[str]) -> bool:

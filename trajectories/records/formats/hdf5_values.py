@@ -41,6 +41,15 @@ def found(file: Any, name: str) -> Any | None:
 
 def values_of(file: Any, name: str) -> NDArray[Any]:
     """Return the values of a dataset that lie in the file itself, in no more memory than they can need."""
+    dataset = dataset_of(file, name)
+    size = math.prod(dataset.shape) * dataset.dtype.itemsize
+    if size > memory():
+        raise InvalidInput(f"{file.filename}: {name} takes {size} bytes, more than the memory; read it in pieces")
+    return np.asarray(dataset[()])
+
+
+def dataset_of(file: Any, name: str) -> Any:
+    """Return a dataset that lies in the file itself and claims no more than it can hold."""
     dataset = found(file, name)
     if not isinstance(dataset, h5py_module().Dataset):
         raise InvalidInput(f"{file.filename} has no {name}; store it")
@@ -51,9 +60,9 @@ def values_of(file: Any, name: str) -> NDArray[Any]:
     if dataset.shape is None:
         raise InvalidInput(f"{file.filename}: {name} is empty; store it")
     size, stored = math.prod(dataset.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()
-    if size > MOST_DEFLATED * stored + SMALL or size > memory():
+    if size > MOST_DEFLATED * stored + SMALL:
         raise InvalidInput(f"{file.filename}: {name} claims {size} bytes, but holds {stored}; store what there is")
-    return np.asarray(dataset[()])
+    return dataset
 
 
 def text_of(file: Any, name: str) -> str:
@@ -72,7 +81,22 @@ def positive_of(file: Any, name: str) -> float:
 
 def integers_of(file: Any, group: str, name: str) -> NDArray[np.int64]:
     """Return a column of events; refuse what an int64 would not hold as it is."""
-    values = values_of(file, f"{group}/{name}")
+    return _as_ticks(file, name, values_of(file, f"{group}/{name}"))
+
+
+def column_of(file: Any, group: str, name: str) -> Any:
+    """Return a column of events that is to be read in parts, by `part_of`."""
+    dataset = dataset_of(file, f"{group}/{name}")
+    _as_ticks(file, name, np.zeros((0,) * dataset.ndim if dataset.ndim != 1 else 0, dtype=dataset.dtype))
+    return dataset
+
+
+def part_of(file: Any, column: Any, first: int, last: int) -> NDArray[np.int64]:
+    """Return some of a column of events."""
+    return _as_ticks(file, column.name, np.asarray(column[first:last]))
+
+
+def _as_ticks(file: Any, name: str, values: NDArray[Any]) -> NDArray[np.int64]:
     if values.dtype.kind not in "iu" or values.ndim != 1:
         raise InvalidInput(
             f"{file.filename}: {name} must be integers in one column, but is {values.dtype} of shape "

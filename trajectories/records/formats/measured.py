@@ -82,12 +82,12 @@ def stop_of(
     file: EventFile, latest: int, photons: int, measure: TimeUnit, asked: float | None, notes: list[str]
 ) -> float:
     """Return when the observation of a file ended, after all its events were read."""
-    scale = 1.0 / seconds_of(measure)
-    span = (latest + 1) * file.tick * scale
+    length = seconds_of(measure)
+    span = (latest + 1) * (file.tick / length)
     seconds = file.claimed(latest)
     wait = span / max(file.room, photons, 1)
     return observed(
-        file.path, None if seconds is None else seconds * scale, span, wait, asked, file.truncated, notes
+        file.path, None if seconds is None else seconds / length, span, wait, asked, file.truncated, notes
     )
 
 
@@ -209,7 +209,7 @@ def made(
     notes: list[str],
 ) -> ClickRecord:
     """Return a record of one trajectory; its columns are right, so that checking copies would only take memory."""
-    scale = 1.0 / seconds_of(measure)
+    length = seconds_of(measure)
     stamp, place, within = columns
     for column in columns:
         if column is not None:
@@ -222,7 +222,7 @@ def made(
         start=read_only(np.array([start])),
         stop=read_only(np.array([stop])),
         provenance={"source": file.path.name, "header": file.header} | ({"notes": notes} if notes else {}),
-        clock=Clock(file.tick * scale, np.zeros(1), None if file.fine is None else file.fine * scale),
+        clock=Clock(file.tick / length, np.zeros(1), None if file.fine is None else file.fine / length),
         unit=measure,
         within=within,
     )

@@ -33,12 +33,12 @@ def foreign(file: Any, unit: Any, duration: float | None) -> ClickRecord:
     if measure.seconds is None:
         raise InvalidInput(f"unit {measure.name} has no length; give a name such as ns, or 1/ω_b in seconds")
     notes: list[str] = []
-    groups = _spots(file)
+    groups = spots_of(file)
     ticks = {positive_of(file, f"{group}/timestamps_specs/timestamps_unit") for group in groups}
     if len(ticks) > 1:
         raise InvalidInput(f"{path} counts its spots in ticks of {sorted(ticks)} s; load spots with one tick")
     tick = ticks.pop() / measure.seconds
-    labels = _labels(file)
+    labels = labels_of(file)
     stamps, numbers, rests, fine = [], [], [], None
     for spot, group in enumerate(groups):
         stamp = integers_of(file, group, "timestamps")
@@ -73,24 +73,10 @@ def foreign(file: Any, unit: Any, duration: float | None) -> ClickRecord:
     stamp, place, within = in_order(stamp, place, within, notes)
     claimed = None
     if found(file, "acquisition_duration") is not None:
-        claimed = _duration(file, measure.seconds)
-    last = int(stamp[-1]) if len(stamp) else 0
-    # Most acquisitions start at tick 0. Some count from elsewhere; then no better start is known than the first.
-    first = (
-        int(stamp[0]) if len(stamp) and (stamp[0] < 0 or (claimed is not None and last * tick > claimed)) else 0
-    )
-    span = (last + 1 - first) * tick
-    if duration is None and claimed is not None and claimed < span:
-        over = span - claimed
-        if over * measure.seconds > ROUNDED and over > SHARE * claimed:
-            raise InvalidInput(
-                f"{path} has stamps over {span * measure.seconds:g} s but an acquisition_duration of "
-                f"{claimed * measure.seconds:g} s; give duration= with the right one, or the rates would be wrong"
-            )
-        if over > 1e-6 * claimed and over > 2.0 * tick:
-            note(notes, f"{path.name}: stamps span {span:.9g}, a little more than the acquisition_duration of "
-                 f"{claimed:.9g}; the span is used", loud=False)  # fmt: skip
-        claimed = span
+        claimed = duration_of(file, measure.seconds)
+    ends = (int(stamp[0]), int(stamp[-1])) if len(stamp) else (0, 0)
+    first, claimed = acquired(path, ends, tick, claimed, measure.seconds, duration, notes)
+    span = (ends[1] + 1 - first) * tick
     stop = observed(path, claimed, span, span / max(len(stamp), 1), duration, False, notes)
     return ClickRecord.from_arrays(
         np.zeros(len(stamp), dtype=np.int64),
@@ -113,7 +99,56 @@ def foreign(file: Any, unit: Any, duration: float | None) -> ClickRecord:
     )
 
 
-def _spots(file: Any) -> list[str]:
+def acquired(
+    path: Path,
+    ends: tuple[int, int],
+    tick: float,
+    claimed: float | None,
+    seconds: float,
+    duration: float | None,
+    notes: list[str],
+) -> tuple[int, float | None]:
+    """Return the tick at which an acquisition began, and how long it took if the file says and can be right.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, for messages.
+    ends : tuple of two int
+        First and last stamp.
+    tick, claimed : float and float or None
+        Length of a tick and the acquisition_duration, in the record's unit.
+    seconds : float
+        Length of that unit.
+    duration : float or None
+        What the user says.
+    notes : list of str
+        Remarks; more are added.
+
+    Raises
+    ------
+    InvalidInput
+        Stamps over much more time than was acquired.
+    """
+    # Most acquisitions start at tick 0. Some count from elsewhere; then no better start is known than the first.
+    elsewhere = ends[0] < 0 or (claimed is not None and ends[1] * tick > claimed)
+    first = ends[0] if elsewhere else 0
+    span = (ends[1] + 1 - first) * tick
+    if duration is None and claimed is not None and claimed < span:
+        over = span - claimed
+        if over * seconds > ROUNDED and over > SHARE * claimed:
+            raise InvalidInput(
+                f"{path} has stamps over {span * seconds:g} s but an acquisition_duration of "
+                f"{claimed * seconds:g} s; give duration= with the right one, or the rates would be wrong"
+            )
+        if over > 1e-6 * claimed and over > 2.0 * tick:
+            note(notes, f"{path.name}: stamps span {span:.9g}, a little more than the acquisition_duration of "
+                 f"{claimed:.9g}; the span is used", loud=False)  # fmt: skip
+        claimed = span
+    return first, claimed
+
+
+def spots_of(file: Any) -> list[str]:
     """Return the groups of photon data in the order of their numbers."""
     several = [name for name in file if name.startswith("photon_data") and name[11:].isdigit()]
     groups = ["photon_data"] if "photon_data" in file else sorted(several, key=lambda name: int(name[11:]))
@@ -125,7 +160,7 @@ def _spots(file: Any) -> list[str]:
     return groups
 
 
-def _labels(file: Any) -> dict[int, str]:
+def labels_of(file: Any) -> dict[int, str]:
     """Return the names of the listed detectors by their numbers; empty strings where they have only a number."""
     if found(file, "setup/detectors/id") is None:
         return {}
@@ -162,7 +197,7 @@ def _channels(
     return names, table[inverse.reshape(-1)] if number.shape[1] else np.zeros(0, dtype=np.int64)
 
 
-def _duration(file: Any, seconds: float) -> float:
+def duration_of(file: Any, seconds: float) -> float:
     """Return the acquisition_duration, one number or an array with one for each spot, of which the longest."""
     values = values_of(file, "acquisition_duration")
     if values.dtype.kind not in "iuf" or not values.size:
