@@ -27,7 +27,8 @@ from numba.core.compiler import Compiler
 from numba.core.errors import NumbaWarning
 from numba.misc.appdirs import AppDirs
 
-from .kernel_drafts import DRAFTED, DraftCompiler, EntryCompiler, OptimisedDraftCompiler
+from .kernel_drafts import COMPILING, DRAFTED, DraftCompiler, EntryCompiler, OptimisedDraftCompiler
+from .stages import Stage
 
 # How modules of ours import each other; a test holds the files of kernels to it.
 RELATIVE_IMPORT = re.compile(r"^from (\.+)([\w.]*) import", re.MULTILINE)
@@ -71,6 +72,7 @@ class Kernel:
         self._lock = threading.Lock()
         self._entry: Any = None
         self._inner: Any = None
+        self._awaited: Callable[[], object] | None = None
 
     def __call__(self, *args: Any) -> Any:
         """Call the compiled function."""
@@ -80,11 +82,26 @@ class Kernel:
         """Numba pickles what a kernel closes over, to know it again."""
         return Kernel, (self.py_func, self._options, self._optimised)
 
+    def on_disk(self) -> bool:
+        """Whether it was compiled before, or cannot be kept, so that it is no use to compile it elsewhere."""
+        try:
+            return bool(KernelCache(self.py_func)._cache_file._load_index())
+        except (RuntimeError, OSError):
+            return True
+
+    def wait_for(self, compiled: Callable[[], object]) -> None:
+        """Before the first call, wait until `compiled` returns: another process puts the kernel on disk."""
+        with self._lock:
+            self._awaited = compiled
+
     @property
     def entry(self) -> Any:
         """Numba's dispatcher for calls from Python."""
         with self._lock:
             if self._entry is None:
+                if self._awaited is not None:
+                    with Stage(COMPILING):
+                        self._awaited()
                 compiler = EntryCompiler if DRAFTED else Compiler
                 dispatcher: Any = njit(**self._options, pipeline_class=compiler)(self.py_func)
                 try:

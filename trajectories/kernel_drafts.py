@@ -16,6 +16,7 @@ from numba.core.compiler import Compiler
 
 from .stages import Stage
 
+COMPILING = "compiling kernels, once for this machine"
 # Versions of Numba with which drafts are tested; with another one inner kernels are compiled as Numba does it.
 TESTED = ((0, 60), (0, 68))
 DRAFTED = TESTED[0] <= numba.version_info.short <= TESTED[1]
@@ -70,7 +71,7 @@ class EntryCompiler(Compiler):
     def compile_extra(self, func: Callable[..., Any]) -> Any:
         """Return the result of compiling `func`, with all drafts in it."""
         self.state.flags.no_cfunc_wrapper = True
-        with Stage("compiling kernels, once for this machine"):
+        with Stage(COMPILING):
             compiled = super().compile_extra(func)
         # Of a draft nobody has told the code where its environment is.
         for environment in compiled._find_referenced_environments():

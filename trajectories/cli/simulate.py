@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,10 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    with _executor(options) as chosen:
+    from .compile_ahead import compiled_ahead
+
+    here = not (options.mpi or options.dask or options.dry_run)
+    with _executor(options) as chosen, compiled_ahead() if here else nullcontext():
         if chosen is not None:  # otherwise a rank whose work is done
             _simulate_or_estimate(options, *chosen)
 
