@@ -6,7 +6,7 @@ import threading
 import time
 from types import TracebackType
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from .stages import Stage, in_lines
 
