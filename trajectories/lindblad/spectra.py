@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from ..checks import finite_array, integer
 from ..errors import ConvergenceError, InvalidInput

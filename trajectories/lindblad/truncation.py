@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from ..checks import integer, positive_number, shown
 from ..errors import InvalidInput
