@@ -189,20 +189,22 @@ def click_density(record: Clicks, channel: str, edges: ArrayLike, period: float 
     array([0. , 0.5])
     """
     watched, bins = PulsedRecord(record, period), bin_edges(edges, lowest=0.0)
+    pooled = pooled_density(watched, channel, bins)
+    found = pooled.jackknife()
+    method = f"clicks per pulse and unit of time; {found.method}"
+    return Histogram(bins, found.value, found.errors, found.counts, method)
+
+
+def pooled_density(watched: PulsedRecord, channel: str, bins: NDArray[np.float64]) -> Pooled:
+    """Return what `click_density` estimates in a form that can be resampled."""
     number, binned = watched.record.channel_number(channel), np.zeros((watched.units.count, len(bins) - 1))
     for part in watched.blocks():
         place = np.searchsorted(bins, part.within, side="right") - 1
         chosen = (part.channel == number) & (place >= 0) & (place < len(bins) - 1)
         add_up(binned, part.unit[chosen], place[chosen])
     counts, width = binned.sum(axis=0).astype(np.int64), np.diff(bins)
-    pooled = Pooled(
-        {"clicks": binned, "pulses": watched.pulses},
-        lambda s: s["clicks"] / s["pulses"] / width,
-        watched.units,
-        counts,
-    )
-    found = pooled.jackknife()
-    return Histogram(bins, found.value, found.errors, counts, f"clicks per pulse and unit of time; {found.method}")
+    sums = {"clicks": binned, "pulses": watched.pulses}
+    return Pooled(sums, lambda s: s["clicks"] / s["pulses"] / width, watched.units, counts)
 
 
 def pulse_counts(
@@ -237,9 +239,17 @@ def pulse_counts(
     watched, names = PulsedRecord(record, period), tuple(channels)
     if isinstance(channels, str) or not names or len(set(names)) != len(names):
         raise InvalidInput(f"channels={channels!r} must be a sequence of distinct names, at least one")
-    numbers = [watched.record.channel_number(name) for name in names]
     integer(most, "most", 1, 40)
-    shape = (most + 1,) * len(names)
+    found = pooled_counts(watched, names, most).jackknife()
+    shape, total = (most + 1,) * len(names), int(watched.pulses.sum())
+    return PulseCounts(
+        names, found.value.reshape(shape), found.errors.reshape(shape), total, found.method, found.deviations
+    )
+
+
+def pooled_counts(watched: PulsedRecord, names: Sequence[str], most: int) -> Pooled:
+    """Return what `pulse_counts` estimates, flattened, in a form that can be resampled."""
+    numbers, shape = [watched.record.channel_number(name) for name in names], (most + 1,) * len(names)
     cells = np.zeros((watched.units.count, int(np.prod(shape))))
     for part in watched.blocks():
         chosen = np.isin(part.channel, numbers)
@@ -251,15 +261,9 @@ def pulse_counts(
         if len(pulses):
             add_up(cells, part.unit[chosen][first], np.ravel_multi_index(counts, shape))
     cells[:, 0] += watched.pulses[:, 0] - cells.sum(axis=1)
+    sums = {"cells": cells, "pulses": watched.pulses}
     counted = cells.sum(axis=0).astype(np.int64)
-    pooled = Pooled(
-        {"cells": cells, "pulses": watched.pulses}, lambda s: s["cells"] / s["pulses"], watched.units, counted
-    )
-    found = pooled.jackknife()
-    total = int(watched.pulses.sum())
-    return PulseCounts(
-        names, found.value.reshape(shape), found.errors.reshape(shape), total, found.method, found.deviations
-    )
+    return Pooled(sums, lambda s: s["cells"] / s["pulses"], watched.units, counted)
 
 
 def pulse_map(record: Clicks, first: str, second: str, edges: ArrayLike, period: float | None = None) -> PulseMap:

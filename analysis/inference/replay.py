@@ -12,7 +12,7 @@ from trajectories.checks import shown
 from trajectories.detectors import Detector
 from trajectories.engine.replay.replay import Replay, replay_ideal
 from trajectories.errors import InvalidInput
-from trajectories.lindblad import SteadyState, steady_state
+from trajectories.lindblad import SteadyState, periodic_state, steady_state
 from trajectories.lindblad.filter.conditional import ConditionalFilter
 from trajectories.model.states import initial_states
 from trajectories.model.system import OpenSystem
@@ -154,7 +154,10 @@ class Replayer:
         if isinstance(initial, str):
             if initial != "steady":
                 raise InvalidInput(f"initial={shown(initial)} must be 'steady', a ket or a density matrix")
-            initial = steady_state(system)
+            if system.depends_on_time:
+                initial = initial_states(periodic_state(system).rho, system.dimension)
+            else:
+                initial = steady_state(system)
         elif not isinstance(initial, SteadyState):
             initial = initial_states(initial, system.dimension)
         self._initial = initial

@@ -103,7 +103,7 @@ def subject_of(record: Clicks, system: OpenSystem | None, initial: Any) -> Subje
 
 def _start_of(run: Run, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.complex128] | None:
     """Return the density matrix that the trajectories of a run started from; None for the steady state."""
-    if run.configuration["initial"] == "steady":
+    if run.configuration["initial"] in ("steady", "periodic"):
         return None
     kets, cumulative = arrays["kets"], arrays["cumulative"]
     return np.asarray((kets.T * np.diff(cumulative, prepend=0.0)) @ kets.conj())

@@ -31,6 +31,7 @@ from ..statistics.goodness_of_fit import channel_choice, holm, rescaled_time, se
 from ..statistics.resampling import TestResult
 from .background import in_background
 from .exact_tests import LEAST_EVENTS, LEAST_GROUPS, Comparisons, compare_curves, compare_rates, setting_of
+from .pulse_tests import pulse_tests
 from .replay import replay
 from .subject import Subject, subject_of
 
@@ -172,6 +173,8 @@ def validate(
     through the system, the survival probabilities of the gaps must be uniform (Kolmogorov and Smirnov) and
     independent, clicks as many as predicted, and channels chosen with the predicted probabilities (χ²).
 
+    Of a system with a period the estimates are those of single pulses: joint counts, and when clicks come.
+
     Parameters
     ----------
     record : ClickRecord, Run, or whatever `stream` takes
@@ -221,6 +224,8 @@ def validate(
     level = _checked_level(significance)
     subject = subject_of(record, system, initial)
     clicks, model = subject.record, subject.system
+    if model.depends_on_time:
+        return _validate_pulses(subject, detectors, level)
     for name in clicks.channel_names:
         if name not in model.channel_names:
             raise InvalidInput(
@@ -254,6 +259,33 @@ def validate(
             found |= _estimates(clicks, comparisons, untested)
         found |= filtered()
         untested += unfiltered
+    return _conclude(found, untested, level, clicks)
+
+
+def _validate_pulses(subject: Subject, detectors: Mapping[str, Detector] | None, level: float) -> Validation:
+    """Test a record of a system that depends on time: pulses against their exact values, and the filter."""
+    clicks, model = subject.record, subject.system
+    watching = recorded_detectors(clicks) if detectors is None else dict(detectors)
+    found: dict[str, TestResult] = {}
+    untested: list[str] = []
+    given = subject.initial
+    recorded = (clicks.provenance.get("configuration") or {}).get("initial")
+    steady = given == "steady" if isinstance(given, str) else given is None and recorded in (None, "periodic")
+    with one_blas_thread():
+        if steady:
+            if model.period is None:
+                raise InvalidInput(
+                    "a system that depends on time without a period has no steady state; give initial="
+                )
+            periodic = lindblad.periodic_state(model)
+            state = initial_states(periodic.rho, model.dimension)
+            found |= pulse_tests(clicks, periodic, watching, untested)
+        else:
+            if given is None:
+                raise InvalidInput("the record did not start from the periodic state; give initial=")
+            state = initial_states(given, model.dimension)
+            untested.append("estimates: the record does not start from the periodic state")
+        found |= _filter(subject, state, watching, untested)
     return _conclude(found, untested, level, clicks)
 
 

@@ -17,7 +17,10 @@ from ...model.system import OpenSystem
 from ...records.clicks import ClickRecord
 from ...results import read_only
 from ..compiled import CompiledSystem, compile_system
+from ..jump_kernels import Jumps
 from ..modes.eigenmodes import ModesPropagator
+from ..pulses.replay_kernels import follow_timed
+from ..pulses.timed import TimedPropagator
 from ..reduced.reduced_basis import ReducedPropagator
 from .reduced_filter import ReducedFilter, filter_modes
 from .replay_kernels import follow_modes, follow_sparse
@@ -169,7 +172,7 @@ def replay_ideal(
             f"the record has {', '.join(record.channel_names)}, and not all channels of the system; they are "
             f"{', '.join(system.channel_names)}"
         )
-    follow, method = _ket_filter(system, initial, compiled)
+    follow, method = _ket_filter(system, initial, compiled, float(record.stop.max()))
     place = np.array([system.channel_names.index(name) for name in record.channel_names])
     channel = place[record.channel]
     offsets, n_clicks = record.offsets, len(record)
@@ -180,7 +183,8 @@ def replay_ideal(
     for r, (low, high) in enumerate(pairwise(offsets)):
         gaps = np.diff(record.time[low:high], prepend=record.start[r], append=record.stop[r])
         clicks = (gaps, channel[low:high])
-        dropped, forbidden[r] = follow(clicks, hazard[low + r : high + r + 1], intensity[low:high])
+        begun = float(record.start[r])
+        dropped, forbidden[r] = follow(clicks, hazard[low + r : high + r + 1], intensity[low:high], begun)
         discarded += dropped
     return Replay(
         channel_names=record.channel_names,
@@ -196,15 +200,30 @@ def replay_ideal(
     )
 
 
+def _timed_filter(propagator: TimedPropagator, jumps: Jumps, ensemble: NDArray[np.complex128]) -> Follow:
+    """Return the filter of a system that depends on time."""
+    work = propagator.start(ensemble[0], len(propagator.arrays.amplitude)).work
+
+    def by_time(clicks: Any, hazard: Any, intensity: Any, begun: float) -> tuple[float, bool]:
+        return follow_timed(  # type: ignore[no-any-return]
+            propagator.arrays, jumps, ensemble, (*clicks, begun), DISCARDED, hazard, intensity, work
+        )
+
+    return by_time
+
+
 def _ket_filter(
-    system: OpenSystem, initial: Any, compiled: CompiledSystem | Mapping[str, NDArray[Any]] | None
+    system: OpenSystem,
+    initial: Any,
+    compiled: CompiledSystem | Mapping[str, NDArray[Any]] | None,
+    horizon: float,
 ) -> tuple[Follow, str]:
     """Return the filter for ideal detection of every channel."""
     start = initial_states(initial, system.dimension)
     kets, weights = start.kets, start.weights
     ensemble = np.ascontiguousarray(np.sqrt(weights)[:, None] * kets)
     if compiled is None:
-        ready = compile_system(system, kets[0])
+        ready = compile_system(system, kets[0], horizon=horizon)
     else:
         ready = compiled if isinstance(compiled, CompiledSystem) else CompiledSystem.from_arrays(compiled)
     propagator, jumps = ready.propagator, ready.jumps
@@ -213,10 +232,12 @@ def _ket_filter(
         arrays = propagator.arrays
         modes = filter_modes(arrays.energy, arrays.decay, arrays.vectors, arrays.inverse)
 
-        def by_modes(clicks: Any, hazard: Any, intensity: Any) -> tuple[float, bool]:
+        def by_modes(clicks: Any, hazard: Any, intensity: Any, _: float) -> tuple[float, bool]:
             return follow_modes(modes, jumps, ensemble, clicks, DISCARDED, hazard, intensity)  # type: ignore[no-any-return]
 
         return by_modes, method
+    if isinstance(propagator, TimedPropagator):
+        return _timed_filter(propagator, jumps, ensemble), method
     reduced = None
     if isinstance(propagator, ReducedPropagator):
         reduced = ReducedFilter(system, propagator.arrays, ensemble)
@@ -224,7 +245,7 @@ def _ket_filter(
         propagator = propagator.action
     work = propagator.start(kets[0], len(system.channels)).work
 
-    def by_action(clicks: Any, hazard: Any, intensity: Any) -> tuple[float, bool]:
+    def by_action(clicks: Any, hazard: Any, intensity: Any, _: float) -> tuple[float, bool]:
         # A trajectory that leaves the states of a reduced basis is followed on all of them.
         found = None if reduced is None else reduced.follow(clicks, DISCARDED, hazard, intensity)
         if found is not None:

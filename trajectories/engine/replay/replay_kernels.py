@@ -65,10 +65,10 @@ def follow_modes(arrays, jumps, ensemble, clicks, budget, hazard, intensity):
             for j in range(size):
                 psi[i, j] = complex(image[0, j], image[1, j])
         if n == len(channels):
-            hazard[n] = -np.log(_survival(psi, rank))
+            hazard[n] = -np.log(survival(psi, rank))
             break
         total = _observe(jumps, psi, rank, hazard, intensity, n, scratch)
-        rank, dropped = _click(jumps, channels[n], psi, rank, intensity[n] * total, budget, phi)
+        rank, dropped = click(jumps, channels[n], psi, rank, intensity[n] * total, budget, phi)
         discarded += dropped
         if rank == 0:
             forbidden = True
@@ -94,10 +94,10 @@ def follow_sparse(arrays, jumps, ensemble, clicks, budget, hazard, intensity, wo
                 work.psi[:] = work.trial
             psi[i] = work.psi
         if n == len(channels):
-            hazard[n] = -np.log(_survival(psi, rank))
+            hazard[n] = -np.log(survival(psi, rank))
             break
         total = _observe(jumps, psi, rank, hazard, intensity, n, scratch)
-        rank, dropped = _click(jumps, channels[n], psi, rank, intensity[n] * total, budget, phi)
+        rank, dropped = click(jumps, channels[n], psi, rank, intensity[n] * total, budget, phi)
         discarded += dropped
         if rank == 0:
             forbidden = True
@@ -128,7 +128,8 @@ def _combine(columns, amplitude, image):
 
 
 @kernel()
-def _survival(psi, rank):
+def survival(psi, rank):
+    """Return Σ‖ψ_i‖² over the first `rank` kets."""
     total = 0.0
     for i in range(rank):
         total += squared_norm(psi[i])
@@ -138,7 +139,7 @@ def _survival(psi, rank):
 @kernel()
 def _observe(jumps, psi, rank, hazard, intensity, n, scratch):
     """Write what the state before click n predicts; return its squared norm."""
-    total = _survival(psi, rank)
+    total = survival(psi, rank)
     hazard[n] = -np.log(total)
     intensity[n] = 0.0
     for i in range(rank):
@@ -149,7 +150,7 @@ def _observe(jumps, psi, rank, hazard, intensity, n, scratch):
 
 
 @kernel()
-def _click(jumps, channel, psi, rank, rates, budget, phi):
+def click(jumps, channel, psi, rank, rates, budget, phi):
     """Write the ensemble after a click into `phi`; return its rank, 0 if it cannot be, and what is dropped."""
     if not rates[channel] > IMPOSSIBLE * rates.sum():
         return 0, 0.0

@@ -1,0 +1,108 @@
+"""Validation of pulsed records: what is right is accepted, and each planted fault is rejected."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from timed_trajectory import h_eff, knots_between
+
+import trajectories as tj
+from trajectories import analysis as an
+from trajectories.errors import InvalidInput
+
+SPACE = tj.HilbertSpace(photon=3, atom=2)
+A, S = SPACE.lower("photon"), SPACE.lower("atom")
+PULSE = tj.Gaussian(8.0, 1.2, 0.5)
+
+
+def source(pulse=PULSE, kappa=0.36, amplitude=None):
+    channels = [tj.Channel("photon", np.sqrt(kappa) * A, amplitude), tj.Channel("atom", 0.3 * S)]
+    drive = tj.Drive(S + S.T, pulse)
+    return tj.OpenSystem(0.5 * (A.T @ S + S.T @ A), channels, SPACE, drives=[drive], period=20.0)
+
+
+@cache
+def record():
+    return tj.simulate(source(), 200, 400.0, seed=8, progress=False)
+
+
+def test_a_right_record_is_accepted():
+    """Eight tests at 1 % altogether (Holm), one seed."""
+    found = an.validate(record(), source())
+    names = {test.name for test in found.tests}
+    assert {"time rescaling", "channels", "clicks of a pulse: photon, atom", "times in a pulse: photon"} <= names
+    assert found.accepted
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        source(pulse=tj.Gaussian(8.3, 1.2, 0.5)),
+        source(pulse=tj.Gaussian(8.0, 1.2, 0.45)),
+        source(kappa=0.45),
+        source(amplitude=tj.Ramp(8.0, 14.0, 0.6, 1.0) * tj.Square(0.0, 20.0)),
+    ],
+    ids=["late", "weak", "lossy", "amplitude"],
+)
+def test_planted_faults_are_rejected(fault):
+    assert not an.validate(record(), fault).accepted
+
+
+def test_swapped_channels_are_rejected():
+    seen = record()
+    swapped = tj.ClickRecord.from_arrays(
+        seen.trajectory, seen.time, 1 - seen.channel, channel_names=seen.channel_names, start=seen.start,
+        stop=seen.stop, provenance=seen.provenance,
+    )  # fmt: skip
+    assert not an.validate(swapped, source()).accepted
+
+
+def test_thinned_records_know_their_detectors():
+    detectors = {"photon": tj.Detector(efficiency=0.5, dark_rate=0.002)}
+    thinned = an.apply_detectors(record(), detectors, seed=3)
+    found = an.validate(thinned, source())
+    assert found.accepted
+    assert any("filter" in reason for reason in found.untested)
+    assert not an.validate(thinned, source(), detectors={"photon": tj.Detector(efficiency=0.6)}).accepted
+
+
+def test_a_run_keeps_what_validation_needs(tmp_path):
+    tj.simulate(source(), 100, 400.0, seed=2, progress=False, out=tmp_path / "run")
+    assert an.validate(tmp_path / "run").accepted
+
+
+def test_hazards_are_those_of_a_plain_integrator():
+    from scipy.integrate import solve_ivp
+
+    system = source(amplitude=tj.Ramp(0.0, 10.0, 0.8, 1.0) * tj.Square(0.0, 20.0))
+    ket = SPACE.ket(photon=0, atom="g")
+    clicks = tj.simulate(system, 3, 45.0, seed=1, initial=ket, progress=False)
+    found = tj.replay(clicks, system, initial=ket)
+    generator, place = h_eff(system), 0
+    for r in range(3):
+        psi, now = ket.astype(complex), 0.0
+        mine = clicks.time[clicks.trajectory == r]
+        kinds = clicks.channel[clicks.trajectory == r]
+        for n, click in enumerate([*mine, 45.0]):
+            for low, high in np.lib.stride_tricks.sliding_window_view(
+                [now, *knots_between(system, now, click), click], 2
+            ):
+                inside = (low + 1e-12, high - 1e-12)
+                psi = solve_ivp(
+                    lambda t, y, inside=inside: -1j * generator(min(max(t, inside[0]), inside[1])) @ y,
+                    (low, high), psi, method="DOP853", rtol=1e-10, atol=1e-12,
+                ).y[:, -1]  # fmt: skip
+            assert found.hazard[place] == pytest.approx(-np.log(np.vdot(psi, psi).real), abs=1e-7)
+            place, now = place + 1, click
+            if n < len(mine):
+                psi = system.channels[kinds[n]].operator @ psi
+                psi = psi / np.linalg.norm(psi)
+
+
+def test_what_cannot_be_validated_is_refused():
+    aperiodic = tj.OpenSystem(0 * A, source().channels, SPACE, drives=[tj.Drive(S + S.T, PULSE)])
+    ket = SPACE.ket(photon=0, atom="g")
+    clicks = tj.simulate(aperiodic, 100, 30.0, seed=1, initial=ket, progress=False)
+    with pytest.raises(InvalidInput, match="did not start from the periodic state"):
+        an.validate(clicks, aperiodic)
+    assert an.validate(clicks, aperiodic, initial=ket).accepted

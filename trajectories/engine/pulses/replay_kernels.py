@@ -1,0 +1,71 @@
+"""Replaying clicks through a system that depends on time: an ensemble of kets carried from click to click."""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..jit import kernel
+from ..replay.replay_kernels import click, survival
+from .pulse_kernels import LEAF, channel_rates, watch_until
+
+
+@kernel()
+def _clear(place, offset):
+    """Put a place at t = 0."""
+    place[:] = 0
+    offset[0] = 0.0
+
+
+@kernel()
+def follow_timed(arrays, jumps, ensemble, clicks, budget, hazard, intensity, work):
+    """Carry an ensemble along one trajectory; see `replay_kernels.follow_modes`.
+
+    `clicks` are the gaps, the channels, and the time at which the trajectory begins.
+    """
+    gaps, channels, now = clicks
+    phi, rank = ensemble.copy(), len(ensemble)
+    psi = np.empty_like(phi)
+    scratch = np.empty(intensity.shape[1])
+    discarded, forbidden = 0.0, False
+    place, offset = work.place, work.offset
+    _clear(work.watch_place, work.watch_offset)
+    if now > 0.0:
+        # Only the place is wanted; the state begins with the trajectory.
+        work.watched[:] = ensemble[0]
+        watch_until(arrays, now, work)
+    place[:] = work.watch_place
+    offset[:] = work.watch_offset
+    for n in range(len(gaps)):
+        now += gaps[n]
+        for i in range(rank):
+            work.watch_place[:] = place
+            work.watch_offset[:] = offset
+            work.watched[:] = phi[i]
+            watch_until(arrays, now, work)
+            psi[i] = work.watched
+        place[:] = work.watch_place
+        offset[:] = work.watch_offset
+        total = survival(psi, rank)
+        hazard[n] = -np.log(total)
+        if n == len(channels):
+            break
+        intensity[n] = 0.0
+        x = offset[0] if arrays.leaf_modes[place[LEAF]] < 0 else 0.0
+        for i in range(rank):
+            channel_rates(arrays, jumps, psi[i], place, x, scratch)
+            for k in range(len(scratch)):
+                intensity[n, k] += scratch[k] / total
+        rank, dropped = click(jumps, channels[n], psi, rank, intensity[n] * total, budget, phi)
+        if rank > 0:
+            # The amplitude of a jump operator is in its rate, not in what it does to a state.
+            norm = survival(phi, rank)
+            for i in range(rank):
+                phi[i] /= np.sqrt(norm)
+        discarded += dropped
+        if rank == 0:
+            forbidden = True
+            rank = len(ensemble)
+            phi[:] = ensemble
+    return discarded, forbidden
