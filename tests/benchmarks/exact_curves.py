@@ -13,6 +13,7 @@ the seconds given, by tests/benchmarks/lindblad_vs_qutip.py.
 from __future__ import annotations
 
 import argparse
+import resource
 import shutil
 import statistics
 import subprocess
@@ -86,19 +87,20 @@ def commands(original: Path, folder: Path, repeats: int) -> None:
     run = folder / "run"
     shutil.copytree(original, run)
     program = [sys.executable, "-m", "trajectories.cli"]
-    results: dict[str, list[float]] = {"validate alone": [], "analyse": [], "validate after it": []}
+    subprocess.run([*program, "validate", str(run)], check=False, stdout=subprocess.DEVNULL)  # compiles
+    results: dict[str, list[tuple[float, float]]] = {"validate alone": [], "analyse": [], "validate after it": []}
     for _ in range(repeats):
-        shutil.rmtree(run / "analysis", ignore_errors=True)
-        for what, command in (
-            ("validate alone", "validate"),
-            ("analyse", "analyse"),
-            ("validate after it", "validate"),
-        ):
-            begun = time.perf_counter()
-            subprocess.run([*program, command, str(run)], check=False, stdout=subprocess.DEVNULL)
-            results[what].append(time.perf_counter() - begun)
-    for what, seconds in results.items():
-        print(f"{what:18} {statistics.median(seconds):7.1f} s elapsed (median of {repeats})", flush=True)
+        for what, values in results.items():
+            if what != "validate after it":  # nothing is known
+                shutil.rmtree(run / "analysis", ignore_errors=True)
+            before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+            subprocess.run([*program, what.split()[0], str(run)], check=False, stdout=subprocess.DEVNULL)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+            values.append((used, time.perf_counter() - begun))
+    for what, values in results.items():
+        used, elapsed = (statistics.median(column) for column in zip(*values, strict=True))
+        print(f"{what:18} {used:7.1f} s of processor time, {elapsed:7.1f} s elapsed (medians of {repeats})")
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from reduced_study import EMITTED, LOSSY, cases, compared
 from scipy import integrate, linalg
 from systems_with_answers import (
+    DecayingFock,
+    DrivenCavity,
     PairSource,
     ResonanceFluorescence,
     ThermalCavity,
@@ -186,6 +188,69 @@ def test_rates_far_below_the_frequencies(gamma, unit):
     assert lindblad.cumulants(steady, order=2)[1] / steady.rate("fluorescence") == pytest.approx(
         1.0 + atom.mandel(), rel=1e-10
     )
+
+
+@pytest.mark.parametrize("apart", [1e3, 1e10])
+def test_frequencies_far_above_the_rates(apart):
+    """Free rotations at up to 1e10 times the rates change no click; closed forms hold within what is stated."""
+
+    def rotating(system, *directions):
+        space = system.space
+        turn = sum(sign * space.number(name) for name, sign in zip(space.names, directions, strict=True))
+        return OpenSystem(system.hamiltonian + apart * turn, system.channels, space)
+
+    tau = np.array([0.0, 0.3, 2.0, 9.0])
+    driven = DrivenCavity(drive=0.2 * apart, detuning=apart)
+    fock = DecayingFock()
+    cases = [
+        (rotating(ThermalCavity(levels=12).system(), 1.0), "emission", "emission", None),
+        (rotating(ThermalCavity(levels=36).system(), 1.0), "emission", "emission", ThermalCavity().g2(tau)),
+        (rotating(PairSource(coupling=0.02, levels=4).system(), 1.0, -1.0), "photon", "magnon", None),
+        (driven.system(), "photon", "photon", np.ones(len(tau))),
+    ]
+    for system, first, second, expected in cases:
+        steady = lindblad.steady_state(system)
+        found = lindblad.g2_at(steady, first, second, tau)
+        answer = solver_of(steady).answers[-1]
+        if expected is None:  # the truncated system itself, at rest
+            still = rotating(system, *((-1.0,) if len(system.space.names) == 1 else (-1.0, 1.0)))
+            expected = lindblad.g2_at(lindblad.steady_state(still), first, second, tau)
+        np.testing.assert_array_less(np.abs(found - expected), answer.error + 1e-9 * expected)
+    turned = rotating(fock.system(), 1.0)
+    later = lindblad.transient_g2(turned, fock.ket(), "photon", "photon", 0.1, tau)
+    np.testing.assert_allclose(later, fock.transient_g2(), rtol=1e-9)
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), kind=st.sampled_from(["degenerate", "dark", "periodic", "defective"]))
+def test_random_lindbladians_of_special_kinds(seed, kind):
+    """Degenerate levels; a state that only slowly ends; jumps in a ring; an H_eff with a Jordan block."""
+    random = np.random.default_rng(seed)
+    size = int(random.integers(3, 5))
+    rates = random.uniform(0.3, 1.5, size)
+    hamiltonian = random.normal(size=(size, size)) + 1j * random.normal(size=(size, size))
+    hamiltonian = 0.4 * (hamiltonian + hamiltonian.conj().T)
+    steps = [np.sqrt(g) * np.outer(np.eye(size)[(k + 1) % size], np.eye(size)[k]) for k, g in enumerate(rates)]
+    if kind == "degenerate":
+        hamiltonian = np.zeros((size, size))
+        hamiltonian[0, 1] = hamiltonian[1, 0] = 0.5
+        steps = [step / np.linalg.norm(step) for step in steps]
+    elif kind == "dark":
+        hamiltonian[-1, :] = hamiltonian[:, -1] = 0.0
+        steps[-1] = 1e-3 * steps[-1]
+    elif kind == "periodic":
+        hamiltonian = np.diag(random.normal(size=size))
+    else:  # two levels that are coupled at a quarter of the difference of their rates
+        hamiltonian = np.diag([0.0, 0.0, *random.normal(size=size - 2)]).astype(complex)
+        hamiltonian[0, 1] = hamiltonian[1, 0] = abs(rates[0] - rates[1]) / 4.0
+    system = OpenSystem(hamiltonian, tuple(Channel(f"c{k}", step) for k, step in enumerate(steps)))
+    steady, oracle = lindblad.steady_state(system), DenseLindblad(system)
+    tau = np.array([0.0, 0.2, 1.0, 6.0])
+    for state in (steady, steady.with_solver("reduced")):
+        found = lindblad.g2_at(state, "c0", "c1", tau)
+        answer = solver_of(state).answers[-1]
+        expected = np.array([oracle.g2("c0", "c1", t) for t in tau])
+        np.testing.assert_array_less(np.abs(found - expected), answer.error + 1e-8 * np.abs(expected) + 1e-10)
 
 
 def test_closed_forms_by_the_core():
