@@ -85,3 +85,19 @@ def test_converge_and_exact_speak_of_one_detuning(tmp_path, capsys):
     assert f"Δ_ad={exact['parameters']['detuning']:g}" in shown
     first = next(line for line in shown.splitlines() if line.strip().startswith("4,3,2"))
     assert f"{exact['rates']['photon']:.5e}"[:6] in first or f"{exact['rates']['photon']:g}" in first
+
+
+def test_a_filter_stands_behind_its_channel(small, capsys):
+    arguments = ["exact", str(small), "--filter", "photon,1.36,0.05", "--filter", "atom,-2.4,0.1", "--json", "-"]
+    small.write_text(SMALL.replace('"photon", "phonon"', '"photon transmitted", "phonon"'), encoding="utf-8")
+    assert main(["exact", str(small)]) != 0  # the pair is named after a filter that is missing
+    assert "photon transmitted" in capsys.readouterr().err
+    small.write_text(SMALL.split("[analysis]")[0], encoding="utf-8")
+    assert main(arguments) == 0
+    rates = json.loads(capsys.readouterr().out)["rates"]
+    system = SpinningResonator(direction="left", detuning=1.3693, kappa=0.008).system(levels=(3, 3, 2))
+    steady = lindblad.steady_state(system)
+    for name in ("photon", "atom"):
+        both = rates[f"{name} transmitted"] + rates[f"{name} reflected"]
+        assert both == pytest.approx(steady.rate(name), rel=1e-9)
+    assert rates["phonon"] == pytest.approx(steady.rate("phonon"), rel=1e-9)

@@ -45,3 +45,22 @@ def two_names(text: str) -> tuple[str, str]:
     if len(names) != 2:
         raise argparse.ArgumentTypeError(f"{text!r} is not two channel names such as photon,magnon")
     return names[0], names[1]
+
+
+FILTER_HELP = """put a spectral filter of full width G at frequency W behind a channel, which becomes "CHANNEL
+transmitted" and "CHANNEL reflected"; may be given several times"""
+
+
+def spectral_filter(text: str) -> tuple[str, dict[str, float]]:
+    """Read a filter: channel, frequency and width."""
+    parts = parted(text, ",")
+    if len(parts) != 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is not channel, frequency and width such as photon,1.35,0.05")
+    return parts[0], {"frequency": number(parts[1]), "width": number(parts[2])}
+
+
+def add_filters(command: argparse.ArgumentParser) -> None:
+    """Add ``--filter`` to a command."""
+    command.add_argument(
+        "--filter", type=spectral_filter, action="append", metavar="CHANNEL,W,G", help=FILTER_HELP
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,13 +20,16 @@ from ..model import OpenSystem, SpinningResonator
 from ..names import nearest
 from .toml_file import read_toml
 
-RESONATOR_KEYS = {field.name for field in fields(SpinningResonator)} | {"regime"}
+RESONATOR_KEYS = {each.name for each in fields(SpinningResonator)} | {"regime"}
 TABLES = {
     "resonator": RESONATOR_KEYS,
     "truncation": {"levels", "max_quanta"},
     "simulation": {"trajectories", "duration", "seed", "propagator", "tolerance"},
     "analysis": {"window", "pair"},
 }
+# Tables [filters.CHANNEL]: a filter, or a list of frequencies for several, behind each channel.
+FILTERS = "filters"
+FILTER_KEYS = {"frequency", "width", "levels"}
 # Fock levels where a configuration does not say.
 LEVELS = (5, 4, 4)
 # Name of the module that a Python file becomes; dataclasses look it up.
@@ -51,6 +54,8 @@ class Job:
         Gap that separates bundles, in 1/ω_b.
     pair : tuple of two str or None
         Channels whose bundles are reported.
+    filters : mapping of str to mapping
+        What `OpenSystem.filtered` is given behind each channel; `system` has them already.
 
     Raises
     ------
@@ -67,6 +72,11 @@ class Job:
     tolerance: float = 1e-10
     window: float | None = None
     pair: tuple[str, str] | None = None
+    filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def made(self, system: OpenSystem) -> OpenSystem:
+        """Return a system behind the job's filters."""
+        return behind(system, self.filters)
 
     def __post_init__(self) -> None:
         for name, least in (("trajectories", 1), ("seed", 0)):
@@ -88,17 +98,30 @@ def _two_names(pair: Any) -> tuple[str, str]:
     return first, second
 
 
-def read_job(source: str, levels: tuple[int, int, int] | None = None) -> Job:
+def behind(system: OpenSystem, filters: Mapping[str, Mapping[str, Any]]) -> OpenSystem:
+    """Return the system with filters behind its channels, in the order given."""
+    for channel, filter_ in filters.items():
+        system = system.filtered(channel, **filter_)
+    return system
+
+
+def read_job(
+    source: str,
+    levels: tuple[int, int, int] | None = None,
+    filters: Sequence[tuple[str, Mapping[str, Any]]] | None = None,
+) -> Job:
     """Read a configuration.
 
     Parameters
     ----------
     source : str
-        Path of a TOML file with tables ``[resonator]``, ``[truncation]``, ``[simulation]`` and ``[analysis]``;
-        or ``file.py:name``, where `name` is an `OpenSystem`, a `SpinningResonator`, or a function without
-        arguments that returns one. A Python file is executed.
+        Path of a TOML file with tables ``[resonator]``, ``[truncation]``, ``[simulation]``, ``[analysis]`` and
+        ``[filters.CHANNEL]``; or ``file.py:name``, where `name` is an `OpenSystem`, a `SpinningResonator`, or a
+        function without arguments that returns one. A Python file is executed.
     levels : tuple of int, optional
         Fock levels that replace those of the configuration.
+    filters : sequence of (channel, arguments), optional
+        Further filters, behind those of the configuration.
 
     Raises
     ------
@@ -106,8 +129,10 @@ def read_job(source: str, levels: tuple[int, int, int] | None = None) -> Job:
         No such file, a syntax error, an unknown key, or a value that cannot be right.
     """
     path, _, name = source.rpartition(":")
+    more = _grouped(filters or ())
     if path.endswith(".py"):
-        return _python_job(Path(path), name, levels)
+        job = _python_job(Path(path), name, levels)
+        return replace(job, system=behind(job.system, more), filters=more)
     if source.endswith(".py"):
         raise InvalidInput(f"{source} is Python; say what to take from it, as in {source}:system")
     try:
@@ -119,10 +144,24 @@ def read_job(source: str, levels: tuple[int, int, int] | None = None) -> Job:
     except ValueError as error:
         raise InvalidInput(f"{source} is not valid TOML: {error}") from error
     _check_keys(source, tables)
-    return _toml_job(tables, levels)
+    return _toml_job(tables, levels, more)
 
 
-def _toml_job(tables: Mapping[str, Mapping[str, Any]], levels: tuple[int, int, int] | None) -> Job:
+def _grouped(filters: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, list[float]]]:
+    """Return filters by channel; several behind one channel become lists."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for channel, given in filters:
+        mine = found.setdefault(channel, {"frequency": [], "width": []})
+        for key, value in given.items():
+            mine[key].append(value)
+    return found
+
+
+def _toml_job(
+    tables: Mapping[str, Mapping[str, Any]],
+    levels: tuple[int, int, int] | None,
+    more: Mapping[str, Mapping[str, Any]],
+) -> Job:
     parameters = dict(tables.get("resonator", {}))
     truncation = {"levels": LEVELS, **tables.get("truncation", {})}
     if levels is not None:
@@ -132,9 +171,9 @@ def _toml_job(tables: Mapping[str, Mapping[str, Any]], levels: tuple[int, int, i
         resonator = SpinningResonator.regime(parameters.pop("regime"), levels=truncation["levels"], **parameters)
     else:
         resonator = SpinningResonator(**parameters)
-    return Job(
-        resonator.system(**truncation), resonator, **tables.get("simulation", {}), **tables.get("analysis", {})
-    )
+    filters = {**tables.get(FILTERS, {}), **more}
+    system = behind(resonator.system(**truncation), filters)
+    return Job(system, resonator, **tables.get("simulation", {}), **tables.get("analysis", {}), filters=filters)
 
 
 def _require_solvable(levels: tuple[int, int, int], max_quanta: int | None = None) -> None:
@@ -206,9 +245,14 @@ def _failures_as_invalid_input(what: str) -> Iterator[None]:
 
 def _check_keys(source: str, tables: Mapping[str, Any]) -> None:
     for table, content in tables.items():
+        if table == FILTERS and isinstance(content, dict):
+            _check_filters(source, content)
+            continue
         if table not in TABLES or not isinstance(content, dict):
-            hint = nearest(table, TABLES)
-            raise InvalidInput(f"{source} has {table!r} at its top; the tables are {', '.join(TABLES)}{hint}")
+            hint = nearest(table, [*TABLES, FILTERS])
+            raise InvalidInput(
+                f"{source} has {table!r} at its top; the tables are {', '.join([*TABLES, FILTERS])}{hint}"
+            )
         for key in content:
             if key not in TABLES[table]:
                 known = sorted(TABLES[table])
@@ -216,6 +260,15 @@ def _check_keys(source: str, tables: Mapping[str, Any]) -> None:
                     f"{source} has the unknown key {key!r} in [{table}]; known are "
                     f"{', '.join(known)}{nearest(key, known)}"
                 )
+
+
+def _check_filters(source: str, content: Mapping[str, Any]) -> None:
+    for channel, given in content.items():
+        if not isinstance(given, dict) or not {"frequency", "width"} <= set(given) <= FILTER_KEYS:
+            raise InvalidInput(
+                f"{source} has {shown(given)} in [filters.{channel}]; it needs frequency and width, "
+                "and may have levels"
+            )
 
 
 def override(job: Job, **given: Any) -> Job:

@@ -47,11 +47,13 @@ def _run(options: argparse.Namespace) -> None:
     observables: dict[str, Any] = {
         f"rate of {name}": lambda steady, name=name: steady.rate(name) for name in job.system.channel_names
     }
-    observables["g1(0)"] = lambda steady: float(cross_correlation(steady, first, second))
-    observables["g2(0)"] = lambda steady: float(bundle_correlation(steady, (first, second)))
-    factory: Any = at_resonance(job.resonator, "-".join(job.pair)) if options.follow else job.resonator.system
+    modes = () if job.system.space is None else job.system.space.modes
+    if first in modes and second in modes:  # filtered channels are none
+        observables["g1(0)"] = lambda steady: float(cross_correlation(steady, first, second))
+        observables["g2(0)"] = lambda steady: float(bundle_correlation(steady, (first, second)))
+    source: Any = at_resonance(job.resonator, "-".join(job.pair)) if options.follow else job.resonator.system
     found = converge(
-        factory,
+        lambda given: job.made(source(given)),
         observables,
         start=options.levels,
         tolerance=options.tolerance,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import CONFIG_HELP, Commands, levels, number
+from .arguments import CONFIG_HELP, Commands, add_filters, levels, number
 from .json_file import json_text, refuse_existing, write_json
 
 
@@ -20,6 +20,7 @@ def register(commands: Commands) -> None:
     exact.set_defaults(command=_run)
     exact.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
     exact.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels of photon, phonon, magnon")
+    add_filters(exact)
     exact.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
     exact.add_argument("--json", metavar="FILE", help="write the numbers as JSON too; - prints JSON alone")
 
@@ -30,7 +31,7 @@ def _run(options: argparse.Namespace) -> None:
     from .configuration import override, read_job
 
     refuse_existing(options.json)
-    job = override(read_job(options.config, options.levels), window=options.window)
+    job = override(read_job(options.config, options.levels, options.filter), window=options.window)
     table = summary(steady_state(job.system), pair=job.pair, window=job.window)
     document = json_text({"parameters": job.system.parameters, **table})
     if options.json == "-":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
-from .arguments import CONFIG_HELP, Commands, integer, levels, number
+from .arguments import CONFIG_HELP, Commands, add_filters, integer, levels, number
 from .run_report import report_run
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def register(commands: Commands) -> None:
         "--mpi", action="store_true", help="run on the ranks of mpiexec -n N trajectories simulate …"
     )
     simulate.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels; relocates a named regime")
+    add_filters(simulate)
     simulate.add_argument("--propagator", metavar="NAME", help="auto (default), modes, reduced or sparse")
     simulate.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
     simulate.add_argument("--until", metavar="TARGET", help=UNTIL_HELP)
@@ -91,7 +92,7 @@ def _simulate_or_estimate(options: argparse.Namespace, executor: Executor | None
     if options.out is None and not options.dry_run:
         raise InvalidInput("--out is missing; give the run folder to make or to continue, or --dry-run")
     job = override(
-        read_job(options.config, options.levels),
+        read_job(options.config, options.levels, options.filter),
         trajectories=options.trajectories,
         duration=options.duration,
         seed=options.seed,

@@ -28,6 +28,7 @@ from .drives import (
     square_of,
 )
 from .envelopes import Constant, Envelope
+from .filters import filtered
 from .operators import HERMITICITY, as_operator
 from .qutip_objects import (
     DependsOnTime,
@@ -243,6 +244,58 @@ class OpenSystem:
             for c, jump in zip(self.channels, jumps, strict=True)
         ]
         return hamiltonian, timed
+
+    def filtered(
+        self, channel: str, frequency: Any, width: Any, *, levels: int = 3, name: str | None = None
+    ) -> OpenSystem:
+        """Return the system with a spectral filter behind a channel: a cavity f in series.
+
+        H + ω_f f†f + (1/2i)(√(Γ/2) f†c − h.c.), and the channel becomes two: *transmitted* √(Γ/2) f and
+        *reflected* c + √(Γ/2) f, where light whose frequency the filter does not take is found. The source is not
+        changed, and the rates of both add up to that of the channel. Several frequencies are filters one after
+        another, each on what the one before reflects.
+
+        Parameters
+        ----------
+        channel : str
+            The channel, whose jump operator does not depend on time.
+        frequency : float or list of float
+            ω_f, relative to the drive in whose frame H is written.
+        width : float or list of float
+            Γ, full width at half height of the transmission (Γ/2)²/((ω − ω_f)² + (Γ/2)²).
+        levels : int
+            Fock levels of each filter. Their highest ones are reported with those of the other modes.
+        name : str, optional
+            What the outputs are called instead of `channel`.
+
+        Returns
+        -------
+        OpenSystem
+            With channels "… transmitted" ("… transmitted 1", "… transmitted 2", … of several) and "… reflected"
+            in the place of the channel, and modes "filter of …" behind the other modes.
+
+        Raises
+        ------
+        InvalidInput
+            An unknown channel, one whose amplitude depends on time, a width that is not positive, fewer than two
+            levels, or a space with `max_quanta`.
+
+        Notes
+        -----
+        Gardiner, Phys. Rev. Lett. 70, 2269 (1993); Carmichael, ibid. 2273. Clicks behind filters: López Carreño,
+        del Valle and Laussy, Sci. Rep. 8, 6975 (2018).
+
+        Examples
+        --------
+        >>> import trajectories as tj
+        >>> space = tj.HilbertSpace(atom=2)
+        >>> sigma = space.lower("atom")
+        >>> system = tj.OpenSystem(2.0 * (sigma + sigma.T), [tj.Channel("atom", sigma)], space)
+        >>> behind = system.filtered("atom", frequency=-4.0, width=1.0)
+        >>> behind.channel_names, behind.space.names
+        (('atom transmitted', 'atom reflected'), ('filter of atom', 'atom'))
+        """
+        return filtered(self, channel, frequency, width, levels, name)
 
     @property
     def dimension(self) -> int:
