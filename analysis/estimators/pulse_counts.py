@@ -14,6 +14,7 @@ from trajectories.pulse_results import PulseCounts, PulseMap
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate, Histogram
 
+from ..clicks.inputs import checked_channels
 from ..clicks.streams import Clicks, ClickStream, stream
 from ..statistics.resampling import Pooled
 from ..statistics.resampling_units import add_up, choose_resampling_units
@@ -236,9 +237,8 @@ def pulse_counts(
     >>> tj.analysis.pulse_counts(record, ["a"], most=2, period=2.0).probability
     array([0.5, 0.5, 0. ])
     """
-    watched, names = PulsedRecord(record, period), tuple(channels)
-    if isinstance(channels, str) or not names or len(set(names)) != len(names):
-        raise InvalidInput(f"channels={channels!r} must be a sequence of distinct names, at least one")
+    watched = PulsedRecord(record, period)
+    names = checked_channels(watched.record, channels)
     integer(most, "most", 1, 40)
     found = pooled_counts(watched, names, most).jackknife()
     shape, total = (most + 1,) * len(names), int(watched.pulses.sum())

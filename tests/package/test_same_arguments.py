@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -54,15 +55,27 @@ VALUES: dict[str, list[Any]] = {
     "n": COUNTS,
     "max_size": COUNTS,
     "delays": DELAYS,
+    "channel": NAMES,
+    "period": [None, 5.0, 4.0, 0.0, -5.0, NAN, INF, "5", True, [5.0]],
+    **dict.fromkeys(("most", "pulses"), COUNTS),
+    "normalise": ["side peaks", "rates", "peaks", None, 1],
     "convention": ["C/A", "(C-A)/A", "A/C", None, 1],
     "rate": [0.5, 0.0, -1.0, NAN, INF, "often", None, True],
 }
 # What is given for the other arguments, where the default will not do.
 GIVEN = {
     "first": "a", "second": "b", "third": "c", "herald": "a", "signal": "b", "window": 0.5, "windows": [0.5],
-    "edges": [0.0, 0.5, 1.0], "edges1": [0.0, 0.5], "edges2": [0.0, 0.5], "n": 2, "m": 1, "rate": 0.5,
+    "channel": "a", "edges": [0.0, 0.5, 1.0], "edges1": [0.0, 0.5], "edges2": [0.0, 0.5],
+    "n": 2, "m": 1, "rate": 0.5,
 }  # fmt: skip
-OF_FUNCTION = {"coincidences": {"channels": ("a", "b")}, "cluster_g2": {"n": 1}}
+# What counts the pulses of a system that is driven periodically.
+PULSED = {"brightness", "click_density", "pulse_counts", "pulse_map", "pulsed_g2"}
+OF_FUNCTION = {
+    "pulse_counts": {"channels": ("a", "b"), "most": 1},
+    "pulsed_g2": {"pulses": 1},
+    "coincidences": {"channels": ("a", "b")},
+    "cluster_g2": {"n": 1},
+}
 
 
 @cache
@@ -72,6 +85,16 @@ def watched() -> tuple[tj.ClickRecord, lindblad.SteadyState]:
     channels = [tj.Channel(name, channel.operator) for name, channel in zip("abc", of.channels, strict=True)]
     system = tj.OpenSystem(of.hamiltonian, channels)
     return tj.simulate(system, 24, 20.0, seed=1, progress=False), lindblad.steady_state(system)
+
+
+@cache
+def pulsed() -> tuple[tj.ClickRecord, lindblad.PeriodicState]:
+    """The record as of pulses with a period, and a state that has it."""
+    record, steady = watched()
+    operator = np.diag(np.ones(2), 1)
+    drive = tj.Drive(operator + operator.T, tj.Square(1.0, 1.5, 2.0))
+    system = tj.OpenSystem(steady.system.hamiltonian, steady.system.channels, drives=[drive], period=5.0)
+    return replace(record, provenance={"period": 5.0}), lindblad.periodic_state(system)
 
 
 def arguments(name: str) -> dict[str, Any]:
@@ -91,13 +114,14 @@ def outcome(function: Any, subject: Any, given: dict[str, Any]) -> str:
 
 def cases() -> list[tuple[str, str]]:
     named = {name: list(inspect.signature(getattr(analysis, name)).parameters) for name in SHARED}
-    skipped = {"record", "detectors"}
+    # Cables, which `centre` is for, are in records alone.
+    skipped = {"record", "detectors", "centre"}
     return [(name, key) for name, keys in named.items() for key in keys if key not in skipped]
 
 
 @pytest.mark.parametrize(("name", "key"), cases())
 def test_both_sides_accept_and_refuse_alike(name, key):
-    record, steady = watched()
+    record, steady = pulsed() if name in PULSED else watched()
     takes_clicks = "record" in inspect.signature(getattr(analysis, name)).parameters
     known = KINDS if name == "cluster_g2" and key in ("n", "m") else VALUES[key]
     found = {}

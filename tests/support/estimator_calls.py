@@ -11,6 +11,7 @@ from trajectories import analysis as an
 
 EDGES = np.array([-4.0, -1.0, -0.25, 0.0, 0.375, 1.0, 3.0])
 LAGS = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0])
+WITHIN = np.array([0.0, 0.0625, 0.125])
 PAIR = ("photon", "magnon")
 CHANNELS = ("photon", "magnon")
 WINDOW = 0.75
@@ -45,6 +46,10 @@ CALLS = {
     "order_patterns": lambda r: an.order_patterns(r, 3, WINDOW),
     "order_rates": lambda r: an.order_rates(r, WINDOW),
     "pair_purity": lambda r: an.pair_purity(r, *PAIR, WINDOW),
+    "brightness": lambda r: an.brightness(r, "photon", 0.125),
+    "click_density": lambda r: an.click_density(r, "photon", WITHIN, 0.125),
+    "pulse_counts": lambda r: an.pulse_counts(r, CHANNELS, 2, 0.125),
+    "pulse_map": lambda r: an.pulse_map(r, *PAIR, WITHIN, 0.125),
     "pulsed_g2": lambda r: an.pulsed_g2(r, *PAIR, 3, 0.5),
     "purity": lambda r: an.purity(r, 2, [WINDOW, 0.25]),
     "purity, pooled": lambda r: an.pooled(an.purity, r, 1, [WINDOW], CHANNELS),

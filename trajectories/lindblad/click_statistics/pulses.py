@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...checks import bin_edges, integer, one_of
+from ...checks import bin_edges, integer, one_of, positive_number
 from ...detectors import Detector
 from ...errors import InvalidInput
 from ...pulse_results import PulseCounts, PulseMap
@@ -34,7 +34,7 @@ class _Detection:
             raise InvalidInput(
                 f"pulses need a periodic state, not {type(state).__name__}; make it with lindblad.periodic_state"
             )
-        if period is not None and abs(period - state.period) > 1e-9 * state.period:
+        if period is not None and abs(positive_number(period, "period") - state.period) > 1e-9 * state.period:
             raise InvalidInput(f"period={period:g} is not that of the system, {state.period:g}; leave it out")
         self.period, self.motion = state.period, state.motion
         self.rho = pack(state.rho)
