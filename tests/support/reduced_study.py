@@ -2,8 +2,9 @@
 
 OMP_NUM_THREADS=1 python tests/support/reduced_study.py [--references DIR] [--cases NAME …]
 
-Writes the table tests/lindblad/reduced_study.csv, one row a statistic of a case. What propagation found is kept in
-DIR if given. Processor time: 7 s a case at N = 54, some minutes at N = 160 and N = 250.
+Writes the table tests/lindblad/reduced_study.csv, one row a statistic of a case; rows of cases that are not asked
+for stay. What propagation found is kept in DIR if given. Processor time: 7 s a case at N = 54 and as much for the
+reference, some minutes at N = 160 and N = 250.
 """
 
 from __future__ import annotations
@@ -23,7 +24,19 @@ from trajectories.lindblad.answers import Answer, scale_of
 from trajectories.lindblad.solver import solver_of
 
 TABLE = Path(__file__).resolve().parents[1] / "lindblad" / "reduced_study.csv"
-HEAD = ("levels", "detuning", "direction", "kappa", "detectors", "statistic", "way", "error", "stated", "ratio")
+HEAD = (
+    "case",
+    "levels",
+    "detuning",
+    "direction",
+    "kappa",
+    "detectors",
+    "statistic",
+    "way",
+    "error",
+    "stated",
+    "ratio",
+)
 Arrays = Mapping[str, NDArray[np.float64]]
 LOSSY = {"photon": Detector(efficiency=0.6, dark_rate=1e-6), "magnon": Detector(efficiency=0.8)}
 EMITTED = ("photon", "phonon", "magnon")
@@ -128,7 +141,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=cases(), default=list(cases()), metavar="NAME")
     parser.add_argument("--only-references", action="store_true", help="propagate, and compare nothing")
     options = parser.parse_args()
-    rows = []
+    worst = 0.0
     for name in options.cases:
         levels, detuning, direction, kappa, lossy = cases()[name]
         resonator = SpinningResonator(direction=direction, detuning=detuning, kappa=kappa)
@@ -137,21 +150,27 @@ def main() -> None:
         print(name, flush=True)
         if options.only_references:
             continue
-        head = (
-            ",".join(map(str, levels)),
-            f"{detuning:g}",
-            direction,
-            f"{kappa:g}",
-            "lossy" if lossy else "ideal",
-        )
-        for statistic, way, *numbers in compared(system, LOSSY if lossy else None, reference):
-            rows.append((*head, statistic, way, *(f"{number:.2g}" for number in numbers)))
-            print(*rows[-1][5:], flush=True)
-    if rows and options.cases == list(cases()):
-        with TABLE.open("w", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([HEAD, *rows])
-    worst = max((float(row[-1]) for row in rows), default=0.0)
+        seen = "lossy" if lossy else "ideal"
+        head = (name, ",".join(map(str, levels)), f"{detuning:g}", direction, f"{kappa:g}", seen)
+        rows = [
+            (*head, statistic, way, *(f"{number:.2g}" for number in numbers))
+            for statistic, way, *numbers in compared(system, LOSSY if lossy else None, reference)
+        ]
+        merge(name, rows)
+        worst = max(worst, *(float(row[-1]) for row in rows))
     print(f"largest ratio of an error to what is stated: {worst:.2g}")
+
+
+def merge(name: str, rows: list[tuple[str, ...]]) -> None:
+    """Put the rows of a case into the table; those of other cases stay."""
+    kept: list[tuple[str, ...]] = []
+    if TABLE.exists():
+        with TABLE.open(newline="") as stream:
+            kept = [tuple(row) for row in csv.reader(stream)][1:]
+    order = list(cases())
+    rows = sorted([*(row for row in kept if row[0] != name), *rows], key=lambda row: order.index(row[0]))
+    with TABLE.open("w", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([HEAD, *rows])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ SMALL_VALUE = 1e-3
 # asked for with it. SAFETY times that is stated, with ρ kept within RATIOS (a quarter if errors go with the cuts),
 # and at least LEAST_SHARE times the cut, because levels may agree by chance. tests/lindblad/reduced_study.csv has
 # the errors beside what is stated.
-SAFETY, OTHERS_SHARE, LEAST_SHARE, RATIOS = 2.0, 0.3, 8.0, (0.25, 0.75)
+SAFETY, OTHERS_SHARE, LEAST_SHARE, RATIOS = 2.0, 0.5, 12.0, (0.25, 0.75)
 # Least ratio for chains of several clicks that are rare together: pairs are not chosen for them.
 CHAINED = 0.55
 # The same without a core, where what the modes leave out is far smaller.
