@@ -22,7 +22,7 @@ from systems_with_answers import (
     random_lindbladian,
 )
 
-from trajectories import Channel, HilbertSpace, OpenSystem, SpinningResonator, lindblad
+from trajectories import Channel, HilbertSpace, OpenSystem, SpinningResonator, lindblad, stages
 from trajectories.detectors import Detector
 from trajectories.errors import ConvergenceError, SteadyStateNotUnique
 from trajectories.lindblad import levels, solver
@@ -141,6 +141,19 @@ def test_propagation_falls_back_on_the_essential_states(monkeypatch, cut):
     off = np.abs(found - right)
     assert (off <= error).all()
     assert off.max() > 0.0
+
+
+def test_long_work_says_what_it_is_at_and_how_long_it_takes():
+    steady = lindblad.steady_state(paper_system((2, 2, 2)))
+    said = []
+
+    def compute(model):
+        said.extend(stage.text for stage in stages._active)
+        return np.ones(1)
+
+    for way in ("reduced", "propagation"):
+        solver_of(steady.with_solver(way)).answer(compute, None, None, horizon=10.0)
+    assert any(text.startswith("following 16 dimensions, some 1 s") for text in said)
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)

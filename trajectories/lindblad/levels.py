@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..detectors import Detector
+from ..stages import Stage
 from .answers import stated_errors
 from .reduced.essential import STATE_CUT
 from .reduced.kept import Kept
@@ -42,6 +43,8 @@ COMPLETE = 30
 RESTRICT = 300
 # Worst condition of the core's eigenvectors, and fastest growth beside the fastest motion; healthy: 1e5 and 1e-16.
 MAX_CONDITION, MAX_GROWTH = 1e9, 1e-9
+# Predicted seconds of a core per R³.
+CORE = 6e-10
 # Relative error of a diagonalisation per condition of its eigenvectors.
 ROUNDING = 1e-15
 
@@ -132,7 +135,8 @@ class Levels:
         if self._size(level, question) > LARGEST_CORE:
             return None
         models = [self._model(number, question) for number in range(max(level - 2, 0), level + 1)]
-        with ThreadPoolExecutor(2) as pool:  # the finest takes about as long as the others together
+        # The finest takes about as long as the others together.
+        with _stage(self._size(level, question)), ThreadPoolExecutor(2) as pool:
             found = pool.map(compute, models[::-1])
             values = [np.asarray(value, dtype=np.float64) for value in found][::-1]
         while True:
@@ -148,7 +152,8 @@ class Levels:
                 return Reduced(values[-1], error, f"core of {size} mode pairs" if size else "modes")
             level += 1
             models.append(self._model(level, question))
-            values.append(np.asarray(compute(models[-1]), dtype=np.float64))
+            with _stage(self._size(level, question)):
+                values.append(np.asarray(compute(models[-1]), dtype=np.float64))
 
     def system(self, level: int) -> ReducedSystem:
         """Return the modes of a level."""
@@ -195,6 +200,11 @@ class Levels:
         while level > 1 and self._size(level, question) > LARGEST_CORE:
             level -= 1
         return level
+
+
+def _stage(size: int) -> Stage:
+    """Return the stage of a core that may have to be diagonalised."""
+    return Stage(f"diagonalising {size} pairs of modes, some {max(CORE * size**3, 1.0):.0f} s")
 
 
 def _sound(model: ReducedModel) -> tuple[bool, float]:

@@ -13,10 +13,11 @@ from scipy import sparse
 
 from ..detectors import Detector
 from ..errors import ConvergenceError
+from ..stages import Stage
 from .answers import Answer, scale_of
 from .blas import one_blas_thread
 from .inputs import checked_channels, checked_detectors
-from .levels import FIRST, LARGEST_CORE, RESTRICT, STATE_CUTS, Levels, Question, Reduced
+from .levels import CORE, FIRST, LARGEST_CORE, RESTRICT, STATE_CUTS, Levels, Question, Reduced
 from .reduced.essential import STATE_CUT
 from .reduced.kept import Kept
 from .reduced.model import ReducedModel
@@ -34,8 +35,8 @@ Detectors = Mapping[str, Detector] | None
 TINY = 12
 # Condition of the eigenvectors of H_eff above which nothing is reduced.
 MAX_MODES_CONDITION = 300.0
-# Predicted costs in seconds: of one product with L per N², and of a core per R³.
-PRODUCT, CORE = 6e-9, 6e-10
+# Predicted seconds of one product with L per N².
+PRODUCT = 6e-9
 # A core serves this many questions on average.
 SHARED = 4.0
 # Below this many seconds propagation is not worth replacing; beyond, it is refused unless asked for by name.
@@ -174,8 +175,10 @@ class Solver:
                 found = found._replace(error=found.error + self._rounding(horizon) + weak)
         if found is None:
             model = self._affordable(question, horizon, starts)
-            value = np.asarray(compute(model), dtype=np.float64)
             outside, dimensions = self._followed[1], f"{model.system.dimension} dimensions"
+            seconds = max(self._propagation_cost(horizon, starts), 1.0)
+            with Stage(f"following {dimensions}, some {seconds:.0f} s"):
+                value = np.asarray(compute(model), dtype=np.float64)
             found = Reduced(value, PROPAGATED + outside + phases + weak, f"propagation of {dimensions}")
             if horizon <= 0.0:  # refined in doubled precision, to an error that is looked at
                 found = Reduced(value, PROPAGATED + outside, f"equations in {dimensions}")
