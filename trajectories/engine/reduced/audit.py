@@ -13,7 +13,6 @@ from ..jump_kernels import Jumps
 from ..modes.forms_kernels import ModesArrays
 from ..sparse.sparse_action import SparsePropagator
 from ..sparse.sparse_kernels import STEP, propagate
-from .level import amplitudes, ket_of
 from .pilot import Gap
 
 # Tolerance of the sparse action that gaps are compared with.
@@ -39,7 +38,9 @@ def audited_gaps(system: OpenSystem, arrays: ModesArrays, pilot: list[Gap]) -> l
     for gap, following in pairwise(pilot):
         if gap.left:
             continue
-        ket = operators[gap.channel] @ ket_of(arrays, gap.before, system.dimension)
+        before = np.zeros(system.dimension, np.complex128)
+        before[arrays.states] = arrays.vectors[:, : len(gap.before)] @ gap.before
+        ket = operators[gap.channel] @ before
         chosen.append(AuditedGap(ket / np.linalg.norm(ket), following.wait))
     return chosen
 
@@ -48,7 +49,7 @@ def survival_in(arrays: ModesArrays, gaps: list[AuditedGap]) -> NDArray[np.float
     """Return S at the end of each gap, in a basis."""
     count = arrays.vectors.shape[1]
     rates = -arrays.decay[:count] - 1j * arrays.energy[:count]
-    states = [np.exp(rates * gap.wait) * amplitudes(arrays, gap.ket) for gap in gaps]
+    states = [np.exp(rates * gap.wait) * (arrays.inverse @ gap.ket[arrays.states]) for gap in gaps]
     return np.array([np.linalg.norm(arrays.vectors @ state) ** 2 for state in states])
 
 

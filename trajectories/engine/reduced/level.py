@@ -15,12 +15,11 @@ from ...model.system import Channel, OpenSystem
 from ..modes.eigenbasis import eigenbasis
 from ..modes.eigenmodes import modes_arrays
 from ..modes.forms_kernels import FLOOR, MOST_LEAK, TOLERANCE, TURNED, ModesArrays
-from .placement_kernels import multiply
 
 # Shares of the tolerance: of what a jump may leave outside the basis, which is a share of the norm² over the next
 # threshold; and what is kept back for rounding. The eigenbasis and the audit take theirs, the rest is for the
 # kernels: this much at the least, and at the most, which is what they have as long as there was no audit.
-LEAK_SHARE, ROUNDING_SHARE = 0.1, 0.05
+LEAK_SHARE, ROUNDING_SHARE = 0.3, 0.05
 LEAST_KERNEL_SHARE, KERNEL_SHARE = 0.1, 0.4
 
 
@@ -92,22 +91,6 @@ def _jump(
     lost = sparse.csr_array(lost)
     lost.resize((size, size))
     return inside, lost
-
-
-def amplitudes(arrays: ModesArrays, ket: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Return the amplitudes of the modes in a ket of shape (N,)."""
-    found = np.empty(len(arrays.inverse), np.complex128)
-    multiply(arrays.inverse, ket[arrays.states], found)
-    return found
-
-
-def ket_of(arrays: ModesArrays, amplitude: NDArray[np.complex128], dimension: int) -> NDArray[np.complex128]:
-    """Return the ket of shape (N,) of the first modes, as many as amplitudes are given."""
-    inside = np.empty(len(arrays.states), np.complex128)
-    multiply(arrays.vectors, amplitude, inside)
-    ket = np.zeros(dimension, np.complex128)
-    ket[arrays.states] = inside
-    return ket
 
 
 def with_error(arrays: ModesArrays, error: float, tolerance: float) -> ModesArrays:

@@ -22,7 +22,7 @@ from ...model.system import OpenSystem
 from ..jump_kernels import Jumps, apply_jump
 from ..modes.eigenmodes import ModesPropagator
 from ..modes.forms_kernels import BEFORE_BLOCKS, BLOCK, CHANNEL, MOST_LEAK, ModesArrays
-from ..operators import stack_operators
+from ..operators import columns_of, stack_operators
 from ..propagator import Propagator, TrajectoryState, check_tolerance
 from ..slots import (
     ELAPSED,
@@ -44,8 +44,7 @@ from ..slots import (
 from ..sparse.sparse_action import SparsePropagator
 from ..sparse.sparse_kernels import SparseArrays
 from .basis import make_bases
-from .level import amplitudes, ket_of
-from .placement_kernels import share_outside
+from .placement_kernels import ket_of, place
 
 # Slots of ``ReducedArrays.audit``.
 AUDITED, REPLAYED, WORST, MISSED, COMPLETE = 0, 1, 2, 3, 4
@@ -104,6 +103,8 @@ class ReducedPropagator(Propagator):
         self._bases = [ModesPropagator(level) for level in arrays.levels]
         self.action = SparsePropagator(arrays.action)
         self.arrays = ReducedArrays(tuple(basis.arrays for basis in self._bases), arrays.action, arrays.audit)
+        # Vectors and inverse of each level by their columns, for the moment at which a trajectory changes its level.
+        self._columns = [(columns_of(level.vectors), columns_of(level.inverse)) for level in arrays.levels]
 
     @classmethod
     def compile(
@@ -217,15 +218,13 @@ class ReducedPropagator(Propagator):
         n_channels = (len(jumps.indptr) - 1) // len(ket)
         reals[[ELAPSED, ERROR, MISSING, ROUNDED, NORM_ERROR]] = 0.0
         for number, basis in enumerate(self._bases[first:], first):
-            arrays = basis.arrays
-            outside = share_outside(arrays.states, arrays.vectors, arrays.inverse, ket)
-            if outside <= arrays.scalars[MOST_LEAK] * threshold:
+            outside, amplitudes = place(basis.arrays.states, *self._columns[number], ket)
+            if outside <= basis.arrays.scalars[MOST_LEAK] * threshold:
                 reals[NORM_ERROR] = outside
                 position.level = number
-                if number in position.works:
-                    basis.restart(position.work, amplitudes(arrays, ket))
-                else:
+                if number not in position.works:
                     position.works[number] = basis.start(ket, n_channels).work
+                basis.restart(position.work, amplitudes[0] + 1j * amplitudes[1])
                 return
         position.level = len(self._bases)
         position.works[position.level] = self.action.start(ket, n_channels).work
@@ -236,7 +235,7 @@ class ReducedPropagator(Propagator):
         """Return the whole state after the last jump, what lies outside the basis included."""
         arrays = self._bases[number].arrays
         size = min(BLOCK * int(work.jump[BEFORE_BLOCKS]), arrays.vectors.shape[1])
-        before = ket_of(arrays, work.before[0, :size] + 1j * work.before[1, :size], len(work.psi))
+        before = ket_of(arrays.states, self._columns[number][0], work.before[:, :size].copy(), len(work.psi))
         after = np.empty_like(before)
         apply_jump(jumps, int(work.jump[CHANNEL]), before, after)
         return after

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps
 from ..modes.forms_kernels import MOST_LEAK
-from ..operators import stack_operators
+from ..operators import columns_of, stack_operators
 from ..reduced.level import reduced_system
 from ..reduced.reduced_basis import ReducedArrays
 from .replay_kernels import FilterModes, follow_modes
@@ -29,7 +29,7 @@ def filter_modes(
 ) -> FilterModes:
     """Return an eigenbasis as the filter takes it; energies may be padded for the kernels of clicks."""
     count = vectors.shape[1]
-    return FilterModes(energy[:count].copy(), decay[:count].copy(), _columns(vectors), _columns(inverse))
+    return FilterModes(energy[:count].copy(), decay[:count].copy(), columns_of(vectors), columns_of(inverse))
 
 
 class ReducedFilter:
@@ -75,8 +75,3 @@ class ReducedFilter:
         if not (lost <= self._most * np.exp(-hazard)).all():
             return None
         return dropped + float(lost.sum()), forbidden
-
-
-def _columns(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Return the columns of a matrix one after another, real and imaginary parts apart."""
-    return np.ascontiguousarray(np.stack([matrix.T.real, matrix.T.imag], axis=1))

@@ -14,13 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..column_kernels import combine
 from ..jit import kernel
 from ..jump_kernels import click_rates, squared_norm
 from ..phase_kernels import exponentials
 from ..sparse.sparse_kernels import STEP, propagate
 
-# Amplitudes below this share of a vector's norm add less than rounding to its image.
-BELOW_ROUNDING = 1e-17
 # A click this improbable beside the others did not come from this model: rounding alone gives it a rate.
 IMPOSSIBLE = 1e-20
 
@@ -56,12 +55,12 @@ def follow_modes(arrays, jumps, ensemble, clicks, budget, hazard, intensity):
         for i in range(rank):
             for j in range(size):
                 amplitude[0, j], amplitude[1, j] = phi[i, j].real, phi[i, j].imag
-            _combine(arrays.inverse, amplitude, image)
+            combine(arrays.inverse, amplitude, image)
             for j in range(size):
                 x, y = image[0, j], image[1, j]
                 amplitude[0, j] = x * phase[0, j] - y * phase[1, j]
                 amplitude[1, j] = x * phase[1, j] + y * phase[0, j]
-            _combine(arrays.vectors, amplitude, image)
+            combine(arrays.vectors, amplitude, image)
             for j in range(size):
                 psi[i, j] = complex(image[0, j], image[1, j])
         if n == len(channels):
@@ -104,27 +103,6 @@ def follow_sparse(arrays, jumps, ensemble, clicks, budget, hazard, intensity, wo
             rank = len(ensemble)
             phi[:] = ensemble
     return discarded, forbidden
-
-
-@kernel(optimised=True)
-def _combine(columns, amplitude, image):
-    """Write Σ_j amplitude_j · column_j into `image`."""
-    size = amplitude.shape[1]
-    square = 0.0
-    for j in range(size):
-        square += amplitude[0, j] * amplitude[0, j] + amplitude[1, j] * amplitude[1, j]
-    floor = BELOW_ROUNDING * np.sqrt(square)
-    real, imag = image[0], image[1]
-    real[:] = 0.0
-    imag[:] = 0.0
-    for j in range(size):
-        x, y = amplitude[0, j], amplitude[1, j]
-        if abs(x) + abs(y) <= floor:
-            continue
-        a, b = columns[j, 0], columns[j, 1]
-        for i in range(len(a)):
-            real[i] += a[i] * x - b[i] * y
-            imag[i] += a[i] * y + b[i] * x
 
 
 @kernel()
