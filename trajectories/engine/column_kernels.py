@@ -1,6 +1,6 @@
 """A matrix times a vector, column by column, in loops that vectorise; no BLAS.
 
-Such products come one at a time, often in several threads at once: a BLAS that shares each of them out over threads
+Such products come one at a time, often in several threads at once: a BLAS that shares each out over threads
 of its own takes a hundred times longer than the product.
 """
 

@@ -79,8 +79,11 @@ class Eigenbasis:
         )
 
 
-def eigenbasis(system: OpenSystem, tolerance: float) -> Eigenbasis:
+def eigenbasis(system: OpenSystem, tolerance: float, decay_share: float = DECAY_SHARE) -> Eigenbasis:
     """Diagonalise H_eff so that S(t) keeps the tolerance, if that can be.
+
+    Decays are refined when, over the waiting time of their modes, their errors take more than `decay_share` of the
+    tolerance. Frequencies are then exact too, at the price of slower phases.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def eigenbasis(system: OpenSystem, tolerance: float) -> Eigenbasis:
     condition = float(np.linalg.norm(vectors, 2) * np.linalg.norm(inverse, 2))
     counts = decay > SLOWEST * decay.max(initial=0.0)
     lost = float((errors.decay[counts] / decay[counts]).max(initial=0.0))
-    fast = lost > DECAY_SHARE * tolerance
+    fast = lost > decay_share * tolerance
     if fast or 2.0 * condition * errors.vectors > SHARE * tolerance:
         return _refined(system, exact, vectors, fast)
     energy = values.real.astype(np.float64)

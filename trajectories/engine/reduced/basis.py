@@ -26,7 +26,7 @@ MOST_MISSED = 0.2
 # Share of clicks that may be left to the larger basis, which takes ten times as long for them.
 FEW_MISSED = 0.03
 # Smallest singular value kept at a tolerance of 1e-10; with the tolerance it grows by this power.
-CUT, CUT_POWER = 1e-7, 0.6
+CUT, CUT_POWER = 7e-8, 0.6
 # A basis whose audit takes more than this share of the tolerance is made anew, with so much smaller a cut.
 AUDIT_SHARE, SMALLER_CUT, CUTS = 0.4, 0.4, 5
 # Beyond this share a basis is refused: nothing would be left for the kernels.
@@ -34,7 +34,7 @@ MOST_AUDITED = 0.7
 # Populations from which on basis states are essential, tried one after the other.
 NEGLIGIBLE = (1e-15, 1e-17)
 # A basis of more vectors than this share of the essential states is not worth having beside them.
-WORTH = 0.8
+WORTH = 0.85
 
 
 @dataclass(frozen=True)

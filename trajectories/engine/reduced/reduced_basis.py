@@ -103,7 +103,7 @@ class ReducedPropagator(Propagator):
         self._bases = [ModesPropagator(level) for level in arrays.levels]
         self.action = SparsePropagator(arrays.action)
         self.arrays = ReducedArrays(tuple(basis.arrays for basis in self._bases), arrays.action, arrays.audit)
-        # Vectors and inverse of each level by their columns, for the moment at which a trajectory changes its level.
+        # The vectors and the inverse of each level by their columns, for changes of level.
         self._columns = [(columns_of(level.vectors), columns_of(level.inverse)) for level in arrays.levels]
 
     @classmethod
