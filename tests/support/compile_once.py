@@ -35,7 +35,7 @@ def share_compilation() -> None:
         if found is None:
             held[key] = lock
         else:
-            lock.close()
+            _release(lock)
         return found
 
     def save_and_unlock(cache: KernelCache, sig: Any, data: Any) -> None:
@@ -44,9 +44,14 @@ def share_compilation() -> None:
         finally:
             lock = held.pop(_key(cache, sig), None)
             if lock is not None:
-                lock.close()
+                _release(lock)
 
     KernelCache.load_overload, KernelCache.save_overload = load_or_lock, save_and_unlock  # type: ignore[method-assign]
+
+
+def _release(lock: Any) -> None:
+    Path(lock.name).unlink(missing_ok=True)
+    lock.close()
 
 
 def _locked(lock: Any) -> bool:
