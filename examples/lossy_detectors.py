@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import regimes
-from figures import MODES, figure, options, panel, save, style, timed, write_table
+from figures import MODES, decades, figure, options, panel, save, style, timed, write_table
 from matplotlib.axes import Axes
 
 import trajectories as tj
@@ -91,7 +91,7 @@ def draw_stream(
         ax.plot(crosses, np.full(len(crosses), 0.72 - 0.06 * level), "x", color=color, ms=5, mew=1.4)
     ax.set(xlabel=r"time  ($10^3/\omega_b$)", ylabel=r"posterior rate of lost clicks / $\kappa$")
     ax.set(xlim=(0.0, span / 1000.0), ylim=(0.0, 0.76))
-    ax.legend(loc="upper right", ncols=2, frameon=True, framealpha=0.9, edgecolor="none")
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2)
     return {"time": times - start} | {
         f"lost_{name}": found.rates[0, :, found.channel_names.index(name)] for name in PAIR
     }
@@ -150,8 +150,9 @@ def draw_information(ax: Axes, levels: tuple[int, int, int], record: tj.ClickRec
         )
         rows |= {name: value, f"{name}_error": error, f"{name}_rate": [one.rate[i, i] for one in found.values()]}
     ax.set_xticks(np.arange(len(found)), list(found), fontsize=6.5)
-    ax.set(ylabel="information, ideal = 1", ylim=(0.0, None))
-    ax.legend(loc="upper right")
+    decades(ax)
+    ax.set(ylabel="information, ideal = 1", ylim=(1e-3, 3.0))
+    ax.legend(loc="upper right", ncols=2)
     return rows
 
 
@@ -170,7 +171,7 @@ with timed(), warnings.catch_warnings():
     tables = {"lost_clicks": draw_stream(stream_ax, system, record, seen, 2.5e4)}
     tables["calibration"] = draw_calibration(calibration_ax, system, record, seen)
     tables["information"] = draw_information(information_ax, levels, record)
-    panel(stream_ax, "a", "detected photon (—) and magnon (– ·) clicks; crosses: clicks that were lost")
+    panel(stream_ax, "a", "detected photons (—) and magnons (– ·); crosses: lost clicks")
     panel(calibration_ax, "b", "single clicks and their partners")
     panel(information_ax, "c", "what each channel tells, and what loss costs")
     for name, columns in tables.items():

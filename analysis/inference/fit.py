@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -194,6 +195,9 @@ def fit(
         require_slopes(squares)
     except FlatError as error:
         raise ConvergenceError(_moves_together(names, at, error.direction)) from error
+    except ConvergenceError as error:
+        named = re.sub(r"parameter (\d+)", lambda found: names[int(found[1])], str(error))
+        raise ConvergenceError(named) from error
     bounds = np.sqrt(np.diag(np.linalg.inv(squares)))
     intervals = np.full((len(names), 2), np.nan)
     if profile:
