@@ -210,7 +210,8 @@ def validate(
 
     Notes
     -----
-    The exact curves of the paper's system take some ten seconds at any truncation (`lindblad.solver.Solver`).
+    The exact curves of the paper's system take some fifteen seconds at any truncation (`lindblad.solver.Solver`), and
+    the record is replayed meanwhile.
 
     Examples
     --------
