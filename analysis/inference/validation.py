@@ -210,8 +210,8 @@ def validate(
 
     Notes
     -----
-    The exact curves of the paper's system take some fifteen seconds at any truncation (`lindblad.solver.Solver`); the
-    record is replayed meanwhile.
+    The exact curves of the paper's system take some fifteen seconds at any truncation (`lindblad.solver.Solver`);
+    the record is replayed meanwhile.
 
     Examples
     --------
