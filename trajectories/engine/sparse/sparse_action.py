@@ -46,6 +46,9 @@ from .sparse_kernels import (
 
 # Up to this dimension the extreme eigenvalues are computed densely; beyond it by Lanczos with a margin.
 DENSE_SPECTRUM = 800
+# Share of the tolerance that the expansion of a step may leave out: of 1e5 steps of a long gap it must stay a small
+# one. Each factor of ten costs a term of some three hundred.
+TRUNCATION_SHARE = 1e-7
 # Longest step as radius × time: longer steps need fewer products a unit of time, but waste more at a click.
 LONGEST_STEP = 256.0
 # Longest step in units of the longest mean wait.
@@ -87,7 +90,7 @@ class SparsePropagator(Propagator):
         system : OpenSystem
             The system, of any dimension.
         tolerance : float
-            Bound of |ΔS|/S, the relative error of the no-click probability. Each step is given 1e-5 of it.
+            Bound of |ΔS|/S, the relative error of the no-click probability. Each step is given 1e-7 of it.
 
         Raises
         ------
@@ -95,7 +98,7 @@ class SparsePropagator(Propagator):
             A tolerance outside [1e-13, 1e-2].
         """
         check_tolerance(tolerance)
-        truncation = max(1e-5 * tolerance, 2.0**-53)
+        truncation = max(TRUNCATION_SHARE * tolerance, 2.0**-53)
         low, high = spectrum_bounds(system.hamiltonian)
         slow, fast = spectrum_bounds(system.decay)
         slow = max(slow, 0.0)
