@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,6 +183,35 @@ def test_bits_depend_on_seed_and_system_alone(weak, tmp_path):
         record = watch(system, trajectories, 4e3, **options)
     assert record.time.tobytes() == whole.time.tobytes()
     assert "audited" in record.provenance["propagator_reason"]
+
+
+IN_ITS_OWN_PROCESS = """
+import sys
+from test_reduced import ground, watch, weak_cavity
+system = weak_cavity()
+watch(system, 64, 2e4, seed=8, initial=ground(system), propagator="reduced", out=sys.argv[1])
+"""
+
+
+def test_killed_and_completed_by_other_workers_it_has_the_same_bits(weak, tmp_path):
+    """Killed by SIGKILL between two blocks; two threads complete it, and one more trajectory extends it."""
+    system, compiled = weak
+    folder = tmp_path / "run"
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    with subprocess.Popen([sys.executable, "-c", IN_ITS_OWN_PROCESS, str(folder)], env=environment) as process:
+        while len(list(folder.glob("blocks/*.npz"))) < 3:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    assert 0 < len(tj.Run.open(folder).finished()) < 64
+    options = {"seed": 8, "initial": ground(system), "propagator": "reduced", "out": folder, "progress": False}
+    for trajectories in (64, 65):
+        record = tj.simulate(system, trajectories, 2e4, workers=2, **options)
+    whole = run_block(compiled, BlockTask(0, 65, 8, 2e4))
+    assert record.time.tobytes() == whole.time.tobytes()
+    assert record.channel.tobytes() == whole.channel.tobytes()
+    assert compiled.propagator.digest[:12] in record.provenance["propagator_reason"]
 
 
 def test_basis_that_is_too_small_is_refused(monkeypatch):

@@ -46,8 +46,8 @@ from .sparse_kernels import (
 
 # Up to this dimension the extreme eigenvalues are computed densely; beyond it by Lanczos with a margin.
 DENSE_SPECTRUM = 800
-# Share of the tolerance that the expansion of a step may leave out: of 1e5 steps of a long gap it must stay a small
-# one. Each factor of ten costs a term of some three hundred.
+# Share of the tolerance that the expansion of a step may leave out; 1e5 steps of a long gap add it up. Each factor
+# of ten costs a term of some three hundred.
 TRUNCATION_SHARE = 1e-7
 # Longest step as radius × time: longer steps need fewer products a unit of time, but waste more at a click.
 LONGEST_STEP = 256.0
