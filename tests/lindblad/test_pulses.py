@@ -198,3 +198,17 @@ def source():
 def test_what_has_no_answer_is_refused(call, message):
     with pytest.raises(InvalidInput, match=message):
         call()
+
+
+def test_counts_by_power_series_are_those_by_steps(monkeypatch):
+    """Constant stretches by doubling, or in steps as smooth ones; with a detector and an amplitude."""
+    system = two_level_source(2.2, 1.0, period=6.0)
+    channels = [tj.Channel("atom", SIGMA, 0.5 + 0.5 * tj.Square(0.0, 3.0)), tj.Channel("b", 0.3 * SIGMA)]
+    system = tj.OpenSystem(0.2 * FLIP, channels, drives=system.drives, period=6.0)
+    detectors = {"atom": tj.Detector(efficiency=0.7, dark_rate=0.05)}
+    state = lindblad.periodic_state(system)
+    found = [lindblad.pulse_counts(state, ["atom", "b"], most=3, detectors=detectors).probability]
+    monkeypatch.setattr("trajectories.lindblad.pulses.counting.LARGEST", 0)
+    found.append(lindblad.pulse_counts(state, ["atom", "b"], most=3, detectors=detectors).probability)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-12)
+    assert found[0].sum() == pytest.approx(1.0, abs=1e-12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ...errors import InvalidInput
 from ...pulse_results import PulseCounts, PulseMap
 from ...results import Correlation, Estimate, Histogram
 from ..inputs import checked_channels, checked_detectors
+from ..pulses.counting import Detected, joint_counts
 from ..pulses.motion import Part, Row
 from ..pulses.periodic import PeriodicState
 from ..superoperators.hermitian_vectors import pack
@@ -275,26 +276,12 @@ def pulse_counts(
     names = checked_channels(steady.system, channels)
     integer(most, "most", 1, 40)
     shape = (most + 1,) * len(names)
-    width = int(np.prod(shape))
-    if width > 4096 or width * len(detection.rho) > 3e7:
-        raise InvalidInput(f"most={most} of {len(names)} channels makes {width} states; count fewer")
-    parts = []
-    for axis, name in enumerate(names):
-        coupling = np.zeros((width, width))
-        for n in product(*(range(size) for size in shape)):
-            if n[axis] < most:
-                above = (*n[:axis], n[axis] + 1, *n[axis + 1 :])
-                source, target = np.ravel_multi_index(n, shape), np.ravel_multi_index(above, shape)
-                coupling[source, target] += 1.0
-                coupling[source, source] -= 1.0
-        detector = detection.detectors[name]
-        parts.append(detection.motion.jump_part(name, detector.efficiency * coupling))
-        if detector.dark_rate:
-            parts.append(Part(None, detector.dark_rate * coupling))
-    states = np.zeros((len(detection.rho), width))
-    states[:, 0] = detection.rho
-    states, _ = detection.motion.integrate(states, 0.0, detection.period, parts)
-    probability = (detection.motion.trace.row @ states).reshape(shape)
+    if np.prod(shape) > 4096 or np.prod(shape) * len(detection.rho) > 3e7:
+        raise InvalidInput(f"most={most} of {len(names)} channels makes {np.prod(shape)} states; count fewer")
+    detected = [
+        Detected(name, detection.detectors[name].efficiency, detection.detectors[name].dark_rate) for name in names
+    ]
+    probability = joint_counts(detection.motion, detection.rho, detected, most, detection.period)
     return PulseCounts(names, probability, np.zeros(shape), 0, "exact: states resolved by counts")
 
 

@@ -139,7 +139,7 @@ class TimedMotion:
     def _stretches(self) -> list[Stretch]:
         return stretches(self.system, self.horizon)
 
-    def _pieces(self, start: float, stop: float, edges: Sequence[float]) -> Iterator[tuple[float, Stretch]]:
+    def pieces(self, start: float, stop: float, edges: Sequence[float] = ()) -> Iterator[tuple[float, Stretch]]:
         """Yield all stretches from start to stop, cut at the edges and at the ends of periods, and their shift."""
         period = self.system.period
         bounds = {start, stop, *(float(e) for e in edges if start < e < stop)}
@@ -174,7 +174,7 @@ class TimedMotion:
         size, width = states.shape
         room = np.zeros((MOST_TERMS, size, width))
         mixed, image = np.zeros((size, width)), np.zeros(width)
-        for shift, stretch in self._pieces(start, stop, edges):
+        for shift, stretch in self.pieces(start, stop, edges):
             parts = [*self.parts, *(more(shift + stretch.middle) if callable(more) else more)]
             stacked = _stacked(parts, size, width)
             cut = polynomial_steps(self.system, stretch, stretch.stop, self._longest(stretch))
@@ -211,7 +211,7 @@ class TimedMotion:
         parts = [*self.parts, *more]
         # A row for every state is one more dimension each.
         dense = states.shape[0] * (1 if not more and not rows else width) + len(rows) * width <= DENSE_MOTION
-        for shift, stretch in self._pieces(start, stop, ()):
+        for shift, stretch in self.pieces(start, stop):
             if dense and stretch.values is not None:
                 states, added = self._in_one_product(states, stretch, parts, rows)
                 total += added
