@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..column_kernels import combine
 from ..jit import kernel
-from ..jump_kernels import click_rates, squared_norm
+from ..jump_kernels import click_rates, copy_ket, squared_norm
 from ..phase_kernels import exponentials
 from ..sparse.sparse_kernels import STEP, propagate
 
@@ -72,7 +72,8 @@ def follow_modes(arrays, jumps, ensemble, clicks, budget, hazard, intensity):
         if rank == 0:
             forbidden = True
             rank = len(ensemble)
-            phi[:] = ensemble
+            for i in range(rank):
+                copy_ket(ensemble[i], phi[i])
     return discarded, forbidden
 
 
@@ -87,11 +88,11 @@ def follow_sparse(arrays, jumps, ensemble, clicks, budget, hazard, intensity, wo
     for n in range(len(gaps)):
         steps = max(1, int(np.ceil(gaps[n] / arrays.scalars[STEP])))
         for i in range(rank):
-            work.psi[:] = phi[i]
+            copy_ket(phi[i], work.psi)
             for _ in range(steps):
                 propagate(arrays, work.psi, gaps[n] / steps, work.trial, work)
-                work.psi[:] = work.trial
-            psi[i] = work.psi
+                copy_ket(work.trial, work.psi)
+            copy_ket(work.psi, psi[i])
         if n == len(channels):
             hazard[n] = -np.log(survival(psi, rank))
             break
@@ -101,7 +102,8 @@ def follow_sparse(arrays, jumps, ensemble, clicks, budget, hazard, intensity, wo
         if rank == 0:
             forbidden = True
             rank = len(ensemble)
-            phi[:] = ensemble
+            for i in range(rank):
+                copy_ket(ensemble[i], phi[i])
     return discarded, forbidden
 
 
@@ -154,15 +156,25 @@ def _drop_light(phi, rank, budget):
     weight = np.empty(rank)
     for i in range(rank):
         weight[i] = squared_norm(phi[i])
-    order = np.argsort(weight)
-    dropped, first = 0.0, 0
-    while first < rank - 1 and dropped + weight[order[first]] <= budget:
-        dropped += weight[order[first]]
-        first += 1
-    kept = np.sort(order[first:])
-    for n in range(len(kept)):
-        phi[n] = phi[kept[n]]
-    return len(kept), dropped
+    # One after another: kets are few, and sorting them takes seconds to compile.
+    kept = np.ones(rank, np.bool_)
+    dropped, left = 0.0, rank
+    while left > 1:
+        lightest = -1
+        for i in range(rank):
+            if kept[i] and (lightest < 0 or weight[i] < weight[lightest]):
+                lightest = i
+        if not dropped + weight[lightest] <= budget:
+            break
+        dropped += weight[lightest]
+        kept[lightest] = False
+        left -= 1
+    n = 0
+    for i in range(rank):
+        if kept[i]:
+            copy_ket(phi[i], phi[n])
+            n += 1
+    return left, dropped
 
 
 @kernel()
@@ -177,5 +189,7 @@ def _compress(phi, rank, budget):
         dropped += max(weight[first], 0.0)
         first += 1
     kept = np.ascontiguousarray(rotation[:, first:].T)
-    phi[: rank - first] = np.dot(kept, kets)
+    rotated = np.dot(kept, kets)
+    for n in range(rank - first):
+        copy_ket(rotated[n], phi[n])
     return rank - first, dropped
