@@ -47,7 +47,7 @@ def first_click(cache: Path, out: Path) -> tuple[float, float, float]:
     command = [sys.executable, "-m", "trajectories.cli", "simulate", "examples/blue_left.toml", "--out", str(out)]
     begun, before = time.perf_counter(), os.times()
     with subprocess.Popen(
-        [*command, *SIZE], cwd=ROOT, env=environment(cache), stdout=subprocess.DEVNULL
+        [*command, *SIZE], cwd=ROOT, env=environment(cache), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:
         first = None
         while running.poll() is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
+from ..stages import Stage
 from .arguments import CONFIG_HELP, Commands, add_filters, integer, levels, number
 from .run_report import report_run
 
@@ -59,14 +60,17 @@ def register(commands: Commands) -> None:
     simulate.add_argument("--time", type=number, metavar="S", help="begin no block after so many seconds")
     simulate.add_argument("--repair", action="store_true", help="set damaged blocks aside and compute them again")
     simulate.add_argument("--dry-run", action="store_true", help="only estimate clicks, time, disk and memory")
-    simulate.add_argument("--quiet", action="store_true", help="no progress bar")
+    simulate.add_argument(
+        "--quiet", action="store_true", help="no progress bar, and no word of what is being done"
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
     from .compile_ahead import compiled_ahead
 
     here = not (options.mpi or options.dask or options.dry_run)
-    with _executor(options) as chosen, compiled_ahead() if here else nullcontext():
+    silence = Stage("simulate", covers=True, shown=False) if options.quiet else nullcontext()
+    with silence, _executor(options) as chosen, compiled_ahead() if here else nullcontext():
         if chosen is not None:  # otherwise a rank whose work is done
             _simulate_or_estimate(options, *chosen)
 
