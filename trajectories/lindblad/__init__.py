@@ -27,6 +27,7 @@ from .pulses.periodic import PeriodicState, periodic_state
 from .spectra import Spectrum, excitation_spectrum, resonance
 from .steady_state import SteadyState, steady_state
 from .truncation import Convergence, at_resonance, converge
+from .two_photon import two_photon_spectrum
 from .two_time import bundle_correlation, cross_correlation
 
 __all__ = [
@@ -85,5 +86,6 @@ __all__ = [
     "steady_state",
     "super_rabi",
     "transient_g2",
+    "two_photon_spectrum",
     "waiting_times",
 ]
