@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 from click_systems import driven_atom, driven_cavity, watch
+from scipy import stats
 
 import trajectories as tj
 from trajectories import analysis as an
@@ -12,6 +16,7 @@ from trajectories.analysis.inference.replay import Replayer
 from trajectories.errors import ConvergenceError, InvalidInput
 from trajectories.lindblad.filter import conditional
 
+STUDY = Path(__file__).with_name("fit_coverage_study.csv")
 LOSSY = {"atom": tj.Detector(0.6, 0.02)}
 
 
@@ -33,6 +38,17 @@ def test_efficiency_and_dark_rate_beside_the_model(seen):
     np.testing.assert_allclose(found.standard_errors / found.bounds, 1.0, atol=0.15)
     assert found.standard_errors[1] < 0.05
     assert "bound" in str(found).splitlines()[0]
+
+
+def test_coverage_with_a_lossy_detector():
+    """η = 0.3, 200 records: 95 % intervals of rabi, η and the dark rate cover the truth (binomial 99.9 %)."""
+    with STUDY.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert [row["parameter"] for row in rows] == ["rabi", "atom.efficiency", "atom.dark_rate"]
+    for row in rows:
+        assert int(row["records"]) >= 195
+        low, high = stats.binom.ppf([5e-4, 1 - 5e-4], int(row["records"]), 0.95)
+        assert low <= int(row["covered"]) <= high
 
 
 def test_what_the_clicks_cannot_tell_is_said():
@@ -79,6 +95,13 @@ def test_likelihoods_of_reduced_models_are_smooth(monkeypatch):
     ]
     np.testing.assert_allclose(np.diff(reduced), np.diff(exact), atol=0.02)
     assert np.abs(np.diff(exact)).min() > 0.1
+
+
+def test_a_maximum_at_the_end_of_a_range_is_said():
+    """A record of an ideal detector: the likelihood grows up to η = 1."""
+    record = watch(driven_atom(1.5, 1.0), 20, 100.0, seed=33)
+    with pytest.raises(ConvergenceError, match=r"end of the range of atom\.efficiency"):
+        an.fit(record, family, {"rabi": 1.5, "atom.efficiency": 0.97}, profile=False)
 
 
 def test_refusals(seen):
