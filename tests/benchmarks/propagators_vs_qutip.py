@@ -1,10 +1,10 @@
-"""Eigenmodes and the reduced basis beside QuTiP's `diag` at its default tolerance, by processor time.
+"""Eigenmodes and the reduced basis beside QuTiP's `diag` at its default tolerance.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/propagators_vs_qutip.py [levels …]
 
-The paper's system driven from the left at Δ_ad = 1.3406. The three take turns, so that what else the machine does
-meets all of them; ours is the median of its turns, QuTiP's the best of its output grids and turns, its set-up taken
-off.
+The paper's system driven from the left at Δ_ad = 1.3406, in processor time. The three take turns, so that other
+work of the machine meets all of them. Ours is the median of its turns, QuTiP's the best of its output grids and
+turns, its set-up taken off.
 """
 
 from __future__ import annotations
