@@ -21,7 +21,7 @@ def count_bundles(
     """Return how many gap clusters the detected clicks (numbers[channel] ≥ 0) form."""
     bundles = 0
     for r in range(len(offsets) - 1):
-        fresh, previous = True, window  # no detected click yet; the window only lends its type
+        fresh, previous = True, window  # no detected click yet; the value is not used, only its type
         for i in range(offsets[r], offsets[r + 1]):
             if numbers[channel[i]] >= 0:
                 if fresh or time[i] - previous >= window:

@@ -40,7 +40,7 @@ def count_coincidences(
             mine = numbers[channel[i]]
             if mine < 0:
                 continue
-            near[mine] -= 1  # the click itself, and for later ones what lies before them
+            near[mine] -= 1  # only later clicks are left: not this one, nor those before it
             if stop[r] - time[i] >= window:
                 tuples = 1
                 for k in range(wanted):

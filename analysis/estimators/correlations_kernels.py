@@ -11,16 +11,16 @@ from ..jit import kernel
 from ..statistics.resampling_units_kernels import UnitColumns, unit_at
 
 # Times and edges are either all floating-point times or all whole ticks; Numba compiles each kernel for both, and
-# integers decide exactly. The annotations name the first.
-# Positions that cannot be negative are made unsigned where it matters: for signed ones Numba looks at every access
-# whether they count from the end, which costs a quarter of the time.
+# integers decide exactly. The annotations name the first. Positions that cannot be negative are made unsigned
+# where it matters: for signed ones Numba checks at every access whether they count from the end, which takes a
+# quarter of the time.
 
 
 class LagKeys(NamedTuple):
     """A guess at the bin of a lag, for edges that are not equally spaced.
 
-    The leading bits of a lag's floating-point number (its exponent and some of its mantissa: a logarithm for
-    nothing) are its key, and a table holds the lowest bin that lags with that key can fall into.
+    The leading bits of a lag's floating-point number (its exponent and some of its mantissa, that is, a rough
+    logarithm at no cost) are its key, and a table holds the lowest bin that lags with that key can fall into.
     """
 
     shift: int  # how many bits of the lag to drop for its key
@@ -163,7 +163,7 @@ def sweep_pair(
             t = first[i]
             if t >= unit_ends:
                 unit = unit_at(units, r, t)
-                # A little early, so that rounding cannot make it late.
+                # A little too early, so that rounding cannot make it too late.
                 unit_ends = units.start[r] + (unit - units.first[r] + 1 - 1e-9) * units.length[r]
             if shortest == 0.0:
                 # The pass that split the stream knows where lags of 0 begin, up to clicks at the same time.

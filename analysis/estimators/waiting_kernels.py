@@ -60,7 +60,7 @@ def tally_waits(
     bins = len(edges) - 1
     for i in range(len(wait)):
         reached = np.searchsorted(edges, wait[i], side="right") - 1
-        followed = bins  # nearly always, and cheaper to see than by searching
+        followed = bins  # true nearly always, and cheaper to test than a search
         if horizon[i] < edges[-1]:
             followed = np.searchsorted(edges, horizon[i], side="right") - 1
         last = min(reached, followed - 1, bins - 1)

@@ -51,7 +51,7 @@ def cell_counts(
                 boundary = units.start[r] + (block + 1) * units.length[r]
                 end = begin + np.searchsorted(time[begin:end], boundary)
             mine = counts[units.first[r] + block]
-            # Turn by turn in two tables, so that a count does not wait for the one before.
+            # Two tables take turns, so that an increment does not wait for the one before it.
             half = begin + (end - begin) // 2 * 2
             other[:] = 0
             for i in range(begin, half, 2):
