@@ -6,7 +6,7 @@ import naive_estimators as naive
 import numpy as np
 import pytest
 from click_streams import TICK, click_records, pair_record, poisson_record
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trajectories import analysis as an
@@ -126,6 +126,7 @@ def test_shifting_all_times_changes_nothing(record, window, ticks):
 @quick
 @given(click_records(), click_records(), windows)
 def test_bundles_of_merged_records_are_those_of_the_parts(one, other, window):
+    assume(one.stamp.tobytes() != other.stamp.tobytes())  # the same clicks twice are refused
     whole = an.find_bundles(ClickRecord.concatenate([one, other]), window)
     parts = [an.find_bundles(record, window) for record in (one, other)]
     for name in ("start", "stop", "size", "composition", "order", "complete"):

@@ -6,7 +6,7 @@ import naive_estimators as naive
 import numpy as np
 import pytest
 from click_streams import TICK, click_records, poisson_record
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trajectories import Detector
@@ -68,6 +68,7 @@ def test_shifting_all_times_changes_nothing(record, edges, ticks):
 @quick
 @given(click_records(), click_records(), lag_edges())
 def test_counts_and_overlap_of_merged_records_add_up(one, other, edges):
+    assume(one.stamp.tobytes() != other.stamp.tobytes())  # the same clicks twice are refused
     whole = correlations.count_pairs(ClickRecord.concatenate([one, other]), [("photon", "magnon")], edges)
     parts = [correlations.count_pairs(r, [("photon", "magnon")], edges) for r in (one, other)]
     for name in ("counts", "overlap", "time"):
