@@ -13,8 +13,9 @@ from typing import ParamSpec, TextIO, TypeVar
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-# A stage is shown after so many seconds: most are over before.
-PATIENCE = 1.5
+# A stage is shown after so many seconds, since most are over before; or when nothing was said for so long, since
+# short ones may come in a row.
+PATIENCE, SILENCE = 1.5, 2.5
 # How often the line at a terminal is drawn anew, and the least time between two lines in a file.
 REDRAW, BETWEEN_LINES = 0.5, 2.0
 # Takes the cursor to the start of the line, and the line away.
@@ -91,6 +92,7 @@ class Watcher(threading.Thread):
         self.at_terminal = out.isatty()
         self._over = threading.Event()
         self._drawn = False
+        self._spoke = time.monotonic()
         self._last: tuple[float, str] = (-BETWEEN_LINES, "")
 
     def run(self) -> None:
@@ -99,14 +101,18 @@ class Watcher(threading.Thread):
             with _lock:
                 now = time.monotonic()
                 stage = next((stage for stage in _active if stage.covers), _active[-1] if _active else None)
-                if stage is None or not stage.shown or now - stage.begun < PATIENCE:
+                if stage is None or not stage.shown or self._can_wait(stage, now):
                     continue
                 try:
                     self._show(stage, now)
                 except (OSError, ValueError):  # a closed pipe or stream: nobody watches any more
                     return
 
+    def _can_wait(self, stage: Stage, now: float) -> bool:
+        return now - stage.begun < PATIENCE and now - self._spoke < SILENCE
+
     def _show(self, stage: Stage, now: float) -> None:
+        self._spoke = now
         if self.at_terminal:
             self._out.write(f"{CLEAR}{stage.text} … {now - stage.begun:.0f} s")
             self._drawn = True

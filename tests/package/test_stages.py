@@ -77,6 +77,19 @@ def test_a_stage_may_stand_for_what_is_inside():
     assert "steady state" not in out.getvalue()
 
 
+def test_short_stages_in_a_row_are_not_silent(monkeypatch):
+    monkeypatch.setattr(stages, "PATIENCE", 20.0)
+    monkeypatch.setattr(stages, "SILENCE", 0.1)
+    out = io.StringIO()
+    with watched(out):
+        for number in range(400):
+            with Stage(f"truncation {number}"):
+                time.sleep(0.01)
+            if out.getvalue().count("truncation") >= 2:
+                break
+    assert out.getvalue().count("truncation") >= 2
+
+
 def test_short_stages_and_unwatched_ones_say_nothing(monkeypatch, capsys):
     monkeypatch.setattr(stages, "PATIENCE", 20.0)
     out = io.StringIO()
