@@ -41,6 +41,7 @@ def test_the_atoms_photon_disrupts_the_bundles_and_a_filter_keeps_it_out(drawn):
     assert filtered["exact_purity"] > cavity["exact_purity"] + 0.15
     assert filtered["herald"] > everything["herald"] + 10.0 * everything["herald_error"]
     assert filtered["exact_g2"] > 2.0 * everything["exact_g2"]
+    assert 1e-4 < filtered["atom_passes"] < 0.02
     # Planted fault: another detector's purity is seen to be wrong.
     assert abs(filtered["purity"] - cavity["exact_purity"]) > SIGMAS * filtered["purity_error"]
 
