@@ -18,7 +18,7 @@ from .stages import Stage
 
 COMPILING = "compiling kernels, once for this machine"
 # Versions of Numba with which drafts are tested; with another one inner kernels are compiled as Numba does it.
-TESTED = ((0, 60), (0, 68))
+TESTED = ((0, 68), (0, 68))
 DRAFTED = TESTED[0] <= numba.version_info.short <= TESTED[1]
 
 
