@@ -21,8 +21,9 @@ SMALL_VALUE = 1e-3
 # and at least LEAST_SHARE times the cut, because levels may agree by chance. tests/lindblad/reduced_study.csv has
 # the errors beside what is stated.
 SAFETY, OTHERS_SHARE, LEAST_SHARE, RATIOS = 2.0, 0.5, 12.0, (0.25, 0.75)
-# Least ratio for chains of several clicks that are rare together: pairs are not chosen for them.
-CHAINED = 0.55
+# For chains of several clicks, for which pairs are not chosen, the least ratio, and the share of the earlier
+# difference that is still to come even where the last one is small: at N = 128 two levels agreed by chance on R₄.
+CHAINED, EARLIER_SHARE = 0.55, 0.25
 # The same without a core, where what the modes leave out is far smaller.
 LEAST_OF_MODES = 1e-9
 
@@ -79,7 +80,8 @@ def stated_errors(levels: Sequence[Array], curve: bool, cut: float, chained: boo
     largest = float(last.max(initial=0.0))
     before = float(earlier.max(initial=0.0))
     ratio = float(np.clip(largest / before if before > 0.0 else np.inf, *RATIOS))
-    ratio = max(ratio, CHAINED) if chained else ratio
+    if chained:
+        ratio, last = max(ratio, CHAINED), np.maximum(last, EARLIER_SHARE * earlier)
     to_come = SAFETY * ratio / (1.0 - ratio)
     least = LEAST_SHARE * cut if cut > 0.0 else LEAST_OF_MODES
     return np.maximum(to_come * np.maximum(last, OTHERS_SHARE * largest), least)

@@ -139,7 +139,9 @@ def order_rates(
 
     # Every sequence is cut in the middle, and each half is followed for a window.
     starts = 2 + 2 * sum(len(names) ** n for n in range(1, max_size // 2 + 1))
-    answer = solver_of(steady).answer(compute, names, detectors, horizon=delta, starts=starts)
+    answer = solver_of(steady).answer(
+        compute, names, detectors, horizon=delta, starts=starts, chained=max_size > 2
+    )
     return ByChannels(zip(sequences, estimates_of(answer), strict=True), separator=">")
 
 
@@ -181,7 +183,9 @@ def cluster_rates(
         maps = cluster_maps(model, delta)
         return np.array([maps.rate((None,) * n) for n in range(1, max_size + 1)])
 
-    answer = solver_of(steady).answer(compute, names, detectors, horizon=delta, starts=1 + max_size)
+    answer = solver_of(steady).answer(
+        compute, names, detectors, horizon=delta, starts=1 + max_size, chained=max_size > 2
+    )
     return estimates_of(answer)
 
 
@@ -227,7 +231,9 @@ def purity(
         return np.array([n * maps.rate((None,) * n) / maps.total_rate for maps in scan])
 
     horizon = float(deltas.max() + (n - 1) * deltas.sum())
-    return estimates_of(solver_of(steady).answer(compute, names, detectors, horizon=horizon, starts=2))
+    return estimates_of(
+        solver_of(steady).answer(compute, names, detectors, horizon=horizon, starts=2, chained=n > 2)
+    )
 
 
 def accidental_purity(rate: float, n: int, windows: Sequence[float]) -> list[Estimate]:
