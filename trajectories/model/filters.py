@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import sparse
 
 from ..checks import finite_array, finite_number, integer, positive_number
 from ..errors import InvalidInput
-from .drives import Drive
 from .space import HilbertSpace
 
-if TYPE_CHECKING:
-    from .system import OpenSystem
-
+# An OpenSystem, which offers all of this as its method: a system is made from the one that it replaces.
+System = TypeVar("System", bound=Any)
 # Name of what a system without a space becomes beside its filters: levels that are no truncation.
 SOURCE = "atoms"
 
 
 def filtered(
-    system: OpenSystem, channel: str, frequency: Any, width: Any, levels: int = 3, name: str | None = None
-) -> OpenSystem:
+    system: System, channel: str, frequency: Any, width: Any, levels: int = 3, name: str | None = None
+) -> System:
     """Return the system with filters in series behind a channel; see `OpenSystem.filtered`."""
     system.channel(channel)
     frequencies = np.atleast_1d(finite_array(frequency, "frequency"))
@@ -44,16 +43,14 @@ def filtered(
 
 
 def _one_filter(
-    system: OpenSystem,
+    system: System,
     channel: str,
     frequency: float,
     width: float,
     levels: int,
     mode: str,
     outputs: tuple[str, str],
-) -> OpenSystem:
-    from .system import Channel, OpenSystem
-
+) -> System:
     count, centre = integer(levels, "levels", 2), finite_number(frequency, "frequency")
     mirror = np.sqrt(0.5 * positive_number(width, "width"))
     source = system.channel(channel)
@@ -83,16 +80,27 @@ def _one_filter(
     channels = []
     for other in system.channels:
         if other.name != channel:
-            channels.append(Channel(other.name, beside(other.operator), other.amplitude))
+            channels.append(replace(other, operator=beside(other.operator)))
             continue
-        channels += [Channel(outputs[0], field), Channel(outputs[1], sparse.csr_array(light + field))]
-    drives = tuple(Drive(beside(drive.operator), drive.envelope) for drive in system.drives)
+        both = sparse.csr_array(light + field)
+        channels += [
+            replace(other, name=outputs[0], operator=field),
+            replace(other, name=outputs[1], operator=both),
+        ]
+    drives = tuple(replace(drive, operator=beside(drive.operator)) for drive in system.drives)
     told = {"channel": channel, "frequency": centre, "width": float(width), "levels": count}
     parameters = {**system.parameters, "filters": [*system.parameters.get("filters", []), told]}
-    return OpenSystem(hamiltonian, tuple(channels), space, parameters, drives, system.period)
+    return replace(
+        system,
+        hamiltonian=hamiltonian,
+        channels=tuple(channels),
+        space=space,
+        parameters=parameters,
+        drives=drives,
+    )
 
 
-def _with_mode(system: OpenSystem, mode: str, count: int) -> HilbertSpace:
+def _with_mode(system: Any, mode: str, count: int) -> HilbertSpace:
     """Return the space with one more mode, behind the other modes and before the atoms."""
     if system.space is None:
         return HilbertSpace(**{mode: count, SOURCE: system.dimension})
@@ -105,7 +113,7 @@ def _with_mode(system: OpenSystem, mode: str, count: int) -> HilbertSpace:
     return HilbertSpace(**{**system.space.levels, mode: count})
 
 
-def _places(system: OpenSystem, space: HilbertSpace, count: int) -> Any:
+def _places(system: Any, space: HilbertSpace, count: int) -> Any:
     """Return where the basis state (source state, filter's level) stands in the new space."""
     old: Sequence[str] = () if system.space is None else system.space.names
     shape = [space.levels[name] for name in old] or [system.dimension]
