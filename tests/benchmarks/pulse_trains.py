@@ -14,6 +14,7 @@ import time
 import warnings
 
 import numpy as np
+from scipy import sparse
 
 import trajectories as tj
 from trajectories.engine.blocks import BlockTask, run_block
@@ -36,7 +37,7 @@ def qutip_seconds(system: tj.OpenSystem, ket: np.ndarray, options: dict[str, obj
     still, jumps = system.at(0.0).to_qutip()
     (drive,) = system.drives
     times = np.linspace(0.0, PERIOD, 8001)
-    term = qutip.Qobj(drive.operator.toarray(), dims=still.dims)
+    term = qutip.Qobj(sparse.csr_matrix(drive.operator), dims=still.dims)
     moved = np.asarray(drive.envelope(times)) - float(drive.envelope(0.0))
     hamiltonian = qutip.QobjEvo([still, [term, moved]], tlist=times)
     psi = qutip.Qobj(ket, dims=[still.dims[0], [1] * len(still.dims[0])])
