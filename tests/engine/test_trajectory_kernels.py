@@ -28,7 +28,7 @@ import trajectories as tj
 from trajectories.engine import blocks
 from trajectories.engine.blocks import Aborted, Block, BlockTask, Sampling, run_block
 from trajectories.engine.compiled import (
-    PROPAGATORS,
+    CONSTANT,
     CompiledSystem,
     compile_system,
     stack_operators,
@@ -42,7 +42,7 @@ from trajectories.random_streams import trajectory_stream
 RANDOM = [(1, 2, 1), (2, 3, 4), (3, 4, 2), (4, 6, 3)]
 
 
-@pytest.fixture(params=sorted(PROPAGATORS))
+@pytest.fixture(params=sorted(CONSTANT))
 def propagator(request) -> str:
     return request.param
 

@@ -24,14 +24,14 @@ from click_statistics import (
 from click_systems import driven_atom, driven_cavity, leaky_cavity, thermal_cavity, unitary_jumps, watch
 
 import trajectories as tj
-from trajectories.engine.compiled import PROPAGATORS
+from trajectories.engine.compiled import CONSTANT
 from trajectories.errors import AccuracyWarning
 from trajectories.random_streams import trajectory_stream
 
 KAPPA = 0.1
 
 
-@pytest.fixture(params=sorted(PROPAGATORS))
+@pytest.fixture(params=sorted(CONSTANT))
 def propagator(request) -> str:
     return request.param
 

@@ -14,7 +14,7 @@ from scipy import sparse
 import trajectories as tj
 from trajectories.engine import blocks
 from trajectories.engine.blocks import BlockTask, run_block, run_blocks
-from trajectories.engine.compiled import PROPAGATORS, compile_system
+from trajectories.engine.compiled import CONSTANT, compile_system
 from trajectories.engine.propagator import check_tolerance
 from trajectories.errors import InvalidInput, RunFolderError, TruncationWarning
 from trajectories.progress import Progress
@@ -37,7 +37,7 @@ def same(first: tj.ClickRecord, second: tj.ClickRecord) -> bool:
     return all(getattr(first, n).tobytes() == getattr(second, n).tobytes() for n in names)
 
 
-@pytest.mark.parametrize("propagator", sorted(PROPAGATORS))
+@pytest.mark.parametrize("propagator", sorted(CONSTANT))
 @pytest.mark.parametrize("workers", [2, 3])
 def test_the_record_does_not_depend_on_the_workers(workers, propagator):
     system = random_system(1, 4, 3)
@@ -123,7 +123,7 @@ def test_progress_counts_from_any_thread():
         assert bar._time == pytest.approx(50.0)
 
 
-@pytest.mark.parametrize("propagator", sorted(PROPAGATORS))
+@pytest.mark.parametrize("propagator", sorted(CONSTANT))
 def test_following_a_trajectory_repeats_it(tmp_path, propagator):
     """⟨O⟩ along the recorded trajectory: it falls to the post-click state at each recorded click."""
     record = atom(4, out=tmp_path / "run", initial="steady", propagator=propagator)
@@ -139,7 +139,7 @@ def test_following_a_trajectory_repeats_it(tmp_path, propagator):
         assert (before > 1e-4).all()
 
 
-@pytest.mark.parametrize("propagator", sorted(PROPAGATORS))
+@pytest.mark.parametrize("propagator", sorted(CONSTANT))
 def test_following_up_to_a_click_shows_the_state_after_it(tmp_path, propagator):
     record = atom(2, out=tmp_path / "run", initial=GROUND, propagator=propagator)
     for click in record.time[:5]:

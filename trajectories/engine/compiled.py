@@ -31,8 +31,9 @@ PROPAGATORS: dict[str, type[Propagator]] = {
     "tree": TreePropagator,
     "steps": TimedPropagator,
 }
-# Those of systems that depend on time.
+# Those of systems that depend on time, and of those that do not.
 TIMED = ("tree", "steps")
+CONSTANT = tuple(name for name in PROPAGATORS if name not in TIMED)
 
 
 @dataclass(frozen=True, eq=False)
