@@ -83,8 +83,8 @@ def test_the_run_ends_with_where_its_pictures_lie(newcomer):
 
 def test_the_run_shows_its_progress_and_says_nothing_else(newcomer):
     err = newcomer[0].stderr
-    assert "clicks/s" in err
-    assert "100%" in err
+    assert "steady state" in err  # a line a stage, where nobody watches
+    assert all(line.endswith("…") or "clicks/s" in line for line in err.splitlines())
     assert "Traceback" not in err
     assert "arning" not in err
 

@@ -164,3 +164,15 @@ def test_decay_alone_takes_few_products(rate, hamiltonian):
     assert scalars[RADIUS] * scalars[STEP] < 1.0
     record = watch(system, 1, 50.0 / rate, seed=1, initial=np.eye(4)[0], propagator="sparse")
     assert 20 < len(record) < 90
+
+
+def test_exactly_degenerate_modes_are_no_breach():
+    """A pair source with equal cavities: the sectors ±(n_a − n_b) have equal eigenvalues; nothing mixes them."""
+    space = tj.HilbertSpace(a=7, b=7)
+    a, b = space.lower("a"), space.lower("b")
+    system = tj.OpenSystem(0.15 * (a @ b + a.T @ b.T), [tj.Channel("a", a), tj.Channel("b", b)], space)
+    records = [
+        tj.simulate(system, 40, 100.0, seed=3, propagator=name, progress=False) for name in ("modes", "sparse")
+    ]
+    assert records[0].provenance["worst_error"] < 1e-10
+    np.testing.assert_allclose(records[0].time, records[1].time, atol=1e-7)

@@ -79,7 +79,7 @@ class Eigenbasis:
         )
 
 
-def eigenbasis(system: OpenSystem, tolerance: float, decay_share: float = DECAY_SHARE) -> Eigenbasis:
+def eigenbasis(system: OpenSystem, tolerance: float, decay_share: float | None = None) -> Eigenbasis:
     """Diagonalise H_eff so that S(t) keeps the tolerance, if that can be.
 
     Decays are refined when, over the waiting time of their modes, their errors take more than `decay_share` of the
@@ -104,7 +104,7 @@ def eigenbasis(system: OpenSystem, tolerance: float, decay_share: float = DECAY_
     condition = float(np.linalg.norm(vectors, 2) * np.linalg.norm(inverse, 2))
     counts = decay > SLOWEST * decay.max(initial=0.0)
     lost = float((errors.decay[counts] / decay[counts]).max(initial=0.0))
-    fast = lost > decay_share * tolerance
+    fast = lost > (DECAY_SHARE if decay_share is None else decay_share) * tolerance
     if fast or 2.0 * condition * errors.vectors > SHARE * tolerance:
         return _refined(system, exact, vectors, fast)
     energy = values.real.astype(np.float64)
@@ -150,7 +150,7 @@ class _Errors:
     """What V⁻¹H_effV − Λ does to eigenvalues and vectors, to first order beyond it.
 
     `decay` holds the error of every decay, `vectors` bounds the norm of the error of V in its own basis, and
-    `mixing` the rate at which modes mix that are too close for perturbation theory.
+    `mixing` the rate at which modes mix that are too close for perturbation theory, or than any decay.
     """
 
     decay: NDArray[np.float64]
@@ -164,13 +164,16 @@ class _Errors:
         np.fill_diagonal(distance, np.inf)
         size = np.abs(coupling) + noise
         near = size >= PERTURBATIVE * np.abs(distance)
+        # Whatever their distance, two modes mix by at most size × time (Duhamel). For modes that are closer than
+        # the slowest decay that is less than size/distance, which of degenerate ones means nothing.
+        slow = near | (np.abs(distance) < max(float((-values.imag).min()), 0.0))
         with np.errstate(divide="ignore", invalid="ignore"):
             rotation = np.where(near, 0.0, coupling / distance)
-            turned = np.where(near, 0.0, size / np.abs(distance))
-        np.fill_diagonal(near, False)
+            turned = np.where(slow, 0.0, size / np.abs(distance))
+        np.fill_diagonal(slow, False)
         second = (turned * size.T).sum(axis=0)
         decay = np.abs(np.diag(coupling).imag) + np.diag(noise) + second
-        return cls(decay, norm_bound(turned), norm_bound(np.where(near, size, 0.0)), rotation)
+        return cls(decay, norm_bound(turned), norm_bound(np.where(slow, size, 0.0)), rotation)
 
 
 def _refined(
@@ -219,8 +222,8 @@ def _decays(
     one_sided = (0.5 * lost / norm).astype(np.float64)
     distance = np.abs((values[None, :] - values[:, None]).astype(np.complex128))
     np.fill_diagonal(distance, np.inf)
-    with np.errstate(divide="ignore"):
-        turned = np.minimum(noise / distance, 1.0).sum(axis=0) + errors.vectors
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turned = np.where(noise > 0.0, np.minimum(noise / distance, 1.0), 0.0).sum(axis=0) + errors.vectors
     largest = float(abs(system.decay).sum(axis=1).max())
     rounding = 2.0 * float(np.finfo(np.longdouble).eps) * len(norm) + 0.5 * float(np.finfo(float).eps)
     one_error = turned * np.sqrt(2.0 * largest * one_sided) + largest * turned**2 + rounding * one_sided
