@@ -30,9 +30,11 @@ def test_wave_functions_follow_the_exact_curve(drawn):
     table = read_table(drawn[0] / "bundle_g2.csv")
     deviation = (table["estimate"] - table["exact"]) / table["standard_error"]
     assert len(deviation) == 6
-    assert np.abs(deviation).max() < 4.0
+    known = np.isfinite(deviation)  # else the spread rests on too few of the 32 trajectories
+    assert known.sum() >= 4
+    assert np.abs(deviation[known]).max() < 4.0
     # Planted fault: a curve without memory, g₂ = g₂(0) throughout, is far off.
-    assert np.abs((table["estimate"] - table["exact"][0]) / table["standard_error"]).max() > 20.0
+    assert np.abs((table["estimate"] - table["exact"][0]) / table["standard_error"])[known].max() > 20.0
 
 
 def test_clusters_of_clicks_are_antibunched_too(drawn):

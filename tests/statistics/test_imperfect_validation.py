@@ -47,3 +47,18 @@ def test_only_the_right_detectors_are_accepted(clicks, detectors, wrong):
     assert {"rate photon", "time rescaling", "number of clicks", "channels"} <= tested
     if detectors is DEAD and believed["photon"].dead_time:
         assert any("no exact value with dead time" in line for line in found.untested)
+
+
+RECORDS, LEVEL = 120, 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detectors", [LOSSY, DEAD], ids=["lossy", "dead"])
+def test_right_detectors_are_rejected_at_the_nominal_rate(detectors):
+    """120 records at 10 %: more than 24 once in three thousand such studies (binomial)."""
+    rejected = 0
+    for seed in range(RECORDS):
+        seen = an.apply_detectors(watch(SYSTEM, 40, 600.0, seed=1000 + seed), detectors, seed=seed)
+        rejected += not an.validate(seen, SYSTEM, window=3.0, detectors=detectors, significance=LEVEL).accepted
+    print(f"{rejected} of {RECORDS} rejected at {LEVEL:g}")
+    assert rejected <= 24
