@@ -17,6 +17,11 @@ SMALLEST_TOLERANCE = 1e-13
 LARGEST_TOLERANCE = 1e-2
 
 
+def bracket_width(scale: float) -> float:
+    """Return the time to which a click is bracketed at this spectral width, rounded down to keep the promise."""
+    return float(np.nextafter(BRACKET_WIDTH / max(1.0, scale), 0.0))
+
+
 def check_tolerance(tolerance: float) -> None:
     """Refuse a tolerance that double precision cannot keep or that is no tolerance at all."""
     if not np.isfinite(tolerance) or not SMALLEST_TOLERANCE <= tolerance <= LARGEST_TOLERANCE:

@@ -19,7 +19,7 @@ from scipy import sparse
 from ...errors import ConvergenceError
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps
-from ..propagator import BRACKET_WIDTH, Propagator, TrajectoryState, check_tolerance
+from ..propagator import Propagator, TrajectoryState, bracket_width, check_tolerance
 from ..slots import N_INTEGERS, N_REALS
 from .eigenbasis import Eigenbasis, eigenbasis, norm_bound
 from .forms_kernels import (
@@ -205,7 +205,7 @@ def _scalars(system: OpenSystem, basis: Eigenbasis, tolerance: float) -> NDArray
     rates = norm_bound(vectors.conj().T @ (system.decay @ vectors))
     scalars = np.zeros(N_SCALARS)
     scalars[VECTORS_NORM], scalars[INVERSE_NORM] = np.linalg.norm(vectors, 2), np.linalg.norm(inverse, 2)
-    scalars[TOLERANCE], scalars[BRACKET], scalars[FASTEST] = tolerance, BRACKET_WIDTH / scale, fastest
+    scalars[TOLERANCE], scalars[BRACKET], scalars[FASTEST] = tolerance, bracket_width(scale), fastest
     scalars[FLOOR], scalars[TURNED], scalars[DRIFT] = basis.floor, basis.turned, basis.drift
     scalars[PHASE_DRIFT] = basis.phase_drift
     condition = float(scalars[VECTORS_NORM] * scalars[INVERSE_NORM])

@@ -15,7 +15,7 @@ from ...model.system import OpenSystem
 from ..jump_kernels import Jumps
 from ..modes.eigenbasis import eigenbasis
 from ..operators import stack_operators
-from ..propagator import BRACKET_WIDTH, Propagator, TrajectoryState, check_tolerance
+from ..propagator import Propagator, TrajectoryState, bracket_width, check_tolerance
 from ..slots import N_INTEGERS, N_REALS, SURVIVAL, THRESHOLD
 from ..sparse.sparse_action import spectrum_bounds
 from .pulse_kernels import N_PLACE, PulseWorkspace, advance, start_watch
@@ -260,7 +260,7 @@ class _Builder:
         scalars[PERIOD] = system.period or np.inf
         largest = max(float(np.abs(p.starts[np.isfinite(p.starts)]).max()) for p in pieces)
         radius = max(_radius(self.operators[0]), 1e-300)
-        scalars[BRACKET] = max(BRACKET_WIDTH * min(1.0, 1.0 / radius), 4.0 * np.spacing(largest))
+        scalars[BRACKET] = max(bracket_width(radius), 4.0 * np.spacing(largest))
         scalars[LARGEST_DECAY] = self._largest_decay(coefficients)
         scalars[STEP_ERROR] = ROUNDING_OF_STEP * self.radians / RADIANS
         scalars[MODES_ERROR] = ROUNDING_OF_MODES * self.condition

@@ -17,7 +17,7 @@ from scipy.special import jv
 
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps, expectation, keep_ket
-from ..propagator import BRACKET_WIDTH, Propagator, TrajectoryState, check_tolerance
+from ..propagator import Propagator, TrajectoryState, bracket_width, check_tolerance
 from ..slots import (
     DARK,
     ELAPSED,
@@ -106,7 +106,7 @@ class SparsePropagator(Propagator):
         radius, rho, step = _best_ellipse(0.5 * (high - low), 0.25 * (fast - slow), slow, truncation)
         identity = sparse.eye_array(system.dimension)
         scaled = sparse.csr_array((system.H_eff - centre * identity) * (2.0 / radius))
-        bracket = BRACKET_WIDTH * min(1.0, 1.0 / radius)
+        bracket = bracket_width(radius)
         drift = _lost_decay(system)
         scalars = np.array([centre.real, centre.imag, radius, rho, step, truncation, bracket, fast, drift])
         return cls(SparseArrays(**_split_diagonals(scaled), scalars=scalars))
