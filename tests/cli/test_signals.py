@@ -57,6 +57,44 @@ def test_while_libraries_are_loaded(here, delay, number):
     assert said.stderr.splitlines() == [AGAIN]
 
 
+SWALLOWING = """
+import traceback
+try:
+    import pressed_in
+except BaseException:  # as import_array() of NumPy's C interface does
+    traceback.print_exc()
+    raise ImportError("could not be loaded")
+"""
+PRESSED = """
+import os, signal, time
+for _ in range(2):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.1)
+"""
+WAITING = """
+import time
+from trajectories.cli.signals import Stop
+try:
+    with Stop() as stop:
+        import swallowing
+        print("loaded", stop.pressed, flush=True)
+        time.sleep(5.0)
+        print("not heard")
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+
+def test_what_loads_a_library_in_c_cannot_swallow_it(here):
+    """It waits until the library is there, however often it comes meanwhile, and is then heard at once."""
+    (here / "swallowing.py").write_text(SWALLOWING, encoding="utf-8")
+    (here / "pressed_in.py").write_text(PRESSED, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", WAITING], cwd=here, env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout.split("\n")[-2], done.stderr) == ("heard", "")
+
+
 def test_planted_fault_libraries_loaded_first_are_a_traceback(here):
     """What the console script did before: the same signal, the same moment."""
     arguments = ["-c", "from trajectories.cli.entry import main; main(['--help'])"]

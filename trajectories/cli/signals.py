@@ -16,6 +16,8 @@ INTERRUPTED = 130
 AGAIN = "interrupted; run the same command again"
 # A batch system sends SIGTERM where a person presses Ctrl-C.
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+# While a library is loaded, a signal is looked at again after so many seconds, at most so often.
+LATER, MOST_OFTEN = 0.02, 150
 
 
 def leave_at_once(status: int = INTERRUPTED, line: str = AGAIN) -> None:
@@ -56,7 +58,8 @@ class Stop:
     """Context in which the first Ctrl-C or SIGTERM is a KeyboardInterrupt, and further ones are nothing.
 
     So the second one does not interrupt the clean-up after the first. While blocks run, `Interruption` handles the
-    first one, and this context the second.
+    first one, and this context the second. One that comes while a library is loaded waits until it is: extensions
+    written in C print what is raised in what they load, and raise something else.
 
     Attributes
     ----------
@@ -68,10 +71,13 @@ class Stop:
         self.pressed = False
         self._previous: dict[int, Any] = {}
         self._hook = sys.unraisablehook
+        self._frame: FrameType | None = None
+        self._put_off = 0
 
     def __enter__(self) -> Stop:
         import threading
 
+        self._frame = sys._getframe(1)
         if threading.current_thread() is threading.main_thread():
             for number in STOPPING:
                 if signal.getsignal(number) is not signal.SIG_IGN:
@@ -84,12 +90,30 @@ class Stop:
     ) -> None:
         for number, previous in self._previous.items():
             signal.signal(number, previous)
+        if self._put_off:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
         sys.unraisablehook = self._hook
 
     def _press(self, number: int, frame: FrameType | None) -> None:
-        if not self.pressed:
-            self.pressed = True
-            raise KeyboardInterrupt
+        if self.pressed:
+            return
+        if self._put_off < MOST_OFTEN and self._loading(frame):
+            self._put_off += 1
+            signal.signal(signal.SIGALRM, self._press)
+            signal.setitimer(signal.ITIMER_REAL, LATER)
+            return
+        self.pressed = True
+        raise KeyboardInterrupt
+
+    def _loading(self, frame: FrameType | None) -> bool:
+        """Whether an import statement is at work, of those that began inside this context."""
+        while frame is not None and frame is not self._frame:
+            code = frame.f_code
+            if code.co_name == "_find_and_load" and code.co_filename == "<frozen importlib._bootstrap>":
+                return True
+            frame = frame.f_back
+        return False
 
     def _lost(self, unraisable: Any) -> None:
         """End the process at a KeyboardInterrupt in code that cannot raise it further, e.g. called from C."""
