@@ -29,13 +29,15 @@ with RunLock(Path(sys.argv[1])):
     time.sleep(60.0)
 """
 
-# Fails where another is in there too.
+# Fails where another is in there too. Both begin when told: to start Python takes longer than all turns.
 TAKE_TURNS = """
 import sys, time
 from pathlib import Path
 from trajectories.errors import RunFolderError
 from trajectories.records.lock import RunLock
 folder, turns = Path(sys.argv[1]), 0
+print("ready", flush=True)
+sys.stdin.readline()
 while turns < 50:
     try:
         with RunLock(folder):
@@ -132,7 +134,13 @@ def test_a_run_that_fails_leaves_no_lock(tmp_path, monkeypatch):
 def test_two_are_never_in_there_together(tmp_path):
     """While each removes the lock file behind itself and the other opens it."""
     command = [sys.executable, "-c", TAKE_TURNS, str(tmp_path)]
-    processes = [subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    processes = [subprocess.Popen(command, env=environment(), text=True, **pipes) for _ in range(2)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
     said = [process.communicate(timeout=60.0)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     for words in said:
