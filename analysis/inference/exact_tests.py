@@ -2,189 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from itertools import combinations_with_replacement
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trajectories import lindblad
-from trajectories.detectors import Detector
 from trajectories.lindblad.click_statistics.detector_memory import remembers, without_memory
-from trajectories.lindblad.click_statistics.ordering import bundles_and_lags
 from trajectories.lindblad.click_statistics.waiting import waiting_time_matrix
-from trajectories.model import OpenSystem
-from trajectories.names import printable, spelled
+from trajectories.names import spelled
 from trajectories.records.clicks import ClickRecord
-from trajectories.results import Correlation, Estimate
+from trajectories.results import Correlation
 from trajectories.stages import staged
 
-from ..clicks.exposure import Exposure, exposure_of
 from ..clicks.ticks import whole_tick_edges
-from ..estimators.bundle_correlations import cluster_g2_pooled
-from ..estimators.bundle_rates import order_rates_pooled, pair_purity, purity_pooled
 from ..estimators.correlations import count_pairs
 from ..estimators.counting import factorial_moments_pooled, rates_pooled
-from ..estimators.ordering import lag_histogram_pooled, order_fraction
 from ..estimators.waiting import wait_hazards_pooled, waiting_times_pooled
-from ..statistics.goodness_of_fit import deviation, hotelling, merged, student
+from ..statistics.goodness_of_fit import hotelling, student
 from ..statistics.resampling import TestResult
-from .independent_groups import IndependentGroups
+from .exact_bundle_tests import add_bundles
+from .exact_setting import (
+    FINE_BINS,
+    LEAST_EVENTS,
+    LEAST_GROUPS,
+    Binned,
+    Comparisons,
+    Setting,
+    Test,
+    rates_of,
+    values_of,
+)
 
 # Above so many channels, curves of so many are compared: the busiest.
 MOST_CHANNELS, MOST_COMPARED = 30, 6
-# Events that every rate, bin and count must expect, so that its error is nearly normal.
-LEAST_EVENTS = 50.0
-# Independent groups that every error bar must be expected to rest on, for the same reason.
-LEAST_GROUPS = 50.0
-# Bins that a curve is cut into before those with few events are merged, and bins left at the most.
-FINE_BINS = 48
-MOST_BINS = 12
-# Resampling units that each value of a curve needs for its share of a covariance.
-UNITS_PER_VALUE = 8
 # Time without clicks, in mean waits, beyond which its probability is not computed.
 DECISIVE = 30.0
 # Longest wait for the next click, in units of the reach.
 NEXT_REACH = 10.0
-# Windows of the Fano factor and of the purity, in units of the reach and of the bundle window.
+# Windows of the Fano factor, in units of the reach.
 FANO_WINDOWS = (0.2, 1.0, 3.0)
-PURITY_WINDOWS = (0.5, 1.0)
-# Bins of the correlation of bundles, in units of the bundle window.
-CLUSTER_EDGES = (1.0, 1.5, 2.0, 3.0, 4.0)
-
-Test = Callable[[ClickRecord], TestResult]
-
-
-class Binned(NamedTuple):
-    """A curve over merged bins."""
-
-    edges: NDArray[np.float64]  # (n_bins + 1,)
-    value: NDArray[np.float64]  # (n_bins,), averages over the bins
-    events: NDArray[np.float64]  # (n_bins,), how many are expected
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What exact curves are compared over.
-
-    Attributes
-    ----------
-    steady : SteadyState
-        The hypothesised state of the record.
-    names : tuple of str
-        Channels of the record.
-    detectors : mapping of str to Detector
-        Efficiency and dark counts by channel.
-    seen : Exposure
-        Σ_r (T_r − x)₊ of the record's windows.
-    groups : IndependentGroups
-        How clicks come in groups.
-    reach : float
-        Longest lag and wait that is looked at, in 1/ω_b.
-    window : float or None
-        Bundle window δ in 1/ω_b; None where there is none to take.
-    pair : tuple of two str or None
-        Channels whose bundles are looked at; the most frequent pair when None.
-    trajectories : int
-        Number of observation windows.
-    tick : float or None
-        Length of the ticks of a measured record, of which bins hold whole numbers.
-    """
-
-    steady: lindblad.SteadyState
-    names: tuple[str, ...]
-    detectors: Mapping[str, Detector]
-    seen: Exposure
-    groups: IndependentGroups
-    reach: float
-    window: float | None
-    pair: tuple[str, str] | None
-    trajectories: int
-    tick: float | None = None
-
-    @property
-    def most_values(self) -> int:
-        """How many values the covariance of one curve can hold."""
-        units = self.trajectories if self.trajectories >= UNITS_PER_VALUE * 4 else UNITS_PER_VALUE * 4
-        return min(MOST_BINS, units // UNITS_PER_VALUE)
-
-    def time(self, lag: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Return Σ_r (T_r − |lag|)₊."""
-        return self.seen.at(np.abs(np.atleast_1d(lag)))
-
-    def bins(
-        self, edges: NDArray[np.float64], value: NDArray[np.float64], rate: float, margin: float = 0.0
-    ) -> Binned | None:
-        """Merge the bins of a curve until each expects enough of the events that come at rate · value.
-
-        Returns None where the whole of it expects too few.
-        """
-        centre, width = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges)
-        expected = np.maximum(value, 0.0) * rate * width * self.time(np.abs(centre) + margin)
-        group = merged(expected, max(LEAST_EVENTS, float(expected.sum()) / self.most_values))
-        if expected.sum() < LEAST_EVENTS:
-            return None
-        last = np.flatnonzero(np.append(np.diff(group) > 0, True))
-        average = np.bincount(group, value * width) / np.bincount(group, width)
-        return Binned(
-            np.append(edges[:1], edges[1:][last]), average, np.bincount(group, expected).astype(np.float64)
-        )
-
-
-@dataclass
-class Comparisons:
-    """Tests of a record by name, and those left out: too few events or groups, no formula, or many channels."""
-
-    tests: dict[str, Test] = field(default_factory=dict)
-    scarce: list[str] = field(default_factory=list)
-    grouped: list[str] = field(default_factory=list)
-    crowded: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-
-    def add(self, name: str, test: Test | None, groups: float = np.inf) -> None:
-        """Add a test, or note that too few events, or independent groups of events, are expected for it."""
-        name = printable(name)
-        while name in self.tests:  # names of channels that read alike
-            name += "′"
-        if test is None:
-            self.scarce.append(name)
-        elif groups < LEAST_GROUPS:
-            self.grouped.append(name)
-        else:
-            self.tests[name] = test
-
-
-def setting_of(
-    record: ClickRecord,
-    steady: lindblad.SteadyState,
-    detectors: Mapping[str, Detector],
-    window: float | None,
-    pair: tuple[str, str] | None,
-) -> Setting:
-    """Return what the curves of a record are compared over."""
-    seen, reach = exposure_of(record, 0.0), _reach(steady.system, window)
-    return Setting(
-        steady=steady,
-        names=record.channel_names,
-        detectors=detectors,
-        seen=seen,
-        groups=IndependentGroups(
-            steady, without_memory(detectors), record.channel_names, float(seen.total[0]), reach
-        ),
-        reach=reach,
-        window=window,
-        pair=pair,
-        trajectories=record.n_trajectories,
-        tick=record.tick,
-    )
 
 
 def compare_rates(setting: Setting) -> Comparisons:
     """Return the tests of the click rates."""
     found = Comparisons()
-    for number, (name, rate) in enumerate(_rates(setting).items()):
+    for number, (name, rate) in enumerate(rates_of(setting).items()):
         if rate * float(setting.time(0.0)[0]) < LEAST_EVENTS:
             found.add(f"rate {name}", None)
             continue
@@ -197,7 +61,7 @@ def compare_rates(setting: Setting) -> Comparisons:
 def compare_curves(setting: Setting) -> Comparisons:
     """Return the tests of g², waiting times, next clicks and counts; bundles where there is a window for them."""
     found = Comparisons()
-    rates = _rates(setting)
+    rates = rates_of(setting)
     clicking = [n for n in setting.names if rates[n] * float(setting.time(0.0)[0]) >= LEAST_EVENTS]
     if not clicking:
         return found
@@ -221,13 +85,8 @@ def compare_curves(setting: Setting) -> Comparisons:
     _add_fano(found, setting, sum(rates.values()))
     bundled = [name for name in setting.names if not name.startswith("atom")]
     if setting.window is not None and bundled and len(setting.names) <= MOST_CHANNELS:
-        _add_bundles(found, setting, bundled, setting.window)
+        add_bundles(found, setting, bundled, setting.window)
     return found
-
-
-def _rates(setting: Setting) -> dict[str, float]:
-    exact = lindblad.rates(setting.steady, setting.detectors)
-    return {name: exact[name].value for name in setting.names}
 
 
 def _rate_test(setting: Setting, number: int, rate: float, groups: float) -> Test:
@@ -360,7 +219,7 @@ def _add_fano(found: Comparisons, setting: Setting, rate: float) -> None:
     if not len(windows):
         found.add("Fano factor", None)
         return
-    exact = _values(lindblad.fano(setting.steady, windows.tolist(), setting.names, setting.detectors))
+    exact = values_of(lindblad.fano(setting.steady, windows.tolist(), setting.names, setting.detectors))
     # ⟨N(N − 1)⟩/⟨N⟩²
     moments = 1.0 + (exact - 1.0) / (rate * windows)
     pairs = 0.5 * float(setting.time(0.0)[0]) / windows * (rate * windows) ** 2 * moments
@@ -377,135 +236,3 @@ def _add_fano(found: Comparisons, setting: Setting, rate: float) -> None:
         return hotelling(pooled, moments, int(pooled.counts.max()), groups)
 
     found.add("Fano factor", test, LEAST_GROUPS if kept.any() else 0.0)
-
-
-def _add_bundles(found: Comparisons, setting: Setting, names: list[str], window: float) -> None:
-    """Add the statistics of bundles: their rates by order, purity, and the pair's share, order, lags and g₂."""
-    time = float(setting.time(3.0 * window)[0])
-    exact = lindblad.order_rates(setting.steady, window, names, 2, setting.detectors)
-    often = np.array([estimate.value * time for estimate in exact.values()])
-    strongest = np.argsort(-often, kind="stable")[: setting.most_values]
-    kept = np.sort(strongest[often[strongest] >= LEAST_EVENTS])
-    if not len(kept):
-        found.add("bundles", None)
-        return
-    rates = _values(list(exact.values()))[kept]
-    found.add("bundle rates by order", _order_rates_test(window, names, kept, rates, often[kept]))
-    _add_purity(found, setting, names, window)
-    pair = setting.pair or _commonest_pair(exact, names)
-    if pair is not None:
-        _add_pair(found, setting, names, window, pair)
-
-
-def _order_rates_test(
-    window: float,
-    names: list[str],
-    kept: NDArray[np.int64],
-    exact: NDArray[np.float64],
-    groups: NDArray[np.float64],
-) -> Test:
-    def test(record: ClickRecord) -> TestResult:
-        chosen = order_rates_pooled(record, window, names, 2).only(kept)
-        return hotelling(chosen, exact, int(chosen.counts.sum()), groups)
-
-    return test
-
-
-def _add_purity(found: Comparisons, setting: Setting, names: list[str], window: float) -> None:
-    windows = [x * window for x in PURITY_WINDOWS]
-    exact = lindblad.purity(setting.steady, 2, windows, names, setting.detectors)
-    total = sum(rate for name, rate in _rates(setting).items() if name in names)
-    expected = 0.5 * _values(exact) * total * float(setting.time(3.0 * window)[0])
-
-    def test(record: ClickRecord) -> TestResult:
-        pooled = purity_pooled(record, 2, windows, names)
-        return hotelling(pooled, _values(exact), int(pooled.counts.max()), expected)
-
-    found.add("purity π₂(δ)", test if expected.min() >= LEAST_EVENTS else None)
-
-
-def _commonest_pair(exact: Mapping[tuple[str, ...], Estimate], names: list[str]) -> tuple[str, str] | None:
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    rates = [exact[a, b].value + exact[b, a].value for a, b in pairs]
-    return pairs[int(np.argmax(rates))] if pairs else None
-
-
-def _add_pair(
-    found: Comparisons, setting: Setting, names: list[str], window: float, pair: tuple[str, str]
-) -> None:
-    """Add share, order, lags and correlation of the bundles of exactly one click in each channel of a pair."""
-    label = spelled(pair, "–")
-    edges = whole_tick_edges(setting, np.linspace(-window, window, FINE_BINS + 1))
-    first, second = pair
-    bundles, lags = bundles_and_lags(setting.steady, first, second, edges, window, names, setting.detectors)
-    binned = setting.bins(edges, lags.value, bundles.rate.value, 2.0 * window)
-    if binned is None:
-        found.add(f"{label} bundles", None)
-        return
-    share = bundles.order_fraction.value
-    time = float(setting.time(3.0 * window)[0])
-    often, least = bundles.rate.value * time, min(share, 1.0 - share) * bundles.rate.value * time
-    found.add(f"purity {label}", _estimate_test(pair_purity, bundles.purity, pair, window, names, often))
-    order = _estimate_test(order_fraction, bundles.order_fraction, pair, window, names, least)
-    found.add(f"order {label}", order if least >= LEAST_EVENTS else None)
-
-    def lag_test(record: ClickRecord) -> TestResult:
-        pooled = lag_histogram_pooled(record, *pair, binned.edges, window, names)
-        # One bin is left out, because all bins sum to one.
-        fewer = pooled.only(np.arange(1, len(pooled.counts)))
-        return hotelling(fewer, binned.value[1:], int(pooled.counts.sum()), binned.events[1:])
-
-    found.add(f"lag {label}", lag_test if len(binned.value) > 1 else None)
-    _add_cluster_g2(found, setting, names, window, pair, bundles.rate.value)
-
-
-def _estimate_test(
-    estimator: Callable[..., Estimate],
-    exact: Estimate,
-    pair: tuple[str, str],
-    window: float,
-    names: list[str],
-    groups: float,
-) -> Test:
-    def test(record: ClickRecord) -> TestResult:
-        units = purity_pooled(record, 2, [window], names).units.count
-        return deviation(estimator(record, *pair, window, names), exact, units, groups, share=True)
-
-    return test
-
-
-def _add_cluster_g2(
-    found: Comparisons, setting: Setting, names: list[str], window: float, pair: tuple[str, str], rate: float
-) -> None:
-    kind, name = pair, f"bundle g₂ {spelled(pair, '–')}"
-    edges = whole_tick_edges(setting, window * np.array(CLUSTER_EDGES))
-    # The exact curve takes long to compute and is rarely far from 1; whether it can be tested is decided from 1.
-    if setting.bins(edges, np.ones(len(edges) - 1), rate**2, 4.0 * window) is None:
-        found.add(name, None)
-        return
-    exact = lindblad.cluster_g2(setting.steady, kind, kind, edges, window, names, setting.detectors)
-    binned = setting.bins(edges, exact.value, rate**2, 4.0 * window)
-
-    def test(record: ClickRecord) -> TestResult:
-        assert binned is not None
-        pooled = cluster_g2_pooled(record, kind, kind, binned.edges, window, names)
-        return hotelling(pooled, binned.value, int(pooled.counts.sum()), binned.events)
-
-    found.add(name, None if binned is None else test)
-
-
-def _reach(system: OpenSystem, window: float | None) -> float:
-    """Return how far lags are followed: the bundle window, or three lifetimes of the fastest channel."""
-    if window is not None:
-        return window
-    fastest = 0.0
-    for channel in system.channels:
-        operator = channel.operator.toarray()
-        widths = np.linalg.eigvalsh(operator.conj().T @ operator)
-        if widths[-1] > 0.0:
-            fastest = max(fastest, float(widths[widths > 1e-3 * widths[-1]].min()))
-    return 3.0 / fastest
-
-
-def _values(estimates: Sequence[Estimate]) -> NDArray[np.float64]:
-    return np.array([estimate.value for estimate in estimates])

@@ -30,7 +30,8 @@ from ..clicks.streams import Clicks
 from ..statistics.goodness_of_fit import channel_choice, holm, rescaled_time, serial_independence, total_hazard
 from ..statistics.resampling import TestResult
 from .background import in_background
-from .exact_tests import LEAST_EVENTS, LEAST_GROUPS, Comparisons, compare_curves, compare_rates, setting_of
+from .exact_setting import LEAST_EVENTS, LEAST_GROUPS, Comparisons, setting_of
+from .exact_tests import compare_curves, compare_rates
 from .pulse_tests import pulse_tests
 from .replay import replay
 from .subject import Subject, subject_of

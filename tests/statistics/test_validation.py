@@ -12,7 +12,8 @@ from systems_with_answers import PairSource, ResonanceFluorescence
 
 import trajectories as tj
 from trajectories import analysis as an
-from trajectories.analysis.inference.exact_tests import compare_curves, compare_rates, setting_of
+from trajectories.analysis.inference.exact_setting import setting_of
+from trajectories.analysis.inference.exact_tests import compare_curves, compare_rates
 from trajectories.analysis.inference.replay import replay
 from trajectories.analysis.inference.validation import SIGNIFICANCE, filter_tests
 from trajectories.analysis.statistics.goodness_of_fit import holm, rescaled_time

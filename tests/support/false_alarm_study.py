@@ -25,7 +25,8 @@ from false_alarm_systems import FAULTS, Case, cases
 
 import trajectories as tj
 from trajectories import analysis, lindblad
-from trajectories.analysis.inference.exact_tests import Comparisons, compare_curves, compare_rates, setting_of
+from trajectories.analysis.inference.exact_setting import Comparisons, setting_of
+from trajectories.analysis.inference.exact_tests import compare_curves, compare_rates
 from trajectories.analysis.inference.replay import replay
 from trajectories.analysis.inference.validation import SIGNIFICANCE, filter_tests
 from trajectories.analysis.statistics.goodness_of_fit import holm
