@@ -23,69 +23,6 @@ def read_only(values: ArrayLike, dtype: Any = None) -> NDArray[Any]:
     return array
 
 
-# An error is the spread of independent groups. Where it rests on fewer than five of them, what was not sampled yet
-# may be far larger, and the error is unknown. Of few groups in all a quarter must contribute.
-LEAST_GROUPS = 5.0
-SHARE_OF_FEW = 0.25
-# Spreads below this fraction of the value are its rounding.
-ROUNDING = 1e-12
-
-
-def independent_groups(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the effective number of independent groups behind the spread of values, K = 1/(Σd⁴/(Σd²)² − 2/m).
-
-    Normal deviations d of m groups give m. Where only n ≪ m groups deviate at all, by equal amounts, it is n: a
-    burst of clicks counts as one.
-
-    Parameters
-    ----------
-    deviations : ndarray of shape (m, …)
-        Deviations of the groups from their mean, or of resampled values from theirs.
-
-    Returns
-    -------
-    ndarray of shape (…)
-        Between 1 and m; NaN where nothing deviates.
-    """
-    square = deviations**2
-    return groups_of_sums(len(deviations), square.sum(axis=0), (square**2).sum(axis=0))
-
-
-def groups_of_sums(size: int, squares: NDArray[np.float64], fourths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the effective number of independent groups, of `size` in all, from Σd² and Σd⁴."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        concentration = fourths / squares**2
-    return np.asarray(1.0 / np.maximum(concentration - 2.0 / size, 1.0 / size))
-
-
-def known_errors(
-    errors: NDArray[np.float64], values: NDArray[np.float64], deviations: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the standard errors, NaN where the data cannot tell them.
-
-    That is where the spread is rounding, and where it rests on fewer than five effective independent groups
-    (see `independent_groups`); of fewer than twenty groups, on fewer than a quarter of them.
-
-    Parameters
-    ----------
-    errors, values : ndarray of shape (…)
-        Standard errors and the values they belong to.
-    deviations : ndarray of shape (m, …)
-        Deviations of the groups that the errors are the spread of.
-    """
-    return errors_of_groups(errors, values, independent_groups(deviations), len(deviations))
-
-
-def errors_of_groups(
-    errors: NDArray[np.float64], values: NDArray[np.float64], groups: NDArray[np.float64], size: int
-) -> NDArray[np.float64]:
-    """Return the standard errors as `known_errors` does, given the effective groups of `size` in all."""
-    least = min(LEAST_GROUPS, SHARE_OF_FEW * size)
-    with np.errstate(invalid="ignore"):
-        known = (errors > ROUNDING * np.abs(values)) & (groups >= least)
-    return np.where(known, errors, np.nan)
-
-
 def _freeze(result: object, **dtypes: type) -> None:
     """Replace columns of a frozen dataclass by private read-only copies."""
     for name, dtype in dtypes.items():

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from trajectories.results import Estimate, known_errors
+from trajectories.group_errors import known_errors
+from trajectories.results import Estimate
 
 from .resampling import Pooled, TestResult
 

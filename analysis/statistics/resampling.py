@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import integer
-from trajectories.results import ROUNDING, Estimate, known_errors, read_only
+from trajectories.group_errors import ROUNDING, known_errors
+from trajectories.results import Estimate, read_only
 
 from .resampling_units import ResamplingUnits
 

@@ -19,8 +19,9 @@ from trajectories.analysis.statistics.goodness_of_fit import (
 )
 from trajectories.analysis.statistics.resampling import Pooled, Resampled, ratio
 from trajectories.analysis.statistics.resampling_units import choose_resampling_units
+from trajectories.group_errors import independent_groups, known_errors
 from trajectories.records.clicks import ClickRecord
-from trajectories.results import Estimate, independent_groups, known_errors
+from trajectories.results import Estimate
 
 # Each p-value of right data lies above, each of wrong data far below; the seeds are fixed.
 ALARM = 1e-3

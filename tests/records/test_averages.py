@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from click_systems import driven_atom, watch
 
+from trajectories.group_errors import independent_groups
 from trajectories.records import averages
 from trajectories.records.averages import EnsembleAverages, add_value
 from trajectories.records.layout import Layout
-from trajectories.results import independent_groups
 
 
 def described(times: int, shares: list[float] | None = None, initial: str = "a ket") -> dict:

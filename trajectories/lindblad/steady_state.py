@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,27 +18,17 @@ from ..results import read_only
 from ..stages import staged
 from .reduced.essential import STATE_CUT, embedded
 from .reduced.stationary import cut_out, grown, stationary
+from .refinement import ACCEPTED, AIM, SAME_STATE, Refinement, effects_of, normalised, not_unique, relative_errors
 from .superoperators.detected import NOTHING
-from .superoperators.doubled import Doubled, Elimination, ExactGenerator, add, product, subtract
+from .superoperators.doubled import Doubled, Elimination, ExactGenerator, subtract
 from .superoperators.hermitian_vectors import pack, unpack
-from .superoperators.inverse import MOST_ELIMINATED, Inverse, choose_resolvent
+from .superoperators.inverse import MOST_ELIMINATED
 from .superoperators.liouvillian import Liouvillian, hermitian_part
 
 Matrix = NDArray[np.complex128]
 
 METHODS = ("auto", "eigenmodes", "schur", "elimination", "essential")
 SOLVERS = ("auto", "propagation", "reduced", "doubling")
-# Largest relative error of a click rate, and of ρ in norm: what is aimed for, and what is accepted.
-AIM = 2e-11
-ACCEPTED = 1e-9
-ROUNDING = 1e-16
-# Two stationary states are different when they differ by more than this fraction, and both obey Lρ = 0 to this.
-SAME_STATE = 1e-4
-STATIONARY = 1e-22
-# Rounds of refinement, each of which should gain six digits.
-ROUNDS = 8
-# Trace of the second state: another than one, so that its roundings are other ones too.
-OTHER_TRACE = 0.7236067977499789
 # A dense density matrix and its Krylov vectors must fit in memory: 81 × N² × 16 bytes.
 MAX_DIMENSION = 3000
 # Above this dimension the state is sought on essential basis states: 3 s instead of 73 at N = 1024.
@@ -241,7 +230,7 @@ def steady_state(
                 f"method='elimination' takes N ≤ {MOST_ELIMINATED}, not {system.dimension}; use method='schur'"
             )
         return _eliminated(system)
-    solver = _Refinement(system, method)
+    solver = Refinement(system, method)
     rho, other, error = solver.from_two_starts(start)
     if error > AIM and system.dimension <= MOST_ELIMINATED:
         return _eliminated(system)
@@ -264,7 +253,7 @@ def _on_essential_states(system: OpenSystem) -> SteadyState | None:
     other = stationary(found.system, np.outer(ket, ket.conj()), 1e-13)
     difference = float(np.linalg.norm(other - found.rho))
     if difference > SAME_STATE * np.linalg.norm(found.rho):
-        raise SteadyStateNotUnique(_not_unique(f"two starts end in states that differ by {difference:.2g}"))
+        raise SteadyStateNotUnique(not_unique(f"two starts end in states that differ by {difference:.2g}"))
     rho = embedded(found.rho, found.states, system.dimension)
     liouvillian = Liouvillian(system)
     scale = liouvillian.scale * float(np.linalg.norm(rho))
@@ -280,129 +269,30 @@ def _on_essential_states(system: OpenSystem) -> SteadyState | None:
     )
 
 
-class _Refinement:
-    """Solves with L0 as the preconditioner, repeated on residuals of doubled precision."""
-
-    def __init__(self, system: OpenSystem, method: str) -> None:
-        self.liouvillian, self.resolvent = Liouvillian(system), choose_resolvent(system, method)
-        self.inverse, self.exact = Inverse(self.liouvillian, self.resolvent), ExactGenerator(system)
-        self.effects = _effects(system)
-        self.sizes = sparse.linalg.norm(self.effects, axis=1)
-
-    def improve(self, rho: Doubled, tolerance: float, trace: float = 1.0) -> Doubled:
-        """Return ρ − L⁻¹Lρ, L⁻¹ to a relative tolerance, with the trace given."""
-        defect = self.exact.apply(rho)
-        correction, _ = self.inverse.attempt(-unpack(defect.high), tolerance)
-        return _normalised(add(rho, Doubled.of(pack(correction))), trace)
-
-    def from_two_starts(self, start: Matrix) -> tuple[Doubled, Doubled, float]:
-        """Return the states reached from `start` and from a random pure state, and how far they differ."""
-        rho = Doubled.of(pack(start))
-        residual = self.relative(rho)
-        for tolerance in (float(np.clip(0.1 * ROUNDING / max(residual, ROUNDING), 1e-13, 0.1)), 1e-4):
-            rho = self.improve(rho, tolerance)
-        random = np.random.default_rng(20240601)
-        ket = random.normal(size=(2, len(start))).T @ np.array([1.0, 1.0j])
-        other = Doubled.of(pack(np.outer(ket, ket.conj()) / np.vdot(ket, ket).real))
-        other = self.improve(other, 1e-9, OTHER_TRACE)
-        error = np.inf
-        for _ in range(ROUNDS):
-            other = self.improve(other, 1e-6, OTHER_TRACE)
-            previous, error = error, self.difference(rho, _normalised(other))
-            if error <= AIM or error > 0.3 * previous:
-                break
-            rho = self.improve(rho, 1e-6)
-        if error <= ACCEPTED and self.relative(rho) > ROUNDING:
-            rho = self.improve(rho, 1e-3)
-        return rho, _normalised(other), error
-
-    def difference(self, rho: Doubled, other: Doubled) -> float:
-        """Return how far two states differ, relative to ρ in norm and to each click rate."""
-        apart = subtract(other, rho).high
-        whole = float(np.linalg.norm(apart) / np.linalg.norm(rho.high))
-        shares = _relative_errors(np.abs(self.effects @ apart), self.effects @ rho.high, self.sizes)
-        return max(whole, float(shares.max(initial=0.0)))
-
-    def relative(self, state: Doubled) -> float:
-        """Return ‖LX‖_F/(‖H_eff‖₁‖X‖_F)."""
-        scale = self.liouvillian.scale * float(np.linalg.norm(state.high))
-        return float(np.linalg.norm(self.exact.apply(state).high)) / scale if scale > 0.0 else 0.0
-
-    def complaint(self, rho: Doubled, other: Doubled, error: float) -> Exception:
-        """Return the exception that says why two starts do not agree."""
-        apart = subtract(other, rho)
-        distance = float(np.linalg.norm(apart.high) / np.linalg.norm(rho.high))
-        motion = self.relative(apart)
-        if distance > SAME_STATE and motion <= STATIONARY:
-            return SteadyStateNotUnique(_not_unique(f"two starts end in states that differ by {distance:.2g}"))
-        return ConvergenceError(
-            f"steady state: two starts still differ by {error:.2g} in a click rate, above {ACCEPTED:g}; a motion "
-            f"of {motion:.1g} ‖H_eff‖ is too slow: bring the rates closer, or lower N to {MOST_ELIMINATED}"
-        )
-
-
 def _eliminated(system: OpenSystem) -> SteadyState:
     """Return the steady state by elimination in doubled precision, with a bound of its error."""
-    size, effects = system.dimension, _effects(system)
+    size, effects = system.dimension, effects_of(system)
     matrix = ExactGenerator(system).matrix()
     # The trace of Lρ vanishes for any ρ, so that one population's equation follows from the others'.
     trace = pack(np.eye(size, dtype=np.complex128))
     matrix.high[0], matrix.low[0] = trace, 0.0
     solver, right = Elimination(matrix), Doubled.of(np.eye(size**2)[:, :1])
     if solver.singular:
-        raise SteadyStateNotUnique(_not_unique("Lρ = 0 has several solutions"))
+        raise SteadyStateNotUnique(not_unique("Lρ = 0 has several solutions"))
     solution = solver.solve(right)
     populations = np.eye(size**2)[:: size + 1]
     errors = solver.error(solution, right, np.vstack([effects.toarray(), populations]))
     rates, sizes = effects @ solution.high[:, 0], sparse.linalg.norm(effects, axis=1)
-    shares = _relative_errors(errors[: len(rates)], rates, sizes)
+    shares = relative_errors(errors[: len(rates)], rates, sizes)
     error = max(float(shares.max(initial=0.0)), float(errors[len(rates) :].max()))
     if error > SAME_STATE:
-        raise SteadyStateNotUnique(_not_unique(f"its populations are known to {error:.1g} after 32 digits"))
+        raise SteadyStateNotUnique(not_unique(f"its populations are known to {error:.1g} after 32 digits"))
     if error > ACCEPTED:
         raise ConvergenceError(
             f"steady state: a click rate is known only to {error:.2g}, above {ACCEPTED:g}; bring the rates closer"
         )
-    rho = _normalised(Doubled(solution.high[:, 0], solution.low[:, 0]))
+    rho = normalised(Doubled(solution.high[:, 0], solution.low[:, 0]))
     return _finished(system, rho, "elimination", 0, (error, errors[len(rates) :]))
-
-
-def _relative_errors(
-    errors: NDArray[np.float64], rates: NDArray[np.float64], sizes: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return errors relative to the rates; one that is nothing beside ‖c†c‖_F and uncertain is taken for zero."""
-    nothing = NOTHING * sizes
-    zero = (rates <= nothing) & ~(errors < ACCEPTED * rates)
-    relative = errors / np.where(zero, 1.0, rates)
-    return np.where(zero, np.where(np.abs(rates) + errors <= nothing, 0.0, np.inf), relative)
-
-
-def _not_unique(reason: str) -> str:
-    return f"the steady state is not unique: {reason}; evolve a given initial state instead"
-
-
-def _effects(system: OpenSystem) -> sparse.csr_array:
-    """Return c_k†c_k of every channel as packed rows."""
-    rows = []
-    for channel in system.channels:
-        number = sparse.coo_array(channel.operator.conj().T @ channel.operator)
-        place = number.row.astype(np.int64) * system.dimension + number.col
-        values = number.data.real + number.data.imag
-        rows.append(sparse.csr_array((values, (np.zeros_like(place), place)), shape=(1, system.dimension**2)))
-    return sparse.csr_array(sparse.vstack(rows))
-
-
-def _normalised(rho: Doubled, trace: float = 1.0) -> Doubled:
-    """Return ρ times what gives it this trace."""
-    step = round(len(rho.high) ** 0.5) + 1
-    if not (np.isfinite(rho.high).all() and np.isfinite(rho.low).all() and rho.high[::step].any()):
-        raise ConvergenceError(
-            "no steady state can be computed in floating-point numbers; bring H and the rates together"
-        )
-    now = sum((Fraction(x) for part in rho for x in part[::step].tolist()), start=Fraction(0))
-    factor = Fraction(trace) / now
-    high = float(factor)
-    return product(rho, Doubled(np.array(high), np.array(float(factor - Fraction(high)))))
 
 
 def _finished(
@@ -410,13 +300,13 @@ def _finished(
 ) -> SteadyState:
     """Return the state, given its error and those of its populations."""
     error, doubt = errors
-    matrix, liouvillian, effects = unpack(rho.high), Liouvillian(system), _effects(system)
+    matrix, liouvillian, effects = unpack(rho.high), Liouvillian(system), effects_of(system)
     population = np.diag(matrix).real
     empty = (population <= NOTHING) & ~(doubt <= 0.1 * population)
     before = effects @ rho.high
     matrix[empty, :] = matrix[:, empty] = 0.0
     moved, sizes = np.abs(effects @ pack(matrix) - before), sparse.linalg.norm(effects, axis=1)
-    error = max(error, float(_relative_errors(moved, before, sizes).max(initial=0.0)))
+    error = max(error, float(relative_errors(moved, before, sizes).max(initial=0.0)))
     scale = liouvillian.scale * float(np.linalg.norm(matrix))
     residual = float(np.linalg.norm(liouvillian.apply(matrix))) / scale if scale > 0.0 else 0.0
     return SteadyState(matrix, system, residual, top_level(system, matrix), method, products, error)

@@ -1,11 +1,14 @@
 """The physics, no algorithms: Hilbert space, open systems and their drives, the paper's resonator."""
 
+from .avoided_crossing import AvoidedCrossing
+from .channel import Channel
 from .drives import Drive
 from .envelopes import Envelope
+from .fizeau import fizeau_shift
 from .shapes import Cosine, Gaussian, Ramp, Rotation, Sampled, Sech, Square
 from .space import HilbertSpace
-from .spinning_resonator import AvoidedCrossing, SpinningResonator, fizeau_shift
-from .system import Channel, OpenSystem
+from .spinning_resonator import SpinningResonator
+from .system import OpenSystem
 
 __all__ = [
     "AvoidedCrossing",

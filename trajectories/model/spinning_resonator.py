@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse
-from scipy.constants import speed_of_light
-from scipy.optimize import minimize_scalar
+from scipy import sparse
 
 from ..checks import finite_number, nonnegative_number, one_of, positive_number, shown
 from ..errors import ConvergenceError, InvalidInput
 from ..stages import staged
+from .avoided_crossing import MAX_DENSE, AvoidedCrossing, gap_between, locate
+from .channel import Channel
 from .drives import Drive
 from .envelopes import Constant, Envelope, envelope_from
+from .fizeau import DIRECTIONS
 from .operators import LARGEST_ENTRY
 from .space import HilbertSpace
-from .system import Channel, OpenSystem
+from .system import OpenSystem
 
-DIRECTIONS = ("left", "right")
 PAIRS = ("photon-phonon", "photon-magnon")
 # Which side drives, and which pair is then emitted (paper, Figs. 1 and 3).
 REGIMES = {
@@ -40,90 +40,8 @@ SIGNED = (
 )
 # Parameters that may depend on time.
 DRIVEN = ("detuning", "drive", "fizeau")
-# A resonance is located with dense matrices, which are diagonalised about seventy times.
-MAX_DENSE = 2500
 # Decimals of the detuning of a named regime.
 REGIME_DIGITS = 6
-# How far from the dressed-state formula the true resonance is searched; couplings shift it by about 0.02.
-SEARCH_HALF_WIDTH = 0.06
-
-
-class AvoidedCrossing(NamedTuple):
-    """Where |000+⟩ and a pair state repel each other, and how strongly.
-
-    Examples
-    --------
-    >>> import trajectories as tj
-    >>> crossing = tj.SpinningResonator("left").avoided_crossing("photon-magnon", levels=(3, 2, 3))
-    >>> round(crossing.detuning, 2), crossing.effective_coupling == crossing.gap / 2
-    (1.34, True)
-    """
-
-    detuning: float
-    gap: float
-
-    @property
-    def effective_coupling(self) -> float:
-        """Effective coupling g_eff = gap/2; the super-Rabi period is 2π/gap."""
-        return 0.5 * self.gap
-
-
-def fizeau_shift(
-    angular_velocity: float,
-    *,
-    direction: str = "left",
-    radius: float = 1.1e-3,
-    index: float = 2.2,
-    wavelength: float = 1.55e-6,
-    dispersion: float = 0.0,
-) -> float:
-    """Return the Sagnac–Fizeau shift of a spinning resonator.
-
-    Δ_F = ± r n ω_a Ω [1 − 1/n² − (λ/n)(dn/dλ)]/c, with ω_a = 2πc/λ, positive when driven from the left.
-
-    Parameters
-    ----------
-    angular_velocity : float
-        Ω in rad/s, not negative.
-    direction : {"left", "right"}
-        Side from which the resonator is driven.
-    radius : float
-        Resonator radius r in metres. The paper gives none: 1.1 mm is assumed, the size of the
-        resonator spun by Maayani et al., Nature 558, 569 (2018).
-    index : float
-        Refractive index n. The paper gives none: 2.2 is assumed, YIG in the telecom band
-        (Haigh et al., Phys. Rev. A 92, 063845 (2015)).
-    wavelength : float
-        Vacuum wavelength λ in metres. The paper gives none: 1550 nm is assumed, as in the YIG
-        resonators of Zhang et al., Phys. Rev. Lett. 117, 123605 (2016).
-    dispersion : float
-        dn/dλ in 1/m; 0 is assumed, the paper calls the term small.
-
-    Returns
-    -------
-    float
-        Δ_F in rad/s.
-
-    Raises
-    ------
-    InvalidInput
-        A negative or non-finite length, index or angular velocity, or an unknown direction.
-
-    Examples
-    --------
-    >>> import trajectories as tj
-    >>> tj.fizeau_shift(1e4, direction="right") == -tj.fizeau_shift(1e4, direction="left")
-    True
-    """
-    one_of(direction, "direction", DIRECTIONS)
-    for name, value in (("radius", radius), ("index", index), ("wavelength", wavelength)):
-        positive_number(value, name)
-    nonnegative_number(angular_velocity, "angular_velocity")
-    finite_number(dispersion, "dispersion")
-    omega = 2.0 * np.pi * speed_of_light / wavelength
-    bracket = 1.0 - 1.0 / index**2 - wavelength / index * dispersion
-    sign = 1.0 if direction == "left" else -1.0
-    return float(sign * radius * index * omega * angular_velocity * bracket / speed_of_light)
 
 
 @dataclass(frozen=True)
@@ -441,21 +359,9 @@ class SpinningResonator:
                 f"levels={shown(levels)} give dimension {space.dimension}, above {MAX_DENSE}, up to which a "
                 "resonance can be located; lower them, or give the detuning"
             )
+
         start = self._bare_resonance(pair)
-
-        def gap(detuning: float) -> float:
-            return replace(self, detuning=float(detuning))._gap(pair, space)
-
-        grid = start + np.linspace(-SEARCH_HALF_WIDTH, SEARCH_HALF_WIDTH, 49)
-        best = int(np.argmin([gap(x) for x in grid]))
-        if best in (0, len(grid) - 1):
-            raise ConvergenceError(
-                f"no {pair} resonance within {SEARCH_HALF_WIDTH} of Δ_ad={start:.4f}; check the parameters"
-            )
-        found = minimize_scalar(
-            gap, bounds=(grid[best - 1], grid[best + 1]), method="bounded", options={"xatol": 1e-8}
-        )
-        return AvoidedCrossing(float(found.x), float(found.fun))
+        return locate(lambda detuning: replace(self, detuning=detuning)._gap(pair, space), start, pair)
 
     def _bare_resonance(self, pair: str) -> float:
         """Solve Δ + Δ_F + ω_o = √((Δ_σa + Δ)² + 4ξ²) for Δ; squaring makes it linear."""
@@ -469,10 +375,7 @@ class SpinningResonator:
         """Distance of the two eigenvalues whose eigenvectors carry |000+⟩ and the pair state."""
         phonon, magnon = (1, 0) if pair == "photon-phonon" else (0, 1)
         kets = np.array([self.dressed_ket(space, 0, 0, 0, "+"), self.dressed_ket(space, 1, phonon, magnon, "-")])
-        energies, vectors = linalg.eigh(self.hamiltonian(space).toarray().real)  # H is real
-        weight = (np.abs(kets.conj() @ vectors) ** 2).sum(axis=0)
-        first, second = np.argsort(weight)[-2:]
-        return float(abs(energies[first] - energies[second]))
+        return gap_between(self.hamiltonian(space).toarray().real, kets)  # H is real
 
     @staticmethod
     def space(levels: tuple[int, int, int], max_quanta: int | None = None) -> HilbertSpace:

@@ -1,8 +1,8 @@
-"""Channel and OpenSystem: any Hamiltonian, any number of jump operators, checked once."""
+"""OpenSystem: any Hamiltonian, any number of jump operators, checked once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..checks import finite_array, finite_number, plain_value, shown
+from ..checks import finite_number, plain_value, shown
 from ..digest import TIME_DEPENDENCE, digest_of
 from ..errors import InvalidInput
-from ..names import can_be_kept, nearest
+from ..names import nearest
 from ..notebook import Summary
+from .channel import Channel, checked_channels
 from .drives import (
     Drive,
     Term,
     as_text,
-    checked_amplitude,
     checked_drives,
     checked_period,
     drive_terms,
@@ -30,65 +30,9 @@ from .drives import (
 from .envelopes import Constant, Envelope
 from .filters import filtered
 from .operators import HERMITICITY, as_operator
-from .qutip_objects import (
-    DependsOnTime,
-    default_names,
-    matrix_of,
-    operator_list,
-    qobj,
-    same_subsystems,
-    timed_qobj,
-    timed_terms,
-)
-from .shapes import Sampled
+from .qutip_objects import qobj, timed_qobj
+from .qutip_systems import parts_of_qutip
 from .space import HilbertSpace
-
-# How far sampled coefficients may leave H(t) from Hermitian, relative to its largest entry.
-SAMPLED_HERMITICITY = 1e-8
-
-
-@dataclass(frozen=True, eq=False)
-class Channel:
-    """A decay channel whose every jump is a click.
-
-    Parameters
-    ----------
-    name : str
-        The channel's name, e.g. ``"photon"``.
-    operator : array or sparse array of shape (N, N)
-        The jump (collapse) operator c, its rate included: c = √κ a.
-    amplitude : Envelope or number, optional
-        Real g(t) of a jump operator g(t)·c that depends on time; the rate is g². 1 by default.
-
-    Raises
-    ------
-    InvalidInput
-        A name that cannot be kept, an operator that is none, or an amplitude that is not real.
-
-    Examples
-    --------
-    >>> import numpy as np, trajectories as tj
-    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
-    >>> channel = tj.Channel("atom", np.sqrt(0.5) * sigma)
-    >>> channel.name, channel.operator.shape
-    ('atom', (2, 2))
-    """
-
-    name: str
-    operator: sparse.csr_array
-    amplitude: Envelope | None = None
-
-    def __post_init__(self) -> None:
-        if not can_be_kept(self.name) or not self.name.strip():
-            raise InvalidInput(
-                f"channel name {shown(self.name)} must be a non-empty string of at most 255 characters without NUL"
-            )
-        object.__setattr__(self, "operator", as_operator(self.operator, f"jump operator of channel {self.name!r}"))
-        amplitude = checked_amplitude(self.amplitude, self.name)
-        if isinstance(amplitude, Constant):
-            object.__setattr__(self, "operator", as_operator(amplitude.value * self.operator, "jump operator"))
-            amplitude = None
-        object.__setattr__(self, "amplitude", amplitude)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +94,7 @@ class OpenSystem:
         if worst > HERMITICITY * scale:
             raise InvalidInput(f"Hamiltonian is not Hermitian: max|H − H†| = {worst:.3g}; check its terms")
         object.__setattr__(self, "hamiltonian", matrix)
-        object.__setattr__(self, "channels", _checked_channels(self.channels, matrix.shape[0]))
+        object.__setattr__(self, "channels", checked_channels(self.channels, matrix.shape[0]))
         if self.space is not None and self.space.dimension != matrix.shape[0]:
             raise InvalidInput(
                 f"Hamiltonian has dimension {matrix.shape[0]} but the space has {self.space.dimension}; use one"
@@ -198,32 +142,9 @@ class OpenSystem:
             A time-dependent operator without `tlist`, coefficients that a spline does not follow, an H that is not
             Hermitian at all times, an object that is no operator, or whatever `OpenSystem` refuses.
         """
-        operators = operator_list(collapse_operators)
-        same_subsystems(hamiltonian, operators)
-        times = None if tlist is None else finite_array(tlist, "tlist")
-        named = zip(default_names(len(operators), names), operators, strict=True)
-        channels, errors = [], [0.0]
-        for name, given in named:
-            what = f"collapse operator {name!r}"
-            constant, timed = _parts(given, what, times, args)
-            if not timed:
-                channels.append(Channel(name, constant))
-                continue
-            if len(timed) > 1 or abs(constant).sum() > 0.0:
-                raise InvalidInput(f"{what} is a sum of operators; only g(t)·c with one coefficient is simulated")
-            errors.append(timed[0][1].sampling_error)
-            channels.append(Channel(name, *timed[0]))
-        constant, timed = _parts(hamiltonian, "Hamiltonian", times, args)
-        drives = []
-        for matrix, envelope in timed:
-            errors.append(envelope.sampling_error)
-            # Half of the term and half of its conjugate: together they are H where H is Hermitian.
-            half = 0.5 * matrix if envelope.is_complex else 0.5 * (matrix + matrix.conj().T)
-            drives.append(Drive(half, envelope))
-        if timed and times is not None:
-            _require_hermitian(timed, times)
-        parameters = {"sampling_error": max(errors)} if max(errors) > 0.0 else {}
-        return cls(constant, tuple(channels), space, parameters, tuple(drives))
+        parts = parts_of_qutip(hamiltonian, collapse_operators, names, tlist, args)
+        parameters = {"sampling_error": parts.sampling_error} if parts.sampling_error > 0.0 else {}
+        return cls(parts.hamiltonian, parts.channels, space, parameters, parts.drives)
 
     def to_qutip(self) -> tuple[Any, list[Any]]:
         """Return H and the collapse operators as QuTiP objects, in the order of the channels.
@@ -463,45 +384,3 @@ class OpenSystem:
         rows += [(name, shown(value)) for name, value in self.parameters.items()]
         title = f"OpenSystem of dimension {self.dimension}"
         return Summary(title, ("", ""), rows, f"digest {self.digest[:12]}").html()
-
-
-def _parts(
-    given: Any, what: str, times: NDArray[np.float64] | None, args: Mapping[str, Any] | None
-) -> tuple[Any, list[tuple[sparse.csr_array, Sampled]]]:
-    """Return the constant part of a QuTiP operator and its terms that depend on time."""
-    try:
-        return matrix_of(given, what), []
-    except DependsOnTime:
-        if times is None:
-            raise
-    return timed_terms(given, what, times, args)
-
-
-def _require_hermitian(timed: list[tuple[sparse.csr_array, Sampled]], times: NDArray[np.float64]) -> None:
-    """Refuse Σ f_j(t) O_j that is not Hermitian at some of the times."""
-    for t in times[:: max(1, len(times) // 64)]:
-        total = sum((complex(f(t)) * operator for operator, f in timed[1:]), complex(timed[0][1](t)) * timed[0][0])
-        skew = float(np.abs(sparse.csr_array(total - total.conj().T).data).max(initial=0.0))
-        if skew > SAMPLED_HERMITICITY * float(np.abs(total.data).max(initial=0.0)):
-            raise InvalidInput(f"Hamiltonian is not Hermitian at t={t:g}: max|H − H†| = {skew:.3g}; add + h.c.")
-
-
-def _checked_channels(channels: Sequence[Channel], dimension: int) -> tuple[Channel, ...]:
-    if not isinstance(channels, Iterable):
-        raise InvalidInput(f"channels must be a sequence of Channel objects, not {shown(channels)}")
-    chosen = tuple(channels)
-    if not chosen:
-        raise InvalidInput("the system has no channel; without one nothing ever clicks, so add at least one")
-    seen: set[str] = set()
-    for channel in chosen:
-        if not isinstance(channel, Channel):
-            raise InvalidInput(f"channels must be Channel objects, but one is {type(channel).__name__}")
-        if channel.name in seen:
-            raise InvalidInput(f"channel name {channel.name!r} is used twice; give each channel its own")
-        seen.add(channel.name)
-        if channel.operator.shape[0] != dimension:
-            raise InvalidInput(
-                f"jump operator of channel {channel.name!r} has dimension {channel.operator.shape[0]} "
-                f"but the Hamiltonian has {dimension}; use one truncation for both"
-            )
-    return chosen

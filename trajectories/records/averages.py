@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ensembles import Stratification, strata
-from ..results import Expectation, errors_of_groups, groups_of_sums, independent_groups
+from ..group_errors import errors_of_groups, groups_of_sums, independent_groups
+from ..results import Expectation
 
 # Up to so many samples of all trajectories together they are kept, and deviations are taken from their mean.
 SAMPLES_KEPT = 2**22

@@ -19,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -29,11 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import plain_value
-from ..ensembles import NORM_TOLERANCE
 from ..errors import InvalidInput, RunFolderError
 from ..notebook import Shown, Summary
 from .assembly import assemble
 from .averages import EnsembleAverages
+from .block_files import Bounds, block_checksum, bounds_in, columns_of, file_name, misfit, stored_columns
 from .clicks import ClickRecord
 from .files import (
     UNFINISHED,
@@ -53,10 +52,6 @@ from .lock import LOCK
 from .run_metadata import FORMAT, RESTORE, VERSION, check_metadata, identity_of
 from .system_check import contradiction, names_needed
 
-COLUMNS = ("counts", "time", "channel", "sampled", "worst_error")
-NAME = re.compile(r"(\d{9,18})-(\d{9,18})\.npz")
-# Columns that a run has only if they were asked for.
-OPTIONAL = ("final_kets",)
 RECOMPUTE = "give --repair (from Python: trajectories.records.repair) to set it aside, and it is computed again"
 
 
@@ -302,20 +297,20 @@ class Run(Shown):
         """Number of blocks, finished or not."""
         return self._layout.n_blocks
 
-    def block_bounds(self) -> list[tuple[int, int]]:
+    def block_bounds(self) -> list[Bounds]:
         """Return (first, last) of every block: trajectories first … last − 1."""
         return list(self._layout)
 
-    def finished(self) -> list[tuple[int, int]]:
+    def finished(self) -> list[Bounds]:
         """Return the blocks that are there."""
         return sorted(bounds for bounds, _ in self._files() if bounds is not None)
 
-    def missing(self) -> list[tuple[int, int]]:
+    def missing(self) -> list[Bounds]:
         """Return the blocks that are still to be computed."""
         there = set(self.finished())
         return [bounds for bounds in self._layout if bounds not in there]
 
-    def leading(self) -> list[tuple[int, int]]:
+    def leading(self) -> list[Bounds]:
         """Return the blocks before the first that is missing.
 
         Blocks of few clicks finish early, so that all finished blocks of an unfinished run are a biased sample;
@@ -347,7 +342,7 @@ class Run(Shown):
         ]
         return Summary(f"Run {self.folder}", ("", ""), rows)
 
-    def write_block(self, bounds: tuple[int, int], columns: Mapping[str, NDArray[Any]]) -> None:
+    def write_block(self, bounds: Bounds, columns: Mapping[str, NDArray[Any]]) -> None:
         """Write one finished block, whole or not at all.
 
         Parameters
@@ -359,10 +354,10 @@ class Run(Shown):
             ``final_kets`` where states at the end were asked for.
         """
         arrays = stored_columns(columns, len(self.metadata["channel_names"]))
-        checksum = np.array(self._checksum(bounds, arrays))
+        checksum = np.array(block_checksum(self.run_id, bounds, arrays))
         write_whole(self._path(bounds), pack(arrays | {"checksum": checksum}))
 
-    def read_block(self, bounds: tuple[int, int]) -> dict[str, NDArray[Any]]:
+    def read_block(self, bounds: Bounds) -> dict[str, NDArray[Any]]:
         """Read one block and check it.
 
         Raises
@@ -372,47 +367,16 @@ class Run(Shown):
         """
         path = self._path(bounds)
         try:
-            arrays = unpack(path, (*self._columns, "checksum"))
+            arrays = unpack(path, (*columns_of(self.metadata["configuration"]), "checksum"))
             stored = str(arrays.pop("checksum"))
-            computed = self._checksum(bounds, arrays)
+            computed = block_checksum(self.run_id, bounds, arrays)
             wrong = None if stored == computed else "is damaged or belongs to another run"
-            wrong = wrong or self._misfit(bounds, arrays)
+            wrong = wrong or misfit(self.metadata, bounds, arrays)
         except UNREADABLE as error:
             raise RunFolderError(f"block {path} cannot be read ({error}); {RECOMPUTE}") from error
         if wrong:
             raise RunFolderError(f"block {path} {wrong}; {RECOMPUTE}")
         return arrays
-
-    @property
-    def _columns(self) -> tuple[str, ...]:
-        """The columns that blocks of this run have."""
-        return (*COLUMNS, *OPTIONAL) if self.metadata["configuration"].get("final_states") else COLUMNS
-
-    def _misfit(self, bounds: tuple[int, int], arrays: Mapping[str, NDArray[Any]]) -> str | None:
-        """Return why columns with a right checksum are still no block of this run, as after an edit by hand."""
-        counts, time, channel, sampled, worst = (arrays[name] for name in COLUMNS)
-        size, configuration = bounds[1] - bounds[0], self.metadata["configuration"]
-        kinds = (counts.dtype.kind, time.dtype.kind, channel.dtype.kind, sampled.dtype.kind, worst.dtype.kind)
-        shape = (size, len(configuration["sample_times"]), len(configuration["observables"]))
-        if kinds[0] not in "iu" or kinds[1] != "f" or kinds[2] not in "iu" or kinds[3:] != ("f", "f"):
-            return "has columns of other kinds than clicks"
-        if counts.shape != (size,) or sampled.shape != shape or worst.shape != () or not worst >= 0:
-            return f"does not hold {size} trajectories"
-        if (counts < 0).any() or time.shape != channel.shape or time.shape != (int(counts.sum()),):
-            return "has another number of clicks than its trajectories"
-        if channel.size and not (channel.min() >= 0 and channel.max() < len(self.metadata["channel_names"])):
-            return "has clicks in channels that the run does not have"
-        if "final_kets" in arrays:
-            kets = arrays["final_kets"]
-            if kets.shape != (size, self.metadata["dimension"]) or kets.dtype.kind != "c":
-                return f"does not hold the states of {size} trajectories"
-            if not (abs(np.linalg.norm(kets, axis=1) - 1.0) <= NORM_TOLERANCE).all():
-                return "has states whose norm is not 1"
-        rows = np.repeat(np.arange(size), counts)
-        within = (time >= 0) & (time <= configuration["duration"])
-        if not within.all() or ((np.diff(rows) == 0) & (np.diff(time) < 0)).any():
-            return "has click times out of order, or outside the duration"
-        return None
 
     def damaged(self) -> dict[Path, RunFolderError]:
         """Return the files among the blocks that are no sound block of this run, and what is wrong with each."""
@@ -469,13 +433,12 @@ class Run(Shown):
                 raise RunFolderError(f"block {path} cannot be read ({error}); {RECOMPUTE}") from error
         return worst
 
-    def _files(self) -> Iterator[tuple[tuple[int, int] | None, Path]]:
+    def _files(self) -> Iterator[tuple[Bounds | None, Path]]:
         """Yield the files among the blocks, each with the bounds that its name says; None where it is no block."""
         layout = self._layout
         for path in (self.folder / "blocks").glob("[!.]*"):
-            found = NAME.fullmatch(path.name)
-            bounds = (int(found[1]), int(found[2]) + 1) if found else (-1, -1)
-            ours = bounds in layout and path == self._path(bounds) and path.is_file()
+            bounds = bounds_in(path.name)
+            ours = bounds is not None and bounds in layout and path == self._path(bounds) and path.is_file()
             yield (bounds if ours else None), path
 
     def _strays(self) -> list[Path]:
@@ -486,22 +449,8 @@ class Run(Shown):
         for path in self._strays():
             raise _stray(path)
 
-    def _path(self, bounds: tuple[int, int]) -> Path:
-        return self.folder / "blocks" / f"{bounds[0]:09d}-{bounds[1] - 1:09d}.npz"
-
-    def _checksum(self, bounds: tuple[int, int], arrays: Mapping[str, NDArray[Any]]) -> str:
-        state = hashlib.sha256(f"{self.run_id} {bounds}".encode())
-        for name in (*COLUMNS, *(name for name in OPTIONAL if name in arrays)):
-            state.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
-            state.update(arrays[name].tobytes())
-        return state.hexdigest()
-
-
-def stored_columns(columns: Mapping[str, NDArray[Any]], n_channels: int) -> dict[str, NDArray[Any]]:
-    """Return the columns of a block as a file holds them: nine bytes a click for up to 256 channels."""
-    chosen = (*COLUMNS, *(name for name in OPTIONAL if name in columns))
-    arrays = {name: np.asarray(columns[name], order="C") for name in chosen}
-    return arrays | {"channel": arrays["channel"].astype(np.min_scalar_type(n_channels - 1))}
+    def _path(self, bounds: Bounds) -> Path:
+        return self.folder / "blocks" / file_name(bounds)
 
 
 def _stray(path: Path) -> RunFolderError:

@@ -17,9 +17,9 @@ from ..engine.cost import Alternative, predicted_cost
 from ..engine.sparse.sparse_action import SparsePropagator
 from ..model.system import OpenSystem
 from ..names import display
+from ..records.block_files import stored_columns
 from ..records.files import pack
 from ..records.layout import Layout
-from ..records.run import stored_columns
 from ..results import Estimate
 from .preparation import block_size, prepare
 from .request import checked_request, checked_workers

@@ -15,9 +15,10 @@ from ..checks import finite_array, integer, shown
 from ..engine.compiled import CompiledSystem
 from ..engine.two_time import TimeSampling, occupations, two_time_average
 from ..errors import InvalidInput
+from ..group_errors import known_errors
 from ..lindblad.two_time import bundle_operator
 from ..model.system import OpenSystem
-from ..results import Estimate, Expectation, known_errors, read_only
+from ..results import Estimate, Expectation, read_only
 from .preparation import prepare
 from .request import Request, checked_request, checked_workers
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from ...model.system import Channel, OpenSystem
+from ...model.channel import Channel
+from ...model.system import OpenSystem
 from ..modes.eigenbasis import eigenbasis
 from ..modes.eigenmodes import modes_arrays
 from ..modes.forms_kernels import FLOOR, MOST_LEAK, TOLERANCE, TURNED, ModesArrays

@@ -1,0 +1,65 @@
+"""Avoided crossings: where two states repel each other least, found from the spectrum of the closed system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+from scipy.optimize import minimize_scalar
+
+from ..errors import ConvergenceError
+
+# A resonance is located with dense matrices, which are diagonalised about seventy times.
+MAX_DENSE = 2500
+# How far from the dressed-state formula the true resonance is searched; couplings shift it by about 0.02.
+SEARCH_HALF_WIDTH = 0.06
+
+
+class AvoidedCrossing(NamedTuple):
+    """Where |000+⟩ and a pair state repel each other, and how strongly.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> crossing = tj.SpinningResonator("left").avoided_crossing("photon-magnon", levels=(3, 2, 3))
+    >>> round(crossing.detuning, 2), crossing.effective_coupling == crossing.gap / 2
+    (1.34, True)
+    """
+
+    detuning: float
+    gap: float
+
+    @property
+    def effective_coupling(self) -> float:
+        """Effective coupling g_eff = gap/2; the super-Rabi period is 2π/gap."""
+        return 0.5 * self.gap
+
+
+def locate(gap: Callable[[float], float], start: float, what: str) -> AvoidedCrossing:
+    """Return the detuning next to `start` at which a gap is smallest.
+
+    Raises
+    ------
+    ConvergenceError
+        No minimum within 0.06 of the start.
+    """
+    grid = start + np.linspace(-SEARCH_HALF_WIDTH, SEARCH_HALF_WIDTH, 49)
+    best = int(np.argmin([gap(float(x)) for x in grid]))
+    if best in (0, len(grid) - 1):
+        raise ConvergenceError(
+            f"no {what} resonance within {SEARCH_HALF_WIDTH} of Δ_ad={start:.4f}; check the parameters"
+        )
+    bounds = (grid[best - 1], grid[best + 1])
+    found = minimize_scalar(lambda x: gap(float(x)), bounds=bounds, method="bounded", options={"xatol": 1e-8})
+    return AvoidedCrossing(float(found.x), float(found.fun))
+
+
+def gap_between(hamiltonian: NDArray[np.float64], kets: NDArray[np.complex128]) -> float:
+    """Return the distance of the two eigenvalues of H whose eigenvectors overlap most with two kets, (2, N)."""
+    energies, vectors = linalg.eigh(hamiltonian)
+    weight = (np.abs(kets.conj() @ vectors) ** 2).sum(axis=0)
+    first, second = np.argsort(weight)[-2:]
+    return float(abs(energies[first] - energies[second]))
