@@ -12,19 +12,19 @@ from ..results import Estimate
 
 Array = NDArray[np.float64]
 
-# Values smaller than this fraction of the largest of a curve, or of a list that is asked for together, are judged
-# relative to that fraction: much smaller values are known to fewer digits.
+# Errors are relative to the value, or to this fraction of the largest value of the curve or list if that is more:
+# much smaller values have fewer correct digits.
 SMALL_VALUE = 1e-3
-# What is stated as the error of a value, or of a curve. The differences between levels fall by a ratio ρ, and what
-# is still to come is d ρ/(1 − ρ) of the last one, d: in the curve itself or, by OTHERS_SHARE, the largest in those
-# asked for with it. SAFETY times that is stated, with ρ kept within RATIOS (a quarter if errors go with the cuts),
-# and at least LEAST_SHARE times the cut, because levels may agree by chance. tests/lindblad/reduced_study.csv has
-# the errors beside what is stated.
+# The stated error of a value or curve. Differences between neighbouring levels fall by a ratio ρ. If the last
+# difference is d, the remaining error is d ρ/(1 − ρ). Here d is that of the curve itself or, times OTHERS_SHARE,
+# the largest among the curves computed with it. Stated is SAFETY times this, with ρ limited to RATIOS (a quarter
+# if errors are proportional to the cuts), and at least LEAST_SHARE times the cut, because levels may agree by
+# chance. tests/lindblad/reduced_study.csv compares true and stated errors.
 SAFETY, OTHERS_SHARE, LEAST_SHARE, RATIOS = 2.0, 0.5, 12.0, (0.25, 0.75)
-# For chains of several clicks, for which pairs are not chosen, the least ratio, and the share of the earlier
-# difference that is still to come even where the last one is small: at N = 128 two levels agreed by chance on R₄.
+# For chains of several clicks, for which the pairs are not optimised: the smallest ratio, and the share of the
+# earlier difference that is stated even if the last one is small. At N = 128 two levels agreed by chance on R₄.
 CHAINED, EARLIER_SHARE = 0.55, 0.25
-# The same without a core, where what the modes leave out is far smaller.
+# The same without a core: what the modes leave out is far smaller.
 LEAST_OF_MODES = 1e-9
 
 

@@ -1,4 +1,4 @@
-"""Emission spectra: the colour of what a channel emits, its coherent line, and its peaks by name."""
+"""Emission spectra: the light of a channel against frequency, its coherent line, and its peaks by name."""
 
 from __future__ import annotations
 
@@ -26,22 +26,24 @@ from .transitions import Transitions
 Array = NDArray[np.float64]
 Matrix = NDArray[np.complex128]
 
-# Pairs of modes below these importances stay out, from fine to coarse: the first whose core is small enough is
-# taken, and the next one beside it states the error. Without two, one equation is solved for each frequency.
+# Pairs of modes below these importances are left out, from fine to coarse. The first cut whose core is small
+# enough is used, and the next coarser one states the error. Without two such cuts one equation is solved for each
+# frequency.
 CUTS = (1e-7, 1e-6, 1e-5, 1e-4)
 LARGEST_CORE = 800
 # Up to this dimension all pairs are taken.
 COMPLETE = 18
-# Above this dimension essential states come first, as everywhere.
+# Above this dimension the system is first restricted to essential states, as for every exact quantity.
 RESTRICT = 300
 # Condition of eigenvectors of H_eff, and of L, above which poles are not trusted.
 MAX_CONDITION = 1e6
-# Pairs of modes that may make a peak: importance beside the strongest; points around each, in its half width.
+# Pairs of modes that may make a peak: importance relative to the strongest; grid points around each, in half
+# widths.
 CANDIDATE = 1e-7
 AROUND = np.sinh(np.linspace(-6.0, 6.0, 33)) / np.sinh(1.0)
-# A peak is kept if it is this high beside the highest.
+# A peak is kept if its height, relative to the highest, is above this.
 LOWEST_PEAK = 1e-6
-# Fluctuations that are this small beside the coherent light are rounding.
+# Fluctuations smaller than this share of the coherent light are rounding.
 ROUNDING = 1e-13
 
 
@@ -52,16 +54,17 @@ class EmissionPeak:
     Attributes
     ----------
     frequency, height : float
-        Where it is, in ω_b beside the drive, and S there.
+        Position in ω_b, relative to the drive, and S there.
     width : float
-        Full width at half height; NaN where a neighbour is too close to have one.
+        Full width at half height; NaN where a neighbouring peak is too close.
     rate : float
         Clicks per time between the two minima beside it.
         With one equation a frequency, `frequency` is the best grid point, and `rate` the trapezoidal sum.
     transition : str
-        The pair of product states, atoms dressed by their drive, that carries most of it; empty if none is there.
+        The transition between product states, with atoms dressed by their drive, that contributes most; empty if
+        there is none.
     share : float
-        The share of that pair in the peak's strength.
+        The share of that transition in the strength of the peak.
 
     Examples
     --------
@@ -80,7 +83,7 @@ class EmissionPeak:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EmissionSpectrum(Shown):
-    """What a channel emits at each frequency, relative to the drive.
+    """The emission spectrum of a channel; frequencies are relative to the drive.
 
     Attributes
     ----------
@@ -91,13 +94,13 @@ class EmissionSpectrum(Shown):
     rate, coherent : float
         ⟨c†c⟩, and |⟨c⟩|², the rate of the coherent line at ω = 0.
     sum_rule : float
-        ∫S dω + |⟨c⟩|² over all frequencies, as computed; it must be the rate.
+        ∫S dω + |⟨c⟩|² over all frequencies, as computed; it must equal `rate`.
     peaks : tuple of EmissionPeak
         Highest first.
     method : str
         How it was computed.
     numerical_error : float
-        Estimated error of the density, beside its largest value.
+        Estimated error of the density, relative to its largest value.
 
     Examples
     --------
@@ -146,10 +149,10 @@ def emission_spectrum(steady: SteadyState, channel: str, omega: ArrayLike | None
     clicks per time and frequency ω, relative to the drive in whose frame H is written; the coherent line
     |⟨c⟩|² δ(ω) is given apart, and ∫S dω + |⟨c⟩|² = ⟨c†c⟩.
 
-    L is diagonalised over the pairs of modes of H_eff that matter to this field, some hundred whatever N is, so
-    that any number of frequencies costs nothing. The error is the largest difference to a coarser core, an
-    estimate. Where H_eff or L is near an exceptional point, or with ``steady.with_solver("propagation")``,
-    one equation is solved for each frequency.
+    L is diagonalised over the pairs of modes of H_eff that matter to this field. They are about a hundred,
+    whatever N is, and further frequencies cost almost nothing. The stated error is the largest difference to a
+    coarser core, an estimate. Where H_eff or L is near an exceptional point, or with
+    ``steady.with_solver("propagation")``, one equation is solved for each frequency.
 
     Parameters
     ----------
@@ -158,7 +161,7 @@ def emission_spectrum(steady: SteadyState, channel: str, omega: ArrayLike | None
     channel : str
         The channel.
     omega : array_like of shape (n,), optional
-        Frequencies; by default some that resolve every peak.
+        Frequencies; by default a grid that resolves every peak.
 
     Raises
     ------
@@ -231,7 +234,7 @@ def emission_spectrum(steady: SteadyState, channel: str, omega: ArrayLike | None
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """The stationary state on the basis states that it needs, with the modes there."""
+    """The stationary state on its essential basis states, with the modes of H_eff on them."""
 
     system: OpenSystem
     rho: Matrix
@@ -255,7 +258,7 @@ def _essential(steady: SteadyState) -> _Part:
 def _resolvents(
     steady: SteadyState, part: _Part, start: Matrix, operator: sparse.csr_array, rate: float
 ) -> tuple[FieldResolvent, Poles | None]:
-    """Return the best way to the spectrum, and a coarser one beside it that tells its error."""
+    """Return the most accurate resolvent that is affordable, and a coarser one that estimates its error."""
     slow = FrequencyByFrequency(part.system, part.modes, part.rho, start, operator)
     if steady.solver == "propagation" or part.modes.condition > MAX_CONDITION:
         return slow, None
@@ -273,7 +276,7 @@ def _resolvents(
 
 
 def _candidates(modes: AllModes, start: Matrix, operator: sparse.csr_array) -> Array:
-    """Return frequency and half width of what pairs of modes may make a peak, shape (n, 2)."""
+    """Return frequency and half width of the pairs of modes that may make a peak, shape (n, 2)."""
     inverse, vectors = modes.inverse, modes.vectors
     if not np.isfinite(modes.condition):
         inverse = vectors.conj().T

@@ -18,7 +18,7 @@ from .superoperators.liouvillian import Liouvillian
 
 
 def known_steady_state(system: OpenSystem, kept: Kept) -> SteadyState:
-    """Return the steady state, from what is kept where it is there, and leave both to its exact functions.
+    """Return the steady state, from `kept` if it is there, with `kept` in the workspace of its exact functions.
 
     Up to 50 dimensions nothing is kept: the state takes milliseconds.
 

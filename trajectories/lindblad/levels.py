@@ -1,4 +1,4 @@
-"""The reduction level by level: cores of mode pairs, each finer than the one before, and what they leave open."""
+"""The reduction level by level: cores of mode pairs, each finer than the one before, and their errors."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from .steady_state import SteadyState
 
 Array = NDArray[np.float64]
 
-# Importance below which pairs of modes stay out of the core, level by level; errors fall in proportion. Modes and
-# states are cut as many times more coarsely, or more finely, as is said beside. An answer takes three neighbouring
-# levels: the finest is FIRST at first, one below where that would be too large, and the one above where the error
-# asks for it.
+# Importance below which pairs of modes are left out of the core, level by level; errors fall in proportion. The
+# cuts of modes and of states are multiplied by the factors beside. An answer takes three neighbouring levels. The
+# finest of them is FIRST; one level coarser where its core would be too large; one level finer where the error is
+# too large.
 PAIR_CUTS = (5e-6, 7e-7, 1e-7, 2.5e-8, 6e-9)
 MODE_CUTS, STATE_CUTS = (100.0, 10.0, 1.0, 0.1, 0.1), (100.0, 100.0, 10.0, 1.0, 1.0)
 FIRST = 3
-# Where every click is seen nothing lies outside the modes, and a level coarser does.
+# Where every click is detected ideally nothing is neglected outside the modes, and one level coarser suffices.
 FIRST_OF_MODES = 2
-# Stated relative error above which a finer core is made, and that beyond which the reduction is given up for
-# propagation.
+# Stated relative error above which a finer core is made, and above which the reduction is replaced by propagation.
 REFINE, GIVE_UP = 1e-6, 2.5e-4
-# Most real dimensions of a core: its diagonalisation takes some fifteen seconds.
+# Largest real dimension of a core: its diagonalisation takes about fifteen seconds.
 LARGEST_CORE = 2600
 # Up to this dimension all pairs of modes are taken, and nothing is left out.
 COMPLETE = 30
 # Above this dimension the system is first restricted to essential states.
 RESTRICT = 300
-# Worst condition of the core's eigenvectors, and fastest growth beside the fastest motion; healthy: 1e5 and 1e-16.
+# Largest condition number of the core's eigenvectors, and largest growth rate relative to the fastest motion;
+# typical values are 1e5 and 1e-16.
 MAX_CONDITION, MAX_GROWTH = 1e9, 1e-9
 # Predicted seconds of a core per R³.
 CORE = 6e-10
@@ -62,7 +62,8 @@ class Question:
     interest : tuple of str
         Undetected channels whose clicks start or end what is followed.
     stationary, curve, chained : bool
-        Whether the motion under L is wanted; whether the last axis is a curve; whether of chains of clicks.
+        Whether the motion under L is needed; whether the last axis is a curve; whether values are of chains of
+        clicks.
     """
 
     names: tuple[str, ...]
@@ -84,7 +85,7 @@ class Question:
 
 
 class Reduced(NamedTuple):
-    """Values, the relative errors stated, and the way."""
+    """Values, their stated relative errors, and how they were computed."""
 
     value: Array
     error: Array | float
@@ -114,7 +115,7 @@ class Levels:
         return self._given.system.dimension <= COMPLETE
 
     def made(self, question: Question) -> bool:
-        """Say whether a question can be answered by models that are there."""
+        """Return whether a question can be answered by models that are already made."""
         return any(key == question.key for key, _ in self._models)
 
     def sizes(self, question: Question) -> list[int]:
@@ -125,7 +126,7 @@ class Levels:
         return [self._size(level, question) for level in range(max(finest - 2, 0), finest + 1)]
 
     def answer(self, compute: Callable[[ReducedModel], Array], question: Question) -> Reduced | None:
-        """Return values, their relative errors and the way; None where the core fails its checks."""
+        """Return values, their relative errors and the method; None where the core fails its checks."""
         if self.complete:
             model = self._model(FIRST, question)
             value = np.asarray(compute(model), dtype=np.float64)
@@ -208,7 +209,7 @@ def _stage(size: int) -> Stage:
 
 
 def _sound(model: ReducedModel) -> tuple[bool, float]:
-    """Say whether all motions of a model pass the checks, and return their worst condition."""
+    """Return whether all motions of a model pass the checks, and their largest condition number."""
     condition = max((motion.condition for motion in model.used), default=1.0)
     growth = max((motion.growth for motion in model.used), default=0.0)
     return condition <= MAX_CONDITION and growth <= MAX_GROWTH, condition

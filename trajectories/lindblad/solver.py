@@ -1,4 +1,4 @@
-"""One place that chooses how an exact question is answered, and says how far the answer may be off."""
+"""Chooses how an exact value is computed, and states its error."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ TINY = 12
 MAX_MODES_CONDITION = 300.0
 # Predicted seconds of one product with L per N².
 PRODUCT = 6e-9
-# A core serves this many questions on average.
+# A core is used for this many questions on average.
 SHARED = 4.0
-# Below this many seconds propagation is not worth replacing; beyond, it is refused unless asked for by name.
+# Below the first number of seconds propagation is never replaced; above the second it is refused, unless it was
+# asked for by name.
 QUICK, TOO_LONG = 0.3, 7200.0
 # Relative error of propagation.
 PROPAGATED = 1e-9
@@ -47,14 +48,14 @@ PROPAGATED = 1e-9
 OUTSIDE = 40.0
 SETTLED = 40.0  # lifetimes of the slowest mode after which nothing moves
 EPSILON = float(np.finfo(np.float64).eps)
-# Small systems go to doubled precision where the rounding of doubles may exceed this: it costs a second up to the
-# first dimension, and half a minute at the second. Where it costs milliseconds they always do: modes cancel at
-# times that are short beside all of them.
+# Small systems are solved in doubled precision where the rounding of doubles may exceed this. It costs a second up
+# to the first dimension, and half a minute at the second. Up to the dimension where it costs milliseconds it is
+# always used, because modes cancel at times shorter than all their lifetimes.
 DOUBT, CHEAPLY_DOUBLED, GREATER_DOUBT = 1e-10, 16, 1e-6
 ALWAYS_DOUBLED = 6
 # Values that are less accurate than this are refused.
 UNKNOWN = 1e-2
-# Relative error of what is followed in doubled precision: that of ρ, which is given in doubles.
+# Relative error in doubled precision: that of ρ, which is given in doubles.
 DOUBLED = 1e-13
 
 
@@ -78,23 +79,23 @@ Model = FullModel | ReducedModel
 
 
 class Solver:
-    """Answers exact questions about one stationary state; whatever serves several is made once.
+    """Computes exact values for one stationary state; what several of them need is computed once.
 
-    Five ways, the cheapest that is safe. *Modes*, where every channel is detected ideally: the motion between
-    clicks is then diagonal over the modes of H_eff. *A core of mode pairs* (`reduced.pair_core`), diagonalised
-    once for each set of detected channels (`levels`). *All pairs* in small systems, where nothing is left out.
-    *Propagation* of the whole space, the reference, which takes over where a core fails its checks. Above 300
-    dimensions all of these work on the essential basis states, unless propagation is asked for by name. *Doubling*
-    of the time in doubled precision, in small systems whose time scales or rates lie so far apart that rounding of
-    doubles would show.
+    There are five methods, of which the cheapest safe one is taken. *Modes*, where every channel is detected
+    ideally: the motion between clicks is then diagonal over the modes of H_eff. *A core of mode pairs*
+    (`reduced.pair_core`), diagonalised once for each set of detected channels (`levels`). *All pairs* in small
+    systems, where nothing is left out. *Propagation* of the whole space, the reference, which takes over where a
+    core fails its checks. Above 300 dimensions all of these work on the essential basis states, unless propagation
+    is asked for by name. *Doubling* of the time in doubled precision, in small systems whose time scales or rates
+    lie so far apart that rounding of doubles would show.
 
-    The error of a core is estimated by two smaller ones with fewer modes (`answers`): no useful bound that is
-    guaranteed is known.
+    The error of a core is estimated from two smaller cores with fewer modes (`answers`): no useful guaranteed
+    bound is known.
 
     Parameters
     ----------
     steady : SteadyState
-        The state; its `solver` names a way, or "auto".
+        The state; its `solver` names a method, or is "auto".
     """
 
     def __init__(self, steady: SteadyState) -> None:
@@ -118,7 +119,7 @@ class Solver:
         judged: Sequence[str] = (),
         chained: bool = False,
     ) -> Answer:
-        """Return what `compute` makes of the best model.
+        """Return `compute(model)` for the cheapest model that is safe, with the error.
 
         Parameters
         ----------
@@ -135,18 +136,19 @@ class Solver:
         interest : sequence of str
             Undetected channels whose clicks start or end what is followed.
         stationary : bool
-            Whether the motion under L is wanted, and not only that without clicks.
+            Whether the motion under L is needed, and not only the motion without clicks.
         curve : bool
             Whether the last axis is a curve, for all of which one error is stated.
         judged : sequence of str
-            Channels whose rates, one by one, the values are relative to; without, all detected ones together.
+            Channels whose single rates the errors are relative to; when empty, the rate of all detected channels
+            together.
         chained : bool
-            Whether the values belong to chains of several clicks that are rare together.
+            Whether the values are rates of rare chains of several clicks.
 
         Raises
         ------
         ConvergenceError
-            The values would be known to less than two digits.
+            The values would have fewer than two correct digits.
         """
         names = checked_channels(self._given.system, channels)
         seen = checked_detectors(self._given.system, detectors)
@@ -207,7 +209,7 @@ class Solver:
         return self._full_model(question)
 
     def _rounding_of_rates(self, names: Sequence[str], judged: Sequence[str]) -> float:
-        """Return what rounding of a state in doubles makes of rates that are weak beside ‖c†c‖_F."""
+        """Return the relative error of rates far below ‖c†c‖_F that rounding of the state in doubles causes."""
         shares = [self._weakness[name] for name in judged or names]
         strong = [share for share in shares if share > 0.0]
         weakness = max(strong, default=0.0) if judged else min(strong, default=0.0)
@@ -215,7 +217,7 @@ class Solver:
 
     @cached_property
     def _weakness(self) -> dict[str, float]:
-        """‖c†c‖_F/λ of every channel that clicks: the share of a state's rounding in a rate."""
+        """‖c†c‖_F/λ of every channel that clicks: how much a rate magnifies the rounding of the state."""
         found = {}
         for channel in self._given.system.channels:
             rate = self._given.rate(channel.name)
@@ -224,7 +226,7 @@ class Solver:
         return found
 
     def _doubles(self, doubt: float, horizon: float) -> bool:
-        """Say whether the question is one for doubled precision; linear equations are refined in it anyway."""
+        """Return whether doubled precision is needed; linear equations are always refined in it."""
         if self._given.solver != "auto" or horizon <= 0.0:
             return self._given.solver == "doubling"
         dimension = self._given.system.dimension
@@ -233,14 +235,14 @@ class Solver:
         return dimension <= MOST_DOUBLED and doubt > (DOUBT if dimension <= CHEAPLY_DOUBLED else GREATER_DOUBT)
 
     def _rounding(self, horizon: float) -> float:
-        """Return the rounding of V⁻¹ρV⁻†, and of the fastest motion's phase as long as anything moves."""
+        """Return the rounding of V⁻¹ρV⁻†, and of the phase of the fastest motion while the state changes."""
         decay = -self.levels.system(FIRST).space.motion.real.diagonal()
         slowest = float(decay[decay > 0.0].min(initial=np.inf))
         condition = self.levels.state(FIRST)[1].condition
         return EPSILON * (condition**3 + condition * self._spread * min(horizon, SETTLED / slowest))
 
     def _reduce(self, question: Question, horizon: float, starts: int) -> bool:
-        """Say whether the reduced model is the cheaper way."""
+        """Return whether the reduced model is cheaper than propagation."""
         way, levels, dimension = self._given.solver, self.levels, self._given.system.dimension
         if way != "auto":
             return way == "reduced" and levels.state(FIRST)[1].condition <= MAX_MODES_CONDITION

@@ -11,12 +11,12 @@ from ..model import HilbertSpace, OpenSystem
 Array = NDArray[np.float64]
 Matrix = NDArray[np.complex128]
 
-# Transitions weaker than this, beside the strongest of a line, have no part in its name.
+# Transitions weaker than this, relative to the strongest of a line, are left out of its name.
 WEAK = 1e-3
 
 
 class Transitions:
-    """Where a channel's light can come from: |i⟩ → |f⟩ of H, at E_i − E_f, of strength p_i |⟨f|c|i⟩|².
+    """Transitions |i⟩ → |f⟩ of H that a channel's light may come from, at E_i − E_f, of strength p_i |⟨f|c|i⟩|².
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Transitions:
         self.dressed = sparse.csr_array(turn.conj().T @ operator @ turn)
 
     def named(self, frequency: float, width: float) -> tuple[str, float]:
-        """Return the name of what lies within a width of a frequency, and the share that it has of it.
+        """Return the name of the strongest transition within a width of a frequency, and its share of strength.
 
         The strength of each transition is divided over pairs of product states in proportion to
         |⟨f|β'⟩⟨β'|c|β⟩⟨β|i⟩|².

@@ -1,9 +1,9 @@
 """A trajectory of a system that depends on time: blocks of the tree while nothing clicks, steps where it does.
 
 A block without a click is one product of its propagator with the state. Where S(t) falls below its threshold in a
-block, the block is halved until a leaf is left, and the click is found in the leaf: in its eigenmodes, or on the
-Taylor polynomial of a step. What is tried never depends on the end of the observation, on sample times, or on how
-often the kernel returns.
+block, the block is halved until one leaf remains, and the click is found in the leaf: in its eigenmodes, or on the
+Taylor polynomial of a step. The blocks that are tried depend neither on the end of the observation nor on sample
+times nor on how often the kernel returns, so that the bits of a trajectory do not either.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -45,22 +45,22 @@ from .taylor_kernels import (
     multiply,
 )
 
-# Slots of a place in time: number of the period, leaf, step in it; and of the real part: how far into the step, as
-# a share of it, or into a constant stretch, as a time.
-# Then the level of the block to be tried next, and of the largest one passed since the last click.
+# Slots of a place in time. Integers: number of the period, leaf, step in the leaf; then the level of the block to
+# be tried next, and the level of the largest block passed since the last click. The real number: the position in
+# the step as a share of it, or in a constant stretch as a time.
 CYCLE, LEAF, STEP, BLOCK, LARGEST = 0, 1, 2, 3, 4
 N_PLACE = 5
 # Work between two returns to the caller, in entries of the state times products.
 PAUSE_AFTER = 2**26
 # A state does not click when its rate is below this fraction of the largest possible rate: rounding squared.
 DARK_FRACTION = 1e-26
-# By how much a threshold is lowered that rounding alone has reached.
+# Factor by which a threshold is lowered that was reached by rounding alone.
 LOST_TO_ROUNDING = 1e-9
-# Evaluations of a search, and after how many of them it only halves its bracket.
+# Largest number of evaluations of a search, and the number after which it only bisects.
 MOST_ROUNDS, NEWTON_ROUNDS = 200, 60
-# Within this share of the bracket of clicks a Newton step ends a search.
+# A search ends when a Newton step is shorter than this share of the bracket of clicks.
 CLOSE = 1e-4
-# How long a constant stretch without an end is looked through at first, in units of 1/(largest rate).
+# First interval that is searched in a constant stretch without an end, in units of 1/(largest rate).
 FIRST_LOOK = 4.0
 
 # Outcomes of a leaf.
@@ -191,7 +191,7 @@ def search_step(arrays, jumps, count, threshold, after, reals, integers, work):
 def search_modes(arrays, jumps, number, threshold, high, reals, integers, work):
     """Find the click in a constant stretch within `high`; `work.trial` becomes the state there. Returns a time.
 
-    The time counts from where the trajectory stands; `work.modes` are its amplitudes. −1 means no bracket.
+    The time counts from the place of the trajectory; `work.modes` are its amplitudes. −1 means no bracket.
     """
     place = work.place
     low = 0.0
@@ -239,7 +239,7 @@ def through_leaf(arrays, jumps, stop, reals, integers, work):
         if left < np.inf:
             after = modal_state(arrays, number, work.modes, left, work.trial, work.parts)
         else:
-            # Nothing changes any more: whether there is a click before the end tells whether to look for it.
+            # The last leaf has no end: S at the end of the observation decides whether to search for a click.
             now = time_of(arrays, place, offset)
             after = modal_state(arrays, number, work.modes, max(stop - now, 0.0), work.trial, work.parts)
             if after >= threshold:
@@ -286,7 +286,7 @@ def through_leaf(arrays, jumps, stop, reals, integers, work):
 
 @kernel()
 def block_steps(arrays, level, place):
-    """Return about how many steps a block holds, for its share of the error."""
+    """Return the approximate number of steps in a block, for its share of the error."""
     leaves = len(arrays.leaf_modes)
     levels = len(arrays.level_node) - 1
     if level >= levels - 1:
@@ -408,7 +408,7 @@ def sample(arrays, observables, samples, until, integers, work, sampled, kets):
 
 @kernel()
 def start_watch(work):
-    """Put the watched state where the trajectory stands."""
+    """Set the watched state to the state of the trajectory."""
     work.watched[:] = work.psi
     work.watch_place[:] = work.place
     work.watch_offset[:] = work.offset
@@ -416,7 +416,7 @@ def start_watch(work):
 
 @kernel()
 def pass_blocks(arrays, reals, integers, work):
-    """Pass the largest block that the last ones suggest, or find the leaf of the click in it.
+    """Pass the largest block that the previous blocks suggest, or find the leaf of the click in it.
 
     Returns whether the next leaf has to be followed. On a failure the place is moved to the leaf where S falls.
     """
@@ -445,7 +445,8 @@ def pass_blocks(arrays, reals, integers, work):
                 place[BLOCK] = level + 1
                 place[LARGEST] = max(place[LARGEST], level)
                 return False
-            # The right half holds the click, unless rounding says otherwise, which the leaf will find.
+            # The right half holds the click; where rounding contradicts, the leaf finds no click and the
+            # trajectory goes on.
         holds = True
         if level == 0:
             place[BLOCK] = 0

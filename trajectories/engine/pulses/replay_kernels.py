@@ -32,7 +32,7 @@ def follow_timed(arrays, jumps, ensemble, clicks, budget, hazard, intensity, wor
     place, offset = work.place, work.offset
     _clear(work.watch_place, work.watch_offset)
     if now > 0.0:
-        # Only the place is wanted; the state begins with the trajectory.
+        # Only the place is needed: the state starts with the trajectory.
         work.watched[:] = ensemble[0]
         watch_until(arrays, now, work)
     place[:] = work.watch_place
@@ -59,7 +59,7 @@ def follow_timed(arrays, jumps, ensemble, clicks, budget, hazard, intensity, wor
                 intensity[n, k] += scratch[k] / total
         rank, dropped = click(jumps, channels[n], psi, rank, intensity[n] * total, budget, phi)
         if rank > 0:
-            # The amplitude of a jump operator is in its rate, not in what it does to a state.
+            # The amplitude g of a jump operator changes its rate, not the normalised state after the jump.
             norm = survival(phi, rank)
             for i in range(rank):
                 phi[i] /= np.sqrt(norm)

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ..jit import kernel
 
-# Terms of a series at the most; with steps of ‖H‖h ≤ 8 some 36 are needed.
+# Largest number of terms of a series; steps of ‖H‖h ≤ 8 need about 36.
 MOST_TERMS = 96
 # A series ends when two terms in a row are below this share of the state; each further one is smaller by half.
 ENOUGH = 2.0**-54
-# Into how many parts a step is divided for a propagator, whose errors add up over all periods of a gap.
+# Parts of a step in the computation of a propagator, whose errors add up over all periods of a gap.
 PARTS = 2
 # Columns of a propagator that are followed together.
 COLUMNS = 16
@@ -88,7 +88,7 @@ def apply_rows(arrays, term, psi, factor, out):
 def expand(arrays, psi, step, offset, work):
     """Write the Taylor coefficients of the solution from `offset` of a step to its end; return their number.
 
-    Returns −1 where they do not become small, which a step of the right length never does.
+    Returns −1 where they do not become small, which cannot happen on a step of the right length.
     """
     size, degree = len(psi), arrays.coefficients.shape[2]
     terms = arrays.coefficients.shape[1]

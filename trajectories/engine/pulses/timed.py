@@ -32,20 +32,20 @@ from .taylor_kernels import (
     columns_of_leaf,
 )
 
-# Length of a step times the spectral radius, for tolerances down to FINE and below: a series loses digits like
-# e^radians.
+# Length of a step times the spectral radius: the first for tolerances above FINE, the second below. A series loses
+# digits in proportion to e^radians.
 RADIANS, FINE_RADIANS, FINE = 8.0, 4.0, 1e-11
 # Rounding of a state in one step, in one step of a propagator in the tree, and by one passage through eigenmodes
 # times their condition; measured, with a factor of two.
 ROUNDING_OF_STEP, ROUNDING_IN_TREE, ROUNDING_OF_MODES = 6e-16, 2e-16, 2e-14
-# Bytes of a tree at the most, leaves of a tree at the least to be worth it, and rungs of a ladder at the most.
+# Largest size of a tree in bytes, and largest number of rungs of a ladder.
 TREE_BYTES, MOST_RUNGS = 1.3e8, 24
-# A ladder ends where what is left of any state is below this.
+# A ladder ends where the norm² of every state is below this.
 NOTHING_LEFT = 1e-8
 # Largest dimension whose constant stretches are diagonalised, and whose propagators are kept in a tree.
 LARGEST_DIAGONALISED, LARGEST_TREE = 1000, 512
-# Seconds for an entry of a stacked operator, a column and a term of a series, in building a tree; measured. Trees
-# that would take longer than this are not built where nobody asked for one.
+# Building a tree: measured seconds for an entry of a stacked operator, per column and term of a series; terms of a
+# series; and seconds above which propagator="auto" builds no tree.
 ENTRY, TERMS, LONGEST_BUILD = 6e-10, 40.0, 60.0
 
 

@@ -17,8 +17,8 @@ from .pilot import Gap
 
 # Tolerance of the sparse action that gaps are compared with.
 AUDIT_TOLERANCE = 1e-12
-# Gaps that are compared: in the larger basis, and in all states, of these as many as this work allows, in entries
-# of the state times products.
+# Gaps that are compared in the larger basis, and gaps that are compared in all states. Of the latter as many as
+# this work allows, in entries of the state times products with H_eff.
 AUDITED, LEAST_REPLAYED, MOST_REPLAYED = 256, 4, 32
 WORK = 2e9
 

@@ -21,7 +21,7 @@ from .pilot import AUDIT, ENRICHMENT, PILOT, Gap, gaps, spanning_vectors, stream
 PILOT_CLICKS, ENRICHMENT_CLICKS, ENRICHMENT_ROUNDS = 600, 4000, 2
 # Clicks of a pilot trajectory, and gaps of which one is audited.
 SHORT, SPARING = 64, 8
-# A basis that leaves more than this share of the clicks to the next level is of no use.
+# A basis that leaves more than this share of the clicks to the next level is not used.
 MOST_MISSED = 0.2
 # Share of clicks that may be left to the larger basis, which takes ten times as long for them.
 FEW_MISSED = 0.03
@@ -29,11 +29,11 @@ FEW_MISSED = 0.03
 CUT, CUT_POWER = 7e-8, 0.6
 # A basis whose audit takes more than this share of the tolerance is made anew, with so much smaller a cut.
 AUDIT_SHARE, SMALLER_CUT, CUTS = 0.4, 0.4, 5
-# Beyond this share a basis is refused: nothing would be left for the kernels.
+# Above this share a basis is refused: no tolerance would remain for the kernels.
 MOST_AUDITED = 0.7
 # Populations from which on basis states are essential, tried one after the other.
 NEGLIGIBLE = (1e-15, 1e-17)
-# A basis of more vectors than this share of the essential states is not worth having beside them.
+# A basis with more vectors than this share of the essential states saves nothing.
 WORTH = 0.85
 
 
@@ -41,9 +41,9 @@ WORTH = 0.85
 class Bases:
     """The bases of a system, the smallest first, and what their audit found.
 
-    `levels` holds the tables of each, `audited` and `replayed` are the numbers of gaps that were compared with the
-    larger basis and with the sparse action, `worst` the largest |ΔS|/S of the first basis and `missed` the share
-    of clicks of the last test that it left to the fallback.
+    `levels` holds the tables of each basis. `audited` and `replayed` are the numbers of gaps that were compared
+    with the larger basis and with the sparse action. `worst` is the largest |ΔS|/S of the first basis, and
+    `missed` the share of clicks in the last test that the first basis left to the larger one.
     """
 
     levels: tuple[ModesArrays, ...]
@@ -94,7 +94,7 @@ def make_bases(
 
 
 def _require_home(pilot: list[Gap]) -> None:
-    """Refuse essential states that trajectories leave all the time, as in hot systems."""
+    """Refuse essential states that trajectories often leave, as in hot systems."""
     missed = sum(gap.left for gap in pilot) / max(1, len(pilot))
     if missed > MOST_MISSED:
         raise ConvergenceError(f"jumps leave the essential states in {missed:.0%} of all clicks (a hot system?)")
@@ -108,7 +108,7 @@ def _inner(
     start: tuple[NDArray[np.complex128], NDArray[np.float64]],
     tolerance: float,
 ) -> tuple[ModesArrays | None, float, list[AuditedGap], float]:
-    """Return the small basis if one is worth having, its error against `outer`, the audited gaps, the misses."""
+    """Return the small basis (None where it saves nothing), its error against `outer`, audited gaps and misses."""
     kets, weights = start
     cut = CUT * (tolerance / 1e-10) ** CUT_POWER
     checked = audited_gaps(system, outer, pilot)[:AUDITED]

@@ -1,8 +1,9 @@
 """Essential basis states: those that trajectories reach, found from the modes of the few that are known so far.
 
 A neighbour i of the states at hand is mixed into a mode m of energy λ_m with the population
-|⟨i|H_eff|m⟩|²/|λ_m − ⟨i|H_eff|i⟩|², or is fed by jumps at the rate |⟨i|c_k|m⟩|² and left at its own. Weighted with
-how long trajectories stay in the mode, that tells which neighbours count. They are added, and it is asked again.
+|⟨i|H_eff|m⟩|²/|λ_m − ⟨i|H_eff|i⟩|², or is fed by jumps at the rate |⟨i|c_k|m⟩|² and decays at its own rate. These
+populations are weighted with the time that trajectories spend in the mode. Neighbours of sufficient population are
+added, and the step is repeated with the larger set.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from scipy import linalg, sparse
 from ...errors import ConvergenceError
 from ...model.system import OpenSystem
 
-# By how much more a population counts that a jump feeds: jumps are rare, but the state is normalised after them.
+# Factor on populations that jumps feed: jumps are rare, but the state is normalised after each.
 FED = 1e4
-# So few new states, as a share of those at hand, are added without asking again.
+# If there are fewer new states than this share of the known ones, they are added and the search ends.
 FEW = 0.02
-# Rounding in a given density matrix is no population.
+# Populations below this are rounding of a given density matrix.
 GIVEN = 1e-15
-# Most states; beyond it the pilot and the check in all of them take too long.
+# Largest number of states; with more, the pilot and the check in all of them take too long.
 MOST_STATES = 1000
 # Rounds of the chain of jumps between modes, one by one and then by squaring.
 CHAIN_ROUNDS, SQUARINGS = 60, 16
-# Modes that decay more slowly than this share of the fastest are taken to decay so: a chain needs an end.
+# Smallest decay of a mode, as a share of the fastest: without decay a chain of jumps would never end.
 SLOWEST = 1e-3
 
 
@@ -91,7 +92,7 @@ class _Links:
         known: NDArray[np.bool_],
         negligible: float,
     ) -> NDArray[np.bool_]:
-        """Follow the links from newly found states on, in the same theory, until nothing essential is found."""
+        """Follow the links from newly found states, with the same estimate, until no new state is essential."""
         population, energy = np.where(known, 0.0, population), energy.copy()
         found = population > negligible
         new = found.copy()
@@ -145,7 +146,7 @@ def _neighbours(
     if len(rows):
         mixed = np.abs(link[rows] @ vectors) ** 2
         gap = np.abs(values[None, :] - links.energy[rows, None])
-        # No more than all of a mode can be mixed into one state.
+        # A share of a mode is at most 1.
         shares = mixed / np.maximum(gap**2, mixed + 1e-300) * weight
         reached[rows] = shares.sum(axis=1)
         energy[rows] = values[shares.argmax(axis=1)]
@@ -175,7 +176,7 @@ def _occupation(
         weight /= size
         total = np.maximum(total, weight)
     else:
-        # The long run, by squaring; half of it stays, because jumps may alternate between two sets of modes.
+        # Many jumps by squaring, averaged over two jumps in a row: jumps may alternate between two sets of modes.
         power = 0.5 * (rates / slow[:, None] + np.eye(len(slow)))
         for _ in range(SQUARINGS):
             power = power @ power

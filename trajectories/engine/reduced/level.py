@@ -2,7 +2,7 @@
 
 With Q†Q = 1 a state is followed as Qφ, φ' = −iQ†H_effQφ. Its norm falls at the true click rates, for
 Q†c†cQ = (Q†cQ)†(Q†cQ) + R†R, where R†R = Q†c†(1 − QQ†)cQ is what a jump c leaves outside. So the reduced system is
-an open system itself, with one more channel for every leak, and the tables of eigenmodes serve it as they are.
+itself an open system, with one more channel for every leak, and uses the same tables of eigenmodes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..modes.eigenbasis import eigenbasis
 from ..modes.eigenmodes import modes_arrays
 from ..modes.forms_kernels import FLOOR, MOST_LEAK, TOLERANCE, TURNED, ModesArrays
 
-# Shares of the tolerance: of what a jump may leave outside the basis, which is a share of the norm² over the next
-# threshold; and what is kept back for rounding. The eigenbasis and the audit take theirs, the rest is for the
-# kernels: this much at the least, and at the most, which is what they have as long as there was no audit.
+# Shares of the tolerance. First: what a jump may leave outside the basis (its norm² over the next threshold).
+# Second: a reserve for rounding. The eigenbasis and the audit take what they found; the kernels have the rest,
+# between the third share and the fourth. Before the audit they have the fourth.
 LEAK_SHARE, ROUNDING_SHARE = 0.1, 0.05
 LEAST_KERNEL_SHARE, KERNEL_SHARE = 0.1, 0.4
-# Decays may be less exact than those of a full eigenbasis: what they are off by counts in every click's error, and
-# the exact phases that come with refined ones cost a third of the speed.
+# Decay rates are less exact than those of a full eigenbasis. Their error counts in the error of every click.
+# Refined rates would need exact phases, which cost a third of the speed.
 DECAY_SHARE = 2e-3
 
 

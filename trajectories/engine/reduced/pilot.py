@@ -1,9 +1,9 @@
-"""Pilot trajectories: the states that a system goes through, and the few vectors that span them.
+"""Pilot trajectories: the states that a system visits, and the few vectors that span them.
 
-The pilot runs on the essential basis states with random numbers of its own, keyed by the system alone, so that the
-basis is fixed before any run and the same for all of them. At each of its clicks every channel is made to click,
-with its own probability as weight, so that rare channels are not missed. A proper orthogonal decomposition of the
-states after these jumps, and of those they evolve to, gives the basis.
+The pilot runs on the essential basis states. Its random numbers depend on the system alone, so that the basis is
+the same for every run. At each click of the pilot the jumps of all channels are applied, each weighted with its
+probability, so that rare channels are not missed. The basis is a proper orthogonal decomposition of the states
+after these jumps and of the states that they evolve to.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from ..slots import GAP_START, HORIZON, LEFT_BASIS, N_CLICKS, NEED_UNIFORMS, NEX
 
 # What the random numbers are for; see `system_stream`.
 PILOT, ENRICHMENT, AUDIT = 10, 11, 12
-# A pilot trajectory ends after this time, over the largest frequency in S: what has not clicked by then is dark.
+# A pilot trajectory ends after this time, in units of 1/(largest frequency in S): without a click it is taken as
+# dark.
 LONGEST = 1e12
-# Times at which the state after a jump is looked at, besides at once.
+# Times at which the state after a jump is sampled, in addition to t = 0.
 LOOKS = 4
-# Columns that are decomposed at once.
+# Columns in one singular value decomposition.
 COLUMNS = 4096
 UNIFORMS = 512
 

@@ -1,4 +1,4 @@
-"""Where a state lies beside a basis: its amplitudes, and the share of it that the basis does not hold."""
+"""Projection of a state on a basis: its amplitudes, and the share of it outside the basis."""
 
 # mypy: allow-untyped-defs, allow-untyped-calls
 
@@ -28,7 +28,7 @@ def place(states, vectors, inverse, ket):
     amplitudes = np.empty((2, len(vectors)))
     combine(inverse, inside, amplitudes)
     if len(states) > len(vectors):
-        # A difference of norms would lose what is small in it; this does not.
+        # The norm of the difference, not the difference of the norms: small shares keep their digits.
         projected = np.empty((2, len(states)))
         combine(vectors, amplitudes, projected)
         for i in range(len(states)):

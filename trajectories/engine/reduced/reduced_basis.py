@@ -1,11 +1,11 @@
 """The reduced propagator: eigenmodes in a basis of a few hundred vectors, for constant systems of any size.
 
-Conditional states live on few vectors, whatever N is. Three levels follow one another: vectors that span what a
-pilot went through; the essential basis states, all of them; and the sparse action on all N states. Each jump is
-measured: where it leaves more outside a level than its share of the tolerance, the gap that follows is done on the
-next one. What H_eff leads out of a level between jumps is not measured gap by gap but *audited*: gaps chosen
-before any run are followed in the next level and by the sparse action, and the largest |ΔS|/S found counts as an
-error of every gap.
+Conditional states lie in the span of few vectors, whatever N is. There are three levels: (1) the vectors that span
+the states of a pilot; (2) all essential basis states; (3) the sparse action on all N states. After each jump the
+share of the state outside the level is computed. If it exceeds its share of the tolerance, the gap that follows is
+computed on the next level. What H_eff moves out of a level between jumps is not computed for each gap but
+*audited*: gaps chosen before any run are followed on the next level and by the sparse action, and the largest
+|ΔS|/S found counts as an error of every gap.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ReducedArrays:
 class Position:
     """On which level a trajectory is, with the scratch of each.
 
-    `ket` is a state that has yet to be placed, and `first` the smallest level that may hold it.
+    `ket` is a state that is not placed on a level yet, and `first` the smallest level to try.
     """
 
     ket: NDArray[np.complex128] | None
@@ -88,7 +88,7 @@ class Position:
 
 
 class ReducedPropagator(Propagator):
-    """Waiting times in a reduced basis: constant systems of any size whose states live on few vectors.
+    """Waiting times in a reduced basis, for constant systems of any size whose states few vectors span.
 
     Parameters
     ----------
@@ -192,11 +192,11 @@ class ReducedPropagator(Propagator):
                 status = self._bases[0].advance(jumps, stop, inner, uniforms, sampling, clicks)
                 if status != LEFT_BASIS:
                     return status
-                # It was measured that this basis does not hold the state, so the next one is asked.
+                # The state is not within this basis: the next level.
                 position.ket, position.first = self._after_jump(jumps, 0, position.work), 1
                 continue
             before = int(integers[N_CLICKS])
-            # One gap at a time, and then the smaller bases are tried again.
+            # One gap at a time; then the smaller bases are tried again.
             one = (clicks[0][: before + 1], clicks[1][: before + 1])
             by_action = position.level == len(self._bases)
             propagator: Any = self.action if by_action else self._bases[position.level]
@@ -204,7 +204,7 @@ class ReducedPropagator(Propagator):
             if integers[N_CLICKS] == before:
                 return int(status)
             if by_action:
-                # It has drawn the next threshold already, where it could.
+                # The kernel has drawn the next threshold already, unless the buffer of random numbers was empty.
                 integers[NEXT_UNIFORM] -= state.reals[THRESHOLD] >= 0.0
                 position.ket = position.work.psi.copy()
             else:

@@ -1,8 +1,8 @@
-"""Replays a record on the essential basis states of a reduced propagator, and tells where that does not do.
+"""Replays a record on the essential basis states of a reduced propagator, and reports where they do not suffice.
 
-The filter works in the larger of the two bases, which is made of basis states. Each channel stands twice in the
-system there: what its jump leaves on these states, and what it leads out of them. The second one's share of the
-rate at a click is the share of the norm² that is lost by following the state on.
+The filter works in the larger of the two bases, which consists of basis states. There each channel becomes two:
+the part of its jump that stays on these states, and the part that leaves them. At a click, the second part's share
+of the rate is the share of the norm² that is lost.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ReducedFilter:
         self._outside = 1.0 - float((np.abs(inside) ** 2).sum() / (np.abs(ensemble) ** 2).sum())
         self._most = float(level.scalars[MOST_LEAK])
         self._ensemble = np.ascontiguousarray(inside)
-        # The smaller basis has vectors of its own, the larger one stands for its states.
+        # The smaller basis has vectors of its own; the larger one consists of basis states.
         self._modes = filter_modes(level.energy, level.decay, level.vectors, level.inverse)
         channels = reduced_system(system, self.states, None).channels
         self._jumps: Jumps = stack_operators([channel.operator for channel in channels], len(self.states))
@@ -70,7 +70,7 @@ class ReducedFilter:
         row = np.arange(len(split))
         with np.errstate(divide="ignore", invalid="ignore"):
             lost = split[row, count + clicks[1]] / intensity[row, clicks[1]]
-        # What was lost must not matter in the gap that follows either.
+        # What was lost must not matter in the following gap either.
         lost = np.append(self._outside, lost)
         if not (lost <= self._most * np.exp(-hazard)).all():
             return None

@@ -27,7 +27,7 @@ from .replay_kernels import follow_modes, follow_sparse
 
 # Weight of a mixed state that may be dropped at each click.
 DISCARDED = 1e-12
-# −ln of the smallest survival probability that double precision can tell from zero.
+# −ln of the smallest survival probability above zero in double precision.
 LONGEST_GAP = 745.0
 
 # Follows one trajectory: gaps and channels in, hazards and intensities out; returns the weight dropped and whether
@@ -67,9 +67,9 @@ class Replay:
 
     Notes
     -----
-    What is dropped of the state is a part of it that, were the system right, had this probability of being where
-    the emitter is. By the martingale property of conditional probabilities the likelihood loses, in expectation,
-    at most the fraction `discarded`.
+    If the system is right, a dropped part of the mixed state is the true state with a probability equal to its
+    weight. By the martingale property of conditional probabilities the likelihood loses at most the fraction
+    `discarded` on average.
 
     Examples
     --------
@@ -131,8 +131,8 @@ class Replay:
     def rescaled_gaps(self) -> NDArray[np.float64]:
         """Gaps in rescaled time: independent, and exponential of mean 1, if the record came from the system.
 
-        Trajectories are joined end to end: what the last gap of one has gathered goes to the first click of the
-        next. What remains after the last click of all is left out. Shape (n_clicks,).
+        Trajectories are joined end to end: the hazard of the last gap of one is added to the first gap of the
+        next. What remains after the very last click is left out. Shape (n_clicks,).
         """
         # A survival that underflows to zero must not swallow what comes after it.
         gathered = np.cumsum(np.minimum(self.hazard, LONGEST_GAP))

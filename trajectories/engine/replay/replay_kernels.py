@@ -1,8 +1,8 @@
 """Kernels of the filter: the state given the clicks so far, carried along a recorded trajectory.
 
-The state is ρ = Σ_i φ_i φ_i†, a few kets that all meet the same clicks; a known start has one. Between clicks each
-follows exp(−iH_eff t), at a click all are mapped by c_k, and then they are rotated among themselves so that those
-that hardly weigh can be dropped.
+The state is ρ = Σ_i φ_i φ_i†, a few kets with the same clicks; a pure start has one. Between clicks each ket
+follows exp(−iH_eff t). At a click c_k is applied to all of them, and a unitary rotation among the kets makes them
+orthogonal, so that those of negligible weight can be dropped.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -20,7 +20,7 @@ from ..jump_kernels import click_rates, copy_ket, squared_norm
 from ..phase_kernels import exponentials
 from ..sparse.sparse_kernels import STEP, propagate
 
-# A click this improbable beside the others did not come from this model: rounding alone gives it a rate.
+# A click with less than this share of the total rate is impossible in the model: its rate is rounding.
 IMPOSSIBLE = 1e-20
 
 
@@ -156,7 +156,7 @@ def _drop_light(phi, rank, budget):
     weight = np.empty(rank)
     for i in range(rank):
         weight[i] = squared_norm(phi[i])
-    # One after another: kets are few, and sorting them takes seconds to compile.
+    # A loop instead of a sort: there are few kets, and a sort takes seconds to compile.
     kept = np.ones(rank, np.bool_)
     dropped, left = 0.0, rank
     while left > 1:

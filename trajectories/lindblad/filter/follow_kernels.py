@@ -1,7 +1,7 @@
 """Kernels of the filter for imperfect detectors: states as real vectors, carried along recorded trajectories.
 
-Several trajectories go in step, from event to event, so that those that meet the same click share one product of
-matrices. An event is a click, or a detector that sees again after its dead time.
+Several trajectories are followed together, from event to event, so that those with the same click share one
+product of matrices. An event is a click, or a *revival*: a detector is ready again after its dead time.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -17,9 +17,9 @@ from ..jit import kernel
 
 # Terms of a Taylor series below this share of the vector add nothing.
 BELOW_ROUNDING = 1e-17
-# A click this improbable beside the others did not come from this model: rounding alone gives it a rate.
+# A click with less than this share of the total rate is impossible in the model: its rate is rounding.
 IMPOSSIBLE = 1e-20
-# A trace below this is none.
+# A trace below this is zero.
 NOTHING = 1e-300
 
 

@@ -134,8 +134,8 @@ def joint_counts(
 ) -> NDArray[np.float64]:
     """Return P(n_1, n_2, …) of the clicks from 0 to `stop`; the last entry along each axis is of `most` or more.
 
-    "Most or more" clicks of a channel are all but those with fewer, with what the other channels count: sums over
-    subsets of the channels, of which each is followed by itself.
+    The probability of "most or more" clicks of a channel is that of any number less those of fewer. This needs the
+    counts of every subset of the channels; each subset is computed separately.
     """
     count = len(channels)
     exclusive: dict[tuple[int, ...], NDArray[np.float64]] = {(): np.array(1.0)}

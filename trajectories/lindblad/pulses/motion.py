@@ -24,13 +24,14 @@ from .motion_kernels import StackedParts, taylor_series
 
 Vector = NDArray[np.float64]
 
-# Length of a step times the spectral radius of the Liouvillian: a longer one loses digits like its exponential.
+# Length of a step times the spectral radius r of the Liouvillian; a series loses digits in proportion to
+# e^(r·step).
 RADIANS = 6.0
-# Terms of a series at the most; it ends when two in a row are below this share of the largest.
+# Largest number of terms of a series; it ends when two in a row are below this share of the largest.
 MOST_TERMS, ENOUGH = 90, 2.0**-55
 # Up to this dimension extreme eigenvalues are computed densely.
 DENSE = 600
-# Up to this dimension cascades on constant stretches are exponentiated as dense matrices; so many are kept.
+# Up to this dimension cascades on constant stretches are exponentiated as dense matrices, and this many are kept.
 DENSE_MOTION, MOST_KEPT = 1100, 32
 # Times closer than this, relative to their size, are one edge.
 SAME_TIME = 1e-13
@@ -209,7 +210,7 @@ class TimedMotion:
         """
         total, width = np.zeros((len(rows), states.shape[1])), states.shape[1]
         parts = [*self.parts, *more]
-        # A row for every state is one more dimension each.
+        # Every row and state is one more dimension of the exponential.
         dense = states.shape[0] * (1 if not more and not rows else width) + len(rows) * width <= DENSE_MOTION
         for shift, stretch in self.pieces(start, stop):
             if dense and stretch.values is not None:
@@ -248,7 +249,7 @@ class TimedMotion:
                     generator[size * width + i * width + s, size * s : size * (s + 1)] = factor * row.row
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            # What the identities of parts and rows stand for is kept alive beside them.
+            # The key holds id() of parts and rows, so that the objects must be kept alive with the result.
             self._kept[key] = (linalg.expm(length * generator), parts, rows)
         matrix = self._kept[key][0]
         if width != states.shape[1]:

@@ -1,4 +1,4 @@
-"""The periodic steady state: the state that one period brings back."""
+"""The periodic steady state: the state that is the same after one period."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..steady_state import steady_state
 from ..superoperators.hermitian_vectors import pack, unpack
 from .motion import TimedMotion
 
-# How near to its image under one period a state must come, relative to its norm, and what is still accepted.
+# Largest ‖ρ(T) − ρ(0)‖/‖ρ(0)‖: what is aimed for, and what is still accepted.
 AIM, ACCEPTED = 1e-13, 1e-10
-# How far two starts may end apart.
+# Largest distance between the states that two starts end in.
 SAME_STATE = 1e-7
-# Periods at the most, and how many of the last ones are combined.
+# Largest number of periods, and how many of the last ones are combined.
 MOST_PERIODS, REMEMBERED = 300, 12
 
 
@@ -105,7 +105,7 @@ def periodic_state(system: OpenSystem) -> PeriodicState:
     SteadyStateNotUnique
         The state depends on the start.
     ConvergenceError
-        Relaxation over more periods than are tried.
+        The system relaxes too slowly: the state still changes after the largest number of periods.
 
     Examples
     --------
