@@ -64,8 +64,8 @@ if TYPE_CHECKING:
     from .inference.lost_clicks import LostClicks as LostClicks
     from .inference.lost_clicks import lost_clicks as lost_clicks
     from .inference.lost_clicks import single_clicks as single_clicks
-    from .inference.validation import Validation as Validation
     from .inference.validation import validate as validate
+    from .inference.validation_results import Validation as Validation
     from .report.analyse import analyse as analyse
     from .report.analysis_results import AnalysisResults as AnalysisResults
     from .report.exact_values import ExactValues as ExactValues
@@ -88,7 +88,7 @@ _HOMES = {
     "Pooled": ".statistics.resampling",
     "Resampled": ".statistics.resampling",
     "TestResult": ".statistics.resampling",
-    "Validation": ".inference.validation",
+    "Validation": ".inference.validation_results",
     "ExactValues": ".report.exact_values",
     "DecayFit": ".estimators.pulses",
     "DetectorMemory": ".estimators.detector_effects",

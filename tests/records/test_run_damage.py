@@ -13,7 +13,7 @@ from run_folders import block, same, simulated, snapshot
 import trajectories as tj
 from trajectories.errors import RunFolderError
 from trajectories.records import repair
-from trajectories.records import run as run_module
+from trajectories.records.block_files import COLUMNS
 
 
 def spoil(path, how: str) -> None:
@@ -28,7 +28,7 @@ def spoil(path, how: str) -> None:
     elif how == "text":
         path.write_text("not a zip file")
     elif how == "pickle":
-        np.savez(path, **dict.fromkeys((*run_module.COLUMNS, "checksum"), np.array([{}], dtype=object)))
+        np.savez(path, **dict.fromkeys((*COLUMNS, "checksum"), np.array([{}], dtype=object)))
     elif how == "no checksum":
         with np.load(path) as archive:
             np.savez(path, **{name: archive[name] for name in archive.files if name != "checksum"})

@@ -17,7 +17,7 @@ from scipy import stats
 
 import trajectories as tj
 from trajectories import analysis as an
-from trajectories.analysis.inference.validation import SIGNIFICANCE
+from trajectories.analysis.inference.validation_results import SIGNIFICANCE
 
 # False-alarm rate of each comparison of a number of rejections with the nominal 1 %.
 ALARM = 1e-3

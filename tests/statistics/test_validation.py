@@ -15,7 +15,8 @@ from trajectories import analysis as an
 from trajectories.analysis.inference.exact_setting import setting_of
 from trajectories.analysis.inference.exact_tests import compare_curves, compare_rates
 from trajectories.analysis.inference.replay import replay
-from trajectories.analysis.inference.validation import SIGNIFICANCE, filter_tests
+from trajectories.analysis.inference.validation import filter_tests
+from trajectories.analysis.inference.validation_results import SIGNIFICANCE
 from trajectories.analysis.statistics.goodness_of_fit import holm, rescaled_time
 from trajectories.engine.compiled import compile_system
 from trajectories.errors import AccuracyWarning

@@ -28,7 +28,8 @@ from trajectories import analysis, lindblad
 from trajectories.analysis.inference.exact_setting import Comparisons, setting_of
 from trajectories.analysis.inference.exact_tests import compare_curves, compare_rates
 from trajectories.analysis.inference.replay import replay
-from trajectories.analysis.inference.validation import SIGNIFICANCE, filter_tests
+from trajectories.analysis.inference.validation import filter_tests
+from trajectories.analysis.inference.validation_results import SIGNIFICANCE
 from trajectories.analysis.statistics.goodness_of_fit import holm
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.errors import InvalidInput, TruncationWarning

@@ -13,6 +13,7 @@ import numpy as np
 
 import trajectories as tj
 from trajectories.records import Run
+from trajectories.records.block_files import block_checksum
 from trajectories.records.files import checksum_of_json, pack, unpack
 from trajectories.records.run_metadata import identity_of
 
@@ -76,7 +77,7 @@ def seal(folder: Path, described: dict[str, Any], depth: str) -> None:
         for path in sorted((folder / "blocks").iterdir()):
             first, last = (int(part) for part in path.stem.split("-"))
             arrays = unpack(path)
-            arrays["checksum"] = np.array(run._checksum((first, last + 1), arrays))
+            arrays["checksum"] = np.array(block_checksum(run.run_id, (first, last + 1), arrays))
             path.write_bytes(pack(arrays))
     text = json.dumps(content | {"checksum": checksum_of_json(content)})
     (folder / "run.json").write_text(text, encoding="utf-8")

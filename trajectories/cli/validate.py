@@ -48,7 +48,8 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from trajectories.analysis.inference.validation import SIGNIFICANCE, validate
+    from trajectories.analysis.inference.validation import validate
+    from trajectories.analysis.inference.validation_results import SIGNIFICANCE
     from trajectories.analysis.report.exact_model_file import MODEL, keep_beside, read_kept
 
     refuse_existing(options.json)
