@@ -17,6 +17,7 @@ from trajectories.lindblad.filter.conditional import ConditionalFilter
 from trajectories.model.states import initial_states
 from trajectories.model.system import OpenSystem
 from trajectories.records.clicks import ClickRecord
+from trajectories.records.corrections import unfolded
 from trajectories.records.detection_log import recorded_detectors
 from trajectories.results import read_only
 
@@ -170,7 +171,9 @@ class Replayer:
             self.filter = ConditionalFilter(system, self.watching, start, like=pattern)
 
     def replay(self, record: ClickRecord) -> Replay:
-        """Replay one record."""
+        """Replay one record; of a synced one, the times within the period count."""
+        if record.within is not None:
+            record = unfolded(record)
         if self.filter is None:
             return replay_ideal(record, self._system, self._initial, self._compiled)
         place: NDArray[np.int64] = np.array(

@@ -1,7 +1,7 @@
 """Pictures of clicks and of what they estimate; every function takes `ax` and returns it."""
 
 from .clicks import click_stream, populations, record
-from .curves import correlation, g2_matrix, lag_histogram, order_asymmetry, waiting_times
+from .curves import click_density, correlation, g2_matrix, lag_histogram, order_asymmetry, waiting_times
 from .numbers import estimate, expectation, histogram, triple_correlation
 from .scans import fano, purity, rate_convergence
 from .style import (
@@ -33,6 +33,7 @@ __all__ = [
     "YELLOW",
     "any_script",
     "channel_colour",
+    "click_density",
     "click_stream",
     "correlation",
     "estimate",

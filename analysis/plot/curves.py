@@ -239,6 +239,47 @@ def waiting_times(
     return ax
 
 
+def click_density(
+    densities: Mapping[str, Histogram],
+    exact: Mapping[str, Histogram] | None = None,
+    ax: Axes | None = None,
+    *,
+    critical: Mapping[str, float] | None = None,
+) -> Axes:
+    """Draw the clicks per pulse and unit of time against the time in the period, a colour for each channel.
+
+    Parameters
+    ----------
+    densities : mapping of str to Histogram
+        By channel, from `click_density`.
+    exact : mapping of str to Histogram, optional
+        Exact densities, of some channels or all.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when not given.
+    critical : mapping of str to float, optional
+        Half widths of the bands, as in `correlation`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(ax, (6.0, 4.0))
+    for number, (name, histogram) in enumerate(densities.items()):
+        colour, half = channel_colour(name, number), (critical or {}).get(name)
+        draw_bins(ax, histogram, colour, critical=half, label=name_label(name))
+        ax.patches[-1].set_label("")
+    for number, histogram in enumerate((exact or {}).values()):
+        draw_exact_bins(ax, histogram)
+        ax.patches[-1].set(linestyle=(0, (4, 2)), linewidth=0.9, label="" if number else "exact")
+    edges = [h.edges for h in densities.values()]
+    ax.set_xlim(min(e[0] for e in edges), max(e[-1] for e in edges))
+    ax.set_ylim(bottom=0.0)
+    ax.set_xlabel(f"time in the period  ({time_unit()})")
+    ax.set_ylabel(f"clicks per pulse  ({rate_unit()})")
+    ax.legend(frameon=False)
+    return ax
+
+
 def order_asymmetry(
     asymmetry: Histogram,
     exact: Histogram | None = None,

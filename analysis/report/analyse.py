@@ -20,8 +20,9 @@ from ..clicks.streams import Clicks, ClickStream, opened, stream
 from ..inference.subject import own_system
 from .analysis_results import AnalysisResults
 from .bundle_sections import add_bundles, add_pair, add_purity
-from .click_sections import add_correlations, add_counting, add_pulses, add_rates, add_waits
+from .click_sections import add_correlations, add_counting, add_rates, add_waits
 from .exact_values import ExactValues
+from .pulse_sections import add_pulses
 
 # Lags are followed this many mean times between clicks where there is no bundle window.
 REACH_IN_WAITS = 3.0
@@ -43,6 +44,7 @@ def analyse(
 
     Click rates with a test of their stationarity, g² of all channel pairs, bundle rates, purity against the
     bundle window, heralding, emission order with a test of time reversal, waiting times and counting statistics.
+    Of pulsed systems and synced (T3) measurements also what single pulses emit.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def analyse(
         The clicks; a run is streamed.
     system : OpenSystem, optional
         The model that the exact values are those of; that of the run when not given, if it started from the steady
-        state.
+        or periodic state.
     pair : tuple of two str, optional
         Channels whose bundles are looked at; those of the commonest bundle of two when not given.
     window : float, optional
@@ -84,7 +86,11 @@ def analyse(
     """
     clicks = opened(record)
     if exact_values is None:
-        if system is None and isinstance(clicks, Run) and clicks.configuration["initial"] == "steady":
+        if (
+            system is None
+            and isinstance(clicks, Run)
+            and clicks.configuration["initial"] in ("steady", "periodic")
+        ):
             system = own_system(clicks)
         exact_values = ExactValues(system, detectors)
     elif system is not None or detectors is not None:
@@ -114,7 +120,7 @@ def _analysed(
         return replace(found, notes=[*found.notes, "no clicks, so there is nothing more to say"])
     reach = REACH_IN_WAITS * record.total_time / len(record) if delta is None else delta
     add_correlations(found, record, exact_values, _busiest(found, record, clicks), reach)
-    add_pulses(found, record, [name for name in record.channel_names if clicks[name]])
+    add_pulses(found, record, exact_values, _busiest(found, record, clicks), names, pair)
     detected = [name for name in names if clicks[name]]
     if delta is not None and detected:
         compositions = add_bundles(found, record, exact_values, delta, names)

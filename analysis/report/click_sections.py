@@ -1,16 +1,15 @@
-"""Sections of an analysis about clicks: rates, g², counts, waits, and the pulses of synced records."""
+"""Sections of an analysis about clicks: rates, g², counts and waits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trajectories import lindblad
-from trajectories.errors import InvalidInput
 from trajectories.names import display, spelled
 from trajectories.results import Correlation, Estimate, Histogram
 
@@ -18,15 +17,11 @@ from ..clicks.streams import ClickStream
 from ..clicks.ticks import whole_tick_edges
 from ..estimators.correlations import count_pairs
 from ..estimators.counting import fano_pooled, rate_history, rates, stationarity
-from ..estimators.detector_effects import find_delay
-from ..estimators.pulses import decay_histogram, fit_decay, pulsed_g2
 from ..estimators.waiting import next_click_probabilities, waiting_times_pooled
 from ..statistics.resampling import Pooled
 from .analysis_results import AnalysisResults, Check, Curve, Number, Scan
 from .exact_values import ExactValues
 
-# Pulses among which the delay of a cable is looked for.
-PULSES_SEARCHED = 30
 # Bins of g² and of the lags on each side of 0, of the waiting times, and windows of the Fano curve.
 SIDE_BINS, WAIT_BINS, FANO_WINDOWS = 20, 30, 10
 # Windows of the Fano curve, shortest in units of the reach, longest of the shortest trajectory.
@@ -39,7 +34,7 @@ LONG = 30.0
 
 def add_rates(found: AnalysisResults, record: ClickStream, exact_values: ExactValues) -> dict[str, Estimate]:
     """Add the click rates, their tests and their histories; return the rate of every channel."""
-    exact = exact_values.ask("click rates", lindblad.rates) or {}
+    exact = _exact_rates(exact_values, record)
     counted = rates(record)
     tested = sorted(counted, key=lambda name: -counted[name].n)[:MOST_TESTED]
     if len(tested) < len(counted):
@@ -56,6 +51,17 @@ def add_rates(found: AnalysisResults, record: ClickStream, exact_values: ExactVa
         if values[-1].n
     }
     return counted
+
+
+def _exact_rates(exact_values: ExactValues, record: ClickStream) -> dict[str, float]:
+    """Return the exact click rates, of a pulsed system clicks per pulse over the period."""
+    if exact_values.period is None:
+        return exact_values.ask("click rates", lindblad.rates) or {}
+    means = {
+        name: exact_values.ask_pulses(f"clicks per pulse of {name}", lindblad.brightness, name)
+        for name in record.channel_names
+    }
+    return {name: mean / exact_values.period for name, mean in means.items() if mean is not None}
 
 
 def add_correlations(
@@ -139,43 +145,6 @@ def add_waits(
         known = exact_values.ask("waiting times", lindblad.waiting_times, first, second, edges, names)
         words = f"wait for {display(second)} after {display(first)}"
         curves[(second,)] = resampled_curve(words, pooled, edges, known)
-
-
-def add_pulses(found: AnalysisResults, record: ClickStream, names: Sequence[str]) -> None:
-    """Add pulse statistics of a synced record: the central peak of every pair, and lifetimes."""
-    clock = record.clock
-    if clock is None or clock.fine is None:
-        return
-    section = f"pulses, {record.unit.of(f'{clock.tick:.6g}')} apart"
-    for first, second in combinations(names, 2):
-        peak = pulsed_g2(record, first, second)
-        b = len(peak.value) // 2
-        value = Estimate(peak.value[b], peak.standard_error[b], int(peak.counts[b]), peak.method)
-        found.numbers.append(Number(section, f"{display(first)}, {display(second)}: g²[0] by side peaks", value))
-        _delay_note(found, record, first, second)
-    steps = int(np.ceil(clock.tick / clock.fine))
-    for name in names:
-        try:
-            fit = fit_decay(decay_histogram(record, name, np.arange(steps + 1) * clock.fine))
-        except InvalidInput as error:
-            found.notes.append(f"no lifetime of {name}: {error}")
-            continue
-        found.numbers.append(Number(section, f"lifetime of {display(name)}", fit.lifetime, None, record.unit.name))
-        found.checks.append(Check("pulses", f"{display(name)} decays exponentially", fit.fit))
-
-
-def _delay_note(found: AnalysisResults, record: ClickStream, first: str, second: str) -> None:
-    """Say where pairs of a synced record dip or peak, if that is not the pulse itself."""
-    assert record.tick is not None
-    try:
-        delay = find_delay(record, first, second, PULSES_SEARCHED * record.tick)
-    except InvalidInput:  # nothing stands out
-        return
-    if abs(delay.value) > 0.5 * record.tick and delay.standard_error < record.tick:
-        found.notes.append(
-            f"{second} lags behind {first} by {delay} {record.unit.name} ({delay.method}); take it out first with "
-            f"corrections.delayed, {second}={-delay.value:.6g}"
-        )
 
 
 def lag_edges(record: ClickStream, reach: float) -> NDArray[np.float64]:

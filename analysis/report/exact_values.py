@@ -17,14 +17,17 @@ from trajectories.lindblad.kept_state import known_steady_state
 from trajectories.lindblad.reduced.kept import Kept
 from trajectories.model import OpenSystem
 from trajectories.names import spelled
+from trajectories.pulse_results import PulseCounts
 from trajectories.records.detection_log import Recorded, recorded_detectors
 from trajectories.stages import Stage
 
 Compute = Callable[..., Any]
+# Why statistics of a steady state have no exact value for a pulsed model.
+PULSED = "the model depends on time; what is exact of its pulses stands under pulses"
 
 
 class ExactValues:
-    """The exact side of an analysis: a system's steady state, seen through detectors.
+    """The exact side of an analysis: a system's steady or periodic state, seen through detectors.
 
     Parameters
     ----------
@@ -91,6 +94,18 @@ class ExactValues:
         """Everything that was asked, as JSON holds it, for `known` of another exact side."""
         return {"about": self._about, "answers": self._answers}
 
+    @property
+    def period(self) -> float | None:
+        """The period of the model's drives; None for a model that does not depend on time, or without a period."""
+        return None if self._system is None else self._system.period
+
+    @cached_property
+    def periodic(self) -> lindblad.PeriodicState:
+        """The periodic state."""
+        assert self._system is not None
+        with one_blas_thread():
+            return lindblad.periodic_state(self._system)
+
     @cached_property
     def steady(self) -> lindblad.SteadyState:
         """The steady state."""
@@ -110,6 +125,20 @@ class ExactValues:
         *arguments
             Further arguments, plain values and arrays.
         """
+        if self._system is not None and self._system.depends_on_time:
+            self.silent[what] = PULSED
+            return None
+        return self._ask(what, compute, lambda: self.steady, arguments)
+
+    def ask_pulses(self, what: str, compute: Compute, *arguments: Any) -> Any | None:
+        """Return compute(periodic, *arguments, detectors=detectors); as `ask`, of a model with a period."""
+        if self.period is None:
+            return None
+        return self._ask(what, compute, lambda: self.periodic, arguments)
+
+    def _ask(
+        self, what: str, compute: Compute, state: Callable[[], Any], arguments: tuple[Any, ...]
+    ) -> Any | None:
         if self._system is None:
             return None
         if self._refusal is not None:
@@ -120,7 +149,7 @@ class ExactValues:
             self._announce(what)
             try:
                 with Stage(f"exact values: {what}"):
-                    found = compute(self.steady, *arguments, detectors=self._detectors or None)
+                    found = compute(state(), *arguments, detectors=self._detectors or None)
             except TrajectoriesError as error:  # a channel that never clicks, or a detector with dead time
                 self.silent[what] = str(error)
                 return None
@@ -130,6 +159,8 @@ class ExactValues:
 
 def _plain(value: Any) -> Any:
     """Return numbers, arrays and results with a value as JSON holds them."""
+    if isinstance(value, PulseCounts):
+        return value.probability.tolist()
     if hasattr(value, "value"):
         return _plain(value.value)
     if isinstance(value, Mapping):

@@ -65,6 +65,8 @@ def pictures(findings: AnalysisResults, record: Clicks) -> Iterator[Picture]:
         yield _picture("clicks", "Clicks", words, click_picture(record, findings.window), wide=True)
     if findings.curves.get("g2"):
         yield _matrix(findings)
+    if findings.curves.get("pulse"):
+        yield _pulse(findings)
     if "purity" in findings.scans:
         yield _purity(findings)
     if findings.pair is not None:
@@ -88,6 +90,18 @@ def _matrix(findings: AnalysisResults) -> Picture:
     axes = plot.g2_matrix(estimates, exact, critical=critical)
     words = f"Of pairs of channels; at positive lags the second clicked later. {BANDS}"
     return _picture("g2", "Second-order correlations", words, axes[0, 0], wide=True)
+
+
+def _pulse(findings: AnalysisResults) -> Picture:
+    curves = findings.curves["pulse"]
+    both = {name: _histograms(curve) for (name,), curve in curves.items()}
+    ax = plot.click_density(
+        {name: estimate for name, (estimate, _) in both.items()},
+        {name: exact for name, (_, exact) in both.items() if exact is not None},
+        critical={name: curve.critical for (name,), curve in curves.items() if curve.critical is not None},
+    )
+    words = f"When clicks come in the period of the pulses. {BANDS}"
+    return _picture("pulse", "Clicks of a pulse", words, ax)
 
 
 def _purity(findings: AnalysisResults) -> Picture:

@@ -20,10 +20,11 @@ from .source import opened
 DESCRIPTION = """Estimate everything that a run, or a file of clicks, tells, with the exact values beside it.
 
 Click rates and whether they are stationary, correlations of all channels, bundles, purity, heralding, emission
-order, waiting times and counting statistics. The table is printed; DIR/analysis.json holds all numbers and curves,
-DIR/report.html the tables and pictures in one page that needs nothing else, and DIR/exact.json and
-DIR/exact_model.npz the exact values and what they were made of, which is not computed again. These four are
-replaced if an earlier analysis wrote them, and nothing else ever is.
+order, waiting times and counting statistics; of pulsed systems and synced (T3) files what single pulses emit.
+The table is printed; DIR/analysis.json holds all numbers and curves, DIR/report.html the tables and pictures
+in one page that needs nothing else, and DIR/exact.json and DIR/exact_model.npz the exact values and what they
+were made of, which is not computed again. These four are replaced if an earlier analysis wrote them, and nothing
+else ever is.
 Runs larger than memory are read block by block."""
 EXACT_HELP = "leave out the exact values, which take seconds, or minutes where dissipation is strong"
 
@@ -120,10 +121,12 @@ def _model(options: argparse.Namespace, run: Any) -> tuple[Any, str]:
         raise InvalidInput("--levels belongs to --model; the run's own model has the levels it was simulated with")
     elif run is None:
         return None, "a file of clicks has no model; give it as --model CONFIG"
-    elif run.configuration["initial"] != "steady":
+    elif run.configuration["initial"] not in ("steady", "periodic"):
         return None, "the run did not start from the steady state; give --model CONFIG if it has settled"
     else:
         system = OpenSystem.from_arrays(run.arrays(), parameters=run.metadata["parameters"])
+    if system.depends_on_time and system.period is None:
+        return None, "the model depends on time and has no period, hence no steady state"
     if system.dimension > MAX_DIMENSION:
         return None, f"dimension {system.dimension} exceeds {MAX_DIMENSION}, whose dense matrices fill the memory"
     return system, ""

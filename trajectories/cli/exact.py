@@ -1,9 +1,10 @@
-"""``trajectories exact``: the exact numbers of a configuration's steady state."""
+"""``trajectories exact``: the exact numbers of a configuration's steady state, or of its pulses."""
 
 from __future__ import annotations
 
 import argparse
 
+from ..errors import InvalidInput
 from .arguments import CONFIG_HELP, Commands, add_filters, levels, number
 from .json_file import json_text, refuse_existing, write_json
 
@@ -12,10 +13,12 @@ def register(commands: Commands) -> None:
     """Add ``trajectories exact``."""
     exact = commands.add_parser(
         "exact",
-        help="print the exact numbers of a configuration's steady state",
+        help="print the exact numbers of a configuration's steady state, or of its pulses",
         description="Solve the master equation for the steady state and print populations, click rates, the "
         "paper's zero-delay correlations g1 and g2 for every pair of modes, bundle rates, purity and order, "
-        "entanglement, and the population at the edge of the truncation.",
+        "entanglement, and the population at the edge of the truncation. Of a pulsed configuration: of its "
+        "periodic state the clicks per pulse, g2 of pulses that are m apart, the counts of a pulse with the "
+        "probability of exactly one pair and its purity, and the density of clicks in the period.",
     )
     exact.set_defaults(command=_run)
     exact.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
@@ -26,13 +29,19 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ..lindblad import steady_state
+    from ..lindblad import periodic_state, steady_state
+    from ..lindblad.pulse_summary import pulse_summary
     from ..lindblad.summary import format_summary, summary
     from .configuration import override, read_job
 
     refuse_existing(options.json)
     job = override(read_job(options.config, options.levels, options.filter), window=options.window)
-    table = summary(steady_state(job.system), pair=job.pair, window=job.window)
+    if job.system.depends_on_time:
+        if options.window is not None:
+            raise InvalidInput("--window is for bundles of a steady state; the clicks of a pulse need none")
+        table = pulse_summary(periodic_state(job.system), pair=job.pair)
+    else:
+        table = summary(steady_state(job.system), pair=job.pair, window=job.window)
     document = json_text({"parameters": job.system.parameters, **table})
     if options.json == "-":
         print(document)

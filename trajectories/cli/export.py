@@ -19,8 +19,9 @@ def register(commands: Commands) -> None:
         "export",
         help="write clicks as Photon-HDF5, PTU, CSV or NPZ",
         description="Write the clicks of a run, or of a file of clicks, in a format that other tools read. NPZ "
-        "and CSV keep times to the last bit; Photon-HDF5 and PTU (T2 mode) count ticks and lay trajectories end "
-        "to end. Model, seed and versions travel along. An unfinished run gives its finished trajectories.",
+        "and CSV keep times to the last bit; Photon-HDF5 and PTU (T2 mode, or T3 with --synced) count ticks and "
+        "lay trajectories end to end. Model, seed and versions travel along. An unfinished run gives its finished "
+        "trajectories.",
     )
     export.set_defaults(command=_run)
     export.add_argument("source", metavar="RUN|FILE", help="a run folder, or a file of clicks")
@@ -34,10 +35,16 @@ def register(commands: Commands) -> None:
         metavar="S",
         help="1/ω_b in seconds (the paper's ω_b/2π = 2 GHz); or the unit of a measured file, as in analyse",
     )
+    export.add_argument(
+        "--synced",
+        action="store_true",
+        help="write a pulsed run as an instrument with a sync stamps it (T3): pulse, and steps since it",
+    )
     add_measured_options(export, unit=False)
 
 
 def _run(options: argparse.Namespace) -> None:
+    from ..records import Run
     from ..records.formats import FORMATS as SUFFIXES
     from ..records.formats import export, is_foreign
 
@@ -48,6 +55,8 @@ def _run(options: argparse.Namespace) -> None:
     given = options.unit
     measured = not is_run and is_foreign(options.source)
     clicks = opened(options.source, options if measured or options.steps else None)
+    if options.synced:
+        clicks = (clicks.record() if isinstance(clicks, Run) else clicks).in_periods()
     unit = None if measured or given is None else number(given)
     written = export(clicks, place, options.format, tick=options.tick, unit=unit)
     print(f"{options.format or written.suffix[1:]:13} {written} ({written.stat().st_size:,} bytes)")

@@ -117,23 +117,32 @@ def _describe_file(options: argparse.Namespace) -> None:
 
 
 def _describe_configuration(options: argparse.Namespace) -> None:
-    from ..lindblad import steady_state
+    from ..lindblad import brightness, periodic_state, steady_state
     from .configuration import read_job
 
     job = read_job(options.target, options.levels)
     system = job.system
-    print(f"system        N={system.dimension}, {system.H_eff.nnz} entries in H_eff, digest {system.digest[:16]}")
+    entries = (system.at(0.0) if system.depends_on_time else system).H_eff.nnz
+    print(f"system        N={system.dimension}, {entries} entries in H_eff, digest {system.digest[:16]}")
     for name, value in system.parameters.items():
         print(f"  {printable(name):22} {printable(str(value))}")
-    if job.resonator is not None:
+    if job.resonator is not None and not system.depends_on_time:
         _describe_resonances(job)
-    steady = steady_state(system)
     total = 0.0
-    for name in system.channel_names:
-        total += steady.rate(name)
-        print(f"exact rate    {display(name):12} {steady.rate(name):.6g}")
-    for name, population in steady.top_level.items():
-        print(f"top level     {display(name):12} {population:.2g}")
+    if system.depends_on_time:
+        state = periodic_state(system)
+        print(f"pulses        every {state.period:.6g}")
+        for name in system.channel_names:
+            mean = brightness(state, name).value
+            total += mean / state.period
+            print(f"per pulse     {display(name):12} {mean:.6g}")
+    else:
+        steady = steady_state(system)
+        for name in system.channel_names:
+            total += steady.rate(name)
+            print(f"exact rate    {display(name):12} {steady.rate(name):.6g}")
+        for name, population in steady.top_level.items():
+            print(f"top level     {display(name):12} {population:.2g}")
     if job.trajectories is not None and job.duration is not None:
         print(f"expected      {total * job.trajectories * job.duration:.0f} clicks")
 
