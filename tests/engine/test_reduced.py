@@ -20,14 +20,16 @@ from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.engine.cost import predicted_cost
 from trajectories.engine.modes.eigenmodes import ModesPropagator
-from trajectories.engine.modes.forms_kernels import FLOOR, MOST_LEAK, TOLERANCE, TURNED
+from trajectories.engine.modes.forms_kernels import BLOCK, FLOOR, MOST_LEAK, TOLERANCE, TURNED
 from trajectories.engine.operators import stack_operators
 from trajectories.engine.reduced import basis as bases
 from trajectories.engine.reduced import essential
 from trajectories.engine.reduced.audit import audited_gaps, survival_in, survival_in_all
 from trajectories.engine.reduced.essential import essential_states
 from trajectories.engine.reduced.level import reduced_arrays, reduced_system
+from trajectories.engine.reduced.moves import moves, pairs
 from trajectories.engine.reduced.pilot import gaps
+from trajectories.engine.reduced.placement_kernels import move
 from trajectories.engine.reduced.reduced_basis import WORST, ReducedArrays, ReducedPropagator
 from trajectories.engine.slots import LEAK
 from trajectories.engine.sparse.sparse_action import SparsePropagator
@@ -108,6 +110,35 @@ def test_what_a_jump_leaves_outside_is_measured():
         assert state.reals[LEAK] == pytest.approx(share, rel=1e-8)
         seen += 1
     assert seen > 10
+
+
+@pytest.mark.parametrize("own_states", [False, True], ids=["same basis states", "other basis states"])
+def test_a_move_is_the_jump_between_two_bases_and_what_it_leaves_outside(own_states):
+    system, rng = random_system(4, 30, 2), np.random.default_rng(5)
+    states, columns = random_basis(30, 24, 20)
+    other = np.arange(3, 28) if own_states else states
+    levels = reduced_arrays(system, states, columns, 1e-8), reduced_arrays(system, other, None, 1e-8)
+    made = moves(system, levels)
+    for (i, j), each in zip(pairs(2), made, strict=True):
+        source, target = levels[i], levels[j]
+        lifted, held = np.zeros((2, 30, 30), complex)
+        lifted[source.states, : source.vectors.shape[1]] = source.vectors
+        basis = np.linalg.qr(target.vectors)[0]
+        held[np.ix_(target.states, target.states)] = basis @ basis.conj().T
+        for k, channel in enumerate(system.channels):
+            before = rng.normal(size=(2, source.vectors.shape[1]))
+            after = channel.operator @ (lifted[:, : before.shape[1]] @ (before[0] + 1j * before[1]))
+            count = target.vectors.shape[1]
+            outside, image = move(each.columns[k], before, before.shape[1], count)
+            expected = target.inverse @ after[target.states]
+            np.testing.assert_allclose(image[0, :count] + 1j * image[1, :count], expected, atol=1e-10)
+            assert outside == pytest.approx(np.linalg.norm(after - held @ after) ** 2, rel=1e-9)
+            # The modes from a block on, whatever they are, reach the other basis with no larger a norm than said.
+            for block in range(-(-before.shape[1] // BLOCK)):
+                rest = before[0, BLOCK * block :] + 1j * before[1, BLOCK * block :]
+                reached = channel.operator @ (lifted[:, BLOCK * block : before.shape[1]] @ rest)
+                said = each.carried[k, block] * source.jump_corner[k, block] * np.linalg.norm(rest)
+                assert np.linalg.norm(target.inverse @ reached[target.states]) <= said * (1.0 + 1e-9)
 
 
 def test_essential_states_are_those_that_trajectories_reach():
@@ -244,7 +275,7 @@ def blind_to_the_shelf(system: tj.OpenSystem, levels: list[int]) -> CompiledSyst
     """Return a compiled system whose bases were made by a pilot that never saw the shelf."""
     arrays = tuple(reduced_arrays(system, np.arange(size), None, 1e-10) for size in levels)
     action = SparsePropagator.compile(system, 1e-10).arrays
-    propagator = ReducedPropagator(ReducedArrays(arrays, action, np.zeros(5)))
+    propagator = ReducedPropagator(ReducedArrays(arrays, moves(system, arrays), action, np.zeros(5)))
     return replace(compile_system(system, ground(system)), propagator=propagator)
 
 

@@ -40,6 +40,8 @@ MODES_CLICK, MODES_POWER, REDUCED_CLICK = 1.7e-5, 0.75, 2.3e-5
 REDUCED_SECONDS, AUDIT_CLICKS, MOST_AUDIT_CLICKS, AUDIT_WORK = 8.0, 6.0, 45.0, 2e9
 # Vectors of a reduced basis and basis states beside it, for its memory; and what is given back after its making.
 REDUCED_VECTORS, REDUCED_STATES, REDUCED_PASSING = 180, 350, 2e8
+# Bytes of an entry of the maps between the two bases.
+ENTRY_OF_MOVE = 16.0
 # Bytes over N of the sparse action's tables, beside 12 for each entry of H_eff.
 STATE_BYTES, ENTRY_BYTES = 250.0, 12.0
 # Steps over which the click rate of a given state is averaged.
@@ -75,7 +77,10 @@ class Cost:
     def alternatives(self) -> tuple[Alternative, ...]:
         """What each propagator takes to prepare, for a click, and of memory; the quickest to prepare first."""
         states = min(REDUCED_STATES, self.dimension)
-        tables = modes_bytes(min(REDUCED_VECTORS, self.dimension), 2 * self.channels)
+        vectors = min(REDUCED_VECTORS, self.dimension)
+        tables = modes_bytes(vectors, 2 * self.channels) + modes_bytes(states, 2 * self.channels)
+        # Jumps from the small basis into the larger one, and back with what they leave outside.
+        tables += ENTRY_OF_MOVE * self.channels * states * (vectors + states)
         audit = min(MOST_AUDIT_CLICKS * self.seconds_per_click, AUDIT_WORK * ENTRY * self.entries / self.dimension)
         audit = max(audit, AUDIT_CLICKS * self.seconds_per_click)
         whole = STATE_BYTES * self.dimension + ENTRY_BYTES * self.entries
@@ -87,7 +92,7 @@ class Cost:
                 "reduced",
                 REDUCED_SECONDS + audit,
                 REDUCED_CLICK,
-                tables + modes_bytes(states, 2 * self.channels) + REDUCED_PASSING + whole,
+                tables + REDUCED_PASSING + whole,
             ),
             Alternative("sparse", 0.0, self.seconds_per_click, whole),
         )

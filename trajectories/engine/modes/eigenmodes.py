@@ -113,12 +113,19 @@ class ModesPropagator(Propagator):
 
     def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
         """Return the state of a trajectory that begins in `ket`, of norm 1."""
+        work = self.workspace(len(ket))
+        amplitudes = self.arrays.inverse @ ket[self.arrays.states]
+        self.restart(work, np.array([amplitudes.real, amplitudes.imag]))
+        return TrajectoryState(np.zeros(N_REALS), np.zeros(N_INTEGERS, np.int64), work)
+
+    def workspace(self, dimension: int) -> ModesWorkspace:
+        """Return the scratch of a trajectory, to begin with `restart`; `dimension` is that of the whole space."""
         size = len(self.arrays.energy)
         blocks = size // BLOCK
         pairs, column = (2, size), (size,)
         shapes = (pairs, column, (size + 1,), (2 * SUMS_STRIDE,), column, pairs, column, pairs, (8 * SUMS_STRIDE,))
         before, before_size, before_rest, start, start_square, here, square, phase, sums = _aligned_rooms(shapes)
-        work = ModesWorkspace(
+        return ModesWorkspace(
             before=before,
             before_size=before_size,
             before_rest=before_rest,
@@ -133,16 +140,14 @@ class ModesPropagator(Propagator):
             phase=phase,
             weight=np.zeros(-(-size // TAIL_STRIDE) + 1),
             sums=sums,
-            psi=np.zeros(len(ket), np.complex128),
+            psi=np.zeros(dimension, np.complex128),
         )
-        self.restart(work, self.arrays.inverse @ ket[self.arrays.states])
-        return TrajectoryState(np.zeros(N_REALS), np.zeros(N_INTEGERS, np.int64), work)
 
-    def restart(self, work: ModesWorkspace, amplitudes: NDArray[np.complex128]) -> None:
-        """Put another state, given by the amplitudes of all modes, in place of that of a trajectory."""
-        size = len(amplitudes)
-        work.start[:size], work.start[SUMS_STRIDE : SUMS_STRIDE + size] = amplitudes.real, amplitudes.imag
-        work.start_square[:size] = np.abs(amplitudes) ** 2
+    def restart(self, work: ModesWorkspace, amplitudes: NDArray[np.float64]) -> None:
+        """Put another state, given by the amplitudes of all modes, (2, M), in place of that of a trajectory."""
+        size = amplitudes.shape[1]
+        work.start[:size], work.start[SUMS_STRIDE : SUMS_STRIDE + size] = amplitudes
+        work.start_square[:size] = np.abs(amplitudes[0] + 1j * amplitudes[1]) ** 2
         work.rows[:] = 0
         work.jump[:] = -1, 0, len(work.start_square) // BLOCK
 

@@ -1,4 +1,4 @@
-"""Projection of a state on a basis: its amplitudes, and the share of it outside the basis."""
+"""Projection of a state on a basis, and jumps into another: amplitudes, and the share outside the basis."""
 
 # mypy: allow-untyped-defs, allow-untyped-calls
 
@@ -35,6 +35,21 @@ def place(states, vectors, inverse, ket):
             x, y = inside[0, i] - projected[0, i], inside[1, i] - projected[1, i]
             missed += x * x + y * y
     return missed, amplitudes
+
+
+@kernel()
+def move(columns, before, size, count):
+    """Return the share of the norm² that a jump leaves outside another basis, and the amplitudes in it.
+
+    The columns are those of a `Move` for one channel, `before` the amplitudes before the jump, (2, …), over its
+    norm, of which the first `size` are taken. The first `count` entries of the image are amplitudes.
+    """
+    image = np.empty((2, columns.shape[2]))
+    combine(columns, before[:, :size], image)
+    outside = 0.0
+    for i in range(count, columns.shape[2]):
+        outside += image[0, i] * image[0, i] + image[1, i] * image[1, i]
+    return outside, image
 
 
 @kernel()

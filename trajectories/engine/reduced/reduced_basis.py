@@ -11,7 +11,7 @@ computed on the next level. What H_eff moves out of a level between jumps is not
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from ..propagator import Propagator, TrajectoryState, check_tolerance
 from ..slots import (
     ELAPSED,
     ERROR,
+    LEAK,
     LEFT_BASIS,
     MISSING,
     N_CLICKS,
@@ -44,7 +45,8 @@ from ..slots import (
 from ..sparse.sparse_action import SparsePropagator
 from ..sparse.sparse_kernels import SparseArrays
 from .basis import make_bases
-from .placement_kernels import ket_of, place
+from .moves import Move, moves, pairs
+from .placement_kernels import ket_of, move, place
 
 # Slots of ``ReducedArrays.audit``.
 AUDITED, REPLAYED, WORST, MISSED, COMPLETE = 0, 1, 2, 3, 4
@@ -52,9 +54,13 @@ AUDITED, REPLAYED, WORST, MISSED, COMPLETE = 0, 1, 2, 3, 4
 
 @dataclass(frozen=True)
 class ReducedArrays:
-    """The compiled levels: bases, the smallest first; the sparse action; and what the audit found."""
+    """The compiled levels: bases, the smallest first; the sparse action; and what the audit found.
+
+    `moves` holds the jumps from each level into every other, in the order of `pairs`.
+    """
 
     levels: tuple[ModesArrays, ...]
+    moves: tuple[Move, ...]
     action: SparseArrays
     audit: NDArray[np.float64]
 
@@ -62,6 +68,8 @@ class ReducedArrays:
         named = {"audit": self.audit}
         for number, level in enumerate(self.levels):
             named |= {f"level {number}.{key}": value for key, value in level._asdict().items()}
+        for number, made in enumerate(self.moves):
+            named |= {f"move {number}.{key}": value for key, value in made._asdict().items()}
         return named | {f"action.{key}": value for key, value in self.action._asdict().items()}
 
 
@@ -102,7 +110,9 @@ class ReducedPropagator(Propagator):
     def __init__(self, arrays: ReducedArrays) -> None:
         self._bases = [ModesPropagator(level) for level in arrays.levels]
         self.action = SparsePropagator(arrays.action)
-        self.arrays = ReducedArrays(tuple(basis.arrays for basis in self._bases), arrays.action, arrays.audit)
+        levels = tuple(basis.arrays for basis in self._bases)
+        self.arrays = ReducedArrays(levels, arrays.moves, arrays.action, arrays.audit)
+        self._moves = dict(zip(pairs(len(levels)), arrays.moves, strict=True))
         # The vectors and the inverse of each level by their columns, for changes of level.
         self._columns = [(columns_of(level.vectors), columns_of(level.inverse)) for level in arrays.levels]
 
@@ -137,7 +147,9 @@ class ReducedPropagator(Propagator):
         jumps = stack_operators([channel.operator for channel in system.channels], system.dimension)
         bases = make_bases(system, jumps, *initial, tolerance)
         audit = np.array([bases.audited, bases.replayed, bases.worst, bases.missed, float(bases.complete)])
-        return cls(ReducedArrays(bases.levels, SparsePropagator.compile(system, tolerance).arrays, audit))
+        levels = bases.levels
+        action = SparsePropagator.compile(system, tolerance).arrays
+        return cls(ReducedArrays(levels, moves(system, levels), action, audit))
 
     @classmethod
     def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> ReducedArrays:
@@ -145,7 +157,8 @@ class ReducedPropagator(Propagator):
         levels: list[ModesArrays] = []
         while any(key.startswith(f"level {len(levels)}.") for key in arrays):
             levels.append(ModesPropagator.restored(_part(arrays, f"level {len(levels)}.")))
-        return ReducedArrays(tuple(levels), SparseArrays(**_part(arrays, "action.")), arrays["audit"])
+        made = tuple(Move(**_part(arrays, f"move {number}.")) for number in range(len(pairs(len(levels)))))
+        return ReducedArrays(tuple(levels), made, SparseArrays(**_part(arrays, "action.")), arrays["audit"])
 
     @property
     def promise(self) -> str:
@@ -168,7 +181,7 @@ class ReducedPropagator(Propagator):
     def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
         """Return the state of a trajectory that begins in `ket`, of norm 1."""
         reals, integers = np.zeros(N_REALS), np.zeros(N_INTEGERS, np.int64)
-        works = {0: self._bases[0].start(ket, n_channels).work}
+        works = {0: self._bases[0].workspace(len(ket))}
         return TrajectoryState(reals, integers, Position(np.array(ket, np.complex128), works=works))
 
     def advance(
@@ -193,7 +206,7 @@ class ReducedPropagator(Propagator):
                 if status != LEFT_BASIS:
                     return status
                 # The state is not within this basis: the next level.
-                position.ket, position.first = self._after_jump(jumps, 0, position.work), 1
+                self._leave(state, jumps, uniforms, range(1, len(self._bases)))
                 continue
             before = int(integers[N_CLICKS])
             # One gap at a time; then the smaller bases are tried again.
@@ -208,28 +221,64 @@ class ReducedPropagator(Propagator):
                 integers[NEXT_UNIFORM] -= state.reals[THRESHOLD] >= 0.0
                 position.ket = position.work.psi.copy()
             else:
-                position.ket = self._after_jump(jumps, position.level, position.work)
+                others = [number for number in range(len(self._bases)) if number != position.level]
+                stays = status != LEFT_BASIS
+                self._leave(state, jumps, uniforms, others[: position.level] if stays else others, stays=stays)
+
+    def _leave(
+        self,
+        state: TrajectoryState,
+        jumps: Jumps,
+        uniforms: NDArray[np.float64],
+        levels: Sequence[int],
+        *,
+        stays: bool = False,
+    ) -> None:
+        """Take the state after the last jump to the first of some levels that holds it to its share.
+
+        Where none does, the state stays, or the next level is the sparse action.
+        """
+        position, reals = state.work, state.reals
+        threshold = 1.0 - uniforms[state.integers[NEXT_UNIFORM]]
+        work, source = position.work, self._bases[position.level].arrays
+        channel, blocks = int(work.jump[CHANNEL]), int(work.jump[BEFORE_BLOCKS])
+        for number in levels:
+            made, target = self._moves[position.level, number], self._bases[number].arrays
+            size, count = min(BLOCK * blocks, source.vectors.shape[1]), target.vectors.shape[1]
+            outside, image = move(made.columns[channel], work.before, size, count)
+            if outside <= target.scalars[MOST_LEAK] * threshold:
+                reals[NORM_ERROR] += outside - reals[LEAK]
+                reals[MISSING] *= made.carried[channel, blocks]
+                reals[[ELAPSED, ERROR]] = 0.0
+                self._begin(position, number, image[:, :count], len(work.psi))
+                return
+        if not stays:
+            position.ket, position.first = self._after_jump(jumps, position.level, work), len(self._bases)
 
     def _place(self, state: TrajectoryState, threshold: float, jumps: Jumps) -> None:
         """Go on from ``state.work.ket`` on the smallest level that holds it to its share of the tolerance."""
         position, reals, integers = state.work, state.reals, state.integers
         ket, position.ket = position.ket, None
         first, position.first = position.first, 0
-        n_channels = (len(jumps.indptr) - 1) // len(ket)
         reals[[ELAPSED, ERROR, MISSING, ROUNDED, NORM_ERROR]] = 0.0
         for number, basis in enumerate(self._bases[first:], first):
             outside, amplitudes = place(basis.arrays.states, *self._columns[number], ket)
             if outside <= basis.arrays.scalars[MOST_LEAK] * threshold:
                 reals[NORM_ERROR] = outside
-                position.level = number
-                if number not in position.works:
-                    position.works[number] = basis.start(ket, n_channels).work
-                basis.restart(position.work, amplitudes[0] + 1j * amplitudes[1])
+                self._begin(position, number, amplitudes, len(ket))
                 return
         position.level = len(self._bases)
+        n_channels = (len(jumps.indptr) - 1) // len(ket)
         position.works[position.level] = self.action.start(ket, n_channels).work
         reals[THRESHOLD], reals[SURVIVAL] = -1.0, 1.0
         integers[STEPS], integers[NEXT_DARK_CHECK] = 0, 1
+
+    def _begin(self, position: Position, number: int, amplitudes: NDArray[np.float64], dimension: int) -> None:
+        """Begin a gap in a basis, from amplitudes of its modes, (2, modes)."""
+        position.level = number
+        if number not in position.works:
+            position.works[number] = self._bases[number].workspace(dimension)
+        self._bases[number].restart(position.work, amplitudes)
 
     def _after_jump(self, jumps: Jumps, number: int, work: Any) -> NDArray[np.complex128]:
         """Return the whole state after the last jump, what lies outside the basis included."""
