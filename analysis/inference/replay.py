@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectories.checks import shown
+from trajectories.checks import positive_number, shown
 from trajectories.detectors import Detector
 from trajectories.engine.replay.replay import Replay, replay_ideal
 from trajectories.errors import InvalidInput
@@ -35,6 +35,7 @@ def replay(
     *,
     detectors: Mapping[str, Detector] | None = None,
     compiled: Compiled = None,
+    tolerance: float | None = None,
 ) -> Replay:
     """Replay a record through a system.
 
@@ -58,6 +59,11 @@ def replay(
         Channels of the system that the record lacks are not detected.
     compiled : CompiledSystem or mapping of str to ndarray, optional
         The same system compiled before, or its arrays, as `Run.arrays` has them; saves the diagonalisation.
+    tolerance : float, optional
+        With imperfect detectors and more than 30 dimensions: the largest error of −ln of a survival and of ln of a
+        rate. Gaps of which more is stated, as after rare sequences of clicks, are followed anew in larger
+        models, which take up to a minute to make each. 0.02 when not given; 1e-6 is reached by most gaps, and what
+        is not reached is stated (`hazard_error`, `intensity_error`).
 
     Returns
     -------
@@ -66,8 +72,8 @@ def replay(
     Raises
     ------
     InvalidInput
-        A channel that the system lacks, a bad state, or jitter within which the rates after a click change by
-        more than one per cent, so that it cannot be left out of account.
+        A channel that the system lacks, a bad state or tolerance, or jitter within which the rates after a click
+        change by more than one per cent, so that it cannot be left out of account.
     ConvergenceError
         Imperfect detection of a system of more than 30 dimensions that no reduced model serves.
 
@@ -90,7 +96,7 @@ def replay(
     'density matrix'
     """
     clicks = in_memory(record)
-    return Replayer(clicks, system, initial, detectors, compiled).replay(clicks)
+    return Replayer(clicks, system, initial, detectors, compiled, tolerance=tolerance).replay(clicks)
 
 
 def replays(
@@ -100,6 +106,7 @@ def replays(
     *,
     detectors: Mapping[str, Detector] | None = None,
     compiled: Compiled = None,
+    tolerance: float | None = None,
 ) -> Iterator[Replay]:
     """Replay clicks block by block, so that runs larger than memory can be replayed.
 
@@ -117,7 +124,7 @@ def replays(
     (2, 0.0)
     """
     clicks = stream(record)
-    replayer = Replayer(clicks, system, initial, detectors, compiled)
+    replayer = Replayer(clicks, system, initial, detectors, compiled, tolerance=tolerance)
     return (replayer.replay(block) for block in clicks.blocks())
 
 
@@ -132,6 +139,8 @@ class Replayer:
         As in `replay`.
     like : Replayer, optional
         One of a similar system that has replayed a record; see `ConditionalFilter`.
+    tolerance : float, optional
+        As in `replay`.
 
     Attributes
     ----------
@@ -149,7 +158,10 @@ class Replayer:
         detectors: Mapping[str, Detector] | None,
         compiled: Compiled = None,
         like: Replayer | None = None,
+        tolerance: float | None = None,
     ) -> None:
+        if tolerance is not None:
+            positive_number(tolerance, "tolerance")
         self.watching = watching(watched, system, detectors)
         self._system, self._compiled = system, compiled
         if isinstance(initial, str):
@@ -168,7 +180,7 @@ class Replayer:
         if not ideal:
             start = initial if isinstance(initial, SteadyState) else initial.density_matrix
             pattern = None if like is None else like.filter
-            self.filter = ConditionalFilter(system, self.watching, start, like=pattern)
+            self.filter = ConditionalFilter(system, self.watching, start, tolerance, like=pattern)
 
     def replay(self, record: ClickRecord) -> Replay:
         """Replay one record; of a synced one, the times within the period count."""

@@ -17,13 +17,15 @@ from ..levels import LARGEST_CORE, MAX_CONDITION, MAX_GROWTH, MODE_CUTS, PAIR_CU
 from ..reduced.essential import MAX_ROUNDS, STATE_CUT, closed_under_jumps, neighbours, restricted
 from ..reduced.mode_space import MODE_CUT, AllModes, ModeSpace, all_modes, mode_space
 from ..reduced.pair_core import importance
-from ..reduced.stationary import FINE, cut_out, stationary
+from ..reduced.stationary import FINE, stationary
+from ..reduced.stationary import cut_out as essential_part
 from ..solver import MAX_MODES_CONDITION
 from ..steady_state import SteadyState, steady_state
 from .compiled import MAX_FULL_CONDITION, CompiledFilter
 from .dead_sets_kernels import mark_dead_sets
 from .follow_kernels import Clicks, follow
 from .linear_model import LinearModel, core_model, full_model
+from .stretches import Found, cut_out, differences, ended_by_clicks, rates_apart, rows_of_gaps, with_neighbours
 
 Array = NDArray[np.float64]
 Matrix = NDArray[np.complex128]
@@ -32,10 +34,18 @@ Matrix = NDArray[np.complex128]
 FULL = 30
 # The two levels of `levels.PAIR_CUTS` that a record is followed with at first.
 FIRST_LEVELS = (0, 1)
-# A finer level is taken while the root-mean-square errors of hazards or of ln rates exceed this by default.
+# Largest error of a hazard or of ln of a rate, by default; where more is stated a finer level takes over.
 TOLERANCE = 2e-2
-# What is stated as the error of a number is so many times its difference between the two levels.
-SAFETY = 2.5
+# What is stated as the error of a gap is so many times the difference of two levels there, and more of the first.
+SAFETY, FIRST_SAFETY = 3.0, 6.0
+# The filter's levels go on beyond those of stationary curves where more is asked for than by default, and so does
+# the size of its cores: diagonalising one takes a minute.
+CUTS = (*PAIR_CUTS, 1.5e-9)
+LARGEST_FILTER = 3400
+# Stretches begin so many clicks before the gap that is wanted, and more where that is not enough.
+LEAD, LONGEST_LEAD = 3, 96
+# Where more than this share of all gaps needs a finer level, trajectories go there as a whole.
+MOSTLY = 0.5
 # So many trajectories go in step.
 WIDTH = 64
 # Channels with a dead time, of which all subsets may be dead together.
@@ -81,8 +91,9 @@ class ConditionalFilter:
     Between clicks ρ̃' = L0ρ̃ with L0 = L − Σ_k (η_kJ_k + d_k) over the detectors that are not dead, and a click in k
     makes ρ̃ → η_kJ_kρ̃ + d_kρ̃. Up to 30 dimensions ρ̃ is all of its N² numbers. Above, it is carried on a core of
     pairs of modes of H_eff (`reduced.pair_core`), whose L0 is diagonalised once: a gap costs R exponentials
-    and a click a product of R² numbers. Two cores are followed side by side, and their difference is the error
-    that is stated: an estimate, and largest after sequences of clicks that are rare.
+    and a click a product of R² numbers. Two cores are followed side by side, and the error that is stated
+    comes from their difference in a gap and the gaps beside it: an estimate. It is largest after sequences of
+    clicks that are rare; where it exceeds the tolerance, finer and finer cores follow these stretches anew.
 
     Parameters
     ----------
@@ -92,8 +103,9 @@ class ConditionalFilter:
         What watches each detected channel, in the order of the rates that are returned; others are not detected.
     initial : SteadyState or ndarray of shape (N, N)
         The steady state, or the density matrix at the start of every trajectory.
-    tolerance : float
-        Root-mean-square error of hazards and of ln rates above which a finer core is taken, where there is one.
+    tolerance : float, optional
+        Largest error of a hazard and of ln of a rate; gaps of which more is stated are followed anew in a finer
+        core, while there is one of at most 2600 pairs, or of 3400 where a tolerance is given.
     like : ConditionalFilter, optional
         The filter of a similar system that has followed a record: the same basis states, the modes that are most
         like its modes, and the same pairs are taken, so that likelihoods are smooth functions of the system's
@@ -112,11 +124,13 @@ class ConditionalFilter:
         system: OpenSystem,
         watching: Mapping[str, Detector],
         initial: SteadyState | Matrix,
-        tolerance: float = TOLERANCE,
+        tolerance: float | None = None,
         like: ConditionalFilter | None = None,
     ) -> None:
         self._system, self._watching, self._initial = system, dict(watching), initial
-        self._tolerance, self._like, self._level = tolerance, like, FIRST_LEVELS[1]
+        self._tolerance = TOLERANCE if tolerance is None else tolerance
+        self._largest = LARGEST_CORE if tolerance is None else LARGEST_FILTER
+        self._like, self._level = like, FIRST_LEVELS[1]
         dead = [name for name, detector in watching.items() if detector.dead_time > 0.0]
         for name, detector in watching.items():
             if detector.afterpulsing > 0.0:
@@ -162,33 +176,83 @@ class ConditionalFilter:
                 none, no_rate = np.zeros(len(hazard)), np.zeros(len(intensity))
                 sure = np.zeros(len(forbidden))
                 return Followed(hazard, none, intensity, no_rate, sure, forbidden, self._method(level))
-            fine = FIRST_LEVELS[1]
-            coarse = self._at(FIRST_LEVELS[0], clicks)
-            while True:
-                found = self._at(fine, clicks)
-                hazard, intensity, forbidden = found
-                gaps, rates = _differences(coarse, found, clicks.channel)
-                worst = max(
-                    float(np.sqrt(np.mean(gaps**2))), float(np.sqrt(np.mean(rates**2))) if len(rates) else 0
-                )
-                last = fine + 1 == len(PAIR_CUTS) or self._core_size(fine + 1) > LARGEST_CORE
-                if SAFETY * worst <= self._tolerance or last:
-                    break
-                coarse, fine = found, fine + 1
-        self._level = fine
-        row = np.repeat(np.arange(len(forbidden)), np.diff(clicks.offsets) + 1)
-        clicked = np.repeat(np.arange(len(forbidden)), np.diff(clicks.offsets))
-        size = len(forbidden)
-        off = np.asarray(np.bincount(clicked, rates, size) - np.bincount(row, gaps, size), dtype=np.float64)
+            return self._by_cores(clicks)
+
+    def _by_cores(self, clicks: Clicks) -> Followed:
+        """Follow with two cores, and what they leave in doubt with finer ones."""
+        level, safety = FIRST_LEVELS[1], FIRST_SAFETY
+        coarse = self._at(FIRST_LEVELS[0], clicks)
+        while True:
+            found = self._at(level, clicks)
+            added = differences(coarse, found, clicks)
+            error = safety * with_neighbours(added.worst, clicks)
+            doubtful = np.flatnonzero(error > self._tolerance)
+            if len(doubtful) <= MOSTLY * len(error) or not self._has(level + 1):
+                break
+            coarse, level, safety = found, level + 1, SAFETY
+        self._level = level
+        row, ended = rows_of_gaps(clicks), ended_by_clicks(clicks)
+        off = added.hazard.copy()
+        off[ended] -= added.rate
+        off *= -safety
+        finest, anew = level, len(doubtful)
+        while len(doubtful) and self._has(finest + 1):
+            error[doubtful], off[doubtful] = self._refined(clicks, found, doubtful, finest)
+            finest += 1
+            doubtful = doubtful[error[doubtful] > self._tolerance]
+        method = self._method(level)
+        if finest > level:
+            method += f", {anew} of {len(error)} gaps anew in up to {self._core_size(finest)}"
         return Followed(
-            hazard,
-            SAFETY * np.abs(gaps),
-            intensity,
-            SAFETY * np.abs(rates),
-            SAFETY * off,
-            forbidden,
-            self._method(fine),
+            found.hazard,
+            error,
+            found.intensity,
+            error[ended],
+            np.asarray(np.bincount(row, off, len(clicks.start)), dtype=np.float64),
+            found.forbidden,
+            method,
         )
+
+    def _refined(self, clicks: Clicks, found: Found, gaps: NDArray[np.int64], level: int) -> tuple[Array, Array]:
+        """Follow some gaps anew one level finer, write them into what was found, and return their errors.
+
+        The old level follows the stretches as well: its difference to what it found before is what the beginning
+        of the stretches matters, and that of the two levels is the error of the finer one. Returned are the
+        error of each gap, and what ln of the likelihood may be off by in it, with a sign.
+        """
+        lead = LEAD
+        while True:
+            parts = cut_out(clicks, gaps, lead)
+            same = self._at(level, parts.clicks)
+            clicked = ended_by_clicks(clicks)[gaps]
+            click = (gaps - rows_of_gaps(clicks)[gaps])[clicked]
+            click_here = (parts.here - rows_of_gaps(parts.clicks)[parts.here])[clicked]
+            with np.errstate(invalid="ignore"):
+                moved = np.abs(same.hazard[parts.here] - found.hazard[gaps])
+            before, now = found.intensity[click], same.intensity[click_here]
+            moved[~np.isfinite(moved)] = 0.0
+            moved[clicked] = np.maximum(moved[clicked], rates_apart(before, now, clicks.channel[click])[1])
+            if moved.max(initial=0.0) <= 0.1 * self._tolerance or lead >= LONGEST_LEAD:
+                break
+            lead *= 2
+        finer = self._at(level + 1, parts.clicks)
+        added = differences(same, finer, parts.clicks)
+        error = SAFETY * with_neighbours(added.worst, parts.clicks)[parts.here] + moved
+        off = -added.hazard[parts.here]
+        off[clicked] += added.rate[click_here]
+        found.hazard[gaps] = finer.hazard[parts.here]
+        found.intensity[click] = finer.intensity[click_here]
+        return error, SAFETY * off
+
+    def _has(self, level: int) -> bool:
+        """Say whether there is a core of this level that serves."""
+        if level >= len(CUTS) or self._core_size(level) > self._largest:
+            return False
+        try:
+            self.compiled(level)
+        except ConvergenceError:
+            return False
+        return True
 
     def compiled(self, level: int) -> CompiledFilter:
         """Return the model of a level, made once; for exact models all levels are one."""
@@ -200,7 +264,7 @@ class ConditionalFilter:
             self._levels[level] = compiled
         return self._levels[level]
 
-    def _at(self, level: int, clicks: Clicks) -> tuple[Array, Array, NDArray[np.bool_]]:
+    def _at(self, level: int, clicks: Clicks) -> Found:
         """Follow with one model: hazards, rates and what cannot be."""
         compiled = self.compiled(level)
         dead_time = np.array([detector.dead_time for detector in self._watching.values()])
@@ -215,7 +279,7 @@ class ConditionalFilter:
         forbidden = np.zeros(len(clicks.start), dtype=np.bool_)
         state = np.zeros((max(min(WIDTH, len(clicks.start)), 1), compiled.model.size))
         follow(motions, watch, clicks, state, hazard, intensity, forbidden)
-        return hazard, intensity, forbidden
+        return Found(hazard, intensity, forbidden)
 
     def _method(self, level: int) -> str:
         if self.exact:
@@ -240,7 +304,7 @@ class ConditionalFilter:
             return self._like._chosen(level)
         space, begun = self._space(level)
         others = () if isinstance(self._initial, SteadyState) else (begun,)
-        return importance(space, tuple(self._watching), tuple(self._watching), True, others) > PAIR_CUTS[level]
+        return importance(space, tuple(self._watching), tuple(self._watching), True, others) > CUTS[level]
 
     def _space(self, level: int) -> tuple[ModeSpace, Matrix]:
         """Return the modes of a level and the initial state in them."""
@@ -248,7 +312,8 @@ class ConditionalFilter:
             system, rho, begun, modes = self._essential
             others = () if isinstance(self._initial, SteadyState) else (begun,)
             like = None if self._like is None else self._like._space(level)[0].vectors
-            space = mode_space(system, rho, modes, MODE_CUT * MODE_CUTS[level], others, like)
+            cut = MODE_CUT * MODE_CUTS[min(level, len(MODE_CUTS) - 1)]
+            space = mode_space(system, rho, modes, cut, others, like)
             state = space.rho if isinstance(self._initial, SteadyState) else space.seen(begun)
             self._spaces[level] = space, state
         return self._spaces[level]
@@ -268,7 +333,7 @@ class ConditionalFilter:
             if self._like is not None:
                 states = self._like._states
             else:
-                states = cut_out(system, steady.rho, STATE_CUT).states
+                states = essential_part(system, steady.rho, STATE_CUT).states
                 if not isinstance(initial, SteadyState):
                     states = _grown_from(system, states, begun)
             self._states = states
@@ -292,20 +357,6 @@ class ConditionalFilter:
                 f"jitter={jitter:g} blurs what the clicks tell: rates after a click change by {change:.2g} of "
                 f"themselves within it, and at most {BLURRED:g} can be left out of account; lower it"
             )
-
-
-def _differences(
-    coarse: tuple[Array, Array, NDArray[np.bool_]],
-    fine: tuple[Array, Array, NDArray[np.bool_]],
-    channel: NDArray[np.int64],
-) -> tuple[Array, Array]:
-    """Return what a finer model adds to every hazard, and to ln of the rate of every click."""
-    clicked = np.arange(len(channel)), channel
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gaps = fine[0] - coarse[0]
-        rates = np.log(fine[1][clicked] / coarse[1][clicked])
-    gaps[~np.isfinite(gaps)], rates[~np.isfinite(rates)] = 0.0, 0.0  # where a click is forbidden
-    return gaps, rates
 
 
 def _grown_from(system: OpenSystem, states: NDArray[np.int64], begun: Matrix) -> NDArray[np.int64]:
