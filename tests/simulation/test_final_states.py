@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from click_systems import driven_atom, lambda_atom, leaky_cavity, random_system, watch
@@ -354,3 +356,47 @@ class TestEndToEnd:
         assert tj.ClickRecord.concatenate([one, two]).final_states is None
         assert one.after(1.0).final_states is one.final_states
         assert corrections.cut(one, [[2.0, 3.0]]).final_states is None
+
+
+def pulsed_atom(period: float | None = 20.0) -> tj.OpenSystem:
+    """An atom under a pulse, which practically never clicks: its state is known at every time."""
+    sigma = np.array([[0.0, 1.0], [0.0, 0.0]])
+    pulse = tj.Drive(sigma + sigma.T, tj.Gaussian(8.0, 0.8, 0.35))
+    return tj.OpenSystem(0.1 * sigma.T @ sigma, [tj.Channel("atom", 1e-8 * sigma)], drives=[pulse], period=period)
+
+
+def excited(record: tj.ClickRecord) -> np.ndarray:
+    return record.expectations["excited"].value
+
+
+def test_a_drive_goes_on_at_its_phase():
+    """One period and then two more are three in one go; in the middle of one the drive would begin anew."""
+    system, ket, times = pulsed_atom(), np.array([1.0, 0.0]), np.array([3.0, 7.5, 9.0, 15.0])
+    watched = {"observables": {"excited": np.diag([0.0, 1.0])}, "seed": 1, "initial": ket}
+    whole = watch(system, 2, 60.0, sample_times=[*times, *(times + 20.0)], **watched)
+    first = watch(system, 2, 20.0, final_states=True, sample_times=times, **watched)
+    watched["initial"] = first.final_states
+    second = watch(system, 2, 40.0, sample_times=times, final_states=True, **watched)
+    assert len(whole) == 0
+    np.testing.assert_allclose(excited(first), excited(whole)[:4], atol=1e-12)
+    np.testing.assert_allclose(excited(second), excited(whole)[4:], atol=1e-10)
+    assert abs(excited(whole)[4:] - excited(whole)[:4]).max() > 1e-3
+    assert tj.end_to_end([first, second]).period == 20.0
+    middle = watch(system, 2, 27.0, seed=1, initial=ket, final_states=True).final_states
+    with pytest.raises(InvalidInput, match=r"t=27, 1\.35 periods of 20, and drives begin at phase 0; end the run"):
+        watch(system, 2, 20.0, seed=1, initial=middle)
+    anew = watch(system, 2, 20.0, sample_times=[0.0], **(watched | {"initial": replace(middle, time=0.0)}))
+    assert excited(anew)[0] == pytest.approx(abs(middle.kets[0, 1]) ** 2, abs=1e-12)
+
+
+def test_envelopes_without_a_period_can_be_delayed_to_go_on():
+    system, ket = pulsed_atom(None), np.array([1.0, 0.0])
+    watched = {"observables": {"excited": np.diag([0.0, 1.0])}, "seed": 1, "initial": ket}
+    whole = watch(system, 2, 12.0, sample_times=[12.0], **watched)
+    half = watch(system, 2, 7.5, final_states=True, **{"seed": 1, "initial": ket}).final_states
+    with pytest.raises(InvalidInput, match=r"t=7\.5, but envelopes .* \.delayed\(-7\.5\)"):
+        watch(system, 2, 4.5, seed=1, initial=half)
+    drives = [tj.Drive(drive.operator, drive.envelope.delayed(-7.5)) for drive in system.drives]
+    later = tj.OpenSystem(system.hamiltonian, system.channels, drives=drives)
+    second = watch(later, 2, 4.5, sample_times=[4.5], **(watched | {"initial": replace(half, time=0.0)}))
+    np.testing.assert_allclose(excited(second), excited(whole), atol=1e-10)

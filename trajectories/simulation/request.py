@@ -25,6 +25,8 @@ from ..model.system import OpenSystem
 # Trajectories of one run: each takes 16 bytes when read, besides its clicks.
 MOST_TRAJECTORIES = 10**9
 MOST_SEED = 2**128 - 1
+# Share of a period by which states of whole periods may be off.
+WHOLE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +167,8 @@ def _going_on(
         raise InvalidInput(
             f"trajectories={trajectories} cannot go on from the states of {count}; ask for {count} or fewer"
         )
+    if system.depends_on_time:
+        _check_phase(system, states.time)
     weights = np.full(count, 1.0 / count)
     return InitialStates(states.kets, weights, "each"), {
         "initial": states.fingerprint,
@@ -172,6 +176,24 @@ def _going_on(
         "stage": states.stage,
         "begun_at": states.time,
     }
+
+
+def _check_phase(system: OpenSystem, time: float) -> None:
+    """Refuse to begin the drives of a system anew in the middle of them."""
+    anew = "to let the drives begin anew give initial=dataclasses.replace(states, time=0.0)"
+    if system.period is None:
+        if time != 0.0:
+            raise InvalidInput(
+                f"the initial states are of t={time:g}, but envelopes without a period begin at t=0 of a run; "
+                f"go on with each envelope .delayed({-time:g}), and {anew}"
+            )
+        return
+    periods = time / system.period
+    if abs(periods - round(periods)) > WHOLE:
+        raise InvalidInput(
+            f"the initial states are of t={time:g}, {periods:.6g} periods of {system.period:g}, and drives begin "
+            f"at phase 0; end the run before after whole periods, or {anew}"
+        )
 
 
 def checked_sampling(

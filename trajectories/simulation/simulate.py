@@ -79,7 +79,8 @@ def simulate(
     initial : {"steady"}, array_like, sparse array, qutip.Qobj, list of pairs (state, weight), or TrajectoryStates
         ``"steady"`` draws eigenvectors of the steady state, so that the record is stationary from t = 0. Or a
         ket of shape (N,) or (N, 1) and any norm; a density matrix of shape (N, N) and trace 1; a mixture of such
-        states, with weights that sum to 1. The `final_states` of a record let its trajectories go on.
+        states, with weights that sum to 1. The `final_states` of a record let its trajectories go on; with a
+        system that depends on time after whole periods.
     stratified : bool
         Whether the states of a mixture that is given, of a density matrix its eigenvectors, are dealt out in
         proportion to their weights, and ``.expectations`` averaged accordingly: ρ(0) is then exact as soon as each
