@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import trajectories
 from trajectories.errors import RunFolderError
-from trajectories.lindblad.reduced.kept import content
+from trajectories.lindblad.reduced.kept import VERSION, content
 from trajectories.records.files import UNREADABLE, pack, remove_dead, unpack, write_whole
 
 FORMAT = "bundle-trajectories exact model"
@@ -86,7 +86,7 @@ def is_kept_file(path: Path) -> bool:
 
 
 def _label(digest: str) -> str:
-    return f"{trajectories.__version__} {digest}"
+    return f"{trajectories.__version__} {VERSION} {digest}"
 
 
 def _checksum(kept: Mapping[str, NDArray[Any]], label: str) -> str:

@@ -176,6 +176,7 @@ def _picture(name: str, title: str, caption: str, ax: Axes, *, wide: bool = Fals
         metadata = {"CreationDate": None} if kind == "pdf" else None  # the same analysis gives the same file
         with plot.any_script():
             figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, bbox_inches="tight", metadata=metadata)
+        figure.set_layout_engine("none")  # the next file has the layout of the first: it takes as long as drawing
         drawn[kind] = buffer.getvalue()
     return Picture(name, title, caption, drawn["png"], drawn["pdf"], wide)
 

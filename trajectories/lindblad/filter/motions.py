@@ -66,13 +66,12 @@ def real_modes(matrix: Array) -> RealModes:
     """Return the modes of a real matrix."""
     spectrum = Spectrum(matrix)
     first, second = spectrum.paired, np.roll(spectrum.paired, 1)
-    vectors = spectrum.vectors.real.copy()
-    vectors[:, second] = spectrum.vectors[:, first].imag
+    vectors = spectrum.basis
     rates = spectrum.values.real.copy()
     rates[second] = rates[first]
     frequencies = np.where(first, spectrum.values.imag, 0.0)
     sound = np.isfinite(spectrum.condition)
-    inverse = np.linalg.inv(vectors) if sound else vectors
+    inverse = np.asarray(np.linalg.inv(vectors), dtype=np.float64) if sound else vectors
     return RealModes(rates, frequencies, first, vectors, inverse, spectrum.condition, spectrum.growth)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -61,23 +61,33 @@ def importance(
 
 
 class Spectrum:
-    """Eigenvalues and right eigenvectors of a real matrix, factored.
+    """Eigenvalues and eigenvectors of a real matrix, factored: G = P B P⁻¹ with real P.
+
+    Of two complex conjugate eigenvectors Re v and Im v are columns of P, next to each other, and of what they do
+    half is computed: x(t) = Re Σ_k γ_k v_k e^{μ_k t} over real eigenvalues and the first of each two.
 
     Attributes
     ----------
-    values, vectors : ndarray
-        μ, growth by rounding cleared, and P.
+    values : ndarray of shape (R,)
+        μ, growth by rounding cleared; of conjugates that with Im μ > 0 comes first.
+    basis : ndarray of shape (R, R)
+        P.
     condition : float
         Estimated condition number of P in the 1-norm.
     growth : float
         Largest real part of μ relative to the largest modulus.
-    paired : ndarray of bool, shape (n,)
+    paired : ndarray of bool, shape (R,)
         Whether the next eigenpair is the complex conjugate of this one.
     """
 
     def __init__(self, matrix: Array) -> None:
-        self.values, self.vectors = linalg.eig(matrix, check_finite=False)
-        self.paired = self.values.imag > 0.0
+        # NumPy's, because SciPy's keeps other threads waiting until it is done.
+        values, vectors = np.linalg.eig(matrix)
+        self.values: Complex = values.astype(np.complex128)
+        self.paired: NDArray[np.bool_] = self.values.imag > 0.0
+        self._second = np.roll(self.paired, 1)
+        self.basis: Array = vectors.real.copy()
+        self.basis[:, self._second] = vectors[:, self.paired].imag
         fastest = float(np.abs(self.values).max(initial=0.0))
         decaying = np.abs(self.values.real[np.abs(self.values.real) > ROUNDING * fastest])
         self._factor()
@@ -88,18 +98,53 @@ class Spectrum:
         if self.growth <= ROUNDING:
             self.values = np.minimum(self.values.real, 0.0) + 1j * self.values.imag
 
-    def coefficients(self, vector: NDArray[Any], adjoint: bool = False) -> Complex:
-        """Return P⁻¹x, or P⁻ᵀx."""
-        return np.asarray(linalg.lu_solve(self._lu, vector, trans=int(adjoint), check_finite=False))
+    @property
+    def exponents(self) -> Complex:
+        """μ_k, without the second of each two."""
+        return self.values[~self._second]
+
+    def coefficients(self, vector: Vector) -> Complex:
+        """Return γ of x(0)."""
+        real = self._solved(vector)
+        return self._joined(real, -1.0)
 
     def readers(self, functionals: Array) -> Complex:
-        """Return u P for rows u."""
-        return np.asarray(functionals @ self.vectors)
+        """Return u·v_k for rows u."""
+        return self._joined((functionals @ self.basis).T, 1.0).T
+
+    def state(self, amplitudes: Complex) -> Vector:
+        """Return Re Σ_k z_k v_k."""
+        return np.asarray(self.basis @ self._parted(amplitudes, -1.0))
+
+    def functional(self, amplitudes: Complex) -> Vector:
+        """Return the u with u·x = Re Σ_k z_k γ_k(x) for all x."""
+        return self._solved(self._parted(amplitudes, 1.0), adjoint=True)
+
+    def _solved(self, vector: NDArray[Any], *, adjoint: bool = False) -> NDArray[Any]:
+        """Return P⁻¹x, or P⁻ᵀx."""
+        factors, pivots = self._lu
+        # LAPACK's wrapper counts the pivots from 1 for a while, in place: another thread must not see them.
+        return np.asarray(
+            linalg.lu_solve((factors, pivots.copy()), vector, trans=int(adjoint), check_finite=False)
+        )
+
+    def _joined(self, real: Array, sign: float) -> Complex:
+        """Return α ± iβ of the two rows of each complex pair, α of a real one."""
+        joined = real.astype(np.complex128)
+        joined[self.paired] += sign * 1j * real[self._second]
+        return joined[~self._second]
+
+    def _parted(self, joined: Complex, sign: float) -> Array:
+        """Return the real coordinates Re z and ± Im z of complex ones."""
+        real = np.empty(len(self.paired))
+        real[~self._second] = joined.real
+        real[self._second] = sign * joined.imag[self.paired[~self._second]]
+        return real
 
     def _factor(self) -> None:
-        norm = float(np.abs(self.vectors).sum(axis=0).max())
-        self._lu = linalg.lu_factor(self.vectors, check_finite=False)
-        reciprocal = float(linalg.lapack.zgecon(self._lu[0], norm)[0])
+        norm = float(np.abs(self.basis).sum(axis=0).max(initial=0.0))
+        self._lu = linalg.lu_factor(self.basis, check_finite=False)
+        reciprocal = float(linalg.lapack.dgecon(self._lu[0], norm)[0])
         self.condition = 1.0 / reciprocal if reciprocal > 0.0 else float("inf")
 
     def _refine(self, matrix: Array) -> None:
@@ -108,14 +153,26 @@ class Spectrum:
         The residual of a slow pair is computed row by row, and its rows of fast motion are weighed down by the
         left eigenvectors, so that what remains is rounding of the slow motion itself.
         """
-        vectors, values = self.vectors, self.values
+        first, values = ~self._second, self.exponents
+        vectors = self.basis[:, first] + 0j
+        places = self.paired[first]
+        vectors[:, places] += 1j * self.basis[:, self._second]
         residual = (matrix @ vectors.real) + 1j * (matrix @ vectors.imag) - vectors * values
-        step = linalg.lu_solve(self._lu, residual, check_finite=False)
-        gap = values[None, :] - values[:, None]
+        real = self._solved(residual.real) + 1j * self._solved(residual.imag)
+        step = real.copy()  # along the complex eigenvectors
+        step[self.paired] = 0.5 * (real[self.paired] - 1j * real[self._second])
+        step[self._second] = 0.5 * (real[self.paired] + 1j * real[self._second])
+        gap = values[None, :] - self.values[:, None]
         close = np.abs(gap) <= 1e3 * np.abs(step)
         turn = np.where(close, 0.0, step / np.where(close, 1.0, gap))
-        self.values = values + np.diag(step)
-        self.vectors = vectors + vectors @ turn
+        along = turn.copy()  # and back to the columns of P
+        along[self.paired] = turn[self.paired] + turn[self._second]
+        along[self._second] = 1j * (turn[self.paired] - turn[self._second])
+        values = values + step[np.flatnonzero(first), np.arange(len(values))]
+        vectors = vectors + (self.basis @ along.real) + 1j * (self.basis @ along.imag)
+        self.values[first], self.values[self._second] = values, values[places].conj()
+        self.basis[:, first] = vectors.real
+        self.basis[:, self._second] = vectors[:, places].imag
 
 
 class PairMotion:
@@ -170,6 +227,8 @@ class PairMotion:
         self._twice = np.where(self._tail // self._r == self._tail % self._r, 1.0, 2.0)
         self._tables: dict[tuple[bytes, int], tuple[list[Complex], list[Complex]]] = {}
         self.values: Complex = np.zeros(0, dtype=np.complex128)
+        self._lock = Lock()
+        self._found: Spectrum | None = None
         if self.size:
             self._made_of = space, dict(unwatched), effect
             jumps = [space.jumps[name] for name in sorted(unwatched)]
@@ -178,14 +237,18 @@ class PairMotion:
             summary = remembered(self._kept, content(self._key, "summary"), self._summary)
             self.condition, self.growth, self.values = float(summary[0].real), float(summary[1].real), summary[2:]
 
-    @cached_property
+    @property
     def _spectrum(self) -> Spectrum:
-        return Spectrum(self._matrix())
+        # No cached_property: in Python 3.11 that lets one core at a time be diagonalised, of all that there are.
+        with self._lock:
+            if self._found is None:
+                self._found = Spectrum(self._matrix())
+            return self._found
 
     def _summary(self) -> Complex:
         """Return condition, growth and eigenvalues as one array."""
         found = self._spectrum
-        return np.concatenate([[found.condition, found.growth], found.values])
+        return np.concatenate([[found.condition, found.growth], found.exponents])
 
     def _matrix(self) -> Array:
         """Return G on the core; the trace that leaks out of it is put back into ρ."""
@@ -221,7 +284,7 @@ class PairMotion:
         return self._tables[key]
 
     def _amplitudes(self, start: Vector, functionals: Array) -> Complex:
-        """Return a in Σ_i a_i e^{μ_i t} on the core, shape (n, R)."""
+        """Return a in Re Σ_k a_k e^{μ_k t} on the core, shape (n, K); see `Spectrum`."""
         x, rows = start[self._index], functionals[:, self._index]
         keys = [content(self._key, "amplitudes", x, row) for row in rows]
         missing = [k for k, key in enumerate(keys) if key not in self._kept]
@@ -237,9 +300,9 @@ class PairMotion:
             spectrum = self._spectrum
             if adjoint:
                 inner = spectrum.readers(x[None])[0]
-                return np.array([spectrum.coefficients(inner * row, adjoint=True).real for row in table])
+                return np.array([spectrum.functional(inner * row) for row in table])
             inner = spectrum.coefficients(x)
-            return np.array([(spectrum.vectors @ (inner * row)).real for row in table])
+            return np.array([spectrum.state(inner * row) for row in table])
 
         return remembered(self._kept, content(self._key, "states", x, times, integral, adjoint), compute)
 
@@ -302,7 +365,7 @@ class PairMotion:
             if traceless:
                 stationary = int(np.argmin(np.abs(values)))
                 coefficients[stationary], values[stationary] = 0.0, 1.0
-            return np.asarray((self._spectrum.vectors @ (coefficients / values)).real)
+            return self._spectrum.state(coefficients / values)
 
         return remembered(self._kept, content(self._key, "solution", right, traceless), compute)
 
