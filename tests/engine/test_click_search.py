@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click_fuzz import FAMILIES, exact_errors, extreme_numbers, followed, random_case, random_start
 from click_systems import driven_atom, leaky_cavity, random_system, watch
+from plain_kernels import interpret
 
 import trajectories as tj
 from trajectories.engine.compiled import compile_system
@@ -188,7 +189,8 @@ def test_without_the_bracket_of_an_underflow_the_atom_fails(monkeypatch):
     """The planted fault: the kernel in plain Python, whose search may not come back from where S is 0."""
     system = atom(0.105, 1.0, 3.1)
     drawn = np.array([1e-13, 0.5, 0.5, 0.5, 0.5, 0.5])
-    plain = modes_kernels.find_click.py_func
+    interpret(monkeypatch)
+    plain = modes_kernels.find_click
     compiled = compile_system(system, np.eye(2)[0], propagator="modes")
     assert compiled.propagator.arrays.scalars[FASTEST] > 1.0
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from click_systems import random_system
+from plain_kernels import interpret
 
 import trajectories as tj
 from trajectories.engine.compiled import compile_system
@@ -14,6 +17,13 @@ from trajectories.engine.modes.modal_jump_kernels import click, extend_jump, liv
 from trajectories.engine.phase_kernels import LARGEST_ANGLE, decayed, exponentials
 from trajectories.engine.slots import MISSING, NORM_ERROR
 from trajectories.errors import ConvergenceError, InvalidInput
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """The parts of the kernel as plain Python: each compiled by itself would take longer than all these tests."""
+    interpret(monkeypatch, sys.modules[__name__])
+
 
 PAPER = tj.SpinningResonator(detuning=1.3406).system(levels=(4, 3, 3))
 
@@ -52,7 +62,7 @@ def after_a_click(channel):
 
 
 @pytest.mark.parametrize("time", [0.0, 1e-6, 0.3, -4.0, 77.0, 640.0, 3e4])
-def test_exponentials(time):
+def test_exponentials(time, plain):
     rng = np.random.default_rng(3)
     energy, decay = rng.uniform(-15.0, 15.0, 61), rng.uniform(0.0, 0.04, 61)
     real, imag = np.empty(61), np.empty(61)
@@ -65,7 +75,7 @@ def test_exponentials(time):
 
 
 @pytest.mark.parametrize("time", [0.0, 3.0, 700.0, 1e5])
-def test_decayed_is_a_bound(time):
+def test_decayed_is_a_bound(time, plain):
     rng = np.random.default_rng(4)
     values, decay, left = rng.uniform(0.0, 1.0, 40), rng.uniform(0.0, 0.04, 40), np.empty(40)
     decayed(values, decay, 40, time, left)
@@ -74,7 +84,7 @@ def test_decayed_is_a_bound(time):
     assert (left <= expected * (1.0 + 1e-13) + np.exp(-64.0)).all()
 
 
-def test_exponentials_of_large_angles_are_the_library_s():
+def test_exponentials_of_large_angles_are_the_library_s(plain):
     energy, decay = np.array([7.0, -3.0]), np.array([0.0, 1e-9])
     real, imag = np.empty(2), np.empty(2)
     time = 10.0 * LARGEST_ANGLE
@@ -85,7 +95,7 @@ def test_exponentials_of_large_angles_are_the_library_s():
 
 @pytest.mark.parametrize("limit", [1e-3, 1e-6, 1e-9, 1e-12])
 @pytest.mark.parametrize("time", [0.0, 30.0, 900.0])
-def test_forms_keep_their_bound(limit, time):
+def test_forms_keep_their_bound(limit, time, plain):
     """What a form leaves out is below the bound that it states, and that below what was allowed."""
     propagator = compiled(PAPER)
     ket = after_a_click(0)
@@ -106,7 +116,7 @@ def test_forms_keep_their_bound(limit, time):
 
 @pytest.mark.parametrize("limit", [1e-4, 1e-7, 1e-10, 1e-13])
 @pytest.mark.parametrize("time", [0.0, 30.0, 900.0])
-def test_survival_keeps_its_limit(limit, time):
+def test_survival_keeps_its_limit(limit, time, plain):
     propagator = compiled(PAPER)
     ket = after_a_click(2)
     work, blocks = settled(propagator, ket, time)
@@ -119,7 +129,7 @@ def test_survival_keeps_its_limit(limit, time):
 
 
 @pytest.mark.parametrize("time", [0.0, 1.4, 55.0])
-def test_survival_and_its_derivatives_are_those_of_the_dense_state(time):
+def test_survival_and_its_derivatives_are_those_of_the_dense_state(time, plain):
     system = random_system(11, 29, 2)
     propagator = compiled(system)
     ket = np.arange(1.0, 30.0) + 0j
@@ -174,7 +184,7 @@ def test_auto_takes_the_modes_and_says_so():
 
 @pytest.mark.parametrize("channel", [0, 1, 2, 3])
 @pytest.mark.parametrize("tolerance", [1e-6, 1e-10])
-def test_the_bounds_of_a_jump_hold(tolerance, channel):
+def test_the_bounds_of_a_jump_hold(tolerance, channel, plain):
     """Direction and norm after a jump: what is left out of both stays below the bounds."""
     propagator = compiled(PAPER, tolerance=tolerance)
     arrays = propagator.arrays
@@ -210,7 +220,7 @@ def test_the_bounds_of_a_jump_hold(tolerance, channel):
     assert np.linalg.norm(begun(work, exact) - exact) > 1e3 * goal
 
 
-def test_a_rare_click_counts_what_was_dropped():
+def test_a_rare_click_counts_what_was_dropped(plain):
     """A click a thousand times rarer than the others needs modes that the waiting time did not."""
     lower = np.diag(np.sqrt(np.arange(1.0, 12.0)), 1)
     drive = 0.5 * (lower + lower.T)

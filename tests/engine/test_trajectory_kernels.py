@@ -21,6 +21,7 @@ from click_systems import (
     unitary_jumps,
     watch,
 )
+from plain_kernels import interpret
 from reference_trajectory import reference_trajectory
 from scipy.linalg import expm
 
@@ -256,12 +257,12 @@ def test_buffers_are_drained_without_a_trace(uniforms, clicks, monkeypatch, prop
 @pytest.mark.parametrize("pause", [0, 1, 400])
 def test_pauses_leave_no_trace(pause, monkeypatch):
     """The kernel is run as plain Python here, because a compiled one has its constants built in."""
+    interpret(monkeypatch)
     system = random_system(3, 4, 2)
     compiled = compile_system(system, np.eye(4)[0], propagator="sparse")
     task = BlockTask(0, 2, 8, 60.0, sampling_of(np.diag([0.0, 1.0, 2.0, 3.0]), [0.0, 5.0, 55.5]))
     reference = run_block(compiled, task)
     entries = []
-    monkeypatch.setattr(sparse_action, "advance", sparse_kernels.advance.py_func)
     monkeypatch.setattr(sparse_kernels, "PAUSE_AFTER", pause)
     again = run_block(compiled, task, lambda time, clicks: entries.append((time, clicks)))
     assert len(entries) > 10

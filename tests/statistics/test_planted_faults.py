@@ -22,13 +22,14 @@ from click_statistics import (
     rate_z,
 )
 from click_systems import driven_atom, driven_cavity, exact_averages, leaky_cavity, random_ket, thermal_cavity
+from plain_kernels import interpret
 from reference_trajectory import reference_trajectory
 
 import trajectories as tj
 from trajectories.engine import jump_kernels
 from trajectories.engine.blocks import BlockTask, Sampling, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system, stack_operators
-from trajectories.engine.sparse import sparse_action, sparse_kernels
+from trajectories.engine.sparse import sparse_kernels
 from trajectories.lindblad import steady_state
 from trajectories.random_streams import trajectory_stream
 from trajectories.results import Expectation
@@ -170,11 +171,14 @@ def test_a_planted_fault_is_rejected(law, fault):
     assert LAWS[law](fault) < 1e-3 * ALARM
 
 
+plain_apply_jump = jump_kernels.apply_jump.py_func
+
+
 def unnormalised_jump(jumps, channel, psi, out):
     """c_kψ without the division by its norm."""
-    jump_kernels.apply_jump.py_func(jumps, channel, psi, out)
+    plain_apply_jump(jumps, channel, psi, out)
     rates = np.zeros(len(jumps.indptr) // len(psi))
-    jump_kernels.click_rates.py_func(jumps, psi, rates)
+    jump_kernels.click_rates(jumps, psi, rates)
     out *= np.sqrt(rates[channel])
 
 
@@ -182,7 +186,7 @@ def unnormalised_jump(jumps, channel, psi, out):
 @pytest.mark.parametrize("law", ["fock", "fluorescence"])
 def test_an_unnormalised_state_after_a_click_is_rejected(law, planted, monkeypatch):
     """The trajectory kernel is run as plain Python, where its jump can be replaced."""
-    monkeypatch.setattr(sparse_action, "advance", sparse_kernels.advance.py_func)
+    interpret(monkeypatch)
     if planted:
         monkeypatch.setattr(sparse_kernels, "apply_jump", unnormalised_jump)
     # In these units ‖cψ‖² is far above 1, so that the wrong state starts above every threshold.
