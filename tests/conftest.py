@@ -71,5 +71,11 @@ def run(capsys, here):
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Leave out the pictures of an analysis, which take most of its time."""
+    monkeypatch.setattr("trajectories.analysis.report.figures.pictures", lambda *_: iter(()))
+
+
+@pytest.fixture
 def quick_report(monkeypatch):
     monkeypatch.setattr(simulate, "report_run", lambda *_: None)

@@ -115,8 +115,7 @@ def test_the_summary_takes_them(detected):
 
 
 @pytest.mark.parametrize("suffix", ["npz", "h5"])
-def test_the_command_line_takes_them_from_a_file(run, here, monkeypatch, detected, suffix):
-    monkeypatch.setattr("trajectories.analysis.report.figures.pictures", lambda *_: iter(()))
+def test_the_command_line_takes_them_from_a_file(run, here, undrawn, detected, suffix):
     (here / "mine.py").write_text(SCRIPT, encoding="utf-8")
     clock = {"tick": 1e-7, "unit": 1e-9} if suffix == "h5" else {}
     for name, record in (("seen", detected), ("blind", without_log(detected))):
@@ -132,9 +131,8 @@ def test_the_command_line_takes_them_from_a_file(run, here, monkeypatch, detecte
     assert run("validate", f"blind.{suffix}", "--model", "mine.py:system")[0] == 1
 
 
-def test_detectors_of_the_command_line_come_after_those_recorded(run, here, monkeypatch, clicks):
+def test_detectors_of_the_command_line_come_after_those_recorded(run, here, undrawn, clicks):
     """η = 0.5 in the file and 0.6 on top: the exact side sees 0.3."""
-    monkeypatch.setattr("trajectories.analysis.report.figures.pictures", lambda *_: iter(()))
     (here / "mine.py").write_text(SCRIPT, encoding="utf-8")
     (here / "more.toml").write_text("[left]\nefficiency = 0.6\n", encoding="utf-8")
     tj.export(an.apply_detectors(clicks, {"left": Detector(0.5)}, 1), "half.npz")

@@ -95,7 +95,7 @@ def test_detectors_of_the_record_reach_both_sides(record):
 
 
 def test_what_cannot_be_replayed_is_said():
-    cavity = driven_cavity(0.4, 0.3, levels=26)
+    cavity = driven_cavity(0.2, 0.3, levels=14)
     rho = steady_state(cavity).rho
     seen = an.apply_detectors(
         watch(cavity, 8, 150.0, seed=4, initial=rho), {"cavity": Detector(efficiency=0.5)}, seed=1

@@ -56,12 +56,6 @@ def cascade(simulated, here) -> Path:
     return here / "out"
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Leaves out the pictures, which take most of the time."""
-    monkeypatch.setattr("trajectories.analysis.report.figures.pictures", lambda *_: iter(()))
-
-
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -297,7 +291,15 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_well_formed_and_needs_nothing_else(run, cascade):
+@pytest.fixture(scope="module")
+def drawn(simulated) -> list[Picture]:
+    """The pictures of the analysis of the cascade."""
+    record = Run.open(simulated / "out")
+    return list(pictures(an.analyse(record, window=6.0), record))
+
+
+def test_the_page_is_well_formed_and_needs_nothing_else(run, cascade, drawn, monkeypatch):
+    monkeypatch.setattr("trajectories.analysis.report.figures.pictures", lambda *_: iter(drawn))
     run("analyse", "out", *WINDOW)
     text = (cascade / "analysis" / "report.html").read_text(encoding="utf-8")
     tags = Tags()
@@ -332,9 +334,7 @@ def test_the_page_takes_words_as_words(run, cascade):
     assert "a &amp; b" in text
 
 
-def test_every_picture_is_drawn(cascade):
-    record = Run.open("out")
-    drawn = list(pictures(an.analyse(record, window=6.0), record))
+def test_every_picture_is_drawn(drawn):
     names = ["clicks", "g2", "purity", "lags", "asymmetry", "waits", "fano", "convergence"]
     assert [picture.name for picture in drawn] == names
     assert all(picture.png.startswith(b"\x89PNG") and len(picture.png) > 5000 for picture in drawn)

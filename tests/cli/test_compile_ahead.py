@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import ROOT
@@ -13,24 +14,47 @@ from trajectories.engine.modes import modes_kernels
 from trajectories.kernel_cache import Kernel
 
 # A run into a folder, whose compiled system went through a file, as the command line makes it.
-USE = """
-import numpy as np, tempfile, trajectories as tj
-from trajectories.cli.compile_ahead import compiled_ahead
+WHOLE = """
+import tempfile, trajectories as tj
+from trajectories.cli.compile_ahead import compile_engine, compiled_ahead
 from trajectories.engine.modes.modes_kernels import advance
-before = advance.on_disk()
 a = tj.HilbertSpace(photon=4).lower("photon")
 system = tj.OpenSystem(0.3 * (a + a.T), [tj.Channel("photon", a)])
-with compiled_ahead(), tempfile.TemporaryDirectory() as folder:
+
+def follow():
+    with tempfile.TemporaryDirectory() as folder:
+        tj.simulate(system, 2, 20.0, seed=1, propagator="modes", workers=2, progress=False, out=folder + "/run")
+"""
+USE = """
+before = advance.on_disk()
+with compiled_ahead():
     awaited = advance._awaited is not None
-    tj.simulate(system, 2, 20.0, seed=1, propagator="modes", workers=2, progress=False, out=folder + "/run")
+    follow()
 stats = advance.entry.stats
 print(before, awaited, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
+# A kernel of one line stands for the engine's, which takes ten seconds to compile.
+SMALL = """
+from trajectories.cli import compile_ahead
+from trajectories.engine.modes import modes_kernels
+advance = modes_kernels.advance = modes_kernels.between
+compile_ahead.SCRIPT = "from trajectories.engine.modes.modes_kernels import between; between(1.0, 3.0, 0.1)"
+compiled_ahead, follow = compile_ahead.compiled_ahead, lambda: advance(1.0, 3.0, 0.1)
+"""
+SAME = """
+compile_engine()
+before = len(advance.entry.signatures)
+follow()
+print(before, len(advance.entry.signatures))
+"""
 
 
-def used(environment: dict[str, str]) -> str:
+needs_two = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="with one processor nothing is started")
+
+
+def used(script: str, environment: dict[str, str]) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", USE],
+        [sys.executable, "-W", "ignore", "-c", script],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -40,11 +64,27 @@ def used(environment: dict[str, str]) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one processor: nothing is gained, so nothing is started")
+def check(script: str, folder: Path) -> None:
+    """The first process waits for the kernel and takes it from disk; the second has nothing to wait for."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder)}
+    assert used(script, environment) == "False True 1 0"
+    assert used(script, environment) == "True False 1 0"
+
+
+@needs_two
 def test_it_is_waited_for_and_used_and_made_only_once(tmp_path):
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    assert used(environment) == "False True 1 0"
-    assert used(environment) == "True False 1 0"
+    check(SMALL + USE, tmp_path)
+
+
+def test_the_kernel_that_is_compiled_is_the_one_that_a_run_calls():
+    """One signature for both: another would be compiled once more."""
+    assert used(WHOLE + SAME, dict(os.environ)) == "1 1"
+
+
+@needs_two
+@pytest.mark.slow
+def test_the_engine_s_kernel_is_waited_for_and_used_and_made_only_once(tmp_path):
+    check(WHOLE + USE, tmp_path)
 
 
 def test_if_the_other_process_fails_it_is_compiled_here():

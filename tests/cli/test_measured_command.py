@@ -157,7 +157,7 @@ def test_info_finds_a_delay_and_measures_a_detector(run, lab):
     assert any(line.startswith("afterpulses   left") for line in out)
 
 
-def test_a_file_larger_than_memory_is_analysed_piece_by_piece(run, lab, monkeypatch):
+def test_a_file_larger_than_memory_is_analysed_piece_by_piece(run, lab, monkeypatch, undrawn):
     assert run("analyse", "a.ptu", "--unit", "us", "--out", "whole")[0] == 0
     monkeypatch.setattr("trajectories.cli.source.LARGE", 1000)
     monkeypatch.setattr("trajectories.records.formats.tttr.CHUNK", 64)

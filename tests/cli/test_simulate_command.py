@@ -181,7 +181,7 @@ def test_ctrl_c_at_any_moment_is_status_130_and_one_line(run, here, monkeypatch,
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_real_ctrl_c_keeps_what_is_done(here, number):
     (here / "mine.py").write_text(ATOM, encoding="utf-8")
-    size = ("--trajectories", "512", "--duration", "3e5", "--seed", "6", "--workers", "2")
+    size = ("--trajectories", "512", "--duration", "1e5", "--seed", "6", "--workers", "2")
     with subprocess.Popen(
         command("simulate", "mine.py:system", "--out", "out", "--quiet", *size),
         env=environment(),
@@ -211,7 +211,7 @@ def test_a_real_ctrl_c_keeps_what_is_done(here, number):
     # What is kept is whole: the same bits as an undisturbed block.
     first, last = kept[0]
     compiled = CompiledSystem.from_arrays(Run.open("out").arrays())
-    block = run_block(compiled, BlockTask(first, last, 6, 3e5))
+    block = run_block(compiled, BlockTask(first, last, 6, 1e5))
     assert Run.open("out").read_block((first, last))["time"].tobytes() == block.time.tobytes()
 
 

@@ -147,7 +147,7 @@ def test_a_run_of_odd_names_is_simulated_analysed_and_validated(here):
     assert len(document["curves"]["g2"]) == 21
 
 
-def test_a_record_of_odd_names_is_analysed(here):
+def test_a_record_of_odd_names_is_analysed(here, undrawn):
     """A space is a name too; none is dropped, and the page counts them all."""
     tj.export(record(), here / "odd.npz")
     found = of_command("analyse", "odd.npz", "--window", "1", "--json")

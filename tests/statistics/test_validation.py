@@ -39,7 +39,7 @@ def split(record: tj.ClickRecord, size: int) -> list[tj.ClickRecord]:
     return parts
 
 
-def p_values(system, duration, window, size=50, seed=1):
+def p_values(system, duration, window, size=50, seed=1, records=RECORDS):
     """Return the p-values of every test for each record, and those of gaps whose censored ends were dropped."""
     steady = steady_state(system)
     with warnings.catch_warnings():
@@ -47,7 +47,7 @@ def p_values(system, duration, window, size=50, seed=1):
         # test_accuracy.py. No statistic feels it.
         warnings.simplefilter("ignore", AccuracyWarning)
         whole = tj.simulate(
-            system, RECORDS * size, duration, seed=seed, initial=steady.rho, workers=1, progress=False
+            system, records * size, duration, seed=seed, initial=steady.rho, workers=1, progress=False
         )
     assert whole.provenance["worst_error"] < 2e-10
     compiled = compile_system(system, steady.rho)
@@ -73,9 +73,10 @@ def check_uniform(found):
     assert stats.binom.sf(rejected - 1, len(found), SIGNIFICANCE) > ALARM
 
 
-def test_p_values_of_a_pair_source_are_uniform():
-    """Bundles, both orders, two channels: 24 tests of 200 records with 1700 clicks in 80 trajectories."""
-    found, faulty = p_values(PairSource(coupling=0.2, levels=3).system(), 120.0, 3.0, size=80)
+@pytest.mark.parametrize("records", [80, pytest.param(RECORDS, marks=pytest.mark.slow)])
+def test_p_values_of_a_pair_source_are_uniform(records):
+    """Bundles, both orders, two channels: 24 tests of 80 or 200 records with 1700 clicks in 80 trajectories."""
+    found, faulty = p_values(PairSource(coupling=0.2, levels=3).system(), 120.0, 3.0, size=80, records=records)
     assert len(found[0]) == 24
     check_uniform(found)
     # Planted fault: without the censored last gaps correct records are rejected.
