@@ -139,7 +139,7 @@ class Stratification:
         return mean.sum(axis=0), np.sqrt(variance)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrajectoryStates:
     """The pure states of trajectories at one moment: at the end of a run, and at the start of the next.
 
@@ -194,6 +194,10 @@ class TrajectoryStates:
 
     def __len__(self) -> int:
         return len(self.kets)
+
+    def __repr__(self) -> str:
+        count, dimension = self.kets.shape
+        return f"TrajectoryStates({count} kets of dimension {dimension}, time={self.time:g})"
 
     @property
     def fingerprint(self) -> str:

@@ -35,6 +35,11 @@ def display(name: str) -> str:
     return printable(name) if name == name.strip() and name else f"“{printable(name)}”"
 
 
+def counted(number: int, one: str, several: str) -> str:
+    """Return a number with its noun: "1 trajectory", "3 trajectories"."""
+    return f"{number} {one if number == 1 else several}"
+
+
 def nearest(given: object, known: Iterable[str]) -> str:
     """Return the end of an error: which of the known words was probably meant, or nothing."""
     words = list(known)

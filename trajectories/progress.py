@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import threading
 import time
 from types import TracebackType
@@ -13,6 +16,15 @@ from .stages import Stage, in_lines
 # Seconds between two lines where there is no terminal.
 LINE_EVERY = 10.0
 BAR = "{desc} {percentage:3.0f}%|{bar}| t={n:.3g}/{total:.3g} [{elapsed}<{remaining}{postfix}]"
+
+
+def _columns() -> int | None:
+    """Return a usual width for terminals that say 0, such as those of some containers; tqdm asks the others."""
+    try:
+        told = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError, AttributeError):  # no terminal: a notebook, or a file
+        return None
+    return None if told else shutil.get_terminal_size().columns
 
 
 class Progress:
@@ -63,7 +75,9 @@ class Progress:
             return
         if self._bar is None:
             self._stage.covers, self._stage.shown = True, False
-            self._bar = tqdm(total=self._total, initial=before[0], desc="simulate", bar_format=BAR)
+            self._bar = tqdm(
+                total=self._total, initial=before[0], desc="simulate", bar_format=BAR, ncols=_columns()
+            )
             self._bar.start_t -= elapsed
         self._bar.set_postfix_str(said, refresh=False)
         self._bar.update(reached - self._bar.n)

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InvalidInput
+from .notebook import Shown, Summary
 from .results import Estimate, read_only
 
 
-@dataclass(frozen=True, eq=False)
-class PulseCounts:
+@dataclass(frozen=True, eq=False, repr=False)
+class PulseCounts(Shown):
     """Joint distribution of the clicks of one pulse, P(n_a, n_b, …).
 
     Attributes
@@ -85,6 +86,17 @@ class PulseCounts:
 
         return self._estimate(share)
 
+    def _summary(self) -> Summary:
+        most = [size - 1 for size in self.probability.shape]
+        rows = []
+        for counts in np.ndindex(*self.probability.shape):
+            spelled = [f"{n}+" if n == last else str(n) for n, last in zip(counts, most, strict=True)]
+            error = float(self.standard_error[counts]) if self.n else 0.0
+            rows.append((", ".join(spelled), str(Estimate(float(self.probability[counts]), error))))
+        counted = f", {self.n} pulses" if self.n else ""
+        title = f"Clicks of {', '.join(self.channels)} in a pulse{counted}"
+        return Summary(title, (", ".join(self.channels), "P"), rows, self.method)
+
     def _estimate(self, value: Callable[[NDArray[np.float64]], Any]) -> Estimate:
         """Return a function of P with its error to first order."""
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -97,8 +109,8 @@ class PulseCounts:
         return Estimate(here, float(np.sqrt(((np.array(moved) - here) ** 2).sum())), self.n, self.method)
 
 
-@dataclass(frozen=True, eq=False)
-class PulseMap:
+@dataclass(frozen=True, eq=False, repr=False)
+class PulseMap(Shown):
     """g²(t₁, t₂) within a pulse.
 
     Attributes
@@ -134,3 +146,8 @@ class PulseMap:
         for name in ("edges", "value", "standard_error"):
             object.__setattr__(self, name, read_only(getattr(self, name), np.float64))
         object.__setattr__(self, "counts", read_only(self.counts, np.int64))
+
+    def _summary(self) -> Summary:
+        n, m = self.value.shape
+        counted = f", {self.counts.sum()} pairs" if self.counts.any() else ""
+        return Summary(f"g²(t₁, t₂) of {self.first} and {self.second}: {n} × {m} bins{counted}", note=self.method)

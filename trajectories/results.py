@@ -40,6 +40,10 @@ def _freeze_numerical_error(result: Any) -> None:
     object.__setattr__(result, "numerical_error", read_only(errors, np.float64))
 
 
+# An estimate is shown with exponents where value and error are below this, or the error ends in more zeros.
+SMALL, MOST_ZEROS = 1e-3, 3
+
+
 @dataclass(frozen=True, repr=False)
 class Estimate(Shown):
     """One number and its uncertainty.
@@ -115,10 +119,14 @@ class Estimate(Shown):
         if not np.isfinite(self.standard_error):
             return f"{self.value:.4g} ± ?"
         # Two digits of the error decide how many digits of the value are shown.
-        digits = 1 - int(np.floor(np.log10(self.standard_error)))
-        if 0 <= digits <= 8:
-            return f"{self.value:.{digits}f} ± {self.standard_error:.{digits}f}"
-        return f"{self.value:.4g} ± {self.standard_error:.2g}"
+        value, error = self.value, self.standard_error
+        digits = 1 - int(np.floor(np.log10(error)))
+        if digits < -MOST_ZEROS or max(abs(value), error) < SMALL:
+            size = int(np.floor(np.log10(abs(value) or error)))
+            return f"{value:.{max(size + digits, 0)}e} ± {error:.1e}"
+        if digits < 0:
+            return f"{round(value, digits):.0f} ± {round(error, digits):.0f}"
+        return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 @dataclass(frozen=True, repr=False)

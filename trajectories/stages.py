@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import ParamSpec, TextIO, TypeVar
@@ -18,6 +19,9 @@ Result = TypeVar("Result")
 PATIENCE, SILENCE = 1.5, 2.5
 # How often the line at a terminal is drawn anew, and the least time between two lines in a file.
 REDRAW, BETWEEN_LINES = 0.5, 2.0
+# Work that is expected to take so many seconds is announced at once: it may be a call into a library that lets no
+# other thread run. An expectation is dropped when it was wrong by this factor.
+ANNOUNCED, WRONG = 1.0, 1.5
 # Takes the cursor to the start of the line, and the line away.
 CLEAR = "\r\x1b[K"
 
@@ -40,13 +44,25 @@ class Stage:
         Whether it stands for all that is done inside.
     shown : bool
         Whether it is shown.
+    expected : float
+        How many seconds it is expected to take; 0 where that is not known.
     """
 
-    def __init__(self, text: str, *, covers: bool = False, shown: bool = True) -> None:
+    def __init__(self, text: str, *, covers: bool = False, shown: bool = True, expected: float = 0.0) -> None:
         self.text = text
         self.covers = covers
         self.shown = shown
+        self.expected = expected
         self.begun = time.monotonic()
+
+    def words(self, now: float) -> str:
+        """Return what is said of it now, without its seconds."""
+        told = self.expected >= ANNOUNCED and now - self.begun < WRONG * self.expected
+        return f"{self.text}, some {self.expected:.0f} s" if told else self.text
+
+    def left(self, now: float) -> float:
+        """Return how many seconds all of the work may still take; 0 where that is not known."""
+        return 0.0
 
     def say(self, text: str) -> None:
         """Change what is said, e.g. to how far the work is."""
@@ -58,6 +74,8 @@ class Stage:
             _active.append(self)
             if _watcher is not None:
                 _watcher.clear()
+                if self.expected >= ANNOUNCED:
+                    _watcher.look()
         return self
 
     def __exit__(
@@ -67,6 +85,69 @@ class Stage:
             _active.remove(self)
             if _watcher is not None:
                 _watcher.clear()
+
+
+class Steps:
+    """A piece of work in steps: says which one it is at, and how long the rest may take.
+
+    Parameters
+    ----------
+    what : str
+        What all steps do together.
+    weights : sequence of float
+        About how long each step takes beside the others.
+
+    Examples
+    --------
+    >>> from trajectories.stages import Steps
+    >>> steps = Steps("exact values", [3.0, 1.0])
+    >>> with steps.next("g²") as stage:
+    ...     stage.text
+    'exact values 1 of 2: g²'
+    """
+
+    def __init__(self, what: str, weights: Sequence[float]) -> None:
+        self.what = what
+        self.weights = list(weights)
+        self.at = 0
+        self.took, self.done = 0.0, 0.0  # seconds and weights of the steps that are over
+
+    def next(self, text: str) -> Step:
+        """Return the stage of the next step."""
+        self.at += 1
+        if self.at > len(self.weights):  # more than was planned
+            self.weights.append(self.done / max(self.at - 1, 1))
+        return Step(self, f"{self.what} {self.at} of {len(self.weights)}: {text}")
+
+    def skip(self) -> None:
+        """Pass over a step whose result is known."""
+        self.at += 1
+        if self.at <= len(self.weights):
+            self.weights[self.at - 1] = 0.0
+
+
+class Step(Stage):
+    """One of several steps; stages inside it are shown behind it."""
+
+    def __init__(self, steps: Steps, text: str) -> None:
+        super().__init__(text)
+        self.steps, self.number = steps, steps.at
+
+    def left(self, now: float) -> float:
+        """Return how many seconds this and the later steps may take, judged by those before."""
+        steps = self.steps
+        if steps.done <= 0.0:
+            return 0.0
+        a_weight = steps.took / steps.done
+        here = max(a_weight * steps.weights[self.number - 1] - (now - self.begun), 0.0)
+        return here + a_weight * sum(steps.weights[self.number :])
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self.steps.took += time.monotonic() - self.begun
+        self.steps.done += self.steps.weights[self.number - 1]
 
 
 def staged(text: str) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
@@ -99,26 +180,40 @@ class Watcher(threading.Thread):
         """Look at the stages now and then."""
         while not self._over.wait(REDRAW):
             with _lock:
-                now = time.monotonic()
-                stage = next((stage for stage in _active if stage.covers), _active[-1] if _active else None)
-                if stage is None or not stage.shown or self._can_wait(stage, now):
-                    continue
-                try:
-                    self._show(stage, now)
-                except (OSError, ValueError):  # a closed pipe or stream: nobody watches any more
-                    return
+                self.look()
+
+    def look(self) -> None:
+        """Show the present stage, unless it can wait."""
+        now = time.monotonic()
+        stage = next((stage for stage in _active if stage.covers), _active[-1] if _active else None)
+        if self._over.is_set() or stage is None or not stage.shown or self._can_wait(stage, now):
+            return
+        try:
+            self._show(stage, now)
+        except (OSError, ValueError):  # a closed pipe or stream: nobody watches any more
+            self._over.set()
 
     def _can_wait(self, stage: Stage, now: float) -> bool:
-        return now - stage.begun < PATIENCE and now - self._spoke < SILENCE
+        waits = now - stage.begun < PATIENCE and stage.expected < ANNOUNCED
+        return waits and now - self._spoke < SILENCE
 
     def _show(self, stage: Stage, now: float) -> None:
         self._spoke = now
+        around = [] if stage.covers else [each for each in _active if isinstance(each, Step)]
+        outer = around[-1] if around else None
+        words = stage.words(now)
+        if outer is not None and outer is not stage:
+            words = f"{outer.text}; {words}"
         if self.at_terminal:
-            self._out.write(f"{CLEAR}{stage.text} … {now - stage.begun:.0f} s")
+            left = 0.0 if outer is None else outer.left(now)
+            to_go = f", {left:.0f} s left" if left >= ANNOUNCED else ""
+            line = f"{words} … {now - (outer or stage).begun:.0f} s{to_go}"
+            # A line that wraps could not be taken away.
+            self._out.write(CLEAR + line[: max(shutil.get_terminal_size().columns - 1, 1)])
             self._drawn = True
-        elif stage.text != self._last[1] and now - self._last[0] >= BETWEEN_LINES:
-            self._out.write(f"{stage.text} …\n")
-            self._last = (now, stage.text)
+        elif words != self._last[1] and now - self._last[0] >= BETWEEN_LINES:
+            self._out.write(f"{words} …\n")
+            self._last = (now, words)
         self._out.flush()
 
     def clear(self) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from trajectories.checks import positive_number, shown
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
+from trajectories.notebook import Shown, Summary
 from trajectories.results import Estimate
 
 from ..clicks.streams import Clicks, ClickStream, stream
@@ -171,8 +172,8 @@ def _deviation(
     return scale, pairs, level, (pairs - level) / np.sqrt(np.maximum(level, 1.0))
 
 
-@dataclass(frozen=True)
-class DetectorMemory:
+@dataclass(frozen=True, repr=False)
+class DetectorMemory(Shown):
     """Detector properties measured from the short waits of a channel.
 
     Attributes
@@ -204,6 +205,14 @@ class DetectorMemory:
     missing: Estimate
     afterpulsing: Estimate
     reach: float
+
+    def _summary(self) -> Summary:
+        rows = [
+            ("shortest wait", f"{self.dead_time:.6g}"),
+            ("lack of pairs", str(self.missing)),
+            ("afterpulses a click", str(self.afterpulsing)),
+        ]
+        return Summary(f"Detector seen by lags up to {self.reach:g}", ("", "value"), rows)
 
 
 def detector_memory(record: Clicks, channel: str, reach: float) -> DetectorMemory:

@@ -11,6 +11,7 @@ from scipy import optimize, stats
 
 from trajectories.checks import bin_edges, finite_number, integer, positive_number
 from trajectories.errors import InvalidInput
+from trajectories.notebook import Shown, Summary
 from trajectories.records.ticks import whole_ticks
 from trajectories.results import Correlation, Estimate, Histogram
 
@@ -199,8 +200,8 @@ def decay_histogram(record: Clicks, channel: str, edges: ArrayLike, trigger: str
     return Histogram(bins, resampled.value, resampled.errors, counts, method)
 
 
-@dataclass(frozen=True)
-class DecayFit:
+@dataclass(frozen=True, repr=False)
+class DecayFit(Shown):
     """A mono-exponential decay with a constant background, fitted to the counts of a histogram.
 
     Attributes
@@ -234,6 +235,14 @@ class DecayFit:
     start: float
     stop: float
     fit: TestResult
+
+    def _summary(self) -> Summary:
+        rows = [
+            ("lifetime", str(self.lifetime)),
+            ("share of background", str(self.background)),
+            ("p of the fit", f"{self.fit.p_value:.2g}"),
+        ]
+        return Summary(f"Decay fitted from {self.start:g} to {self.stop:g}", ("", "value"), rows)
 
 
 def fit_decay(histogram: Histogram, start: float | None = None, stop: float | None = None) -> DecayFit:

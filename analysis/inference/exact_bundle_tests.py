@@ -12,6 +12,7 @@ from trajectories.lindblad.click_statistics.ordering import bundles_and_lags
 from trajectories.names import spelled
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Estimate
+from trajectories.stages import Steps
 
 from ..clicks.ticks import whole_tick_edges
 from ..estimators.bundle_correlations import cluster_g2_pooled
@@ -21,15 +22,18 @@ from ..statistics.goodness_of_fit import deviation, hotelling
 from ..statistics.resampling import TestResult
 from .exact_setting import FINE_BINS, LEAST_EVENTS, Comparisons, Setting, Test, rates_of, values_of
 
+# About how long the exact values take beside those of `exact_tests`: bundle rates, purity, and the pair.
+BUNDLE_WEIGHTS = (3.0, 2.0, 2.0)
 # Windows of the purity and bins of the correlation of bundles, in units of the bundle window.
 PURITY_WINDOWS = (0.5, 1.0)
 CLUSTER_EDGES = (1.0, 1.5, 2.0, 3.0, 4.0)
 
 
-def add_bundles(found: Comparisons, setting: Setting, names: list[str], window: float) -> None:
+def add_bundles(found: Comparisons, setting: Setting, names: list[str], window: float, steps: Steps) -> None:
     """Add the statistics of bundles: their rates by order, purity, and the pair's share, order, lags and g₂."""
     time = float(setting.time(3.0 * window)[0])
-    exact = lindblad.order_rates(setting.steady, window, names, 2, setting.detectors)
+    with steps.next("bundle rates by order"):
+        exact = lindblad.order_rates(setting.steady, window, names, 2, setting.detectors)
     often = np.array([estimate.value * time for estimate in exact.values()])
     strongest = np.argsort(-often, kind="stable")[: setting.most_values]
     kept = np.sort(strongest[often[strongest] >= LEAST_EVENTS])
@@ -38,10 +42,12 @@ def add_bundles(found: Comparisons, setting: Setting, names: list[str], window: 
         return
     rates = values_of(list(exact.values()))[kept]
     found.add("bundle rates by order", _order_rates_test(window, names, kept, rates, often[kept]))
-    _add_purity(found, setting, names, window)
+    with steps.next("purity"):
+        _add_purity(found, setting, names, window)
     pair = setting.pair or _commonest_pair(exact, names)
     if pair is not None:
-        _add_pair(found, setting, names, window, pair)
+        with steps.next("order, lags and correlation of bundles"):
+            _add_pair(found, setting, names, window, pair)
 
 
 def _order_rates_test(

@@ -14,7 +14,7 @@ from trajectories.lindblad.click_statistics.waiting import waiting_time_matrix
 from trajectories.names import spelled
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Correlation
-from trajectories.stages import staged
+from trajectories.stages import Steps
 
 from ..clicks.ticks import whole_tick_edges
 from ..estimators.correlations import count_pairs
@@ -22,7 +22,7 @@ from ..estimators.counting import factorial_moments_pooled, rates_pooled
 from ..estimators.waiting import wait_hazards_pooled, waiting_times_pooled
 from ..statistics.goodness_of_fit import hotelling, student
 from ..statistics.resampling import TestResult
-from .exact_bundle_tests import add_bundles
+from .exact_bundle_tests import BUNDLE_WEIGHTS, add_bundles
 from .exact_setting import (
     FINE_BINS,
     LEAST_EVENTS,
@@ -43,6 +43,8 @@ DECISIVE = 30.0
 NEXT_REACH = 10.0
 # Windows of the Fano factor, in units of the reach.
 FANO_WINDOWS = (0.2, 1.0, 3.0)
+# About how long their exact values take beside one another: g², waits, counts.
+WEIGHTS = (6.0, 3.0, 0.5)
 
 
 def compare_rates(setting: Setting) -> Comparisons:
@@ -57,7 +59,6 @@ def compare_rates(setting: Setting) -> Comparisons:
     return found
 
 
-@staged("exact values of the curves")
 def compare_curves(setting: Setting) -> Comparisons:
     """Return the tests of g², waiting times, next clicks and counts; bundles where there is a window for them."""
     found = Comparisons()
@@ -74,18 +75,23 @@ def compare_curves(setting: Setting) -> Comparisons:
         busiest = sorted(clicking, key=lambda name: -rates[name])[:MOST_COMPARED]
         found.crowded += [f"curves of {len(clicking) - len(busiest)} channels", "bundles"]
         clicking = [name for name in clicking if name in busiest]
-    _add_g2(found, setting, rates, clicking)
+    bundled = [name for name in setting.names if not name.startswith("atom")]
+    in_bundles = setting.window is not None and bool(bundled) and len(setting.names) <= MOST_CHANNELS
+    steps = Steps("exact values", (*WEIGHTS, *(BUNDLE_WEIGHTS if in_bundles else ())))
+    with steps.next("g²"):
+        _add_g2(found, setting, rates, clicking)
     if any(remembers(setting.detectors.get(name)) for name in setting.names):
         found.unknown += ["waits", "next clicks", "Fano factor", "bundles"]
         return found
-    _add_waits(found, setting, rates, clicking)
+    with steps.next("waits and next clicks"):
+        _add_waits(found, setting, rates, clicking)
     if setting.groups.of_clicks(*setting.names) < LEAST_GROUPS:
         found.grouped += ["Fano factor", "bundles"]
         return found
-    _add_fano(found, setting, sum(rates.values()))
-    bundled = [name for name in setting.names if not name.startswith("atom")]
-    if setting.window is not None and bundled and len(setting.names) <= MOST_CHANNELS:
-        add_bundles(found, setting, bundled, setting.window)
+    with steps.next("counts"):
+        _add_fano(found, setting, sum(rates.values()))
+    if in_bundles and setting.window is not None:
+        add_bundles(found, setting, bundled, setting.window, steps)
     return found
 
 

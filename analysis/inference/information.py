@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from trajectories.checks import positive_number
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
-from trajectories.results import read_only
+from trajectories.notebook import Shown, Summary
+from trajectories.results import Estimate, read_only
 
 from ..clicks.streams import Clicks
 from .fit import RecordLikelihood, checked_parameters
@@ -25,8 +26,8 @@ Array = NDArray[np.float64]
 LEAST_UNITS = 40
 
 
-@dataclass(frozen=True, eq=False)
-class Information:
+@dataclass(frozen=True, eq=False, repr=False)
+class Information(Shown):
     """Fisher information per unit time of click records.
 
     Attributes
@@ -62,6 +63,14 @@ class Information:
     score: Array
     total_time: float
     n_clicks: int
+
+    def _summary(self) -> Summary:
+        diagonal = zip(np.diag(self.rate).tolist(), np.diag(self.standard_error).tolist(), strict=True)
+        entries = [str(Estimate(rate, error)) for rate, error in diagonal]
+        scores = [f"{score:+.1f}" for score in self.score.tolist()]
+        rows = list(zip(self.names, entries, scores, strict=True))
+        title = f"Fisher information of {self.n_clicks} clicks"
+        return Summary(title, ("parameter", "F/T", "score/√F"), rows, "bounds() has the Cramér–Rao bounds")
 
     def bounds(self, time: float | None = None) -> dict[str, float]:
         """Return the Cramér–Rao bound of each parameter's standard error, the others being unknown too.

@@ -15,6 +15,7 @@ from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.lindblad.filter.smoothing import Smoother
 from trajectories.model.system import OpenSystem
+from trajectories.notebook import Shown, Summary
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import read_only
 
@@ -23,8 +24,8 @@ from .replay import Replayer
 from .subject import in_memory
 
 
-@dataclass(frozen=True, eq=False)
-class LostClicks:
+@dataclass(frozen=True, eq=False, repr=False)
+class LostClicks(Shown):
     """Posterior of the clicks that were not seen, given the whole record.
 
     Attributes
@@ -59,6 +60,16 @@ class LostClicks:
     rates: NDArray[np.float64]
     companion: NDArray[np.float64]
     dark: NDArray[np.float64]
+
+    def _summary(self) -> Summary:
+        trajectories, times, _ = self.rates.shape
+        rows = []
+        if times:
+            seen = np.isfinite(self.rates)
+            mean = np.where(seen, self.rates, 0.0).sum(axis=(0, 1)) / np.maximum(seen.sum(axis=(0, 1)), 1)
+            rows = [(name, f"{rate:.4g}") for name, rate in zip(self.channel_names, mean.tolist(), strict=True)]
+        title = f"Lost clicks at {times} times of {trajectories} trajectories, given {len(self.dark)} clicks"
+        return Summary(title, ("channel", "mean rate of lost clicks"), rows)
 
 
 def lost_clicks(

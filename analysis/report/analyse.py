@@ -9,7 +9,7 @@ from typing import Any
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.model import OpenSystem
-from trajectories.names import display
+from trajectories.names import counted, display
 from trajectories.records.detection_log import DetectionLog
 from trajectories.records.run import Run
 from trajectories.results import Estimate
@@ -28,6 +28,9 @@ from .pulse_sections import add_pulses
 REACH_IN_WAITS = 3.0
 # Channels whose correlations are estimated, the busiest: the work grows as n².
 MOST_CORRELATED = 6
+# About how long the exact values take beside one another: rates and g²; bundle rates, purity, order and lags, both
+# heralding efficiencies, and bundles behind bundles; the Fano factor, next clicks and waits for either channel.
+CURVES, BUNDLES, COUNTS = (1.0, 6.0), (3.0, 2.0, 1.0, 0.5, 1.0, 1.0), (0.5, 0.5, 0.5, 0.5)
 Pair = tuple[str, str]
 
 
@@ -111,6 +114,7 @@ def _analysed(
             raise InvalidInput(
                 "a pair needs a bundle window, but the record names no kappa for 3/kappa; give window"
             )
+    exact_values.plan([*CURVES, *(BUNDLES if delta is not None else ()), *COUNTS])
     found = AnalysisResults(facts=_facts(record), window=delta, unit=record.unit)
     found.notes.extend(str(note) for note in record.provenance.get("notes", []))
     counted = add_rates(found, record, exact_values)
@@ -170,7 +174,8 @@ def _busiest(found: AnalysisResults, record: ClickStream, clicks: Mapping[str, i
 def _facts(record: ClickStream) -> dict[str, str]:
     facts = {
         "clicks": f"{len(record)} in {', '.join(map(display, record.channel_names))}",
-        "observed": f"{record.n_trajectories} trajectories, {record.unit.of(f'{record.total_time:.6g}')} in all",
+        "observed": counted(record.n_trajectories, "trajectory", "trajectories")
+        + f", {record.unit.of(f'{record.total_time:.6g}')} in all",
     }
     if record.tick is not None:
         facts["ticks"] = record.unit.of(f"{record.tick:.9g}")

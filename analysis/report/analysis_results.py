@@ -16,6 +16,9 @@ from trajectories.results import Correlation, Estimate, Histogram
 
 from ..statistics.resampling import TestResult
 
+# Tests with a smaller p are marked in the table.
+MARKED = 0.01
+
 
 @dataclass(frozen=True)
 class Number:
@@ -135,8 +138,10 @@ class AnalysisResults(Shown):
     def table(self) -> str:
         """Return the numbers and tests as text."""
         lines = [f"{name:14} {printable(value)}" for name, value in self.facts.items()]
+        compared = any(number.exact is not None for number in self.numbers)
+        beside = f"  {'exact':>11}  {'deviation':>9}" if compared else ""
         for section, rows in self._sections():
-            lines += ["", f"{section:44} {'estimate':>25}  {'exact':>11}  {'deviation':>9}"]
+            lines += ["", f"{section:44} {'estimate':>25}{beside}"]
             lines += [
                 f"  {name:42} {value:>25}  {exact:>11}  {deviation:>9}".rstrip()
                 for name, value, exact, deviation in rows
@@ -145,7 +150,8 @@ class AnalysisResults(Shown):
             lines += ["", f"{'tests':44} {'statistic':>25}  {'p':>11}"]
             for check in self.checks:
                 name = f"{check.section}: {check.name}"
-                lines.append(f"  {name:42} {check.result.statistic:25.4g}  {check.result.p_value:11.3g}")
+                against = "  <<" if check.result.p_value < MARKED else ""
+                lines.append(f"  {name:42} {check.result.statistic:25.4g}  {check.result.p_value:11.3g}{against}")
         lines += [""] * bool(self.notes) + [f"note: {printable(note)}" for note in self.notes]
         return "\n".join(lines)
 
@@ -205,12 +211,10 @@ class AnalysisResults(Shown):
 
 
 def spelled(estimate: Estimate) -> str:
-    """Return an estimate as text whose digits its error justifies; small numbers with an exponent."""
-    value, error = estimate.value, estimate.standard_error
-    if not (np.isfinite([value, error]).all() and error > 0 and 0 < abs(value) < 1e-3):
-        return str(estimate) if np.isfinite(value) else "–"
-    digits = max(int(np.floor(np.log10(abs(value)))) - int(np.floor(np.log10(error))) + 1, 0)
-    return f"{value:.{digits}e} ± {error:.1e}"
+    """Return an estimate as text whose digits its error justifies; a dash where there is none."""
+    if estimate.standard_error == 0.0 and np.isfinite(estimate.value):  # known, such as what chance gives
+        return f"{estimate.value:.4g}"
+    return str(estimate) if np.isfinite(estimate.value) else "–"
 
 
 def spelled_like(exact: float, estimate: Estimate) -> str:

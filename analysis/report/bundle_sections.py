@@ -139,7 +139,7 @@ def add_purity(
             value = None if known is None else float(exact[n - 1, at])
             found.numbers.append(Number(section, f"purity π{'₁₂'[n - 1]}", estimates[at], value))
             level = Estimate(accidental[at], method="Poisson stream of the estimated rate")
-            found.numbers.append(Number(section, f"accidental π{'₁₂'[n - 1]}", level))
+            found.numbers.append(Number(section, f"π{'₁₂'[n - 1]} of unrelated clicks", level))
 
 
 def _purity_exact(steady: Any, windows: Any, names: Any, detectors: Any) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from trajectories.model import OpenSystem
 from trajectories.names import spelled
 from trajectories.pulse_results import PulseCounts
 from trajectories.records.detection_log import Recorded, recorded_detectors
-from trajectories.stages import Stage
+from trajectories.stages import Steps
 
 Compute = Callable[..., Any]
 # Why statistics of a steady state have no exact value for a pulsed model.
@@ -68,6 +68,7 @@ class ExactValues:
         self._announce = announce or (lambda what: None)
         self._refusal: str | None = None
         self.silent: dict[str, str] = {}
+        self._steps = Steps("exact values", ())
         self._see_through(detectors or {})
 
     def look_at(self, record: Recorded) -> None:
@@ -113,6 +114,10 @@ class ExactValues:
         with one_blas_thread():  # as in `validate`, so that both find the same bits
             return known_steady_state(self._system, self.kept)
 
+    def plan(self, weights: Sequence[float]) -> None:
+        """Tell how many questions will be asked, and about how long each takes beside the others."""
+        self._steps = Steps("exact values", weights)
+
     def ask(self, what: str, compute: Compute, *arguments: Any) -> Any | None:
         """Return compute(steady, *arguments, detectors=detectors) in plain numbers; None where it is not known.
 
@@ -145,10 +150,12 @@ class ExactValues:
             self.silent[what] = self._refusal
             return None
         key = f"{what} {compute.__name__}{tuple(_plain(a) for a in arguments)}"
-        if key not in self._answers:
+        if key in self._answers:
+            self._steps.skip()
+        else:
             self._announce(what)
             try:
-                with Stage(f"exact values: {what}"):
+                with self._steps.next(what):
                     found = compute(state(), *arguments, detectors=self._detectors or None)
             except TrajectoriesError as error:  # a channel that never clicks, or a detector with dead time
                 self.silent[what] = str(error)

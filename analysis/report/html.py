@@ -24,7 +24,7 @@ WORDS = {
     "deviation": "(estimate − exact)/σ; of twenty correct numbers one lies beyond 2 σ.",
     "bundle": "Clicks that follow one another within the window δ.",
     "purity π_n": "Share of all quanta that are emitted in bundles of exactly n clicks.",
-    "accidental π_n": "What independent clicks of the same rates would give: purity by chance.",
+    "π_n of unrelated clicks": "The purity that independent clicks of the same rates would have, by chance.",
     "pair purity": "Share of all quanta in bundles of exactly one click of each of the two channels.",
     "heralds": "Probability that a click of the one is accompanied by a click of the other within ±δ.",
     "C/A": "Coincidences of the pair over those that chance would give.",

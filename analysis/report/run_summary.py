@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
-from trajectories.names import display
+from trajectories.names import counted, display
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import recorded_detectors
 from trajectories.results import Estimate, Histogram
@@ -66,7 +66,7 @@ def summary(
     """
     record = stream(record)
     total = record.unit.of(f"{record.total_time:.4g}")
-    lines = [f"{record.n_trajectories} trajectories, {len(record)} clicks in {total}"]
+    lines = [f"{counted(record.n_trajectories, 'trajectory', 'trajectories')}, {len(record)} clicks in {total}"]
     exact_rates = _exact_rates(record)
     rate = f"rate/{record.unit.rate}"
     lines += ["", f"{'channel':20} {'clicks':>8}  {rate:>24}  {'exact':>11}  {'deviation':>9}"]

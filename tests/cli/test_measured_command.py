@@ -106,11 +106,11 @@ def test_time_is_kept_cut_and_appended(run, lab):
         assert (status, err) == (0, [])
         return next(line.split(None, 1)[1] for line in out if line.startswith("window"))
 
-    assert window("--keep", "3,9") == "1 trajectories, 6 ms in all"
+    assert window("--keep", "3,9") == "1 trajectory, 6 ms in all"
     assert window("--cut", "3,9") == "2 trajectories, 18 ms in all"
     assert window("--append", "b.ptu") == "2 trajectories, 48 ms in all"
     assert window("--append", "b.ptu", "--keep", "3,9") == "2 trajectories, 12 ms in all"
-    assert window("--cut-silence", "1") == "1 trajectories, 24 ms in all"
+    assert window("--cut-silence", "1") == "1 trajectory, 24 ms in all"
     status, _, err = run("info", "a.ptu", "--append", "a.ptu")
     assert (status, "the same clicks" in err[0]) == (2, True)
 

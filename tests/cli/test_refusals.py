@@ -141,9 +141,52 @@ def test_a_python_file_without_a_name_is_told_how_to_name_it(run, here):
     refused(here, simulate(run, "mine.py"), "file.py:name|mine.py:")
 
 
-@pytest.mark.parametrize("source", ["nowhere.toml", "nowhere.py:system", ".", "", "nowhere.txt:name"])
+@pytest.mark.parametrize("source", ["nowhere.toml", "nowhere.py:system", "", "nowhere.txt:name"])
 def test_a_configuration_that_is_not_there_is_one_line(run, here, source):
     refused(here, simulate(run, source), "does not exist")
+
+
+def test_a_folder_is_no_configuration(run, here):
+    refused(here, simulate(run, "."), "is a folder; give a TOML file")
+
+
+@pytest.mark.parametrize("command", ["analyse", "validate", "info", "export"])
+def test_a_run_that_is_not_there_is_said_before_any_remedy(run, here, command):
+    refused(here, run(command, "runs/none"), "runs/none does not exist; give a run folder or a file of clicks")
+
+
+def test_all_that_a_configuration_lacks_is_said_at_once(run, here):
+    (here / "mine.py").write_text(ATOM, encoding="utf-8")
+    message = "trajectories, duration and seed; give them as in --trajectories 256 --duration 1e5 --seed 1"
+    refused(here, simulate(run, "mine.py:system"), message)
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [("direction = 'left'", "resonator"), ("levels = [3, 3, 3]", "truncation"), ("sed = 1", "simulation")],
+)
+def test_a_value_at_the_top_is_told_its_table(run, here, text, table):
+    (here / "mine.toml").write_text(text, encoding="utf-8")
+    refused(here, simulate(run, "mine.toml"), rf"belongs in \[{table}\]")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--trajectories", "0"),
+        ("--duration", "nan"),
+        ("--seed", "-1"),
+        ("--workers", "0"),
+        ("--propagator", "fast"),
+        ("--until", "g2 < 1"),
+    ],
+)
+def test_options_are_refused_before_the_resonance_is_located(run, here, monkeypatch, option, value):
+    def located(*_, **__):
+        raise AssertionError("work was done before the options were looked at")
+
+    monkeypatch.setattr("trajectories.cli.configuration.read_job", located)
+    refused(here, run("simulate", "blue.toml", "--out", "runs/x", option, value), value)
 
 
 @pytest.mark.parametrize(

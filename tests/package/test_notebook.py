@@ -179,3 +179,46 @@ def test_each_result_draws_itself_with_the_exact_one_under_it(record, steady):
 def test_results_and_records_do_not_import_a_plotting_library():
     code = "import sys, trajectories as tj; tj.ClickRecord, tj.Estimate; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (2000.0, 268.0, "2000 ± 270"),
+        (123456.0, 4321.0, "123500 ± 4300"),
+        (4.321e9, 2.5e7, "4.321e+09 ± 2.5e+07"),
+        (2.0001e-6, 9.9e-9, "2.0001e-06 ± 9.9e-09"),
+        (2.0e-4, 5.0e-3, "0.0002 ± 0.0050"),
+        (3.0e-8, 5.0e-5, "3e-08 ± 5.0e-05"),
+        (0.43, 0.01, "0.430 ± 0.010"),
+    ],
+)
+def test_the_digits_of_an_estimate_are_those_of_its_error(value, error, text):
+    assert str(tj.Estimate(value, error, 9, "")) == text
+
+
+def test_no_result_is_shown_as_its_arrays():
+    sigma = tj.HilbertSpace(atom=2).lower("atom")
+    system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    record = tj.simulate(system, 8, 40.0, seed=1, progress=False, final_states=True)
+    seen = an.apply_detectors(record, {"atom": tj.Detector(efficiency=0.5)}, seed=1)
+    pulsed = tj.OpenSystem(
+        0 * sigma,
+        [tj.Channel("atom", sigma)],
+        period=12.0,
+        drives=[tj.Drive(sigma + sigma.T, tj.Gaussian(5.0, 0.5, 1.0))],
+    )
+    periodic = tj.lindblad.periodic_state(pulsed)
+    results = {
+        "a pulse": tj.lindblad.pulse_counts(periodic, ["atom"], most=2),
+        "period": periodic,
+        "replay": tj.replay(record, system),
+        "lost": an.lost_clicks(seen, system, times=[1.0, 2.0]),
+        "kets": record.final_states,
+        "wait": an.detector_memory(record, "atom", 2.0),
+        "clicks/s": tj.estimate_run(system, 10, 10.0, workers=1, seconds=0.01),
+    }
+    for name, result in results.items():
+        shown = repr(result)
+        assert "array(" not in shown, name
+        assert len(shown) < 2000, name

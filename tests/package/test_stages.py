@@ -9,7 +9,7 @@ import time
 import pytest
 
 from trajectories import stages
-from trajectories.stages import CLEAR, Stage, watched
+from trajectories.stages import CLEAR, Stage, Steps, watched
 
 
 class Terminal(io.StringIO):
@@ -113,3 +113,54 @@ def test_errors_end_their_stage():
     with pytest.raises(ValueError, match="wrong"), Stage("failing"):
         raise ValueError("wrong")
     assert not stages._active
+
+
+def test_steps_are_counted_and_what_is_inside_stands_behind_them():
+    out, steps = io.StringIO(), Steps("exact values", [3.0, 1.0, 1.0])
+    with watched(out):
+        with steps.next("g²"), Stage("diagonalising"):
+            wait_for(out, "exact values 1 of 3: g²; diagonalising …\n")
+        steps.skip()
+        with steps.next("purity"):
+            wait_for(out, "exact values 3 of 3: purity …\n")
+
+
+def test_the_time_left_follows_from_the_steps_before(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(stages.time, "monotonic", lambda: clock[0])
+    steps = Steps("exact values", [4.0, 2.0, 1.0])
+    with steps.next("g²") as first:
+        clock[0] = 8.0
+        assert first.left(8.0) == 0.0  # nothing to judge by
+    with steps.next("rates") as second:
+        assert second.left(9.0) == pytest.approx(4.0 - 1.0 + 2.0)
+        assert second.left(20.0) == pytest.approx(2.0)  # longer than expected: the rest alone
+    with steps.next("order"), steps.next("not planned") as extra:
+        assert "4 of 4" in extra.text
+
+
+def test_time_left_is_told_at_a_terminal():
+    out, steps = Terminal(), Steps("exact values", [1.0, 400.0])
+    with watched(out):
+        with steps.next("first"):
+            time.sleep(0.02)
+        with steps.next("second"):
+            wait_for(out, " s left")
+    assert "exact values 2 of 2: second" in out.getvalue()
+
+
+def test_long_work_is_announced_before_it_can_block_and_wrong_expectations_are_dropped(monkeypatch):
+    monkeypatch.setattr(stages, "PATIENCE", 20.0)
+    monkeypatch.setattr(stages, "REDRAW", 20.0)  # the watcher's thread gets no turn
+    out = Terminal()
+    with watched(out), Stage("diagonalising", expected=4.0) as stage:
+        assert out.getvalue() == f"{CLEAR}diagonalising, some 4 s … 0 s"
+        assert stage.words(stage.begun + 7.0) == "diagonalising"
+
+
+def test_a_line_is_not_wider_than_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    out = Terminal()
+    with watched(out), Stage("a text that is longer than the line"):
+        wait_for(out, "a text that is long")
+    assert "longer" not in out.getvalue()

@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace) -> None:
     if seen_with is not None and run is None:
         seen_with = with_recorded_dark(record, seen_with)
     kept = {} if system is None else folder.kept(system.digest)
-    exact_values = ExactValues(system, seen_with, folder.known(), _announce, kept)
+    exact_values = ExactValues(system, seen_with, folder.known(), kept=kept)
     findings = analyse(record, pair=options.pair, window=options.window, exact_values=exact_values)
     if reason:
         findings.notes.append(f"no exact values: {reason}")
@@ -130,9 +130,3 @@ def _model(options: argparse.Namespace, run: Any) -> tuple[Any, str]:
     if system.dimension > MAX_DIMENSION:
         return None, f"dimension {system.dimension} exceeds {MAX_DIMENSION}, whose dense matrices fill the memory"
     return system, ""
-
-
-def _announce(what: str) -> None:
-    """Print at a terminal what is computed now."""
-    if sys.stderr.isatty():
-        print(f"exact     {what}", file=sys.stderr)

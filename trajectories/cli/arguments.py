@@ -10,16 +10,25 @@ from ..names import parted
 # What argparse gives for the commands; its own type is private.
 Commands: TypeAlias = Any
 
+# Up to here every integer is a float.
+LARGEST_FLOAT_INTEGER = 2.0**53
 CONFIG_HELP = """a TOML file (see examples/), or file.py:name where name is an OpenSystem, a SpinningResonator,
 or a function without arguments that returns one; a Python file is executed"""
 
 
 def integer(text: str) -> int:
-    """Read an integer."""
+    """Read an integer, which may be written as 1e6."""
     try:
         return int(text)
+    except ValueError:
+        pass
+    try:
+        value = float(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from error
+    if not value.is_integer() or abs(value) > LARGEST_FLOAT_INTEGER:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer")
+    return int(value)
 
 
 def number(text: str) -> float:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -137,7 +138,9 @@ def read_job(
         raise InvalidInput(f"{source} is Python; say what to take from it, as in {source}:system")
     try:
         tables = read_toml(source)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+    except IsADirectoryError as error:
+        raise InvalidInput(f"{source} is a folder; give a TOML file or file.py:name") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InvalidInput(f"configuration {source} does not exist; give a TOML file or file.py:name") from error
     except OSError as error:
         raise InvalidInput(f"configuration {source} cannot be read: {error.strerror}") from error
@@ -249,9 +252,9 @@ def _check_keys(source: str, tables: Mapping[str, Any]) -> None:
             _check_filters(source, content)
             continue
         if table not in TABLES or not isinstance(content, dict):
-            hint = nearest(table, [*TABLES, FILTERS])
             raise InvalidInput(
-                f"{source} has {table!r} at its top; the tables are {', '.join([*TABLES, FILTERS])}{hint}"
+                f"{source} has {table!r} at its top; the tables are {', '.join([*TABLES, FILTERS])}"
+                f"{_place_of(table, content)}"
             )
         for key in content:
             if key not in TABLES[table]:
@@ -260,6 +263,16 @@ def _check_keys(source: str, tables: Mapping[str, Any]) -> None:
                     f"{source} has the unknown key {key!r} in [{table}]; known are "
                     f"{', '.join(known)}{nearest(key, known)}"
                 )
+
+
+def _place_of(key: str, content: Any) -> str:
+    """Return where something at the top of a configuration was probably meant to be, as the end of an error."""
+    if not isinstance(content, dict):
+        homes = {known: table for table, keys in TABLES.items() for known in keys}
+        meant = key if key in homes else next(iter(get_close_matches(key, homes, n=1)), None)
+        if meant is not None:
+            return f"; {meant} belongs in [{homes[meant]}]"
+    return nearest(key, [*TABLES, FILTERS])
 
 
 def _check_filters(source: str, content: Mapping[str, Any]) -> None:

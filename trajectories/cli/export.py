@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import InvalidInput
 from .arguments import Commands, number
 from .measured import add_measured_options
-from .source import opened
+from .source import opened, require_there
 
 FORMATS = ("npz", "csv", "photon-hdf5", "ptu")
 
@@ -48,9 +48,12 @@ def _run(options: argparse.Namespace) -> None:
     from ..records.formats import FORMATS as SUFFIXES
     from ..records.formats import export, is_foreign
 
+    require_there(options.source)
     is_run = Path(options.source).is_dir()
     if options.out is None and (options.format is None or not is_run):
-        raise InvalidInput("give --out FILE, or for a run --format alone")
+        raise InvalidInput(
+            "give --format or --out FILE" if is_run else f"{options.source} is a file; give --out FILE to write"
+        )
     place = options.out or Path(options.source) / f"clicks{SUFFIXES[options.format]}"
     given = options.unit
     measured = not is_run and is_foreign(options.source)

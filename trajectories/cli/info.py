@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConvergenceError
-from ..names import display, printable
+from ..names import counted, display, printable
 from .arguments import CONFIG_HELP, Commands, levels
 from .measured import add_measured_options, name_and_time, two_names_and_time
 from .remedies import for_commands
@@ -86,11 +86,10 @@ def _describe_file(options: argparse.Namespace) -> None:
 
     record = stream(opened(options.target, options, pieces=True))
     print(f"file          {printable(options.target)}")
-    print(
-        f"window        {record.n_trajectories} trajectories, {record.unit.of(f'{record.total_time:.9g}')} in all"
-    )
+    size = counted(record.n_trajectories, "trajectory", "trajectories")
+    print(f"window        {size}, {record.unit.of(f'{record.total_time:.9g}')} in all")
     clock = record.clock
-    print(f"time          {'as numbers' if clock is None else record.unit.of(f'ticks of {clock.tick:.12g}')}")
+    print(f"times         {'not in ticks' if clock is None else record.unit.of(f'ticks of {clock.tick:.12g}')}")
     if clock is not None and clock.fine is not None:
         print(f"              synced; steps of {record.unit.of(f'{clock.fine:.9g}')} within the period")
     for name, estimate in rates(record).items():

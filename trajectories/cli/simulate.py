@@ -28,6 +28,10 @@ UNTIL_HELP = """stop when reached, as in 'g2(photon,magnon) error < 1%%' (also r
 'bundles(photon,magnon) >= 10000' (also clicks); asked from 64 trajectories on, up to --trajectories"""
 
 
+# What an error shows of options that are missing.
+EXAMPLES = {"trajectories": "256", "duration": "1e5", "seed": "1"}
+
+
 def register(commands: Commands) -> None:
     """Add ``trajectories simulate``."""
     simulate = commands.add_parser(
@@ -95,6 +99,7 @@ def _simulate_or_estimate(options: argparse.Namespace, executor: Executor | None
 
     if options.out is None and not options.dry_run:
         raise InvalidInput("--out is missing; give the run folder to make or to continue, or --dry-run")
+    _check(options)
     job = override(
         read_job(options.config, options.levels, options.filter),
         trajectories=options.trajectories,
@@ -103,13 +108,38 @@ def _simulate_or_estimate(options: argparse.Namespace, executor: Executor | None
         propagator=options.propagator,
         window=options.window,
     )
-    for name in ("trajectories", "duration") if options.dry_run else ("trajectories", "duration", "seed"):
-        if getattr(job, name) is None:
-            raise InvalidInput(f"{options.config} does not say {name}; give --{name}")
+    needed = ("trajectories", "duration") if options.dry_run else ("trajectories", "duration", "seed")
+    missing = [name for name in needed if getattr(job, name) is None]
+    if missing:
+        *others, last = missing
+        said = f"{', '.join(others)} and {last}" if others else last
+        example = " ".join(f"--{name} {EXAMPLES[name]}" for name in missing)
+        raise InvalidInput(f"{options.config} does not say {said}; give them as in {example}")
     if options.dry_run:
         _estimate(job, options)
     else:
         _simulate(job, options, executor, workers)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what cannot be right before the configuration is read, which may take seconds."""
+    from ..checks import integer, one_of, positive_number
+    from ..engine.compiled import PROPAGATORS
+    from .targets import checked_form
+
+    for name, least in (("trajectories", 1), ("seed", 0), ("workers", 1)):
+        if getattr(options, name) is not None:
+            integer(getattr(options, name), name, least)
+    for name in ("duration", "window", "time"):
+        if getattr(options, name) is not None:
+            positive_number(getattr(options, name), name)
+    if options.propagator is not None:
+        one_of(options.propagator, "propagator", ("auto", *PROPAGATORS))
+    if options.until is not None:
+        checked_form(options.until)
+    place = None if options.out is None else Path(options.out)
+    if place is not None and place.exists() and not place.is_dir():
+        raise InvalidInput(f"{options.out} exists and is no run folder; choose another --out, nothing was changed")
 
 
 def _estimate(job: Job, options: argparse.Namespace) -> None:

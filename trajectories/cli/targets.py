@@ -75,6 +75,14 @@ class Target:
         ) ** 2  # errors fall as one over the root of the number of trajectories
 
 
+def checked_form(text: str) -> re.Match[str]:
+    """Return the parts of a target; refuse what has not its form."""
+    form = FORM.fullmatch(text)
+    if form is None:
+        raise InvalidInput(f"--until {shown(text)} is no target; {EXAMPLE}")
+    return form
+
+
 def read_target(text: str, system: OpenSystem, window: float | None) -> Target:
     """Read a target.
 
@@ -93,9 +101,7 @@ def read_target(text: str, system: OpenSystem, window: float | None) -> Target:
     InvalidInput
         Another form, an unknown quantity or channel, a limit that is no positive number, or no bundle window.
     """
-    form = FORM.fullmatch(text)
-    if form is None:
-        raise InvalidInput(f"--until {shown(text)} is no target; {EXAMPLE}")
+    form = checked_form(text)
     counts = form["bound"] == ">="
     known = EVENTS if counts else ESTIMATES
     if form["what"] not in known:

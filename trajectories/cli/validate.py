@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
-from ..names import printable
+from ..names import counted, printable
 from .arguments import CONFIG_HELP, Commands, levels, number, two_names
 from .detector_file import read_detectors
 from .json_file import json_text, refuse_existing, write_json
 from .measured import add_measured_options, require_model_unit, with_recorded_dark
-from .source import opened
+from .source import opened, require_there
 
 DESCRIPTION = """Test whether the clicks of a run can have come from its model, or from another one.
 
@@ -72,7 +72,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.json == "-":
         print(document)
     else:
-        print(f"{found.n_trajectories} trajectories, {found.n_clicks} clicks\n")
+        print(f"{counted(found.n_trajectories, 'trajectory', 'trajectories')}, {found.n_clicks} clicks\n")
         print(found)
     if options.json not in (None, "-"):
         write_json(options.json, document)
@@ -86,6 +86,7 @@ def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
     if options.model is None and options.levels is not None:
         raise InvalidInput("--levels belongs to --model; the run's own model has the levels it was simulated with")
+    require_there(options.source)
     is_run = Path(options.source).is_dir()
     if not is_run and options.model is None:
         raise InvalidInput(f"{options.source} is no run folder; give the model of its clicks as --model CONFIG")

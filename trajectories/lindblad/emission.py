@@ -43,6 +43,8 @@ CANDIDATE = 1e-7
 AROUND = np.sinh(np.linspace(-6.0, 6.0, 33)) / np.sinh(1.0)
 # A peak is kept if its height, relative to the highest, is above this.
 LOWEST_PEAK = 1e-6
+# Below this a frequency is rounding of zero, and shown as that.
+ZERO = 1e-12
 # Fluctuations smaller than this share of the coherent light are rounding.
 ROUNDING = 1e-13
 
@@ -133,10 +135,11 @@ class EmissionSpectrum(Shown):
         return self._resolvent.integral(float(edges[0]), float(edges[1]))
 
     def _summary(self) -> Summary:
-        rows = [
-            (p.transition or "–", f"{p.frequency:.5g}", f"{p.width:.3g}", f"{p.rate:.4g}", f"{p.share:.2f}")
-            for p in self.peaks
-        ]
+        rows = []
+        for p in self.peaks:
+            frequency = p.frequency if abs(p.frequency) > ZERO else 0.0
+            numbers = (f"{frequency:.5g}", f"{p.width:.3g}", f"{p.rate:.4g}", f"{p.share:.2f}")
+            rows.append((p.transition or "–", *numbers))
         title = f"Emission spectrum of {self.channel}: rate {self.rate:.5g}, coherent {self.coherent:.3g}"
         return Summary(title, ("peak", "ω", "width", "rate", "share"), rows, self.method)
 

@@ -205,7 +205,7 @@ class Levels:
 
 def _stage(size: int) -> Stage:
     """Return the stage of a core that may have to be diagonalised."""
-    return Stage(f"diagonalising {size} pairs of modes, some {max(CORE * size**3, 1.0):.0f} s")
+    return Stage(f"diagonalising {size} pairs of modes", expected=CORE * size**3)
 
 
 def _sound(model: ReducedModel) -> tuple[bool, float]:

@@ -178,8 +178,7 @@ class Solver:
         if found is None:
             model = self._affordable(question, horizon, starts)
             outside, dimensions = self._followed[1], f"{model.system.dimension} dimensions"
-            seconds = max(self._propagation_cost(horizon, starts), 1.0)
-            with Stage(f"following {dimensions}, some {seconds:.0f} s"):
+            with Stage(f"following {dimensions}", expected=self._propagation_cost(horizon, starts)):
                 value = np.asarray(compute(model), dtype=np.float64)
             found = Reduced(value, PROPAGATED + outside + phases + weak, f"propagation of {dimensions}")
             if horizon <= 0.0:  # refined in doubled precision, to an error that is looked at

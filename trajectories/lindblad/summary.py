@@ -7,7 +7,7 @@ from typing import Any
 
 from ..model.space import HilbertSpace
 from ..names import printable, spelled
-from ..stages import staged
+from ..stages import Steps
 from .click_statistics.bundle_rates import PairBundles, by_composition, order_rates
 from .click_statistics.counting import rates
 from .entanglement import entanglement_witness, negativity
@@ -21,7 +21,6 @@ from .two_time import bundle_correlation, cross_correlation
 EMPTY = 1e-14
 
 
-@staged("exact numbers")
 def summary(
     steady: SteadyState, pair: tuple[str, str] | None = None, window: float | None = None
 ) -> dict[str, dict[str, float]]:
@@ -53,15 +52,19 @@ def summary(
     if space is not None:
         table["populations"] = {name: float(steady.expect(space.number(name)).real) for name in space.names}
     table["rates"] = {name: estimate.value for name, estimate in rates(steady).items()}
+    steps = Steps("exact numbers", [1.0] * ((space is not None) * 2 + (pair is not None)))
     if space is not None:
         occupied = [mode for mode in space.modes if table["populations"][mode] > EMPTY]
         both = list(combinations(occupied, 2))
-        table["g1(0)"] = {f"{a},{b}": float(cross_correlation(steady, a, b)) for a, b in both}
-        table["g2(0)"] = {f"{a},{b}": _bundle_g2(steady, a, b) for a, b in both}
+        with steps.next("correlations at zero delay"):
+            table["g1(0)"] = {f"{a},{b}": float(cross_correlation(steady, a, b)) for a, b in both}
+            table["g2(0)"] = {f"{a},{b}": _bundle_g2(steady, a, b) for a, b in both}
     if pair is not None:
-        table["bundles"] = _bundles(steady, pair, window)
+        with steps.next("bundles"):
+            table["bundles"] = _bundles(steady, pair, window)
     if space is not None:
-        table["entanglement"] = _entanglement(steady, space)
+        with steps.next("entanglement"):
+            table["entanglement"] = _entanglement(steady, space)
         table["truncation"] = {f"top level of {name}": float(value) for name, value in steady.top_level.items()}
     table["residual"] = {"relative": float(steady.residual), "largest relative error of a rate": steady.error}
     return table

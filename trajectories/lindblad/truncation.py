@@ -261,6 +261,7 @@ class _Ladder:
         if system.dimension > self.max_dimension:
             return None
         truncation = f"truncation {', '.join(map(str, levels))}, N={system.dimension}"
+        self.bar.set_description(truncation, refresh=False)
         with Stage(truncation, covers=True, shown=bool(self.bar.disable)):
             state = steady_state(system)
         self.bar.update()

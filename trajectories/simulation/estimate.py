@@ -57,7 +57,7 @@ class Memory:
     trajectory: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunEstimate:
     """What a run will cost.
 
@@ -129,6 +129,9 @@ class RunEstimate:
     def largest_block(self) -> int:
         """Bytes of clicks that one worker holds until its block is written."""
         return round(CLICK_BYTES * self.total_clicks / self.blocks)
+
+    def __repr__(self) -> str:
+        return self.table()
 
     def table(self) -> str:
         """Return the estimate as text."""

@@ -18,6 +18,7 @@ from ..errors import InvalidInput
 from ..group_errors import known_errors
 from ..lindblad.two_time import bundle_operator
 from ..model.system import OpenSystem
+from ..notebook import Shown, Summary
 from ..results import Estimate, Expectation, read_only
 from .preparation import prepare
 from .request import Request, checked_request, checked_workers
@@ -25,8 +26,8 @@ from .request import Request, checked_request, checked_workers
 METHOD = "wave functions; jackknife over trajectories"
 
 
-@dataclass(frozen=True, eq=False)
-class Moments:
+@dataclass(frozen=True, eq=False, repr=False)
+class Moments(Shown):
     """Time averages of ‖Oψ(t)‖² along stationary trajectories.
 
     Attributes
@@ -58,6 +59,11 @@ class Moments:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "table", read_only(self.table, np.float64))
+
+    def _summary(self) -> Summary:
+        rows = [(name, str(self.mean(name))) for name in self.names]
+        title = f"Moments: {len(self.table)} trajectories, {self.samples} samples of each"
+        return Summary(title, ("operator O", "⟨O†O⟩"), rows)
 
     def mean(self, name: str) -> Estimate:
         """Return ⟨O†O⟩ = Tr[O†Oρ]."""

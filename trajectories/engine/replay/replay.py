@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...errors import InvalidInput
 from ...model.states import initial_states
 from ...model.system import OpenSystem
+from ...notebook import Shown, Summary
 from ...records.clicks import ClickRecord
 from ...results import read_only
 from ..compiled import CompiledSystem, compile_system
@@ -35,8 +36,8 @@ LONGEST_GAP = 745.0
 Follow = Callable[..., tuple[float, bool]]
 
 
-@dataclass(frozen=True, eq=False)
-class Replay:
+@dataclass(frozen=True, eq=False, repr=False)
+class Replay(Shown):
     """What a system predicted, click by click, for the record that was seen.
 
     Attributes
@@ -93,6 +94,15 @@ class Replay:
     hazard_error: NDArray[np.float64]
     intensity_error: NDArray[np.float64]
     log_likelihood_error: float = 0.0
+
+    def _summary(self) -> Summary:
+        rows = [("ln of the likelihood", f"{self.log_likelihood:.6g}")]
+        if self.log_likelihood_error:
+            rows.append(("how far it may be off", f"{self.log_likelihood_error:.2g}"))
+        if self.forbidden.any():
+            rows.append(("impossible trajectories", str(int(self.forbidden.sum()))))
+        title = f"Replay of {len(self.channel)} clicks in {len(self.forbidden)} trajectories"
+        return Summary(title, ("", "value"), rows, self.method)
 
     @cached_property
     def ended(self) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import ConvergenceError, InvalidInput, SteadyStateNotUnique, TrajectoriesError
 from ...model import OpenSystem
+from ...notebook import Shown, Summary
 from ..inputs import checked_times
 from ..steady_state import steady_state
 from ..superoperators.hermitian_vectors import pack, unpack
@@ -24,8 +25,8 @@ SAME_STATE = 1e-7
 MOST_PERIODS, REMEMBERED = 300, 12
 
 
-@dataclass(frozen=True, eq=False)
-class PeriodicState:
+@dataclass(frozen=True, eq=False, repr=False)
+class PeriodicState(Shown):
     """The state ρ(t) = ρ(t + T) of a system with a period.
 
     Attributes
@@ -54,6 +55,10 @@ class PeriodicState:
     system: OpenSystem
     residual: float
     periods: int
+
+    def _summary(self) -> Summary:
+        rows = [("period", f"{self.period:g}"), ("residual", f"{self.residual:.1e}")]
+        return Summary(f"Periodic state of dimension {self.system.dimension}", ("", "value"), rows)
 
     @property
     def period(self) -> float:
