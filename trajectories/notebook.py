@@ -1,6 +1,6 @@
-"""What a notebook or a prompt shows of an object: a headline and a small table, the same in text and in HTML.
+"""How a notebook or a prompt shows an object: a headline and a small table, the same in text and in HTML.
 
-Pictures are drawn by `trajectories.analysis.plot`, which stands above everything that it draws. It is loaded by
+Pictures are drawn by `trajectories.analysis.plot`, which imports what it draws, not the reverse. It is loaded by
 name when a picture is asked for, so that objects can have a method `plot` without importing matplotlib.
 """
 
@@ -18,7 +18,7 @@ from .names import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Rows of a table that are shown at the most; what is left out is said.
+# Largest number of rows that are shown; the number of those left out is shown too.
 MOST_ROWS = 12
 STYLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
 CELL = "padding:0.15em 0.8em 0.15em 0;border:0;background:none"

@@ -1,4 +1,4 @@
-"""What long work is at: said by those who do it, shown where somebody watches, and nowhere else."""
+"""Stages of long work: named by the code that does it, and shown only while a stream is watched."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import ParamSpec, TextIO, TypeVar
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-# A stage is shown after so many seconds, since most are over before; or when nothing was said for so long, since
-# short ones may come in a row.
+# Seconds after which a stage is shown (most end before), and seconds without any line after which a stage is shown
+# in any case (many short stages may follow one another).
 PATIENCE, SILENCE = 1.5, 2.5
-# How often the line at a terminal is drawn anew, and the least time between two lines in a file.
+# Seconds between updates of the line at a terminal, and smallest time between two lines in a file.
 REDRAW, BETWEEN_LINES = 0.5, 2.0
 # Work that is expected to take so many seconds is announced at once: it may be a call into a library that lets no
 # other thread run. An expectation is dropped when it was wrong by this factor.
 ANNOUNCED, WRONG = 1.0, 1.5
-# Takes the cursor to the start of the line, and the line away.
+# Moves the cursor to the start of the line, and erases the line.
 CLEAR = "\r\x1b[K"
 
 _lock = threading.RLock()
@@ -33,15 +33,15 @@ _watcher: Watcher | None = None
 class Stage:
     """Context of a piece of work that may take seconds.
 
-    The one begun last is what is shown, unless it is inside one that `covers` it. While one that is not shown
-    covers the rest, nothing is: something else, such as a bar, shows how far the work is.
+    The stage that began last is shown, unless it is inside a stage that `covers` it. Nothing is shown inside a
+    covering stage with ``shown=False``: something else, such as a progress bar, reports on the work there.
 
     Parameters
     ----------
     text : str
         What is being done, in a few words.
     covers : bool
-        Whether it stands for all that is done inside.
+        Whether it is shown instead of the stages inside it.
     shown : bool
         Whether it is shown.
     expected : float
@@ -56,7 +56,7 @@ class Stage:
         self.begun = time.monotonic()
 
     def words(self, now: float) -> str:
-        """Return what is said of it now, without its seconds."""
+        """Return the text that is shown now, without its seconds."""
         told = self.expected >= ANNOUNCED and now - self.begun < WRONG * self.expected
         return f"{self.text}, some {self.expected:.0f} s" if told else self.text
 
@@ -65,7 +65,7 @@ class Stage:
         return 0.0
 
     def say(self, text: str) -> None:
-        """Change what is said, e.g. to how far the work is."""
+        """Change the text, for example to report progress."""
         self.text = text
 
     def __enter__(self) -> Stage:
@@ -165,7 +165,7 @@ def staged(text: str) -> Callable[[Callable[Given, Result]], Callable[Given, Res
 
 
 class Watcher(threading.Thread):
-    """Shows the stage begun last: one line with its seconds at a terminal, a line for each in a file."""
+    """Shows the stage that began last: one line with its seconds at a terminal, a line for each one in a file."""
 
     def __init__(self, out: TextIO) -> None:
         super().__init__(name="stages", daemon=True)
@@ -177,7 +177,7 @@ class Watcher(threading.Thread):
         self._last: tuple[float, str] = (-BETWEEN_LINES, "")
 
     def run(self) -> None:
-        """Look at the stages now and then."""
+        """Look at the stages at regular intervals."""
         while not self._over.wait(REDRAW):
             with _lock:
                 self.look()
@@ -190,7 +190,7 @@ class Watcher(threading.Thread):
             return
         try:
             self._show(stage, now)
-        except (OSError, ValueError):  # a closed pipe or stream: nobody watches any more
+        except (OSError, ValueError):  # a closed pipe or stream: nobody reads it
             self._over.set()
 
     def _can_wait(self, stage: Stage, now: float) -> bool:
@@ -217,7 +217,7 @@ class Watcher(threading.Thread):
         self._out.flush()
 
     def clear(self) -> None:
-        """Take the line away, so that something else can be written."""
+        """Erase the line, so that something else can be written."""
         if self._drawn:
             self._drawn = False
             try:
@@ -227,7 +227,7 @@ class Watcher(threading.Thread):
                 self._over.set()
 
     def stop(self) -> None:
-        """End, and leave nothing behind."""
+        """End the thread and erase the line."""
         self._over.set()
         self.join(2.0)
         self.clear()
@@ -250,13 +250,13 @@ def watched(out: TextIO) -> Iterator[None]:
 
 
 def in_lines() -> bool:
-    """Whether stages are shown line by line, because nobody sits at a terminal; a bar would not do there."""
+    """Whether stages are shown line by line, because the output is no terminal; a bar needs a terminal."""
     with _lock:
         return _watcher is not None and not _watcher.at_terminal
 
 
 def clear_line() -> None:
-    """Take the line at the terminal away before something else is written there."""
+    """Erase the line at the terminal before something else is written there."""
     with _lock:
         if _watcher is not None:
             _watcher.clear()

@@ -1,7 +1,7 @@
-"""The engine's kernels, compiled by a second process while the first finds the resonance and the steady state.
+"""Compiles the engine's kernel in a second process, while the first finds the resonance and the steady state.
 
-Only where they are not on disk yet: once after an installation. Numba compiles one thing at a time in a process,
-and most of the time until the first click is that.
+This is done only where the kernel is not on disk yet: once after an installation. Numba compiles one function at a
+time in a process, and compiling takes most of the time until the first click.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SCRIPT = "from trajectories.cli.compile_ahead import compile_engine; compile_eng
 
 @contextmanager
 def compiled_ahead() -> Iterator[None]:
-    """Have the kernel of the eigenmodes compiled meanwhile if that is worth it; whoever needs it waits for it."""
+    """Compile the eigenmodes' kernel in another process if it is not on disk; its first call waits for it."""
     from ..engine.modes.modes_kernels import advance
     from ..kernel_cache import Kernel
 
@@ -48,7 +48,7 @@ def compiled_ahead() -> Iterator[None]:
 
 
 def compile_engine() -> None:
-    """Compile the kernel of the eigenmodes, and keep it, by following an atom for a moment."""
+    """Compile the kernel of the eigenmodes, and store it, by following an atom for a short time."""
     import numpy as np
 
     from ..engine.blocks import BlockTask, run_block

@@ -15,9 +15,9 @@ from .motions import Ladder, RealModes, ladder, real_modes
 
 Array = NDArray[np.float64]
 
-# Condition of the modes above which a ladder is taken, where nothing was left out.
+# Condition number of the modes above which a ladder is used, where nothing was left out.
 MAX_FULL_CONDITION = 1e7
-# Bytes that tables may take.
+# Largest size of the tables in bytes.
 MOST_BYTES = 2e9
 
 
@@ -31,7 +31,7 @@ class CompiledFilter:
     watching : mapping of str to Detector
         What watches each detected channel.
     full : bool
-        Whether the model leaves nothing out; its motion may then be tabulated where it has no good modes.
+        Whether the model leaves nothing out; its motion may then be tabulated where its modes are ill-conditioned.
     """
 
     def __init__(self, model: LinearModel, watching: Mapping[str, Detector], *, full: bool) -> None:
@@ -99,7 +99,7 @@ class CompiledFilter:
         longest : float
             Longest time to follow.
         slack : float
-            How much too early a click may come after a dead time.
+            How much earlier than the end of a dead time a click may come.
         """
         if self._made is not None:
             known, reach, motions, watch = self._made

@@ -1,4 +1,4 @@
-"""ConditionalFilter: ρ given a record of imperfect detectors, at any dimension, with the error it may have."""
+"""ConditionalFilter: ρ given a record of imperfect detectors, at any dimension, with its estimated error."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Matrix = NDArray[np.complex128]
 
 # Up to this dimension states are followed on all their N² numbers.
 FULL = 30
-# The two levels of `levels.PAIR_CUTS` that a record is followed with at first.
+# The two levels of `levels.PAIR_CUTS` with which a record is followed first.
 FIRST_LEVELS = (0, 1)
 # Largest error of a hazard or of ln of a rate, by default; where more is stated a finer level takes over.
 TOLERANCE = 2e-2
@@ -46,32 +46,32 @@ LARGEST_FILTER = 3400
 LEAD, LONGEST_LEAD = 3, 96
 # Where more than this share of all gaps needs a finer level, trajectories go there as a whole.
 MOSTLY = 0.5
-# So many trajectories go in step.
+# Number of trajectories that are followed together.
 WIDTH = 64
 # Channels with a dead time, of which all subsets may be dead together.
 MOST_DEAD = 12
 # A click may come too early after a dead time by this fraction of it: the rounding of sums of times.
 EARLY = 1e-9
-# Jitter is left out of account where rates after a click change within it by less than this fraction.
+# Jitter is neglected where rates after a click change by less than this fraction within it.
 BLURRED = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """What the filter found along some trajectories.
+    """What the filter computed along some trajectories.
 
     Attributes
     ----------
     hazard, hazard_error : ndarray of shape (n_gaps,)
-        −ln of the survival of every gap, and how far it may be off.
+        −ln of the survival of every gap, and its estimated error.
     intensity : ndarray of shape (n_clicks, K)
         Rates of the watched channels just before every click.
     intensity_error : ndarray of shape (n_clicks,)
-        Relative error that the rate of the channel which clicked may have.
+        Estimated relative error of the rate of the channel that clicked.
     log_likelihood_error : ndarray of shape (n_trajectories,)
-        What ln of the likelihood of each trajectory may be off by, with its sign.
+        Estimated error of ln of the likelihood of each trajectory, with its sign.
     forbidden : ndarray of bool, shape (n_trajectories,)
-        Trajectories with a click that cannot be.
+        Trajectories with a click that is impossible in the model.
     method : str
         How states were carried.
     """
@@ -114,9 +114,9 @@ class ConditionalFilter:
     Raises
     ------
     InvalidInput
-        Too many channels with dead time, jitter that blurs what clicks tell, or afterpulses.
+        Too many channels with dead time, jitter within which click rates change, or afterpulses.
     ConvergenceError
-        A system above 30 dimensions for which no core serves, as under strong dissipation.
+        A system above 30 dimensions for which no core passes its checks, as under strong dissipation.
     """
 
     def __init__(
@@ -265,7 +265,7 @@ class ConditionalFilter:
         return self._levels[level]
 
     def _at(self, level: int, clicks: Clicks) -> Found:
-        """Follow with one model: hazards, rates and what cannot be."""
+        """Follow with one model; return hazards, rates and impossible trajectories."""
         compiled = self.compiled(level)
         dead_time = np.array([detector.dead_time for detector in self._watching.values()])
         met = np.zeros(1 << int((dead_time > 0.0).sum()), dtype=np.bool_)
@@ -360,7 +360,7 @@ class ConditionalFilter:
 
 
 def _grown_from(system: OpenSystem, states: NDArray[np.int64], begun: Matrix) -> NDArray[np.int64]:
-    """Return some basis states with those that an initial state needs on its way."""
+    """Return some basis states together with those that an initial state needs while it relaxes."""
     occupied = np.flatnonzero(np.diag(begun).real > STATE_CUT)
     states = closed_under_jumps(system, np.union1d(states, occupied))
     for _ in range(MAX_ROUNDS):

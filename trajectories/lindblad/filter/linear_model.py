@@ -34,7 +34,7 @@ class LinearModel:
     start : ndarray of shape (R,)
         The state at the start of every trajectory, of trace 1.
     refill : ndarray of shape (R,), or None
-        A state of trace 1 that takes up the trace which leaks out of the R numbers; None where nothing leaks.
+        A state of trace 1 that receives the trace which leaks out of the R numbers; None where nothing leaks.
     """
 
     trace: Array

@@ -1,4 +1,4 @@
-"""e^{Gt} of a real matrix, prepared once: its modes in real form, or a ladder of steps where they are no good."""
+"""e^{Gt} of a real matrix, prepared once: its modes in real form, or a ladder of steps where they are unsafe."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..reduced.pair_core import Spectrum
 
 Array = NDArray[np.float64]
 
-# ‖G‖₁ × the shortest step of a ladder: what remains of a time is left to a Taylor series, which is then short.
+# ‖G‖₁ × the shortest step of a ladder: the remainder of a time is done by a Taylor series, which is then short.
 SHORTEST_STEP = 0.25
-# Steps double so many times at the most; longer times take the last one several times.
+# Largest number of doublings of the step; longer times use the longest step several times.
 MOST_DOUBLINGS = 40
 
 
@@ -76,7 +76,7 @@ def real_modes(matrix: Array) -> RealModes:
 
 
 def ladder(matrix: Array, longest: float) -> Ladder:
-    """Return the ladder of a matrix for times up to the longest; longer ones only take more steps."""
+    """Return the ladder of a matrix for times up to the longest; longer times only need more steps."""
     step = SHORTEST_STEP / max(float(np.linalg.norm(matrix, 1)), 1e-300)
     doublings = int(np.clip(np.ceil(np.log2(max(longest / step, 1.0))), 0, MOST_DOUBLINGS))
     powers = [linalg.expm(step * matrix)]

@@ -1,4 +1,4 @@
-"""What a whole record says about a moment within it: the state before, the effect matrix after, lost clicks."""
+"""What a whole record tells about a time within it: the state before, the effect matrix after, lost clicks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SilentMotion:
 
 @dataclass(frozen=True)
 class Event:
-    """A click, or a detector that sees again: when, the channel of a click (−1), and who is dead from then on."""
+    """A click or a revival: its time, its channel (−1 for a revival), and the dead detectors after it."""
 
     time: float
     channel: int

@@ -1,4 +1,4 @@
-"""The basis states that a stationary state needs, found from inside out, and the system restricted to them."""
+"""The essential basis states of a stationary state, found step by step, and the system restricted to them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ States = NDArray[np.int64]
 
 # States of smaller estimated population, in ρ or after a click, are left out.
 STATE_CUT = 1e-15
-# Populations after a click count this much: their own errors matter to one curve, those in ρ to all.
+# Weight of populations after a click: their errors matter to one curve, those in ρ to all.
 AFTER_CLICK = 1e-3
-# Rounds of growing; each adds neighbours of what the last one added.
+# Largest number of rounds; each adds neighbours of the states that the round before added.
 MAX_ROUNDS = 40
 
 
@@ -37,7 +37,7 @@ def embedded(part: Matrix, states: States, dimension: int) -> Matrix:
 
 
 def first_states(system: OpenSystem) -> States:
-    """Return where growing starts: at most two quanta, or what is within two steps of the stablest state."""
+    """Return the first set: states of at most two quanta, or those within two steps of the slowest decay."""
     space = system.space
     if space is not None and space.modes:
         quanta = space.occupations[:, : len(space.modes)].sum(axis=1)
@@ -89,7 +89,7 @@ def neighbours(system: OpenSystem, states: States, rho: Matrix, cut: float) -> S
 
 
 def closed_under_jumps(system: OpenSystem, states: States) -> States:
-    """Return the states with all that their jumps lead to and that are closer to rest, so that no click is lost.
+    """Return the states together with those of slower decay that their jumps lead to, so that no click is lost.
 
     For ladder operators these are the lower states.
     """

@@ -18,7 +18,7 @@ def exponentials(exponents: NDArray[np.complex128], times: NDArray[np.float64], 
     Parameters
     ----------
     exponents : ndarray of shape (n,)
-        μ; a real part that is positive by rounding only is the caller's to clear.
+        μ; the caller removes real parts that are positive by rounding.
     times : ndarray of shape (n_times,)
         t ≥ 0.
     integrals : int

@@ -17,11 +17,11 @@ from .mode_space import WELL_CONDITIONED, AllModes
 Array = NDArray[np.float64]
 Matrix = NDArray[np.complex128]
 
-# Importance below which modes stay out, beside that below which pairs of them do.
+# Importance below which modes are left out, relative to that below which pairs of modes are left out.
 MODES_BESIDE_PAIRS = 1e-3
-# Largest residual of an equation that is solved frequency by frequency, and products with L that it may take.
+# Largest residual of the equation of one frequency, and largest number of products with L for it.
 SOLVED, MAX_PRODUCTS = 1e-10, 400
-# Overlap with ρ above which an eigenvector is ρ.
+# Overlap with ρ above which an eigenvector of L is taken for ρ.
 LIKE = 0.7
 
 
@@ -42,8 +42,8 @@ class FieldResolvent(Protocol):
 class Poles:
     """S(ω) as a sum over eigenvalues of L: (1/π) Re Σ_i a_i/(−iω − μ_i).
 
-    Of all pairs (j, k) of modes of H_eff those are taken that matter to this field: L is diagonal over the
-    pairs but for the jumps, and a field moves few of them.
+    Only the pairs (j, k) of modes of H_eff that matter to this field are taken: apart from the jumps L is diagonal
+    over the pairs, and a field involves few of them.
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ class Poles:
     operator : sparse array of shape (N, N)
         c.
     size : float
-        Rate of the channel, beside which pairs count.
+        Rate of the channel; the importance of pairs is relative to it.
     cut : float
-        Importance below which a pair stays out; 0 takes all pairs.
+        Importance below which a pair is left out; 0 takes all pairs.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Poles:
         self.method = f"core of {self.size} mode pairs" if cut > 0.0 else "all pairs of modes"
 
     def diagonalise(self) -> Poles:
-        """Compute the poles; the size of the core is known before."""
+        """Compute the poles; the size of the core is known before this call."""
         begun, read, motion, still = self._parts
         first, second = self._places
         matrix = np.diag(motion)
@@ -110,7 +110,8 @@ class Poles:
         self.weights = np.zeros(self.size, np.complex128)
         if np.isfinite(self.condition):
             self.weights = (read @ right) * np.linalg.solve(right, begun)
-        # x has no part in ρ, which does not move. In a core it has by what was left out: a line without a width.
+        # x has no component along ρ, which is constant. In a core it has one because of the pairs left out; it
+        # would be a line of zero width.
         likeness = np.abs(still.conj() @ right) / np.linalg.norm(right, axis=0)
         same = int(np.argmax(likeness))
         if likeness[same] > LIKE * np.linalg.norm(still) and same == int(np.argmin(np.abs(self.values))):
@@ -133,9 +134,9 @@ class Poles:
 
 
 def importance(begun: Matrix, read: Matrix, motion: Matrix, jumps: list[Matrix], size: float) -> Array:
-    """Return how much each pair of modes matters: what starts in it or is fed into it, times what is read from it.
+    """Return the importance of each pair of modes: what starts in it or is fed into it, times its weight in S.
 
-    What one jump feeds into a pair counts with the pair's own lifetime, forwards and backwards.
+    What one jump feeds into a pair is multiplied with the lifetime of the pair; the same backwards in time.
     """
     decay = np.maximum(np.abs(motion.real), 1e-300)
     fed = sum((jump @ begun @ jump.conj().T for jump in jumps), start=np.zeros_like(begun))
@@ -146,7 +147,7 @@ def importance(begun: Matrix, read: Matrix, motion: Matrix, jumps: list[Matrix],
 
 
 class FrequencyByFrequency:
-    """S(ω) by one linear equation a frequency: slow, and never ill-conditioned.
+    """S(ω) by one linear equation for each frequency: slow, but never ill-conditioned.
 
     (L + iω − ρ Tr) X = −x, whose solution is traceless as x is, and which has one at ω = 0 too. The motion between
     clicks is inverted over the modes of H_eff, or over its Schur vectors where those are ill-conditioned.

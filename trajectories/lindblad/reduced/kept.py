@@ -1,4 +1,4 @@
-"""What a core of mode pairs gave, kept by content: it can be written to a file and used by another process."""
+"""Results of cores of mode pairs, stored under a hash of their inputs, so that another process can use them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 # Arrays by the hash of everything that they were computed from.
 Kept = dict[str, NDArray[Any]]
 
-# Changes when the arrays' meaning does.
+# Must be changed when the meaning of the arrays changes.
 VERSION = 2
 
 

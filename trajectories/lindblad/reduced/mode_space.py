@@ -15,10 +15,10 @@ Matrix = NDArray[np.complex128]
 
 # Modes of smaller weight are left out; 0 keeps all.
 MODE_CUT = 1e-12
-# Below this condition of V its columns are accurate enough to give decay rates; an eigenvalue is always exact for
-# an H_eff that differs by rounding.
+# Below this condition number of V its columns are accurate enough to compute decay rates from; above, the
+# eigenvalues are used, which are exact for an H_eff that differs by rounding.
 WELL_CONDITIONED = 100.0
-# A rate below this fraction of the largest is rounding.
+# Rates below this fraction of the largest are rounding.
 SILENT = 1e-14
 
 
@@ -106,9 +106,9 @@ def mode_space(
     """Return the modes whose weight exceeds a cut.
 
     The weight of mode j is the largest of (WρW†)_jj, its population; (WJ_kρW†)_jj/λ_k, that after a click in k;
-    and (WρW†)_jj(V†c_k†c_kV)_jj/λ_k, its share of the clicks of channel k. W = V⁻¹.
-    In `others` are states whose populations count as those in ρ do. With `like`, the vectors of modes of a
-    similar system, the modes that are most like each of them are taken instead, in that order.
+    and (WρW†)_jj(V†c_k†c_kV)_jj/λ_k, its share of the clicks of channel k. W = V⁻¹. Populations of the states in
+    `others` count as those in ρ. If `like` is given, the vectors of modes of a similar system, the modes with the
+    largest overlap with each of them are taken instead, in that order.
     """
     vectors, inverse = modes.vectors, modes.inverse
     state = inverse @ rho @ inverse.conj().T

@@ -1,4 +1,4 @@
-"""A stationary state with its click maps over few modes: the full system's methods on small matrices."""
+"""A stationary state and the maps of clicks over few modes: the methods of the full system on small matrices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .pair_core import PairMotion, importance
 
 
 class ReducedSystem:
-    """Modes of a stationary state, and the cores of pairs that were asked for so far.
+    """Modes of a stationary state, and the cores of pairs that were made so far.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ class ReducedSystem:
     space : ModeSpace
         Its modes.
     cut : float
-        Pairs of smaller importance stay out of the core; 0 takes all.
+        Pairs of smaller importance are left out of the core; 0 takes all.
     kept : dict
-        What cores gave, see `PairMotion`.
+        Results of cores, see `PairMotion`.
     """
 
     def __init__(self, system: OpenSystem, space: ModeSpace, cut: float, kept: Kept) -> None:
@@ -48,7 +48,7 @@ class ReducedSystem:
         names: Sequence[str],
         exclusive: bool,
     ) -> PairMotion:
-        """Return the motion for some undetected shares, made once, good for curves between clicks of `names`."""
+        """Return the motion for given undetected shares, made once; for curves between clicks of `names`."""
         if not any(weight > 0.0 for weight in unwatched.values()):
             names = ()
         key = (tuple(sorted(unwatched.items())), dark, tuple(sorted(names)), exclusive)
@@ -72,7 +72,7 @@ class ReducedSystem:
 
 
 class ReducedModel(DetectedSystem):
-    """What `DetectedSystem` gives, over the modes of a `ReducedSystem`.
+    """The methods of `DetectedSystem` over the modes of a `ReducedSystem`.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class ReducedModel(DetectedSystem):
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel.
     interest : sequence of str
-        Undetected channels whose clicks start or end what is asked.
+        Undetected channels whose clicks start or end a curve.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ Complex = NDArray[np.complex128]
 
 # Rounding: a growth rate below this fraction of the fastest motion is set to zero.
 ROUNDING = 1e-13
-# Where rates lie this far below the fastest motion, eigenvalues are refined.
+# Eigenvalues are refined where rates lie this far below the fastest motion.
 SLOW = 1e-5
 
 
@@ -32,7 +32,7 @@ def importance(
     exclusive: bool = False,
     others: Sequence[Complex] = (),
 ) -> Array:
-    """Return how much each pair of modes matters to curves that start and end with a click, shape (r, r).
+    """Return the importance of each pair of modes for curves that start and end with a click, shape (r, r).
 
     max over k, l of b_k b_l |x_jk||u_kj| √(Γ_jk/(Γ_jk + |ω_jk|))/s_kl, with x the larger of J_kρ/λ_k and ρ,
     u = c_l†c_l/λ_l, Γ − iω = −D. b = (λ_max/λ)^¼ protects channels that rarely click. The square root weighs down
@@ -148,7 +148,7 @@ class Spectrum:
         self.condition = 1.0 / reciprocal if reciprocal > 0.0 else float("inf")
 
     def _refine(self, matrix: Array) -> None:
-        """Make one Newton step on all eigenpairs: slow ones are otherwise known to rounding of the fastest only.
+        """Make one Newton step on all eigenpairs: slow ones have the rounding errors of the fastest.
 
         The residual of a slow pair is computed row by row, and its rows of fast motion are weighed down by the
         left eigenvectors, so that what remains is rounding of the slow motion itself.
@@ -178,23 +178,24 @@ class Spectrum:
 class PairMotion:
     """e^{Gt} on Y, exact on a core of pairs and without jumps on all others.
 
-    G = D − d + Σ_k w_k C_k·C_k†, w the share of channel k's jumps that is not watched, d the watched dark counts.
+    G = D − d + Σ_k w_k C_k·C_k†, with w_k the undetected share of the jumps of channel k and d the rate of
+    detected dark counts.
 
     Parameters
     ----------
     space : ModeSpace
         The modes.
     unwatched : mapping of str to float
-        w; channels left out have none.
+        w; 0 for channels that are not named.
     effect : ndarray of shape (r², )
-        Packed form of what is watched: the trace falls at the rate that it tells.
+        Packed form of the rate of detected clicks, at which the trace falls.
     dark : float
         d.
     chosen : ndarray of bool, shape (r, r), optional
         The core, symmetric. Without one G = D − d, which needs w = 0.
     kept : dict, optional
-        Eigenvalues, amplitudes of curves and states of this and other processes, by content. What is found there
-        needs no diagonalisation; what is computed is added.
+        Eigenvalues, amplitudes of curves and states of this and other processes, under hashes of their inputs.
+        What is found there needs no diagonalisation; what is computed is added.
 
     Attributes
     ----------
@@ -203,7 +204,7 @@ class PairMotion:
     condition : float
         Estimated condition number of the eigenvectors, in the 1-norm; 1 without a core.
     growth : float
-        Largest real part of an eigenvalue relative to the slowest decay, which is 0 but for rounding.
+        Largest real part of an eigenvalue relative to the slowest decay; 0 apart from rounding.
     """
 
     def __init__(
@@ -251,7 +252,7 @@ class PairMotion:
         return np.concatenate([[found.condition, found.growth], found.exponents])
 
     def _matrix(self) -> Array:
-        """Return G on the core; the trace that leaks out of it is put back into ρ."""
+        """Return G on the core; the trace that leaks out of the core is returned into ρ."""
         space, unwatched, effect = self._made_of
         rows, columns = np.divmod(self._index, self._r)
         place = np.full((self._r, self._r), -1)
@@ -349,7 +350,7 @@ class PairMotion:
         return result
 
     def solve(self, source: Vector, *, traceless: bool = False) -> Vector:
-        """Return X with G X = R; with `traceless` that of a singular G that leaves a stationary state alone."""
+        """Return X with G X = R; with `traceless` G is singular, and X is the solution of trace 0."""
         outside = np.zeros(self._r**2, dtype=np.complex128)
         outside[self._tail] = unpack(source).reshape(-1)[self._tail] / self._diagonal.reshape(-1)[self._tail]
         result = pack(_mirrored(outside.reshape(self._r, self._r)))

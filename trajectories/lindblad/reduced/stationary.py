@@ -1,4 +1,4 @@
-"""Stationary states on essential basis states: grown from inside out, or cut out of a state that is known."""
+"""Stationary states on essential basis states: found from few states on, or cut out of a known state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .essential import MAX_ROUNDS, States, closed_under_jumps, first_states, nei
 
 Matrix = NDArray[np.complex128]
 
-# While states are added, the stationary state needs few digits; at the end it has a residual near rounding.
+# Residuals: while states are added few digits suffice; at the end the residual is near rounding.
 ROUGH, FINE = 1e-13, 1e-15
 # A residual above this is refused.
 REFUSED = 1e-11
@@ -36,7 +36,7 @@ class EssentialState:
     rho : ndarray of shape (n, n)
         Its stationary state.
     rounds : int
-        In how many rounds the states grew.
+        Number of rounds in which states were added.
     """
 
     states: States
@@ -46,7 +46,7 @@ class EssentialState:
 
 
 def grown(system: OpenSystem, cut: float, share: float = 1.0) -> EssentialState | None:
-    """Return the stationary state on all states whose estimated population exceeds a cut, found from few on.
+    """Return the stationary state on all basis states whose estimated population exceeds a cut.
 
     See `essential.neighbours` for the estimate. What jumps lead to is always added. None if more than a share of
     all states would be needed.
