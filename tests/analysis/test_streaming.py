@@ -20,6 +20,7 @@ from trajectories.analysis.clicks.streams import ClickStream
 from trajectories.errors import InvalidInput, RunFolderError
 from trajectories.records import Run
 from trajectories.records.clicks import ClickRecord
+from trajectories.results import read_only
 
 quick = settings(max_examples=8, deadline=None, derandomize=True)
 # What takes a record and is no estimator, or needs more than clicks.
@@ -189,7 +190,7 @@ def test_shifting_all_times_changes_nothing(divided, name, ticks):
     """On a grid of ticks the differences are exact, and so are the results (pair counts keep windows)."""
     record = divided[0]
     shift = ticks * TICK
-    times = {n: getattr(record, n) + shift for n in ("stamp", "start", "stop")}
+    times = {n: read_only(getattr(record, n) + shift) for n in ("stamp", "start", "stop")}
     assert_same(CALLS[name](replace(record, **times)), CALLS[name](record))
 
 

@@ -5,6 +5,7 @@ import json
 import zipfile
 
 import numpy as np
+import peers
 import pytest
 from click_systems import driven_atom
 from hypothesis import HealthCheck, given, settings
@@ -78,7 +79,7 @@ def test_a_run_is_exported_block_by_block(tmp_path):
 
 @pytest.mark.filterwarnings("default")  # of optional fields, and of the validator itself
 def test_photon_hdf5_is_valid(tmp_path):
-    phconvert = pytest.importorskip("phconvert", exc_type=ImportError)
+    phconvert = peers.phconvert()
     original = record()
     path = tj.export(original, tmp_path / "a.h5")
     phconvert.hdf5.assert_valid_photon_hdf5(
@@ -97,7 +98,7 @@ def test_photon_hdf5_is_valid(tmp_path):
 
 @pytest.mark.filterwarnings("default")
 def test_an_invalid_photon_hdf5_is_caught_by_its_validator(tmp_path):
-    phconvert = pytest.importorskip("phconvert", exc_type=ImportError)
+    phconvert = peers.phconvert()
     import h5py
 
     path = tj.export(record(), tmp_path / "a.h5")

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import peers
 import pytest
 from tagged_files import hydraharp_file, picoharp_file, ptu_file, random_words
 
@@ -128,7 +129,7 @@ def test_markers_are_no_photons_and_can_be_asked_for(tmp_path):
 
 
 def test_pt3_as_phconvert_reads_it(tmp_path):
-    reader = pytest.importorskip("phconvert.pqreader", exc_type=ImportError)
+    reader = peers.phconvert("phconvert.pqreader")
     words = np.sort(random_words(0x00010303, 500) & 0xFFFF) | (2 << 28) | (77 << 16)
     path = picoharp_file(tmp_path / "a.pt3", words.astype(np.uint32), t3=True)
     stamps, detectors, nanotimes = reader.load_pt3(str(path))[:3]
@@ -451,6 +452,6 @@ def test_what_is_said_of_a_whole_file_is_said_of_its_pieces(tmp_path):
 
 @pytest.mark.filterwarnings("default")  # of optional fields, and of the validator itself
 def test_synced_photon_hdf5_is_valid(tmp_path):
-    phconvert = pytest.importorskip("phconvert", exc_type=ImportError)
+    phconvert = peers.phconvert()
     path = tj.export(ticked(synced=True), tmp_path / "a.h5")
     phconvert.hdf5.assert_valid_photon_hdf5(str(path), warnings=False, require_rootformat=True)

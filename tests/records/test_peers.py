@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import peers
 import pytest
 from instrument import words_of
 from tagged_files import ptu_file
@@ -65,7 +66,7 @@ def test_tttrlib_reads_the_same_photons_in_t3(t3):
 
 
 def test_phconvert_reads_the_same_photons(t3):
-    reader = pytest.importorskip("phconvert.pqreader", exc_type=ImportError)
+    reader = peers.phconvert("phconvert.pqreader")
     stamps, detectors, nanotimes = reader.load_ptu(str(t3[0]))[:3]
     ours, photon = load(t3[0]), np.asarray(detectors) < 64  # it keeps overflows and markers above
     order = np.lexsort((np.asarray(nanotimes)[photon], np.asarray(stamps)[photon]))
