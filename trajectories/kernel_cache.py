@@ -1,8 +1,9 @@
 """Compiled kernels on disk: never stale, never in the way.
 
-Only what Python calls is kept, with all that it calls inside. Numba knows a cached kernel by its own source file
-alone. Here the name of the cached file holds a digest of them all, so that an upgraded or edited package never
-runs old code; and where nothing can be written, or a cached file is damaged, the kernel is compiled anew.
+What Python calls is kept as machine code, with all that it calls inside; what kernels call is kept as a draft, for
+other kernels that call it. Numba knows a cached kernel by its own source file alone. Here the name of the cached
+file holds a digest of them all, so that an upgraded or edited package never runs old code; and where nothing can
+be written, or a cached file is damaged, the kernel is compiled anew.
 """
 
 from __future__ import annotations
@@ -27,23 +28,33 @@ from numba.core.compiler import Compiler
 from numba.core.errors import NumbaWarning
 from numba.misc.appdirs import AppDirs
 
-from .kernel_drafts import COMPILING, DRAFTED, DraftCompiler, EntryCompiler, OptimisedDraftCompiler
+from .kernel_drafts import (
+    COMPILING,
+    DRAFTED,
+    ApartDraftCompiler,
+    DraftCompiler,
+    EntryCompiler,
+    inner_dispatcher,
+    rebuilt,
+    reduced,
+)
 from .stages import Stage
 
 # How modules of ours import each other; a test holds the files of kernels to it.
 RELATIVE_IMPORT = re.compile(r"^from (\.+)([\w.]*) import", re.MULTILINE)
 
 
-def cached_kernel(function: Callable[..., Any] | None = None, *, optimised: bool = False, **options: Any) -> Any:
+def cached_kernel(function: Callable[..., Any] | None = None, *, apart: bool = False, **options: Any) -> Any:
     """Compile a function with the given options of `numba.njit`, and keep it on disk; a decorator.
 
-    Where kernels call it, it is optimised with them; `optimised` asks for it to be optimised by itself before.
+    Where kernels call it, it is optimised with them, and becomes part of them if it is small; `apart` asks for it
+    to be optimised by itself, and to remain a function of its own.
     The place is ``NUMBA_CACHE_DIR`` if that is set, else the package's ``__pycache__``, else Numba's folder in the
     user's cache, whichever comes first that can be written to. If none can, one warning says so.
     """
     if function is None:
-        return functools.partial(cached_kernel, optimised=optimised, **options)
-    return function if getattr(config, "DISABLE_JIT", False) else Kernel(function, options, optimised)
+        return functools.partial(cached_kernel, apart=apart, **options)
+    return function if getattr(config, "DISABLE_JIT", False) else Kernel(function, options, apart)
 
 
 class Kernel:
@@ -55,8 +66,8 @@ class Kernel:
         What to compile.
     options : mapping of str to object
         Options of `numba.njit`.
-    optimised : bool
-        Whether it is optimised by itself also where kernels call it.
+    apart : bool
+        Whether it is optimised by itself, and remains a function of its own, also where kernels call it.
 
     Attributes
     ----------
@@ -64,11 +75,11 @@ class Kernel:
         The function as it was written.
     """
 
-    def __init__(self, function: Callable[..., Any], options: Mapping[str, Any], optimised: bool) -> None:
+    def __init__(self, function: Callable[..., Any], options: Mapping[str, Any], apart: bool) -> None:
         functools.update_wrapper(self, function)
         self.py_func = function
         self._options = dict(options)
-        self._optimised = optimised
+        self._apart = apart
         self._lock = threading.Lock()
         self._entry: Any = None
         self._inner: Any = None
@@ -80,7 +91,7 @@ class Kernel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Numba pickles what a kernel closes over, to know it again."""
-        return Kernel, (self.py_func, self._options, self._optimised)
+        return Kernel, (self.py_func, self._options, self._apart)
 
     def on_disk(self) -> bool:
         """Whether it was compiled before, or cannot be kept, so that it is no use to compile it elsewhere."""
@@ -114,13 +125,19 @@ class Kernel:
     @property
     def _numba_type_(self) -> Any:
         """What Numba takes this for in a kernel: a dispatcher for calls from compiled code."""
-        if not DRAFTED:
-            return types.Dispatcher(self.entry)
+        return types.Dispatcher(self.draft if DRAFTED else self.entry)
+
+    @property
+    def draft(self) -> Any:
+        """Numba's dispatcher for calls from compiled code."""
         with self._lock:
             if self._inner is None:
-                compiler = OptimisedDraftCompiler if self._optimised else DraftCompiler
-                self._inner = njit(**self._options, pipeline_class=compiler)(self.py_func)
-            return types.Dispatcher(self._inner)
+                compiler = ApartDraftCompiler if self._apart else DraftCompiler
+                dispatcher = inner_dispatcher(njit(**self._options, pipeline_class=compiler)(self.py_func))
+                with contextlib.suppress(RuntimeError, OSError):  # the kernel that calls it says so
+                    dispatcher._cache = DraftCache(self.py_func)
+                self._inner = dispatcher
+            return self._inner
 
 
 @functools.cache
@@ -203,6 +220,22 @@ class KernelCacheImpl(caching.CompileResultCacheImpl):
         return possible
 
 
+class DraftCacheImpl(KernelCacheImpl):
+    """The same for drafts, in files of their own."""
+
+    def get_filename_base(self, fullname: str, abiflags: str) -> str:
+        """Return the beginning of the names of its files."""
+        return f"draft-{super().get_filename_base(fullname, abiflags)}"
+
+    def reduce(self, data: Any) -> Any:
+        """Return what is stored of a draft."""
+        return reduced(data)
+
+    def rebuild(self, target_context: Any, reduced_data: Any) -> Any:
+        """Return a draft as it was before it was stored."""
+        return rebuilt(target_context, reduced_data)
+
+
 class KernelCache(caching.FunctionCache):
     """A cache whose failures cost a compilation, not the run."""
 
@@ -231,6 +264,12 @@ class KernelCache(caching.FunctionCache):
         for file in Path(locator.get_cache_path()).glob(f"{name}-*.nb[ci]"):
             if not file.name.startswith(f"{name}-{locator.get_disambiguator()}."):
                 file.unlink(missing_ok=True)
+
+
+class DraftCache(KernelCache):
+    """The cache of drafts."""
+
+    _impl_class = DraftCacheImpl
 
 
 @functools.cache

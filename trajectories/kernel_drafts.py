@@ -2,17 +2,26 @@
 
 Numba compiles each function by itself, to machine code with ways in from Python and from C, then links it into its
 callers and optimises it there again, once for every level of calls. For a tree of small kernels that is most of
-the time until the first click. A draft stays in LLVM's intermediate language, as Numba's own inner functions do.
+the time until the first click. A draft stays in LLVM's intermediate language, as Numba's own inner functions do,
+and can be kept on disk as such, for other kernels and other processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import itertools
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import llvmlite.binding
 import numba
+from llvmlite.binding import Linkage
+from numba.core import types
+from numba.core.bytecode import FunctionIdentity
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import Compiler, CompileResult
 
 from .stages import Stage
 
@@ -20,6 +29,15 @@ COMPILING = "compiling kernels, once for this machine"
 # Versions of Numba with which drafts are tested; with another one inner kernels are compiled as Numba does it.
 TESTED = ((0, 68), (0, 68))
 DRAFTED = TESTED[0] <= numba.version_info.short <= TESTED[1]
+if DRAFTED:
+    # Numba numbers the functions of a process, to tell those of the same name apart. Drafts of several processes
+    # meet in one kernel, so the numbers of no two processes may be the same.
+    FunctionIdentity._unique_ids = itertools.count(secrets.randbits(60))
+
+
+# A draft of more instructions is not copied into its callers: the code of all grows by that, fewer loops vectorise
+# in a large function than in a small one, and a call costs nothing beside so many instructions.
+LARGE = 100
 
 
 class DraftLibrary(JITCodeLibrary):
@@ -34,10 +52,30 @@ class DraftLibrary(JITCodeLibrary):
         self._finalized = True
 
 
-class OptimisedDraftLibrary(DraftLibrary):
+class ApartDraftLibrary(DraftLibrary):
     """The same for a kernel whose loops vectorise only as long as nothing is known of its callers."""
 
     _optimize_final_module = JITCodeLibrary._optimize_final_module
+
+
+class EntryLibrary(JITCodeLibrary):
+    """The code of a kernel that Python calls, with all drafts in it."""
+
+    def _optimize_final_module(self) -> None:
+        """Optimise it, and leave out of calls of drafts what these do not use, since nobody else calls them."""
+        for function in self._final_module.functions:
+            shared = not function.is_declaration and function.linkage == Linkage.linkonce_odr
+            if shared and not function.name.startswith("NRT_"):
+                function.linkage = "internal"
+        super()._optimize_final_module()
+
+
+def entry_point() -> Any:
+    """Return what stands for the compiled function of a draft in Numba's tables.
+
+    Dispatchers want a builtin function; this one is never called, and differs from all others.
+    """
+    return [].append  # type: ignore[var-annotated]
 
 
 class DraftCompiler(Compiler):
@@ -53,16 +91,19 @@ class DraftCompiler(Compiler):
         state.flags.no_cpython_wrapper = True
         state.flags.no_cfunc_wrapper = True
         compiled = super().compile_extra(func)
-        # Dispatchers want a builtin function; this one is never called, and differs from all others.
-        key: Any = [].append  # type: ignore[var-annotated]
+        function = compiled.library.get_function(compiled.fndesc.llvm_func_name)
+        size = sum(len(list(block.instructions)) for block in function.blocks)
+        if size > LARGE or self.library is ApartDraftLibrary:
+            function.add_function_attribute("noinline")
+        key = entry_point()
         compiled.target_context.insert_user_function(key, compiled.fndesc, [compiled.library])
         return compiled._replace(entry_point=key)
 
 
-class OptimisedDraftCompiler(DraftCompiler):
-    """The same for a kernel that is optimised by itself."""
+class ApartDraftCompiler(DraftCompiler):
+    """The same for a kernel that is optimised by itself, and does not become part of its callers."""
 
-    library = OptimisedDraftLibrary
+    library = ApartDraftLibrary
 
 
 class EntryCompiler(Compiler):
@@ -70,10 +111,77 @@ class EntryCompiler(Compiler):
 
     def compile_extra(self, func: Callable[..., Any]) -> Any:
         """Return the result of compiling `func`, with all drafts in it."""
-        self.state.flags.no_cfunc_wrapper = True
-        with Stage(COMPILING):
+        state = self.state
+        state.library = EntryLibrary(state.targetctx.codegen(), func.__qualname__)
+        state.library.enable_object_caching()
+        state.flags.no_cfunc_wrapper = True
+        with Stage(COMPILING), collection_put_off():
             compiled = super().compile_extra(func)
         # Of a draft nobody has told the code where its environment is.
         for environment in compiled._find_referenced_environments():
             compiled.library.codegen.set_env(environment.env_name, environment)
         return compiled
+
+
+def inner_dispatcher(dispatcher: Any) -> Any:
+    """Make Numba's dispatcher one of drafts: none is compiled anew for a constant that it is called with."""
+    get_call_template = dispatcher.get_call_template
+
+    def without_constants(args: Any, kws: Any) -> Any:
+        return get_call_template([types.unliteral(arg) for arg in args], kws)
+
+    dispatcher.get_call_template = without_constants
+    return dispatcher
+
+
+def reduced(compiled: Any) -> tuple[Any, ...]:
+    """Return what can be pickled of a draft."""
+    description = compiled.fndesc
+    description.typemap = description.calltypes = (
+        None  # as Numba does: they are not needed, and may not be pickled
+    )
+    library = compiled.library
+    return (
+        (library.name, library._get_module_for_linking().as_bitcode()),
+        description,
+        compiled.environment,
+        compiled.signature,
+        compiled.reload_init,
+        tuple(compiled._find_referenced_environments()),
+    )
+
+
+def rebuilt(target: Any, parts: tuple[Any, ...]) -> CompileResult:
+    """Return the draft that `reduced` took apart."""
+    (name, bitcode), description, environment, signature, reload_init, environments = parts
+    for initialise in reload_init:
+        initialise()
+    library = DraftLibrary(target.codegen(), name)
+    library._final_module = llvmlite.binding.parse_bitcode(bitcode)
+    library._finalize_final_module()
+    known = dict.fromkeys(CompileResult._fields) | {
+        "typing_context": target.typing_context,
+        "target_context": target,
+        "entry_point": entry_point(),
+        "signature": signature,
+        "objectmode": False,
+        "lifted": (),
+        "fndesc": description,
+        "library": library,
+        "environment": environment,
+        "reload_init": reload_init,
+        "referenced_envs": environments,
+    }
+    return CompileResult(**known)
+
+
+@contextmanager
+def collection_put_off() -> Iterator[None]:
+    """Do not look for garbage meanwhile: a compiler makes millions of objects and little garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

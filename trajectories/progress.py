@@ -8,10 +8,12 @@ import sys
 import threading
 import time
 from types import TracebackType
-
-from tqdm.auto import tqdm
+from typing import TYPE_CHECKING, Any
 
 from .stages import Stage, in_lines
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 # Seconds between two lines where there is no terminal.
 LINE_EVERY = 10.0
@@ -25,6 +27,13 @@ def _columns() -> int | None:
     except (OSError, ValueError, AttributeError):  # no terminal: a notebook, or a file
         return None
     return None if told else shutil.get_terminal_size().columns
+
+
+def bar(**options: Any) -> tqdm[Any]:
+    """Return a bar of tqdm, which is loaded only then: that takes longer than short work."""
+    from tqdm.auto import tqdm
+
+    return tqdm(ncols=_columns(), **options)
 
 
 class Progress:
@@ -47,7 +56,7 @@ class Progress:
         self._shown = shown
         self._time, self._clicks = 0.0, 0
         self._first: tuple[float, float, int] | None = None  # when, simulated time and clicks until then
-        self._bar: tqdm | None = None
+        self._bar: tqdm[Any] | None = None
         self._next_line = 0.0
         self._stage = Stage("simulating")
 
@@ -75,9 +84,7 @@ class Progress:
             return
         if self._bar is None:
             self._stage.covers, self._stage.shown = True, False
-            self._bar = tqdm(
-                total=self._total, initial=before[0], desc="simulate", bar_format=BAR, ncols=_columns()
-            )
+            self._bar = bar(total=self._total, initial=before[0], desc="simulate", bar_format=BAR)
             self._bar.start_t -= elapsed
         self._bar.set_postfix_str(said, refresh=False)
         self._bar.update(reached - self._bar.n)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from .notebook import Shown, Summary, drawn
 
@@ -79,6 +78,8 @@ class Estimate(Shown):
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the normal confidence interval value ± z·standard_error at `level`."""
+        from scipy.special import ndtri  # takes longer to load than all else here
+
         half = float(ndtri(0.5 * (1.0 + level))) * self.standard_error
         return self.value - half, self.value + half
 

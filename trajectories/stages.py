@@ -46,13 +46,18 @@ class Stage:
         Whether it is shown.
     expected : float
         How many seconds it is expected to take; 0 where that is not known.
+    at_once : bool
+        Whether somebody at a terminal sees it without delay, because nothing was said before it.
     """
 
-    def __init__(self, text: str, *, covers: bool = False, shown: bool = True, expected: float = 0.0) -> None:
+    def __init__(
+        self, text: str, *, covers: bool = False, shown: bool = True, expected: float = 0.0, at_once: bool = False
+    ) -> None:
         self.text = text
         self.covers = covers
         self.shown = shown
         self.expected = expected
+        self.at_once = at_once
         self.begun = time.monotonic()
 
     def words(self, now: float) -> str:
@@ -74,7 +79,7 @@ class Stage:
             _active.append(self)
             if _watcher is not None:
                 _watcher.clear()
-                if self.expected >= ANNOUNCED:
+                if self.expected >= ANNOUNCED or self.at_once:
                     _watcher.look()
         return self
 
@@ -194,6 +199,8 @@ class Watcher(threading.Thread):
             self._over.set()
 
     def _can_wait(self, stage: Stage, now: float) -> bool:
+        if stage.at_once and self.at_terminal:
+            return False
         waits = now - stage.begun < PATIENCE and stage.expected < ANNOUNCED
         return waits and now - self._spoke < SILENCE
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command_line import ROOT
 
+from trajectories.cli.compile_ahead import compile_engine, parts
 from trajectories.engine.modes import modes_kernels
 from trajectories.kernel_cache import Kernel
 
@@ -85,6 +86,19 @@ def test_the_kernel_that_is_compiled_is_the_one_that_a_run_calls():
 @pytest.mark.slow
 def test_the_engine_s_kernel_is_waited_for_and_used_and_made_only_once(tmp_path):
     check(WHOLE + USE, tmp_path)
+
+
+def test_the_parts_are_those_that_the_whole_asks_for():
+    """With the very types: otherwise both processes would compile them, and nothing would be gained."""
+    if not isinstance(modes_kernels.advance, Kernel):
+        pytest.skip("Numba is switched off")
+    compile_engine()
+    advance = modes_kernels.advance.entry
+    if not sum(advance.stats.cache_misses.values()):  # it came from the disk, so nothing asked for its parts
+        (signature,) = advance.signatures
+        modes_kernels.advance.draft.compile(signature)
+    for kernel, signature in parts():
+        assert signature in kernel.draft.signatures, kernel.__name__
 
 
 def test_if_the_other_process_fails_it_is_compiled_here():

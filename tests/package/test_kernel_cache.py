@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import itertools
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import ROOT
-from numba.core import config
+from numba.core import config, types
+from numba.core.bytecode import FunctionIdentity
 
 from trajectories import kernel_cache
 from trajectories.engine.modes import modes_kernels
@@ -66,6 +68,11 @@ def hits(kernel) -> int:
     return sum(kernel.entry.stats.cache_hits.values())
 
 
+def entries(folder: Path) -> list[Path]:
+    """Kernels on disk as Python calls them."""
+    return [path for path in folder.rglob("*.nbc") if not path.name.startswith("draft-")]
+
+
 def test_a_kernel_is_compiled_once(upgraded):
     first = upgraded(1)
     assert (first(1), hits(first)) == (2, 0)
@@ -85,7 +92,7 @@ def raising_kernels():
             raise ValueError("negative")
         return np.sqrt(x) * np.ones(3)
 
-    @cached_kernel(nogil=True, optimised=True)
+    @cached_kernel(nogil=True, apart=True)
     def total(x):
         return checked(x).sum()
 
@@ -105,13 +112,74 @@ def test_what_kernels_call_is_in_them_and_can_be_called_by_itself(monkeypatch, t
     assert outer(4.0, 0) == outer(1.0, 3) == 6.0
     with pytest.raises(ValueError, match="negative"):
         outer(-1.0, 0)
-    assert len(list(tmp_path.rglob("*.nbc"))) == (1 if drafted else 3)
+    assert len(entries(tmp_path)) == (1 if drafted else 3)
+    assert len(list(tmp_path.rglob("draft-*.nbc"))) == (2 if drafted else 0)
     assert total(9.0) == 9.0
     np.testing.assert_array_equal(checked(4.0), [2.0, 2.0, 2.0])
     again = raising_kernels()[2]
     with pytest.raises(ValueError, match="negative"):
         again(-1.0, 0)
     assert (again(4.0, 0), hits(again)) == (6.0, 1)
+
+
+def shifted(by: int):
+    """Return kernels as another process would have them; all have the same names and types, whatever `by` is."""
+
+    @cached_kernel(nogil=True)
+    def inner(x):
+        return x + by
+
+    @cached_kernel(nogil=True)
+    def between(x):
+        return inner(x) + 0.0
+
+    return inner, between
+
+
+def test_a_draft_on_disk_is_taken_by_other_kernels(monkeypatch, tmp_path):
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    first = raising_kernels()
+    assert first[2](4.0, 0) == 6.0
+    again, total, _ = raising_kernels()
+
+    @cached_kernel(nogil=True)
+    def other(x):
+        return 2.0 * total(x)
+
+    assert other(4.0) == 12.0
+    with pytest.raises(ValueError, match="negative"):
+        other(-1.0)
+    assert sum(total.draft.stats.cache_hits.values()) == 1
+    assert again._inner is None  # it is in the draft of `total`
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_drafts_of_two_processes_are_not_mixed_up(monkeypatch, tmp_path, planted):
+    """Functions of the same name and types are told apart by numbers, which must differ between processes."""
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    begin = itertools.repeat(1000) if planted else (secrets.randbits(60) for _ in itertools.count())
+    for by in (1, 2):  # two processes, each with a count of its own
+        monkeypatch.setattr(FunctionIdentity, "_unique_ids", itertools.count(next(begin)))
+        shifted(by)[1].draft.compile((types.float64,))
+    one, two = shifted(1)[1], shifted(2)[1]
+
+    @cached_kernel(nogil=True)
+    def both(x):
+        return 10.0 * one(x) + two(x)
+
+    assert (both(0.0) == 12.0) is not planted
+
+
+def test_a_constant_does_not_make_another_draft(monkeypatch, tmp_path):
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    inner, _ = shifted(1)
+
+    @cached_kernel(nogil=True)
+    def outer(n):
+        return inner(1) + inner(2) + inner(n)
+
+    assert outer(3) == 9
+    assert len(inner.draft.signatures) == 1
 
 
 def test_kernels_are_not_compiled_where_numba_is_switched_off(monkeypatch):
@@ -134,7 +202,7 @@ def test_former_kernels_are_taken_away(upgraded, tmp_path):
     before = {path.name for path in tmp_path.rglob("*.nb[ci]")}
     upgraded(2)(1)
     after = {path.name for path in tmp_path.rglob("*.nb[ci]")}
-    assert len(after) == len(before) == 2
+    assert len(after) == len(before) == 4
     assert not after & before
 
 
@@ -163,7 +231,7 @@ def test_a_read_only_package_is_cached_in_the_home_folder(upgraded, tmp_path, mo
     assert upgraded(1)(1) == 2
     again = upgraded(1)
     assert (again(1), hits(again)) == (2, 1)
-    assert len(list((tmp_path / "home").rglob("*.nbc"))) == 1
+    assert len(entries(tmp_path / "home")) == 1
     assert upgraded(2)(1) == 3
 
 
@@ -183,7 +251,7 @@ def test_where_nothing_can_be_written_kernels_run_and_one_warning_says_so(upgrad
 def test_the_folder_that_is_asked_for_comes_first(upgraded, tmp_path, monkeypatch):
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "asked for"))
     assert upgraded(1)(1) == 2
-    assert len(list((tmp_path / "asked for").rglob("*.nbc"))) == 1
+    assert len(entries(tmp_path / "asked for")) == 1
 
 
 def test_a_full_disk_costs_the_cache_not_the_run(upgraded, monkeypatch):

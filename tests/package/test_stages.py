@@ -69,6 +69,18 @@ def test_stages_of_threads_are_shown_and_hidden_ones_are_not():
         thread.join()
 
 
+def test_at_a_terminal_a_stage_may_be_shown_at_once_and_nowhere_else(monkeypatch):
+    monkeypatch.setattr(stages, "PATIENCE", 20.0)
+    terminal, file, hidden = Terminal(), io.StringIO(), Terminal()
+    with watched(terminal), Stage("starting", at_once=True):
+        assert terminal.getvalue() == f"{CLEAR}starting … 0 s"
+    assert terminal.getvalue().endswith(CLEAR)
+    with watched(file), Stage("starting", at_once=True):
+        assert file.getvalue() == ""
+    with watched(hidden), Stage("quiet", covers=True, shown=False), Stage("starting", at_once=True):
+        assert hidden.getvalue() == ""
+
+
 def test_a_stage_may_stand_for_what_is_inside():
     out = io.StringIO()
     with watched(out), Stage("truncation 3, 3, 3", covers=True), Stage("steady state"):

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ..names import printable
+from ..stages import Stage
 from .arguments import CONFIG_HELP, Commands, integer, levels, number, two_names
-from .detector_file import read_detectors
 from .json_file import json_text
 from .measured import add_measured_options, require_model_unit, with_recorded_dark
 from .remedies import for_commands
@@ -66,10 +66,13 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from trajectories.analysis import analyse, stream
-    from trajectories.analysis.clicks.detection import detected_stream
-    from trajectories.analysis.report.exact_values import ExactValues
-    from trajectories.analysis.report.folder import AnalysisFolder
+    with Stage("starting", at_once=True):
+        from trajectories.analysis import analyse, stream
+        from trajectories.analysis.clicks.detection import detected_stream
+        from trajectories.analysis.report.exact_values import ExactValues
+        from trajectories.analysis.report.folder import AnalysisFolder
+
+        from .detector_file import read_detectors
 
     source = Path(options.source)
     folder = AnalysisFolder(Path(options.out) if options.out else _beside(source))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..errors import InvalidInput
+from ..stages import Stage
 from .arguments import CONFIG_HELP, Commands, add_filters, levels, number
 from .json_file import json_text, refuse_existing, write_json
 
@@ -29,10 +30,11 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ..lindblad import periodic_state, steady_state
-    from ..lindblad.pulse_summary import pulse_summary
-    from ..lindblad.summary import format_summary, summary
-    from .configuration import override, read_job
+    with Stage("starting", at_once=True):
+        from ..lindblad import periodic_state, steady_state
+        from ..lindblad.pulse_summary import pulse_summary
+        from ..lindblad.summary import format_summary, summary
+        from .configuration import override, read_job
 
     refuse_existing(options.json)
     job = override(read_job(options.config, options.levels, options.filter), window=options.window)

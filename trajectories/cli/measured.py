@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..detectors import Detector
 from ..errors import InvalidInput
 from ..names import parted
 from .arguments import number
 
 if TYPE_CHECKING:
+    from ..detectors import Detector
     from ..records import ClickRecord
 
 # Corrections that a record of dark counts needs too.
@@ -146,6 +146,8 @@ def with_recorded_dark(record: Any, detectors: dict[str, Detector]) -> dict[str,
     InvalidInput
         A channel whose dark rate is given and measured.
     """
+    from ..detectors import Detector
+
     measured: dict[str, float] = {}
     for step in record.provenance.get("corrections", []):
         for name, values in step.get("seen_with", {}).items():

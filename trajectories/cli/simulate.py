@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,9 +74,17 @@ def _run(options: argparse.Namespace) -> None:
 
     here = not (options.mpi or options.dask or options.dry_run)
     silence = Stage("simulate", covers=True, shown=False) if options.quiet else nullcontext()
-    with silence, _executor(options) as chosen, compiled_ahead() if here else nullcontext():
-        if chosen is not None:  # otherwise a rank whose work is done
-            _simulate_or_estimate(options, *chosen)
+    with silence, ExitStack() as context:
+        with Stage("starting", at_once=True):
+            chosen = context.enter_context(_executor(options))
+            if chosen is None:  # a rank whose work is done
+                return
+            make_room = context.enter_context(compiled_ahead()) if here else None
+            job = _job(options)
+        if options.dry_run:
+            _estimate(job, options)
+        else:
+            _simulate(job, options, *chosen, make_room)
 
 
 @contextmanager
@@ -94,7 +102,8 @@ def _executor(options: argparse.Namespace) -> Iterator[tuple[Executor | None, in
         yield None, options.workers
 
 
-def _simulate_or_estimate(options: argparse.Namespace, executor: Executor | None, workers: int | None) -> None:
+def _job(options: argparse.Namespace) -> Job:
+    """Return what is to be simulated."""
     from .configuration import override, read_job
 
     if options.out is None and not options.dry_run:
@@ -115,10 +124,7 @@ def _simulate_or_estimate(options: argparse.Namespace, executor: Executor | None
         said = f"{', '.join(others)} and {last}" if others else last
         example = " ".join(f"--{name} {EXAMPLES[name]}" for name in missing)
         raise InvalidInput(f"{options.config} does not say {said}; give them as in {example}")
-    if options.dry_run:
-        _estimate(job, options)
-    else:
-        _simulate(job, options, executor, workers)
+    return job
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -161,8 +167,14 @@ def _estimate(job: Job, options: argparse.Namespace) -> None:
         print(f"there       {len(run.finished())} of {run.n_blocks} blocks of the run in {run.folder}")
 
 
-def _simulate(job: Job, options: argparse.Namespace, executor: Executor | None, workers: int | None) -> None:
-    """Simulate into the run folder and report."""
+def _simulate(
+    job: Job,
+    options: argparse.Namespace,
+    executor: Executor | None,
+    workers: int | None,
+    make_room: Callable[[], None] | None,
+) -> None:
+    """Simulate into the run folder, after `make_room`, and report."""
     from ..records import repair
     from ..simulation.request import checked_request
     from ..simulation.simulate import simulate_run
@@ -180,6 +192,8 @@ def _simulate(job: Job, options: argparse.Namespace, executor: Executor | None, 
     if options.repair:
         for place in repair(options.out):
             print(f"set aside {place}")
+    if make_room is not None:
+        make_room()
     run = simulate_run(
         request,
         options.out,

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ..names import counted, printable
+from ..stages import Stage
 from .arguments import CONFIG_HELP, Commands, levels, number, two_names
-from .detector_file import read_detectors
 from .json_file import json_text, refuse_existing, write_json
 from .measured import add_measured_options, require_model_unit, with_recorded_dark
 from .source import opened, require_there
@@ -48,9 +48,10 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from trajectories.analysis.inference.validation import validate
-    from trajectories.analysis.inference.validation_results import SIGNIFICANCE
-    from trajectories.analysis.report.exact_model_file import MODEL, keep_beside, read_kept
+    with Stage("starting", at_once=True):
+        from trajectories.analysis.inference.validation import validate
+        from trajectories.analysis.inference.validation_results import SIGNIFICANCE
+        from trajectories.analysis.report.exact_model_file import MODEL, keep_beside, read_kept
 
     refuse_existing(options.json)
     record, model = _subject(options)
@@ -83,6 +84,7 @@ def _run(options: argparse.Namespace) -> int:
 def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Return the record or run, and the system and detectors that it is tested against."""
     from .configuration import read_job
+    from .detector_file import read_detectors
 
     if options.model is None and options.levels is not None:
         raise InvalidInput("--levels belongs to --model; the run's own model has the levels it was simulated with")

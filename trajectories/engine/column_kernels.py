@@ -16,7 +16,7 @@ from .jit import kernel
 BELOW_ROUNDING = 1e-17
 
 
-@kernel(optimised=True)
+@kernel(apart=True)
 def combine(columns, amplitude, image):
     """Write Σ_j amplitude_j · column_j into `image`, both (2, …): real and imaginary parts apart.
 

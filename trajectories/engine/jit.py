@@ -6,7 +6,7 @@ import functools
 
 from ..kernel_cache import cached_kernel
 
-# Loops over whole states that were fastest compiled by themselves ask for `optimised=True`; inside a large caller
+# Loops over whole states that were fastest as functions of their own ask for `apart=True`; inside a large caller
 # less of them vectorises (a tenth of the speed of the sparse propagator).
 # nogil lets blocks of trajectories run on threads; fastmath stays off because records are promised bit for bit.
 kernel = functools.partial(cached_kernel, nogil=True, fastmath=False, error_model="numpy")

@@ -11,11 +11,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
-from tqdm.auto import tqdm
 
 from ..checks import finite_array, integer
 from ..errors import ConvergenceError, InvalidInput
 from ..model import AvoidedCrossing, SpinningResonator
+from ..progress import bar as progress_bar
 from ..results import read_only
 from .blas import one_blas_thread
 from .steady_state import SteadyState, steady_state
@@ -262,7 +262,8 @@ def _sweep(
         return np.array(rows)
 
     chunks = np.split(points, range(CHUNK, points.size, CHUNK))
-    with ThreadPoolExecutor(workers) as pool, tqdm(total=points.size, unit="Δ", disable=not progress) as bar:
+    shown = progress_bar(total=points.size, unit="Δ", disable=not progress)
+    with ThreadPoolExecutor(workers) as pool, shown as bar:
         results = []
         try:
             for rows in pool.map(solve, chunks):

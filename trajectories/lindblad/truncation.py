@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from ..checks import integer, positive_number, shown
 from ..errors import InvalidInput
 from ..model import OpenSystem, SpinningResonator
+from ..progress import bar as progress_bar
 from ..stages import Stage
 from .blas import one_blas_thread
 from .spectra import resonance
 from .steady_state import SteadyState, steady_state
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Levels = tuple[int, ...]
 Observable = Callable[[SteadyState], float]
@@ -213,7 +216,7 @@ def converge(
     (True, (4,))
     """
     first = _checked(system_factory, observables, start, tolerance, maximum, max_dimension)
-    with one_blas_thread(), tqdm(unit="state", disable=not progress) as bar:
+    with one_blas_thread(), progress_bar(unit="state", disable=not progress) as bar:
         ladder = _Ladder(system_factory, observables, maximum, max_dimension, bar)
         levels = first
         if ladder.at(levels) is None:
@@ -239,7 +242,7 @@ class _Ladder:
         observables: Mapping[str, Observable],
         maximum: Sequence[int] | None,
         max_dimension: int,
-        bar: tqdm,
+        bar: tqdm[Any],
     ) -> None:
         self.factory, self.observables = factory, observables
         self.maximum, self.max_dimension, self.bar = maximum, max_dimension, bar

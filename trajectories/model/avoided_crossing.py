@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
-from scipy.optimize import minimize_scalar
 
 from ..errors import ConvergenceError
 
@@ -53,6 +52,8 @@ def locate(gap: Callable[[float], float], start: float, what: str) -> AvoidedCro
             f"no {what} resonance within {SEARCH_HALF_WIDTH} of Δ_ad={start:.4f}; check the parameters"
         )
     bounds = (grid[best - 1], grid[best + 1])
+    from scipy.optimize import minimize_scalar  # takes longer to load than all else here
+
     found = minimize_scalar(lambda x: gap(float(x)), bounds=bounds, method="bounded", options={"xatol": 1e-8})
     return AvoidedCrossing(float(found.x), float(found.fun))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.constants import speed_of_light
 
 from ..checks import finite_number, nonnegative_number, one_of, positive_number
 
 DIRECTIONS = ("left", "right")
+SPEED_OF_LIGHT = 299_792_458.0  # m/s, exact
 
 
 def fizeau_shift(
@@ -62,7 +62,7 @@ def fizeau_shift(
         positive_number(value, name)
     nonnegative_number(angular_velocity, "angular_velocity")
     finite_number(dispersion, "dispersion")
-    omega = 2.0 * np.pi * speed_of_light / wavelength
+    omega = 2.0 * np.pi * SPEED_OF_LIGHT / wavelength
     bracket = 1.0 - 1.0 / index**2 - wavelength / index * dispersion
     sign = 1.0 if direction == "left" else -1.0
-    return float(sign * radius * index * omega * angular_velocity * bracket / speed_of_light)
+    return float(sign * radius * index * omega * angular_velocity * bracket / SPEED_OF_LIGHT)

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.interpolate import CubicSpline
 
 from ..checks import shown
 from ..errors import InvalidInput, MissingPackage
-from .shapes import Sampled
+from .shapes import Sampled, cubic_spline
 from .space import HilbertSpace
 
 # How well a spline follows a coefficient that is a function, relative to its largest value, and with how many
@@ -130,7 +129,7 @@ def _sampled(coefficient: Any, what: str, tlist: NDArray[np.float64]) -> Sampled
         middle = 0.5 * (times[1:] + times[:-1])
         between = np.array([complex(coefficient(t)) for t in middle])
         largest = max(float(np.abs(values).max()), 1e-300)
-        error = float(np.abs(CubicSpline(times, values)(middle) - between).max()) / largest
+        error = float(np.abs(cubic_spline(times, values)(middle) - between).max()) / largest
         if error <= SAMPLED_TO:
             return Sampled(times, values, sampling_error=error)
         if 2 * len(times) > MOST_SAMPLES:

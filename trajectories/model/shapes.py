@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from ..checks import finite_array, one_of
 from ..errors import InvalidInput
 from ..results import read_only
 from .envelopes import Envelope, Times, Values, numbers, ordered, outside, widths
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 # Where a Gaussian, in widths σ, and a hyperbolic secant, in widths, have fallen below 1e-16 and are cut to zero.
 GAUSSIAN_REACH, SECH_REACH = 9.0, 40.0
@@ -22,6 +24,13 @@ GAUSSIAN_REACH, SECH_REACH = 9.0, 40.0
 COARSEST, SPLINE_GAIN = 1e-3, 15.0
 # How samples are joined: the degree of the polynomial between two of them.
 ORDERS = {"steps": 0, "lines": 1, "spline": 3}
+
+
+def cubic_spline(times: NDArray[np.float64], values: NDArray[Any]) -> CubicSpline:
+    """Return SciPy's spline, whose module is loaded only then: that takes longer than loading all of the model."""
+    from scipy.interpolate import CubicSpline
+
+    return CubicSpline(times, values)
 
 
 @dataclass(frozen=True)
@@ -264,7 +273,7 @@ class Sampled(Envelope):
 
     @cached_property
     def _spline(self) -> CubicSpline:
-        return CubicSpline(self.t, self.values)
+        return cubic_spline(self.t, self.values)
 
     @property
     def error(self) -> float:
@@ -272,7 +281,7 @@ class Sampled(Envelope):
         largest = float(np.abs(self.values).max())
         if ORDERS[self.join] < 3 or len(self.t) < 9 or largest == 0.0:
             return 0.0 if ORDERS[self.join] < 3 or largest == 0.0 else self._error_of_few(largest)
-        coarse = CubicSpline(self.t[::2], self.values[::2])
+        coarse = cubic_spline(self.t[::2], self.values[::2])
         between = self.t[1::2][: (len(self.t) - 1) // 2]
         apart = np.abs(coarse(between) - self.values[1::2][: len(between)])
         return float(apart.max()) / (SPLINE_GAIN * largest)

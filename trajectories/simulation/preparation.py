@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine.compiled import CompiledSystem, compile_system
 from ..errors import InvalidInput, TruncationWarning
-from ..lindblad import brightness, periodic_state, steady_state
+from ..lindblad.steady_state import steady_state
 from ..model.states import initial_states
 from ..stages import Stage
 from .request import Request
@@ -38,6 +38,8 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
     if system.depends_on_time:
         driven = {"drives": len(system.drives), "period": system.period}
     if start is None and system.period is not None:
+        from ..lindblad import brightness, periodic_state  # only where something is driven in pulses
+
         periodic = periodic_state(system)
         start = initial_states(periodic.rho, system.dimension)
         clicks = {name: brightness(periodic, name).value for name in system.channel_names}

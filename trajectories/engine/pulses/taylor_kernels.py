@@ -72,7 +72,7 @@ def local_coefficients(arrays, step, offset, length, out):
             scale *= length
 
 
-@kernel(optimised=True)
+@kernel(apart=True)
 def apply_rows(arrays, term, psi, factor, out):
     """Add factor × (stacked operator number `term`) × ψ to `out`."""
     size = len(psi)
@@ -84,7 +84,7 @@ def apply_rows(arrays, term, psi, factor, out):
         out[i] += factor * total
 
 
-@kernel(optimised=True)
+@kernel(apart=True)
 def expand(arrays, psi, step, offset, work):
     """Write the Taylor coefficients of the solution from `offset` of a step to its end; return their number.
 
@@ -129,7 +129,7 @@ def expand(arrays, psi, step, offset, work):
     return -1
 
 
-@kernel(optimised=True)
+@kernel(apart=True)
 def evaluate(series, count, y, out):
     """Write Σ_k ψ_k y^k into `out` and return its norm²."""
     size = len(out)
@@ -216,7 +216,7 @@ def columns_of_leaf(arrays, first, last, columns, series, local, mixed):
     return True
 
 
-@kernel(optimised=True)
+@kernel(apart=True)
 def multiply(matrix, psi, out):
     """Write a matrix, as columns with parts apart, times ψ into `out`, parts apart; return the norm²."""
     size = len(psi)

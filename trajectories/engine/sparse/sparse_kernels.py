@@ -130,7 +130,7 @@ def expansion_degree(bessel, rho, truncation):
     return 0
 
 
-@kernel(optimised=True)
+@kernel(apart=True)
 def _next_term(arrays, current, previous):
     """Overwrite `previous` with the next term of the recurrence, −2iÂ·current + previous."""
     size = current.shape[1]
@@ -166,7 +166,7 @@ def _next_term(arrays, current, previous):
             previous[1, i] += imag_sum
 
 
-@kernel(optimised=True)
+@kernel(apart=True)
 def _add_scaled(total, coefficient, term):
     """Add coefficient × term to `total`."""
     for part in range(2):

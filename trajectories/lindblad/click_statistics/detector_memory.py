@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtr
 
 from ...detectors import Detector
 from ...errors import InvalidInput
@@ -134,7 +134,8 @@ class Blur:
         """Return ∫∫ of the kernel, whose second derivative is the kernel of weight 1."""
         if self.jitter:
             z = x / self.jitter
-            return np.asarray(self.jitter * (z * stats.norm.cdf(z) + stats.norm.pdf(z)))
+            density = np.exp(-(z**2) / 2.0) / np.sqrt(2.0 * np.pi)
+            return np.asarray(self.jitter * (z * ndtr(z) + density))
         (p, q), (a, b) = self.chances, self.rates
         parts = (1.0 - p) * (1.0 - q) * np.maximum(x, 0.0)
         if q:
