@@ -8,7 +8,8 @@ import numpy as np
 
 from ..jit import kernel
 from ..replay.replay_kernels import click, survival
-from .pulse_kernels import LEAF, channel_rates, watch_until
+from .place_kernels import LEAF, channel_rates
+from .pulse_kernels import watch_until
 
 
 @kernel()

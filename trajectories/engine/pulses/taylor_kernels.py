@@ -19,8 +19,9 @@ from ..jit import kernel
 MOST_TERMS = 96
 # A series ends when two terms in a row are below this share of the state; each further one is smaller by half.
 ENOUGH = 2.0**-54
-# Parts of a step in the computation of a propagator, whose errors add up over all periods of a gap.
-PARTS = 2
+# Parts of a step in the computation of a propagator, whose errors add up over all periods of a gap: the shorter
+# a part, the smaller the largest term of its series, whose rounding stays.
+PARTS = 4
 # Columns of a propagator that are followed together.
 COLUMNS = 16
 
@@ -49,11 +50,12 @@ class TimedArrays(NamedTuple):
     tree: NDArray[np.float64]  # (n_nodes, N, 2, N): columns of propagators, level by level
     level_node: NDArray[np.int64]  # (n_levels + 1,) first node of every level
     ladder: NDArray[np.float64]  # (n_rungs, N, 2, N)
+    rungs: NDArray[np.float64]  # (n_rungs, 2) norm of each rung, and the error of a state of norm 1 that passes it
     scalars: NDArray[np.float64]  # see the names below
 
 
-PERIOD, BRACKET, LARGEST_DECAY, STEP_ERROR, MODES_ERROR = 0, 1, 2, 3, 4
-N_SCALARS = 5
+PERIOD, BRACKET, LARGEST_DECAY, STEP_ERROR, MODES_ERROR, BLOCK_ERROR = 0, 1, 2, 3, 4, 5
+N_SCALARS = 6
 
 
 @kernel()

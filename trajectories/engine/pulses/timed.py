@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,8 +19,10 @@ from ..operators import stack_operators
 from ..propagator import Propagator, TrajectoryState, bracket_width, check_tolerance
 from ..slots import N_INTEGERS, N_REALS, SURVIVAL, THRESHOLD
 from ..sparse.sparse_action import spectrum_bounds
-from .pulse_kernels import N_PLACE, PulseWorkspace, advance, start_watch
+from .place_kernels import N_PLACE, PulseWorkspace
+from .pulse_kernels import advance, start_watch
 from .taylor_kernels import (
+    BLOCK_ERROR,
     BRACKET,
     COLUMNS,
     LARGEST_DECAY,
@@ -38,6 +41,8 @@ RADIANS, FINE_RADIANS, FINE = 8.0, 4.0, 1e-11
 # Rounding of a state in one step, in one step of a propagator in the tree, and by one passage through eigenmodes
 # times their condition; measured, with a factor of two.
 ROUNDING_OF_STEP, ROUNDING_IN_TREE, ROUNDING_OF_MODES = 6e-16, 2e-16, 2e-14
+# Seed of the random states with which errors of propagators are measured.
+PROBES = 20261126
 # Largest size of a tree in bytes, and largest number of rungs of a ladder.
 TREE_BYTES, MOST_RUNGS = 1.3e8, 24
 # A ladder ends where the norm² of every state is below this.
@@ -46,7 +51,7 @@ NOTHING_LEFT = 1e-8
 LARGEST_DIAGONALISED, LARGEST_TREE = 1000, 512
 # Building a tree: measured seconds for an entry of a stacked operator, per column and term of a series; terms of a
 # series; and seconds above which propagator="auto" builds no tree.
-ENTRY, TERMS, LONGEST_BUILD = 6e-10, 40.0, 60.0
+ENTRY, TERMS, LONGEST_BUILD = 6e-10, 60.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -281,6 +286,7 @@ class _Builder:
             tree=np.zeros((0, size, 2, size)),
             level_node=np.zeros(1, np.int64),
             ladder=np.zeros((0, size, 2, size)),
+            rungs=np.zeros((0, 2)),
             scalars=scalars,
         )
 
@@ -314,31 +320,81 @@ class _Builder:
         while ladder and len(ladder) < MOST_RUNGS and np.linalg.norm(ladder[-1], 2) > NOTHING_LEFT:
             ladder.append(ladder[-1] @ ladder[-1])
         scalars = arrays.scalars.copy()
-        scalars[STEP_ERROR] = ROUNDING_IN_TREE
+        scalars[BLOCK_ERROR] = ROUNDING_IN_TREE
         return arrays._replace(
+            rungs=self._rungs(arrays, leaves, ladder),
             scalars=scalars,
             tree=np.array([_columns(node) for node in nodes]),
             level_node=np.array(first),
             ladder=np.array([_columns(rung) for rung in ladder]).reshape(len(ladder), size, 2, size),
         )
 
-    def _leaf_matrix(self, arrays: TimedArrays, number: int, leaf: Leaf) -> NDArray[np.complex128]:
+    def _rungs(
+        self, arrays: TimedArrays, leaves: list[Leaf], ladder: list[NDArray[np.complex128]]
+    ) -> NDArray[np.float64]:
+        """Return the norm of every rung, and the largest error of a state of norm 1 that passes it.
+
+        Random states are carried through the period step by step, through a constant stretch in thirds, and apart
+        from that by the propagator of the whole. With components of variance 1 their mean squared distance is the
+        squared Frobenius norm of the propagator's error, which bounds its norm, and as much again by the steps. A
+        rung adds the error of its product, measured in the same way, and that of its square root twice, once
+        shrunk: U'U' − UU = (U' − U)U' + U(U' − U).
+        """
+        if not ladder:
+            return np.zeros((0, 2))
+        random = np.random.default_rng(PROBES)
         size = self.system.dimension
-        if leaf.modes >= 0:
-            energy, decay, vectors, inverse = self.modes[leaf.modes]
-            return np.asarray((vectors * np.exp(-(decay + 1j * energy) * (leaf.stop - leaf.start))) @ inverse)
-        whole = np.zeros((size, size), np.complex128)
+        probes = random.normal(size=(size, COLUMNS, 2)) @ np.array([1.0, 1.0j]) / np.sqrt(2.0)
+        carried = probes
+        for number, leaf in enumerate(leaves):
+            if leaf.modes >= 0:
+                third = (leaf.stop - leaf.start) / 3.0
+                for length in (third, third, leaf.stop - leaf.start - 2.0 * third):
+                    carried = self._modal_matrix(leaf.modes, length) @ carried
+            else:
+                carried = self._carried(arrays, number, carried)
+        # What both have in common: coefficients of steps that are rounded, each on its own.
+        steps = int(arrays.leaf_step[-1] - arrays.leaf_step[0])
+        error = _distance(ladder[0] @ probes, carried) + ROUNDING_OF_STEP * np.sqrt(steps)
+        rungs = [(float(np.linalg.norm(ladder[0], 2)), error)]
+        for root, rung in pairwise(ladder):
+            norm, before = rungs[-1]
+            made = _distance(rung @ probes, root @ (root @ probes))
+            rungs.append((float(np.linalg.norm(rung, 2)), 2.0 * min(norm, 1.0) * before + made))
+        return np.array(rungs)
+
+    def _modal_matrix(self, number: int, length: float) -> NDArray[np.complex128]:
+        """Return the propagator of a constant stretch."""
+        energy, decay, vectors, inverse = self.modes[number]
+        return np.asarray((vectors * np.exp(-(decay + 1j * energy) * length)) @ inverse)
+
+    def _carried(self, arrays: TimedArrays, number: int, states: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Return COLUMNS states behind a leaf of steps."""
+        size = self.system.dimension
+        columns = np.ascontiguousarray(np.stack([states.real, states.imag], axis=1))
         series = np.zeros((MOST_TERMS, size, 2, COLUMNS))
         local, mixed = np.zeros(arrays.coefficients.shape[1:]), np.zeros((size, 2, COLUMNS))
         first, last = int(arrays.leaf_step[number]), int(arrays.leaf_step[number + 1])
+        if not columns_of_leaf(arrays, first, last, columns, series, local, mixed):
+            raise ConvergenceError("a Taylor series of the no-click propagator does not converge")
+        return np.asarray(columns[:, 0] + 1j * columns[:, 1])
+
+    def _leaf_matrix(self, arrays: TimedArrays, number: int, leaf: Leaf) -> NDArray[np.complex128]:
+        size = self.system.dimension
+        if leaf.modes >= 0:
+            return self._modal_matrix(leaf.modes, leaf.stop - leaf.start)
+        whole = np.zeros((size, size), np.complex128)
         for column in range(0, size, COLUMNS):
-            columns = np.zeros((size, 2, COLUMNS))
             width = min(COLUMNS, size - column)
-            columns[column + np.arange(width), 0, np.arange(width)] = 1.0
-            if not columns_of_leaf(arrays, first, last, columns, series, local, mixed):
-                raise ConvergenceError("a Taylor series of the no-click propagator does not converge")
-            whole[:, column : column + width] = (columns[:, 0] + 1j * columns[:, 1])[:, :width]
+            states = np.zeros((size, COLUMNS), np.complex128)
+            states[column + np.arange(width), np.arange(width)] = 1.0
+            whole[:, column : column + width] = self._carried(arrays, number, states)[:, :width]
         return whole
+
+
+def _distance(mine: NDArray[np.complex128], other: NDArray[np.complex128]) -> float:
+    """Return the root mean square of the norms of the differences of some states."""
+    return float(np.sqrt((np.abs(mine - other) ** 2).sum(axis=0).mean()))
 
 
 def build_seconds(system: OpenSystem, horizon: float) -> float:

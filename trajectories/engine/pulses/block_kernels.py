@@ -1,0 +1,128 @@
+"""Blocks of leaves and of whole periods: the largest without a click is passed, the one with it is halved.
+
+The blocks that are tried depend neither on the end of the observation nor on sample times nor on how often the
+kernel returns, so that the bits of a trajectory do not either.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..jit import kernel
+from ..slots import ERROR, PRODUCTS, SURVIVAL, THRESHOLD
+from .place_kernels import BLOCK, CYCLE, LARGEST, LEAF, move_to_leaf, take
+from .taylor_kernels import BLOCK_ERROR, PERIOD, multiply
+
+
+@kernel()
+def add_error(arrays, level, place, reals):
+    """Add the error of a block that is passed; over whole periods earlier errors shrink with the norm."""
+    levels = len(arrays.level_node) - 1
+    rung = level - levels + 1
+    if 0 <= rung < len(arrays.rungs):
+        norm, error = arrays.rungs[rung, 0], arrays.rungs[rung, 1]
+        reals[ERROR] = norm * reals[ERROR] + error * np.sqrt(reals[SURVIVAL])
+        return
+    first = place[LEAF]
+    last = min(first + (1 << level), len(arrays.leaf_modes))
+    steps = float(arrays.leaf_step[last] - arrays.leaf_step[first])
+    reals[ERROR] += arrays.scalars[BLOCK_ERROR] * steps * np.sqrt(reals[SURVIVAL])
+
+
+@kernel()
+def highest_block(arrays, place):
+    """Return the level of the largest block that begins at a leaf's beginning; −1 where there is none."""
+    levels = len(arrays.level_node) - 1
+    if levels <= 0:
+        return -1
+    nodes = arrays.level_node[1] - arrays.level_node[0]
+    leaf = place[LEAF]
+    if leaf >= nodes:
+        return -1
+    if leaf == 0:
+        return levels - 1 + max(len(arrays.ladder) - 1, 0)
+    level = 0
+    while leaf % 2 == 0 and level < levels - 1:
+        leaf //= 2
+        level += 1
+    return level
+
+
+@kernel()
+def block_matrix(arrays, level, place):
+    """Return the propagator of the block of a level that begins at a place."""
+    levels = len(arrays.level_node) - 1
+    if level >= levels:
+        return arrays.ladder[level - levels + 1]
+    return arrays.tree[arrays.level_node[level] + (place[LEAF] >> level)]
+
+
+@kernel()
+def pass_block(arrays, level, place, offset):
+    """Move a place to the end of the block of a level that begins there."""
+    levels = len(arrays.level_node) - 1
+    nodes = arrays.level_node[1] - arrays.level_node[0]
+    if level >= levels:
+        place[CYCLE] += 1 << (level - levels + 1)
+        return
+    move_to_leaf(arrays, place, offset, min(place[LEAF] + (1 << level), nodes))
+
+
+@kernel()
+def end_of_block(arrays, level, place):
+    """Return the time at which the block of a level that begins at a place ends."""
+    levels = len(arrays.level_node) - 1
+    nodes = arrays.level_node[1] - arrays.level_node[0]
+    period = arrays.scalars[PERIOD]
+    start = place[CYCLE] * period if place[CYCLE] > 0 else 0.0
+    if level >= levels:
+        return start + period * 2.0 ** (level - levels + 1)
+    return start + arrays.leaf_start[min(place[LEAF] + (1 << level), nodes)]
+
+
+@kernel()
+def pass_blocks(arrays, reals, integers, work):
+    """Pass the largest block that the previous blocks suggest, or find the leaf of the click in it.
+
+    Returns whether the next leaf has to be followed. On a failure the place is moved to the leaf where S falls.
+    """
+    place, offset = work.place, work.offset
+    threshold = reals[THRESHOLD]
+    level = min(highest_block(arrays, place), place[BLOCK])
+    if level < 0:
+        return True
+    holds = False
+    while True:
+        after = 0.0
+        levels = len(arrays.level_node) - 1
+        # Of a block that holds the click the left half is tried; a block without a right half is its left half.
+        whole = holds and level < levels - 1 and _alone(arrays, level, place)
+        if not whole:
+            after = multiply(block_matrix(arrays, level, place), work.psi, work.parts)
+            integers[PRODUCTS] += 1
+        if not whole and after >= threshold:
+            add_error(arrays, level, place, reals)
+            take(work.parts, work.psi)
+            reals[SURVIVAL] = after
+            pass_block(arrays, level, place, offset)
+            if not holds:
+                place[BLOCK] = level + 1
+                place[LARGEST] = max(place[LARGEST], level)
+                return False
+            # The right half holds the click; where rounding contradicts, the leaf finds no click and the
+            # trajectory goes on.
+        holds = True
+        if level == 0:
+            place[BLOCK] = 0
+            return True
+        level -= 1
+
+
+@kernel()
+def _alone(arrays, level, place):
+    """Whether the parent of the block of a level that begins at a place has no other child."""
+    nodes = arrays.level_node[level + 1] - arrays.level_node[level]
+    node = place[LEAF] >> level
+    return node % 2 == 0 and node + 1 >= nodes

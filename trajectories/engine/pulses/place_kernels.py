@@ -1,0 +1,107 @@
+"""Where a trajectory stands in a system that depends on time, and its state and click rates there."""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import kernel
+from ..jump_kernels import click_rates
+from .taylor_kernels import PERIOD, multiply
+
+# Slots of a place in time. Integers: number of the period, leaf, step in the leaf; then the level of the block to
+# be tried next, and the level of the largest block passed since the last click. The real number: the position in
+# the step as a share of it, or in a constant stretch as a time.
+CYCLE, LEAF, STEP, BLOCK, LARGEST = 0, 1, 2, 3, 4
+N_PLACE = 5
+
+
+class PulseWorkspace(NamedTuple):
+    """Scratch of one trajectory."""
+
+    psi: NDArray[np.complex128]  # the state at its place, with norm² SURVIVAL
+    trial: NDArray[np.complex128]
+    watched: NDArray[np.complex128]  # the state at the place of the last sample
+    parts: NDArray[np.float64]  # (2, N)
+    series: NDArray[np.complex128]  # (MOST_TERMS, N)
+    mixed: NDArray[np.complex128]
+    modes: NDArray[np.complex128]  # amplitudes of eigenmodes
+    local: NDArray[np.float64]  # (n_terms, n_coefficients)
+    rates: NDArray[np.float64]
+    place: NDArray[np.int64]
+    offset: NDArray[np.float64]  # (1,)
+    watch_place: NDArray[np.int64]
+    watch_offset: NDArray[np.float64]
+
+
+@kernel()
+def time_of(arrays, place, offset):
+    """Return the time of a place."""
+    leaf = place[LEAF]
+    start = place[CYCLE] * arrays.scalars[PERIOD] if place[CYCLE] > 0 else 0.0
+    if leaf == len(arrays.leaf_modes):
+        return start + arrays.leaf_start[leaf]
+    if arrays.leaf_modes[leaf] >= 0:
+        return start + (arrays.leaf_start[leaf] + offset[0])
+    step = place[STEP]
+    return start + (arrays.starts[step] + offset[0] * (arrays.starts[step + 1] - arrays.starts[step]))
+
+
+@kernel()
+def at_leaf_start(arrays, place, offset):
+    """Whether a place is the beginning of a leaf."""
+    leaf = place[LEAF]
+    return offset[0] == 0.0 and (arrays.leaf_modes[leaf] >= 0 or place[STEP] == arrays.leaf_step[leaf])
+
+
+@kernel()
+def move_to_leaf(arrays, place, offset, leaf):
+    """Put a place at the beginning of a leaf; behind the last leaf of a period that is the next period."""
+    if leaf == len(arrays.leaf_modes) and arrays.scalars[PERIOD] < np.inf:
+        place[CYCLE] += 1
+        leaf = 0
+    place[LEAF] = leaf
+    place[STEP] = arrays.leaf_step[leaf] if leaf < len(arrays.leaf_modes) else 0
+    offset[0] = 0.0
+
+
+@kernel()
+def channel_rates(arrays, jumps, psi, place, x, rates):
+    """Write g_k²‖c_kψ‖² of every channel into `rates` and return their sum; x is the share of the step."""
+    click_rates(jumps, psi, rates)
+    total, leaf = 0.0, place[LEAF]
+    step = place[STEP] if arrays.leaf_modes[leaf] < 0 else arrays.leaf_step[leaf]
+    for k in range(len(rates)):
+        term = arrays.amplitude[k]
+        if term >= 0:
+            square = 0.0
+            for m in range(arrays.coefficients.shape[2] - 1, -1, -1):
+                square = square * x + arrays.coefficients[step, term, m]
+            rates[k] *= max(square, 0.0)
+        total += rates[k]
+    return total
+
+
+@kernel()
+def modal_state(arrays, number, amplitudes, time, out, parts):
+    """Write V e^{−iΛt} z into `out` and return its norm²."""
+    size = len(out)
+    for j in range(size):
+        decayed = np.exp(-arrays.decay[number, j] * time)
+        angle = arrays.energy[number, j] * time
+        out[j] = amplitudes[j] * complex(decayed * np.cos(angle), -decayed * np.sin(angle))
+    norm = multiply(arrays.vectors[number], out, parts)
+    for i in range(size):
+        out[i] = complex(parts[0, i], parts[1, i])
+    return norm
+
+
+@kernel()
+def take(parts, psi):
+    """Copy a state with its parts apart into a complex vector."""
+    for i in range(len(psi)):
+        psi[i] = complex(parts[0, i], parts[1, i])
