@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,8 @@ class AnalysisFolder:
                 title,
                 GENERATOR,
                 charts=charts(findings, record),
-                provenance=origin_of(stream(record).provenance, trajectories.__version__),
+                provenance=origin_of(stream(record).provenance, trajectories.__version__)
+                | {"analysed on": date.today().isoformat()},
                 commands=commands,
             )
         contents = {

@@ -17,6 +17,8 @@ from .figures import Picture
 from .headline import SIGNIFICANCE, headlines, verdict
 
 BAD = ' class="bad"'
+# What of the provenance stands at the top of the page too.
+IN_HEAD = ("seed", "analysed with", "analysed on")
 WORDS = {
     "±": "One standard error, resampled over trajectories (or over long stretches of them). "
     "“± ?”: fewer than five independent groups of clicks stand behind the number, so its error is not known.",
@@ -63,10 +65,10 @@ def page(
     commands : sequence of str
         What makes this page again.
     """
-    made = charts or {}
+    made, origin = charts or {}, provenance or {}
     body = [
         f"<h1>{escape(title)}</h1>\n",
-        _facts(found.facts),
+        _facts({**found.facts, **{name: origin[name] for name in IN_HEAD if name in origin}}),
         _verdict(found),
         _headlines(found),
         '<h2>Pictures</h2>\n<div class="charts">\n',
@@ -77,7 +79,7 @@ def page(
         *_tables(found),
         _notes(found),
         _glossary(),
-        _origin(provenance or {}, commands),
+        _origin(origin, commands),
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -111,9 +113,16 @@ def _verdict(found: AnalysisResults) -> str:
     )
 
 
+def _value(text: str) -> str:
+    """Return a number whose line may break before its error, and nowhere else."""
+    value, sign, error = text.partition(" ± ")
+    return f"<span>{escape(value)}</span>" + (f" <span>±&nbsp;{escape(error)}</span>" if sign else "")
+
+
 def _headlines(found: AnalysisResults) -> str:
     items = "".join(
-        f"<li>{escape(one.name)}<b>{escape(one.value)}</b><small>{escape(one.beside)}</small></li>\n"
+        f"<li>{escape(one.name)}<b>{_value(one.value)}</b>"
+        f"<small>{escape(one.beside).replace(' σ', '&nbsp;σ')}</small></li>\n"
         for one in headlines(found)
     )
     return f'<ul class="headline" aria-label="the numbers that matter">\n{items}</ul>\n' if items else ""
@@ -154,7 +163,9 @@ def _download(name: str, kind: str, media: str, content: bytes) -> str:
 def _tables(found: AnalysisResults) -> Iterator[str]:
     heads = ("", "estimate", "exact", "deviation")
     for section in found.sections:
-        yield _table(section, heads, ((row, False) for row in found.rows(section)))
+        rows = list(found.rows(section))
+        shown = 4 if any(row[2] for row in rows) else 2  # no columns without an entry
+        yield _table(section, heads[:shown], ((row[:shown], False) for row in rows))
     if found.checks:
         yield _table("tests", ("", "statistic", "p"), map(_checked, found.checks))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,8 @@ def _run(options: argparse.Namespace) -> None:
     clicks = opened(options.source, options, pieces=True)  # a run as such, so that it is streamed
     run = clicks if source.is_dir() else None
     record = stream(clicks)
+    if run is not None:  # blocks, which are streamed, do not know how many there are and what was asked for
+        record = replace(record, provenance=record.provenance | {"configuration": run.configuration})
     if detectors is not None:
         record = detected_stream(record, detectors, options.seed)
     if options.model is not None and run is None:

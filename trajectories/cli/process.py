@@ -14,12 +14,12 @@ def start() -> int:
     nothing to finish. In between `main` handles them.
     """
     leave_at_once()
-    from ..stages import watched
+    from ..stages import Stage, watched
     from .entry import main
 
     status = INTERRUPTED
     try:
-        with watched(sys.stderr):
+        with watched(sys.stderr), Stage("loading"):  # what is shown before the work has a name, and between two
             status = main()
         sys.stdout.flush()
     except KeyboardInterrupt:  # between two handlers

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const LEFT = 72, RIGHT = 12, TOP = 12, BOTTOM = 44;
+  const LEFT = 72, RIGHT = 12, TOP = 12, BOTTOM = 44, ROW = 15;
 
   const node = (name, attributes = {}, ...children) => {
     const made = document.createElementNS(SVG, name);
@@ -24,7 +24,7 @@
   const digits = (value) => {
     if (value === null || !Number.isFinite(value)) return "?";
     const size = Math.abs(value);
-    return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(3).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(5)));
+    return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(3).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(5)));
   };
 
   const ticks = (low, high, log, wanted) => {
@@ -253,7 +253,7 @@
         const x0 = bins ? s.x[k + 1] : s.x[k], x1 = s.x[k];
         if ((this.logx && x0 <= 0) || this.sx(x0) < this.range[0] || (this.sx(x1) > this.range[1])) return;
         const half = (s.error[k] || 0) * s.band;
-        [v, v === null ? null : v + half, v === null ? null : v - half, s.exact ? s.exact[k] : null].filter(usable).forEach((y) => seen.push(y));
+        [v, v === null ? null : v + half, v === null ? null : v - half, s.exact ? s.exact[k] : null, s.accidental ? s.accidental[k] : null].filter(usable).forEach((y) => seen.push(y));
       }));
       if (!seen.length) seen.push(this.logy ? 1 : 0, this.logy ? 10 : 1);
       let low = Math.min(...seen), top = Math.max(...seen);
@@ -262,7 +262,9 @@
       if (this.logy) { low = Math.log10(low); top = Math.log10(top); }
       if (top === low) { top += 1; low -= 1; }
       const margin = 0.05 * (top - low);
-      top += margin;
+      const entries = this.entries(series);
+      const legend = 6 + ROW * (1 + entries[entries.length - 1].row);
+      top += (top - low) * legend / (high - legend); // the legend stands above whatever is drawn
       if (this.logy || !this.spec.fromzero || low < 0) low -= margin;
       const Y = (y) => TOP + high * (1 - ((this.logy ? Math.log10(Math.max(y, 1e-300)) : y) - low) / (top - low));
       const levels = this.logy ? ticks(10 ** low, 10 ** top, true, 5) : ticks(low, top, false, 5);
@@ -308,22 +310,31 @@
           inside.append(node("path", { d, stroke: colour, "stroke-width": 1, "stroke-dasharray": "1 3", fill: "none" }));
         }
       });
-      this.legend(svg, series);
+      this.legend(svg, entries);
       if (this.cursor !== null) this.mark(inside, X(this.places()[this.cursor][0]), high);
     }
 
-    legend(svg, series) {
-      let at = LEFT + 8;
-      const entries = series.map((s, k) => [s.name, `var(--s${k % 6})`, ""]);
-      if (series.some((s) => s.exact)) entries.push(["exact", "var(--exact)", "5 3"]);
-      if (series.some((s) => s.accidental)) entries.push(["accidental", "var(--quiet)", "1 3"]);
-      entries.push([series[0].atonce ? "95 % band, all at once" : "95 % band", null, ""]);
-      for (const [name, colour, dashes] of entries) {
-        if (at + 36 + 6.6 * name.length > this.plot.clientWidth && at > LEFT + 8) break;
-        if (colour === null) svg.append(node("rect", { x: at, width: 18, y: TOP + 1, height: 10, fill: "var(--s0)", opacity: 0.25 }));
-        else svg.append(node("line", { x1: at, x2: at + 18, y1: TOP + 6, y2: TOP + 6, stroke: colour, "stroke-width": 2, "stroke-dasharray": dashes }));
-        svg.append(label(name, { x: at + 22, y: TOP + 10 }));
-        at += 36 + 6.6 * name.length;
+    // What the legend says, and where: in as many rows as it takes.
+    entries(series) {
+      const told = series.map((s, k) => [s.name, `var(--s${k % 6})`, ""]);
+      if (series.some((s) => s.exact)) told.push(["exact", "var(--exact)", "5 3"]);
+      if (series.some((s) => s.accidental)) told.push(["unrelated clicks", "var(--quiet)", "1 3"]);
+      told.push([series[0].atonce ? "95 % band, all at once" : "95 % band", null, ""]);
+      let at = LEFT + 8, row = 0;
+      return told.map(([name, colour, dashes]) => {
+        const wide = 36 + 6.6 * name.length;
+        if (at + wide > this.plot.clientWidth && at > LEFT + 8) { at = LEFT + 8; row += 1; }
+        at += wide;
+        return { name, colour, dashes, row, at: at - wide };
+      });
+    }
+
+    legend(svg, entries) {
+      for (const { name, colour, dashes, row, at } of entries) {
+        const y = TOP + ROW * row;
+        if (colour === null) svg.append(node("rect", { x: at, width: 18, y: y + 1, height: 10, fill: "var(--s0)", opacity: 0.25 }));
+        else svg.append(node("line", { x1: at, x2: at + 18, y1: y + 6, y2: y + 6, stroke: colour, "stroke-width": 2, "stroke-dasharray": dashes }));
+        svg.append(label(name, { x: at + 22, y: y + 10 }));
       }
     }
   }
