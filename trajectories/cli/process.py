@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
 from .signals import INTERRUPTED, ignore, leave_at_once
 
@@ -19,7 +20,9 @@ def start() -> int:
 
     status = INTERRUPTED
     try:
-        with watched(sys.stderr), Stage("loading"):  # what is shown before the work has a name, and between two
+        # At a terminal something is shown before the work has a name; a log needs only what has one.
+        unnamed = Stage("working") if sys.stderr is not None and sys.stderr.isatty() else nullcontext()
+        with watched(sys.stderr), unnamed:
             status = main()
         sys.stdout.flush()
     except KeyboardInterrupt:  # between two handlers
