@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectories import lindblad
+from trajectories.errors import InvalidInput
 from trajectories.lindblad.click_statistics.detector_memory import remembers, without_memory
 from trajectories.lindblad.click_statistics.waiting import waiting_time_matrix
 from trajectories.names import spelled
@@ -81,7 +82,14 @@ def compare_curves(setting: Setting) -> Comparisons:
     with steps.next("g²"):
         _add_g2(found, setting, rates, clicking)
     if any(remembers(setting.detectors.get(name)) for name in setting.names):
-        found.unknown += ["waits", "next clicks", "Fano factor", "bundles"]
+        found.unknown += ["waits", "next clicks", "bundles"]
+        if len(setting.names) == 1 and setting.groups.of_clicks(*setting.names) >= LEAST_GROUPS:
+            try:
+                _add_fano(found, setting, sum(rates.values()))
+            except InvalidInput:  # too many dimensions, or memory of another kind
+                found.unknown.append("Fano factor")
+        else:
+            found.unknown.append("Fano factor")
         return found
     with steps.next("waits and next clicks"):
         _add_waits(found, setting, rates, clicking)
@@ -118,7 +126,8 @@ def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], click
     both = np.concatenate([-half[:0:-1], half])
     curves = _g2_curves(setting, both, clicking)
     for first, second in combinations_with_replacement(clicking, 2):
-        if any(remembers(setting.detectors.get(name), "dead_time") for name in (first, second)):
+        dead = any(remembers(setting.detectors.get(name), "dead_time") for name in (first, second))
+        if dead and (first, second) not in curves:
             found.unknown.append(f"g² {spelled((first, second), '–')}")
             continue
         # An autocorrelation is even: its negative lags are the same pairs once more.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from click_systems import driven_atom, random_system, watch
-from scipy import integrate
+from scipy import integrate, stats
 from systems_with_answers import PairSource
 
 import trajectories as tj
 from trajectories import analysis as an
 from trajectories import lindblad
 from trajectories.errors import InvalidInput
+from trajectories.lindblad.click_statistics import dead_time
 
 pytestmark = pytest.mark.filterwarnings("ignore::trajectories.errors.TruncationWarning")
 ATOM = lindblad.steady_state(driven_atom(1.0, 1.0))
@@ -71,9 +72,9 @@ def test_clicks_agree_with_the_formulae(steady, clicks, detector):
         assert abs(found.value - exact[name].value) < 4.5 * found.standard_error
         assert abs(found.value - ideal[name].value) > 10.0 * found.standard_error
     if detector.dead_time:
-        with pytest.raises(InvalidInput, match="dead_time=2, with which g² has no exact formula"):
+        with pytest.raises(InvalidInput, match="dead_time=2, with which g² of two channels has no exact"):
             lindblad.g2(steady, "photon", "magnon", [0.0, 1.0], detectors)
-        assert lindblad.g2_matrix(steady, [0.0, 1.0], detectors) == {}
+        assert set(lindblad.g2_matrix(steady, [0.0, 1.0], detectors)) == {(k, k) for k in PAIRS.channel_names}
         return
     edges = np.linspace(-6.0, 6.0, 13)
     for pair in (("photon", "photon"), ("photon", "magnon")):
@@ -82,6 +83,87 @@ def test_clicks_agree_with_the_formulae(steady, clicks, detector):
         sharp = lindblad.g2(steady, *pair, edges).value
         assert np.abs((found.value - sharp) / found.standard_error).max() > 9.0
         np.testing.assert_allclose(lindblad.g2_matrix(steady, edges, detectors)[pair].value, value, rtol=1e-9)
+
+
+def test_dead_dark_counts_have_the_curves_of_a_renewal_process():
+    """Waits are τ and an exponential, sums of n of them nτ and a gamma law; all numbers follow to 1e-12."""
+    dark, dead = 0.4, 3.0
+    detectors = {"atom": tj.Detector(0.0, dark, dead_time=dead)}
+    rate, edges = dark / (1.0 + dark * dead), np.array([-4.0, 0.0, 1.0, 2.5, 3.5, 5.0, 6.5, 9.0, 12.0, 40.0])
+    waits = lindblad.waiting_times(ATOM, "atom", "atom", edges[1:], detectors=detectors)
+    reached = np.where(edges[1:] > dead, 1.0 - np.exp(-dark * np.maximum(edges[1:] - dead, 0.0)), 0.0)
+    np.testing.assert_allclose(waits.value, np.diff(reached) / np.diff(edges[1:]), atol=1e-12)
+
+    def pairs(times):
+        return sum(stats.gamma.cdf(times - n * dead, n, scale=1.0 / dark) for n in range(1, 101))
+
+    found = lindblad.g2(ATOM, "atom", "atom", edges, detectors)
+    primitive = np.sign(edges) * pairs(np.abs(edges)) / rate
+    np.testing.assert_allclose(found.value, np.diff(primitive) / np.diff(edges), atol=1e-12)
+    for window in (1.0, 5.0, 20.0, 250.0):
+        n = np.arange(1, 101)
+        left = np.maximum(window - n * dead, 0.0)
+        law = [stats.gamma.cdf(left, n + more, scale=1.0 / dark) for more in (0, 1)]
+        twice = float(np.sum(left * law[0] - n / dark * law[1]))
+        factor = 1.0 + 2.0 * (twice - 0.5 * rate * window**2) / window
+        assert lindblad.fano(ATOM, [window], detectors=detectors)[0].value == pytest.approx(factor, abs=1e-10)
+    late = lindblad.fano(ATOM, [1e6], detectors=detectors)[0].value
+    assert late == pytest.approx((1.0 + dark * dead) ** -2, rel=1e-5)
+
+
+def test_a_short_dead_time_changes_nothing_and_a_long_one_keeps_order(monkeypatch):
+    short = {"atom": tj.Detector(dead_time=1e-6)}
+    edges = [0.0, 0.5e-6, 2e-6]
+    value = lindblad.g2(ATOM, "atom", "atom", edges, short).value
+    assert value[0] == 0.0
+    assert value[1] == pytest.approx(lindblad.g2(ATOM, "atom", "atom", [1e-6, 2e-6]).value[0] * 2 / 3, rel=1e-6)
+    long = {"atom": tj.Detector(dead_time=30.0)}
+    assert lindblad.fano(ATOM, [2e4], detectors=long)[0].value < 0.05
+    monkeypatch.setattr(dead_time, "MOST_PIECES", 1000)
+    with pytest.raises(InvalidInput, match="too many to follow in 1000 steps"):
+        lindblad.fano(ATOM, [1e3], detectors={"atom": tj.Detector(dead_time=1e-3)})
+
+
+def test_curves_with_dead_time_agree_with_clicks(steady, clicks):
+    """40 numbers within 4.5 σ, a false alarm in 4,000; ideal values and those of half the dead time are far."""
+    detector = tj.Detector(0.7, 0.02, dead_time=0.8)
+    seen = an.apply_detectors(clicks, {"photon": detector}, seed=1)["photon"]
+    edges = np.concatenate([np.linspace(0.0, 0.8, 3), np.linspace(0.8, 8.0, 16)[1:]])
+
+    def off(given):
+        detectors = {"photon": given}
+        pairs, wait = an.g2(seen, "photon", "photon", edges), an.waiting_times(seen, "photon", "photon", edges)
+        counted = an.fano(seen, [2.0, 10.0, 40.0])
+        exact = [
+            lindblad.g2(steady, "photon", "photon", edges, detectors).value,
+            lindblad.waiting_times(steady, "photon", "photon", edges, "photon", detectors).value,
+            np.array([f.value for f in lindblad.fano(steady, [2.0, 10.0, 40.0], "photon", detectors)]),
+        ]
+        found = [pairs.value, wait.value, np.array([f.value for f in counted])]
+        errors = [pairs.standard_error, wait.standard_error, np.array([f.standard_error for f in counted])]
+        # Bins without events have no error; both are zero there, or the model is wrong.
+        return [np.abs(a - b) / np.where(s > 0.0, s, 1e-9) for a, b, s in zip(found, exact, errors, strict=True)]
+
+    assert max(z.max() for z in off(detector)) < 4.5
+    for wrong in (tj.Detector(0.7, 0.02), tj.Detector(0.7, 0.02, dead_time=0.4)):
+        assert min(z.max() for z in off(wrong)[:2]) > 9.0
+
+
+def test_up_to_two_dead_times_any_dimension_serves(monkeypatch, steady):
+    """g² is the wait over λ there: with the models of any dimension, as by the delayed equation."""
+    detectors, edges = {"photon": tj.Detector(0.5, dead_time=2.0)}, np.linspace(0.0, 4.0, 5)
+    whole = lindblad.g2(steady, "photon", "photon", np.append(edges, 6.0), detectors)
+    monkeypatch.setattr(dead_time, "LARGEST", 5)
+    near = lindblad.g2(steady, "photon", "photon", edges, detectors)
+    assert "delayed" in whole.method
+    assert "delayed" not in near.method
+    np.testing.assert_allclose(near.value, whole.value[:4], rtol=1e-9, atol=1e-11)
+    with pytest.raises(InvalidInput, match="beyond two dead times of 2 are followed up to 5 dimensions"):
+        lindblad.g2(steady, "photon", "photon", np.append(edges, 6.0), detectors)
+    with pytest.raises(InvalidInput, match="the wait among several channels has no exact value here"):
+        lindblad.waiting_times(steady, "photon", "magnon", edges, detectors=detectors)
+    with pytest.raises(InvalidInput, match="the Fano factor of several channels has no exact value here"):
+        lindblad.fano(steady, [10.0], detectors=detectors)
 
 
 def test_jitter_is_a_convolution_to_six_digits():

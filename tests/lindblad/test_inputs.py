@@ -34,7 +34,10 @@ REFUSED = {
     "edges text": (lambda: lindblad.g2(STEADY, "c0", "c1", "ab"), "numbers"),
     "waiting edges": (lambda: lindblad.waiting_times(STEADY, "c0", "c1", [-1, 1]), "-1"),
     "tau": (lambda: lindblad.g2_at(STEADY, "c0", "c1", np.inf), "inf"),
-    "dead time": (lambda: lindblad.fano(STEADY, [1.0], None, {"c0": Detector(dead_time=1.0)}), "dead_time=1.0"),
+    "dead time": (
+        lambda: lindblad.fano(STEADY, [1.0], None, {"c0": Detector(dead_time=1.0)}),
+        "dead_time=1, with which the Fano factor",
+    ),
     "jitter": (lambda: lindblad.fano(STEADY, [1.0], None, {"c0": Detector(jitter=0.1)}), "jitter=0.1"),
     "detector type": (lambda: lindblad.rates(STEADY, {"c0": 0.5}), "float"),
     "detector channel": (lambda: lindblad.rates(STEADY, {"x": Detector()}), "'x'"),

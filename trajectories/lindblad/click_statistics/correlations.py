@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...checks import bin_edges, channels_among, nonnegative_number
 from ...detectors import Detector
+from ...errors import InvalidInput
 from ...model import OpenSystem
 from ...results import Correlation
 from ..inputs import checked_detectors, checked_state, checked_times
@@ -20,6 +22,7 @@ from ..superoperators.detected import NOISE, NOTHING, DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
 from ..superoperators.motions import MOST_DOUBLED, motion_of
 from .counting import rates
+from .dead_time import registered_g2
 from .detector_memory import Blur, blurred, refuse_dead_time, remembers, without_memory
 
 Detectors = Mapping[str, Detector] | None
@@ -31,7 +34,8 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     g²_kl(τ) = Tr[𝒥_l e^{Lτ} 𝒥_k ρ]/(λ_k λ_l) for τ > 0, where k clicks first, and g²_kl(−τ) = g²_lk(τ); the
     average over a bin is exact, ∫e^{Lτ}dτ being summed with the series for e^{Lτ}. Loss does not change
     g², dark counts do; jitter and afterpulses convolve it (`detector_memory.Blur`). How other channels are
-    detected does not matter.
+    detected does not matter. With a dead time g² of one channel with itself is that of registered events
+    (`dead_time`): to two dead times at any dimension, beyond them up to 30 dimensions.
 
     Parameters
     ----------
@@ -52,8 +56,8 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     Raises
     ------
     InvalidInput
-        Unknown channels, one that never clicks, bad edges, a dead time in one of the two channels, or jitter and
-        afterpulses at once, which have no formula.
+        Unknown channels, one that never clicks, bad edges, a dead time in one of two different channels, or two of
+        dead time, jitter and afterpulses at once, which have no formula.
 
     Examples
     --------
@@ -65,7 +69,9 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     """
     bins = bin_edges(edges)
     checked_detectors(steady.system, without_memory(detectors))
-    refuse_dead_time(detectors, (first, second), "g²")
+    if first == second and remembers((detectors or {}).get(first), "dead_time"):
+        return _with_dead_time(steady, first, bins, (detectors or {})[first])
+    refuse_dead_time(detectors, (first, second), "g² of two channels")
     return _seen(steady, [(first, second)], bins, detectors)[first, second]
 
 
@@ -118,7 +124,7 @@ def g2_matrix(
     """Return `g2` of every ordered pair of channels, keyed (first, second).
 
     Channels that never click are left out; above 30 dimensions those too whose rate is below 1e-14 ‖c†c‖_F, which
-    doubles do not resolve; and channels whose detector has a dead time.
+    doubles do not resolve; and pairs with a dead time for which `g2` has no value.
 
     Examples
     --------
@@ -135,7 +141,11 @@ def g2_matrix(
     dead = [name for name, detector in (detectors or {}).items() if remembers(detector, "dead_time")]
     clicking = [name for name in _clicking(steady, without_memory(detectors)) if name not in dead]
     pairs = [(first, second) for first, second in product(clicking, repeat=2)]
-    return _seen(steady, pairs, bins, detectors) if pairs else {}
+    found = _seen(steady, pairs, bins, detectors) if pairs else {}
+    for name in (name for name in _clicking(steady, without_memory(detectors)) if name in dead):
+        with suppress(InvalidInput):  # too many dimensions, or jitter as well
+            found[name, name] = _with_dead_time(steady, name, bins, (detectors or {})[name])
+    return found
 
 
 def g2_at(
@@ -273,6 +283,14 @@ def _seen(
     if sharp:
         found |= _binned(steady, sharp, edges, plain)
     return {pair: found[pair] for pair in pairs}
+
+
+def _with_dead_time(steady: SteadyState, name: str, edges: NDArray[np.float64], detector: Detector) -> Correlation:
+    """Return bin averages of g² of one channel whose detector has a dead time."""
+    rate = rates(steady, {name: detector})[name].value
+    value, error, way = registered_g2(steady, name, detector, rate, edges)
+    nothing = np.zeros(len(value))
+    return Correlation(name, name, edges, value, nothing, nothing.astype(np.int64), way, error)
 
 
 def _binned(

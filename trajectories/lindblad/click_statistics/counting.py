@@ -18,7 +18,8 @@ from ..solver import Model, solver_of, total_rate
 from ..steady_state import SteadyState
 from ..superoperators.detected import DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
-from .detector_memory import rate_with_memory, remembers, without_memory
+from .dead_time import RegisteredRate
+from .detector_memory import rate_with_memory, refuse_dead_time, remembers, without_memory
 
 
 def fano(
@@ -30,7 +31,9 @@ def fano(
     """Return the Fano factor of the counts in a window, F(T) = Var N/⟨N⟩.
 
     F(T) = 1 + (2/λT) ∫₀ᵀ (T − s) (Tr[𝒥 e^{Ls} 𝒥ρ] − λ²) ds, with 𝒥 summed over the channels and λ = Tr 𝒥ρ. The
-    double integral is that of the series for e^{Ls}, exact for slow and fast motion alike.
+    double integral is that of the series for e^{Ls}, exact for slow and fast motion alike. Of a single channel
+    the detector may have a dead time, up to 30 dimensions: F(T) = 1 + (2/T) ∫₀ᵀ (T − s)(r(s) − λ) ds with the rate
+    r of registered events after one (`dead_time`).
 
     Parameters
     ----------
@@ -51,8 +54,8 @@ def fano(
     Raises
     ------
     InvalidInput
-        Unknown channels, none that ever clicks, windows that are not positive, or a detector with dead time
-        or jitter.
+        Unknown channels, none that ever clicks, windows that are not positive, a detector with jitter or
+        afterpulses, or one with dead time among several channels or above 30 dimensions.
 
     Examples
     --------
@@ -64,6 +67,12 @@ def fano(
     """
     durations = positive_numbers(windows, "windows")
     names = checked_channels(steady.system, channels)
+    detector = (detectors or {}).get(names[0])
+    if len(names) == 1 and remembers(detector, "dead_time"):
+        assert detector is not None
+        total_rate(steady, names, without_memory(detectors))
+        return _fano_with_dead_time(steady, names[0], detector, durations)
+    refuse_dead_time(detectors, names, "the Fano factor of several channels")
     total_rate(steady, names, detectors)
 
     def compute(model: Model) -> NDArray[np.float64]:
@@ -73,6 +82,15 @@ def fano(
     horizon = float(durations.max())
     answer = solver_of(steady).answer(compute, names, detectors, horizon=horizon, stationary=True)
     return estimates_of(answer)
+
+
+def _fano_with_dead_time(
+    steady: SteadyState, name: str, detector: Detector, durations: NDArray[np.float64]
+) -> list[Estimate]:
+    """Return the Fano factor of one channel whose detector has a dead time."""
+    curve = RegisteredRate(steady, name, detector, float(durations.max()))
+    pairs = curve.integral(durations, order=2) - 0.5 * curve.rate * durations**2
+    return [Estimate(float(value)) for value in 1.0 + 2.0 * pairs / durations]
 
 
 def _excess_pairs(model: Model, durations: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -64,21 +64,7 @@ def rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Esti
         rate = model.rate(name, model.rho)
         if not dead:
             return np.array([rate / (1.0 - detector.afterpulsing)])
-        free, motion = model.click_free_motion(0.0), model.motion(dead)
-        state: Vector = model.jump(name, model.rho) / rate
-
-        def next_click(after: Vector) -> tuple[Vector, float]:
-            alive = free.solve(-motion.propagate(after, np.array([dead]))[0])
-            return model.jump(name, alive), float(model.identity @ alive)
-
-        for _ in range(MOST_ROUNDS):  # half of the old state is kept, so that alternating chains converge too
-            moved = next_click(state)[0]
-            moved = 0.5 * (state + moved / float(model.identity @ moved))
-            change = float(np.abs(moved - state).max()) / max(float(np.abs(moved).max()), 1e-300)
-            state = moved
-            if change <= SETTLED:
-                break
-        return np.array([1.0 / (next_click(state)[1] + dead)])
+        return np.array([1.0 / (after_event(model, name, dead)[1] + dead)])
 
     answer = solver_of(steady).answer(
         compute, (name,), plain, horizon=dead, stationary=True, interest=(name,), judged=(name,)
@@ -86,14 +72,37 @@ def rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Esti
     return estimates_of(answer)[0]
 
 
+def after_event(model: Model, name: str, dead: float) -> tuple[Vector, float]:
+    """Return the state just after a registered event of a channel with dead time, and how long it then lives.
+
+    The fixed point of y → 𝒥(−L0)⁻¹e^{Lτ}y, and the mean time Tr(−L0)⁻¹e^{Lτ}y.
+    """
+    free, motion = model.click_free_motion(0.0), model.motion(dead)
+    state: Vector = model.jump(name, model.rho) / model.rate(name, model.rho)
+
+    def next_click(after: Vector) -> tuple[Vector, float]:
+        alive = free.solve(-motion.propagate(after, np.array([dead]))[0])
+        return model.jump(name, alive), float(model.identity @ alive)
+
+    for _ in range(MOST_ROUNDS):  # half of the old state is kept, so that alternating chains converge too
+        moved = next_click(state)[0]
+        moved = 0.5 * (state + moved / float(model.identity @ moved))
+        change = float(np.abs(moved - state).max()) / max(float(np.abs(moved).max()), 1e-300)
+        state = moved
+        if change <= SETTLED:
+            break
+    return state, next_click(state)[1]
+
+
 def refuse_dead_time(detectors: Detectors, names: Sequence[str], what: str) -> None:
-    """Raise `InvalidInput` where a channel that is asked for has a dead time."""
+    """Raise `InvalidInput` where one of several channels has a dead time; its clock would have to be followed."""
     for name in names:
         detector = (detectors or {}).get(name)
         if detector is not None and detector.dead_time > 0.0:
             raise InvalidInput(
-                f"detector of {name!r} has dead_time={detector.dead_time:g}, with which {what} has no exact "
-                "formula; leave it out here, or compare with a record that went through it"
+                f"detector of {name!r} has dead_time={detector.dead_time:g}, with which {what} has no exact value "
+                "here: which other detectors are dead would have to be followed too; leave it out, ask for this "
+                "channel alone, or compare with a record that went through it"
             )
 
 

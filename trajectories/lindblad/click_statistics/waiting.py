@@ -14,6 +14,8 @@ from ..answers import estimates_of
 from ..inputs import among, checked_channels
 from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
+from .dead_time import registered_waits
+from .detector_memory import refuse_dead_time, remembers, without_memory
 
 
 def waiting_times(
@@ -27,6 +29,7 @@ def waiting_times(
     """Return the exclusive waiting-time density, averaged over bins.
 
     W(τ, l | k) = Tr[𝒥_l e^{L0 τ} 𝒥_k ρ]/λ_k: the next detected click after one in k comes after τ and is in l.
+    Of a single channel the detector may have a dead time (`dead_time`).
 
     Parameters
     ----------
@@ -50,7 +53,8 @@ def waiting_times(
     Raises
     ------
     InvalidInput
-        Unknown or undetected channels, one that never clicks, bad edges, or a detector with dead time or jitter.
+        Unknown or undetected channels, one that never clicks, bad edges, a detector with jitter, or one with dead
+        time among several channels.
 
     Examples
     --------
@@ -63,6 +67,14 @@ def waiting_times(
     bins = bin_edges(edges, lowest=0.0)
     names = checked_channels(steady.system, channels)
     among(first, names), among(second, names)
+    detector = (detectors or {}).get(first)
+    if names == (first,) and remembers(detector, "dead_time"):
+        assert detector is not None
+        require_clicks(steady, (first,), without_memory(detectors))
+        found = registered_waits(steady, first, detector, bins)
+        nothing = np.zeros(len(bins) - 1)
+        return Histogram(bins, found.value, nothing, nothing.astype(np.int64), found.method, found.error)
+    refuse_dead_time(detectors, names, "the wait among several channels")
     require_clicks(steady, (first,), detectors)
 
     def compute(model: Model) -> NDArray[np.float64]:
