@@ -38,6 +38,15 @@ def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[int, int
     return channels.index(first), channels.index(second)
 
 
+def pair_of(channels: tuple[str, ...], pair: Sequence[str]) -> tuple[str, str]:
+    """Return a `pair` that was given, two different detected channels."""
+    names = tuple(pair)
+    if isinstance(pair, str) or len(names) != 2 or names[0] == names[1]:
+        raise InvalidInput(f"pair={pair!r} must be two different channels")
+    two_of(channels, names[0], names[1])
+    return names[0], names[1]
+
+
 def detected_numbers(record: Watched, channels: tuple[str, ...]) -> NDArray[np.int16]:
     """Return each record channel's position in `channels`, −1 where it is not detected."""
     numbers = np.full(len(record.channel_names), -1, dtype=np.int16)

@@ -23,7 +23,7 @@ from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import recorded_detectors
 from trajectories.stages import staged
 
-from ..clicks.inputs import bundle_channels, two_of
+from ..clicks.inputs import bundle_channels, pair_of
 from ..clicks.streams import Clicks
 from ..statistics.goodness_of_fit import channel_choice, holm, rescaled_time, serial_independence, total_hazard
 from ..statistics.resampling import TestResult
@@ -121,7 +121,7 @@ def validate(
                 "rename it with corrections.renamed, or leave it out with corrections.selected"
             )
     if pair is not None:
-        two_of(bundle_channels(clicks, None), *pair)
+        pair_of(bundle_channels(clicks, None), pair)
     delta = _window(clicks, model, window)
     if pair is not None and delta is None:
         raise InvalidInput("pair= needs a bundle window, and neither record nor system names a κ; give window=")

@@ -15,7 +15,7 @@ from trajectories.records.run import Run
 from trajectories.results import Estimate
 from trajectories.stages import staged
 
-from ..clicks.inputs import bundle_channels, bundle_window, two_of
+from ..clicks.inputs import bundle_channels, bundle_window, pair_of
 from ..clicks.streams import Clicks, ClickStream, opened, stream
 from ..inference.subject import own_system
 from .analysis_results import AnalysisResults
@@ -109,7 +109,7 @@ def _analysed(
     exact_values.look_at(record)
     delta, names = _bundling(record, window)
     if pair is not None:
-        two_of(names, *pair)
+        pair_of(names, pair)
         if delta is None:
             raise InvalidInput(
                 "a pair needs a bundle window, but the record names no kappa for 3/kappa; give window"

@@ -204,3 +204,16 @@ def test_detectors_on_channels_that_the_record_lacks_are_refused():
     an.apply_detectors(RECORD, {"photon": Detector(efficiency=0.5, jitter=0.1)}, seed=1)
     for column, kept in zip(columns(RECORD), before, strict=True):
         np.testing.assert_array_equal(column, kept)
+
+
+@pytest.mark.parametrize("pair", [("photon", "photon"), ("photon",), ("photon", "magnon", "photon"), "ab"])
+@pytest.mark.parametrize("command", ["analyse", "validate"])
+def test_a_pair_is_two_different_channels(command, pair):
+    """The message names the argument that was given, and nothing was computed."""
+    space = tj.HilbertSpace(cavity=2)
+    system = tj.OpenSystem(
+        space.number("cavity"), [tj.Channel(k, space.lower("cavity")) for k in RECORD.channel_names]
+    )
+    call = {"analyse": an.analyse, "validate": an.validate}[command]
+    with pytest.raises(InvalidInput, match=r"pair=.* must be two different channels"):
+        call(RECORD, system, pair=pair, window=1.0)

@@ -9,6 +9,7 @@ from systems_with_answers import DecayingFock, ResonanceFluorescence, paper_syst
 from trajectories import Channel, OpenSystem, lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
+from trajectories.lindblad.summary import summary
 from trajectories.lindblad.superoperators.propagation import MAX_STEPS
 
 ATOM = ResonanceFluorescence()
@@ -20,6 +21,8 @@ LIGHT = ("fluorescence", "fluorescence")
 BLIND = Detector(efficiency=0.0)
 
 REFUSED = {
+    "pair of one": (lambda: summary(STEADY, pair=("c0", "c0")), r"pair=\('c0', 'c0'\) must be two"),
+    "pair of three": (lambda: summary(STEADY, pair=("c0", "c1", "c0")), r"pair=.* must be two"),  # type: ignore[arg-type]
     "method": (lambda: lindblad.steady_state(ATOM.system(), method="magic"), "magic"),
     "guess shape": (lambda: lindblad.steady_state(ATOM.system(), guess=np.eye(3)), "dimension 2"),
     "guess trace": (lambda: lindblad.steady_state(ATOM.system(), guess=-np.eye(2)), "positive trace"),

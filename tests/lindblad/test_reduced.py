@@ -93,6 +93,39 @@ def wrongly_chosen(patch):
     patch.setattr(levels, "PAIR_CUTS", (1e-5, 1e-6, 1e-7, 1e-8))
 
 
+def test_what_no_core_knows_to_a_millionth_is_propagated(monkeypatch):
+    """A core that states more takes second place to propagation where that takes two minutes at the most."""
+    monkeypatch.setattr(levels, "COMPLETE", 12)
+    monkeypatch.setattr(levels, "GIVE_UP", np.inf)
+    too_small(monkeypatch)
+    monkeypatch.setattr(solver, "QUICK", 0.0)
+    monkeypatch.setattr(solver, "SHARED", np.inf)
+    steady, edges = lindblad.steady_state(paper_system((3, 2, 2))), np.array([0.0, 60.0, 600.0])
+
+    def asked(way):
+        state = steady.with_solver(way)
+        _, error = curves_with(state, edges)
+        return solver_of(state).answers[-1].method, error.max()
+
+    core, open_left = asked("reduced")
+    assert core.startswith("exact, core")
+    assert open_left > 1e-6
+    found, stated = asked("auto")
+    assert found.startswith("exact, propagation")
+    assert stated < 1e-6
+    monkeypatch.setattr(solver, "PATIENCE", 0.0)
+    assert asked("auto")[0].startswith("exact, core")
+
+
+def test_lags_of_short_bursts_are_known_to_a_millionth(monkeypatch):
+    """Densities are smaller than the rates they are computed with, by the window; their errors are their own."""
+    monkeypatch.setattr(levels, "COMPLETE", 12)
+    steady = lindblad.steady_state(paper_system((3, 2, 2))).with_solver("reduced")
+    lags = lindblad.lag_histogram(steady, "photon", "magnon", [-2e4, -200.0, 0.0, 200.0, 2e4], 2e4, EMITTED)
+    assert solver_of(steady).answers[-1].method.startswith("exact, core")
+    assert (lags.numerical_error <= 1e-6 * lags.value).all()
+
+
 @pytest.mark.parametrize("fault", [too_small, wrongly_chosen])
 def test_the_stated_error_of_a_model_reduced_too_far_tells(monkeypatch, fault):
     """A planted fault: such cores must not be trusted by their own estimate."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..checks import integer, positive_number, shown
 from ..errors import InvalidInput
-from ..lindblad.inputs import bundle_channels, bundle_window, two_of
+from ..lindblad.inputs import bundle_channels, bundle_window, pair_of
 from ..lindblad.steady_state import MAX_DIMENSION
 from ..model import OpenSystem, SpinningResonator
 from ..names import nearest
@@ -88,7 +88,7 @@ class Job:
                 positive_number(getattr(self, name), name)
         if self.pair is not None:
             object.__setattr__(self, "pair", _two_names(self.pair))
-            two_of(bundle_channels(self.system, None), *self.pair)
+            pair_of(bundle_channels(self.system, None), self.pair)
             bundle_window(self.system, self.window)
 
 

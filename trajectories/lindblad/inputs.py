@@ -56,6 +56,14 @@ def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[str, str
     return first, second
 
 
+def pair_of(channels: tuple[str, ...], pair: Sequence[str]) -> tuple[str, str]:
+    """Return a `pair` that was given, two different detected channels."""
+    names = tuple(pair)
+    if isinstance(pair, str) or len(names) != 2 or names[0] == names[1]:
+        raise InvalidInput(f"pair={pair!r} must be two different channels")
+    return two_of(channels, names[0], names[1])
+
+
 def checked_detectors(system: OpenSystem, detectors: Mapping[str, Detector] | None) -> dict[str, Detector]:
     """Return a detector for every channel, an ideal one where none is given.
 

@@ -27,15 +27,16 @@ Array = NDArray[np.float64]
 # cuts of modes and of states are multiplied by the factors beside. An answer takes three neighbouring levels. The
 # finest of them is FIRST; one level coarser where its core would be too large; one level finer where the error is
 # too large.
-PAIR_CUTS = (5e-6, 7e-7, 1e-7, 2.5e-8, 6e-9)
-MODE_CUTS, STATE_CUTS = (100.0, 10.0, 1.0, 0.1, 0.1), (100.0, 100.0, 10.0, 1.0, 1.0)
+PAIR_CUTS = (5e-6, 7e-7, 1e-7, 2.5e-8, 6e-9, 1.5e-9)
+MODE_CUTS, STATE_CUTS = (100.0, 10.0, 1.0, 0.1, 0.1, 0.01), (100.0, 100.0, 10.0, 1.0, 1.0, 1.0)
 FIRST = 3
 # Where every click is detected ideally nothing is neglected outside the modes, and one level coarser suffices.
 FIRST_OF_MODES = 2
 # Stated relative error above which a finer core is made, and above which the reduction is replaced by propagation.
 REFINE, GIVE_UP = 1e-6, 2.5e-4
-# Largest real dimension of a core: its diagonalisation takes about fifteen seconds.
-LARGEST_CORE = 2600
+# Largest real dimension of a core that a question begins with, and of one that its error asks for: diagonalising
+# them takes some ten seconds, and some twenty.
+LARGEST_CORE, LARGEST_FINER = 2600, 3300
 # Up to this dimension all pairs of modes are taken, and nothing is left out.
 COMPLETE = 30
 # Above this dimension the system is first restricted to essential states.
@@ -149,7 +150,7 @@ class Levels:
             if not sound or not np.isfinite(worst) or worst > GIVE_UP:
                 return None
             last = level + 1 == len(PAIR_CUTS)
-            if worst <= REFINE or last or self._size(level + 1, question) > LARGEST_CORE:
+            if worst <= REFINE or last or self._size(level + 1, question) > LARGEST_FINER:
                 return Reduced(values[-1], error, f"core of {size} mode pairs" if size else "modes")
             level += 1
             models.append(self._model(level, question))

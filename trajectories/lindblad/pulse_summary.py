@@ -8,7 +8,7 @@ import numpy as np
 
 from ..stages import staged
 from .click_statistics.pulses import brightness, click_density, pulse_counts, pulsed_g2
-from .inputs import bundle_channels, two_of
+from .inputs import bundle_channels, pair_of
 from .pulses.periodic import PeriodicState
 
 # Bins of the period, pulses that correlations are followed over, and counts of a channel that are told apart.
@@ -56,7 +56,7 @@ def pulse_summary(state: PeriodicState, pair: tuple[str, str] | None = None) -> 
         found = pulsed_g2(state, first, second, APART, normalise="rates").value
         signed = range(APART + 1) if first == second else range(-APART, APART + 1)
         table["g2[m]"] |= {f"{first},{second} m={m}": float(found[APART + m]) for m in signed}
-    chosen = _brightest(state, means) if pair is None else two_of(system.channel_names, *pair)
+    chosen = _brightest(state, means) if pair is None else pair_of(system.channel_names, pair)
     if chosen is not None:
         table["clicks of a pulse"] = _counts(state, *chosen)
     for name in clicking:

@@ -17,7 +17,7 @@ from ..stages import Stage
 from .answers import Answer, scale_of
 from .blas import one_blas_thread
 from .inputs import checked_channels, checked_detectors
-from .levels import CORE, FIRST, LARGEST_CORE, RESTRICT, STATE_CUTS, Levels, Question, Reduced
+from .levels import CORE, FIRST, LARGEST_CORE, REFINE, RESTRICT, STATE_CUTS, Levels, Question, Reduced
 from .reduced.essential import STATE_CUT
 from .reduced.kept import Kept
 from .reduced.model import ReducedModel
@@ -42,6 +42,8 @@ SHARED = 4.0
 # Below the first number of seconds propagation is never replaced; above the second it is refused, unless it was
 # asked for by name.
 QUICK, TOO_LONG = 0.3, 7200.0
+# Up to so many seconds propagation takes over where the finest core states more than 1e-6.
+PATIENCE = 120.0
 # Relative error of propagation.
 PROPAGATED = 1e-9
 # Relative error of propagation on essential states per root of the population at which they are cut.
@@ -173,6 +175,8 @@ class Solver:
             found = Reduced(value, max(DOUBLED, self._given.error), "doubling in doubled precision")
         elif self._reduce(question, horizon, starts):
             found = self.levels.answer(compute, question)
+            if found is not None and self._better_propagated(found, horizon, starts):
+                found = None
             if found is not None:  # the phase of the fastest motion is known to rounding of itself
                 found = found._replace(error=found.error + self._rounding(horizon) + weak)
         if found is None:
@@ -256,6 +260,12 @@ class Solver:
             return True
         sizes = levels.sizes(question)
         return max(sizes) <= LARGEST_CORE and sum(CORE * size**3 for size in sizes) < SHARED * propagating
+
+    def _better_propagated(self, found: Reduced, horizon: float, starts: int) -> bool:
+        """Say whether a core leaves more open than is wanted, where propagation does not and is quick enough."""
+        if self._given.solver != "auto" or float(np.max(found.error, initial=0.0)) <= REFINE:
+            return False
+        return self._followed[1] < REFINE and self._propagation_cost(horizon, starts) < PATIENCE
 
     @cached_property
     def _followed(self) -> tuple[SteadyState, float]:

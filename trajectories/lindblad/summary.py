@@ -11,7 +11,7 @@ from ..stages import Steps
 from .click_statistics.bundle_rates import PairBundles, by_composition, order_rates
 from .click_statistics.counting import rates
 from .entanglement import entanglement_witness, negativity
-from .inputs import bundle_channels, two_of
+from .inputs import bundle_channels, pair_of
 from .steady_state import SteadyState
 from .superoperators.detected import DetectedSystem
 from .superoperators.hermitian_vectors import pack
@@ -77,7 +77,7 @@ def _bundle_g2(steady: SteadyState, first: str, second: str) -> float:
 
 def _bundles(steady: SteadyState, pair: tuple[str, str], window: float | None) -> dict[str, float]:
     names = bundle_channels(steady.system, None)
-    first, second = two_of(names, *pair)
+    first, second = pair_of(names, pair)
     total = DetectedSystem(steady.system, names).total_rate(pack(steady.rho))
     # One table of orders for everything below, because it takes most of the time.
     ordered = order_rates(steady, window=window, max_size=2)

@@ -397,12 +397,13 @@ def bundles_of_pair(
         maps = cluster_maps(model, delta)
         forward, backward = (_within(maps, order, times) for order in (both, both[::-1]))
         primitive = np.where(lags >= 0.0, forward[:-1], -backward[:-1])
-        return np.concatenate([[forward[-1], backward[-1]], np.diff(primitive) / np.diff(bins)])
+        # In units of 1/δ densities are about as large as the rates, so that errors are judged beside both.
+        return np.concatenate([[forward[-1], backward[-1]], delta * np.diff(primitive) / np.diff(bins)])
 
     answer = solver_of(steady).answer(compute, names, detectors, horizon=delta, starts=4)
     forward, backward = (float(value) for value in answer.value[:2])
     errors = (float(answer.error[0]), float(answer.error[1]))
-    return PairBundles(forward, backward, total, errors), answer.value[2:], answer.error[2:]
+    return PairBundles(forward, backward, total, errors), answer.value[2:] / delta, answer.error[2:] / delta
 
 
 def _within(maps: ClusterMaps, order: tuple[str, str], times: NDArray[np.float64]) -> NDArray[np.float64]:

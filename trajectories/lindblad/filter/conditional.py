@@ -38,9 +38,9 @@ FIRST_LEVELS = (0, 1)
 TOLERANCE = 2e-2
 # What is stated as the error of a gap is so many times the difference of two levels there, and more of the first.
 SAFETY, FIRST_SAFETY = 3.0, 6.0
-# The filter's levels go on beyond those of stationary curves where more is asked for than by default, and so does
-# the size of its cores: diagonalising one takes a minute.
-CUTS = (*PAIR_CUTS, 1.5e-9)
+# The filter's levels are those of stationary curves. Its cores are larger where more is asked for than by default:
+# diagonalising one takes a minute.
+CUTS = PAIR_CUTS
 LARGEST_FILTER = 3400
 # Stretches begin so many clicks before the gap that is wanted, and more where that is not enough.
 LEAD, LONGEST_LEAD = 3, 96
