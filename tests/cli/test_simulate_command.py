@@ -178,7 +178,7 @@ def test_ctrl_c_at_any_moment_is_status_130_and_one_line(run, here, monkeypatch,
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_real_ctrl_c_keeps_what_is_done(here, number):
     (here / "mine.py").write_text(ATOM, encoding="utf-8")
     size = ("--trajectories", "512", "--duration", "1e5", "--seed", "6", "--workers", "2")
