@@ -1,4 +1,4 @@
-"""A computation in the background, on a thread that does not keep a program from ending."""
+"""A computation on a background thread, which does not keep the program from ending."""
 
 from __future__ import annotations
 

@@ -34,9 +34,9 @@ from .likelihood_maximum import (
 from .replay import Replayer
 from .subject import in_memory
 
-# Where a state was dark, ln λ has a spike to −∞ at parameters that would have made it dark a little earlier or
-# later, and far from the maximum there are many of them. The search begins with ln(λ + ελ̄), λ̄ the mean click
-# rate, and ends with ε = 0. Within a few errors of the maximum such spikes are rare.
+# ln λ has a spike to −∞ at parameters for which the state is dark at the moment of a click; far from the maximum
+# there are many such spikes. The search begins with ln(λ + ελ̄), where λ̄ is the mean click rate, and ends with ε
+# = 0. Within a few standard errors of the maximum the spikes are rare.
 SMOOTHING = (0.3, 0.03, 0.0)
 # What can be fitted of a detector.
 FITTED = ("efficiency", "dark_rate")
@@ -130,9 +130,9 @@ def fit(
 
     ln L(θ) = Σ over gaps of ln S + Σ over clicks of ln λ_k, with the no-click probability S and the rate λ_k of
     the channel that clicked predicted from all clicks before (`trajectories.engine.replay`): nothing is binned and
-    nothing is left out. The maximum is found by damped Newton steps; standard errors come from
-    the curvature there, intervals from the profile: all values that some choice of the other parameters makes no
-    more than half the χ²₁ quantile less likely.
+    nothing is left out. The maximum is found by damped Newton steps. Standard errors come from the curvature at
+    the maximum. Profile intervals hold all values of a parameter for which ln L, maximised over the other
+    parameters, is at most half the χ²₁ quantile below its maximum.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def fit(
     confidence : float
         Nominal coverage of the intervals, in (0, 1).
     profile : bool
-        Whether to compute profile intervals, which takes some ten replays an end and parameter.
+        Whether to compute profile intervals, which takes about ten replays for each end of each interval.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def fit(
         No parameter, a start that is not finite or that the family refuses, clicks that the start cannot make, or
         a record without clicks.
     ConvergenceError
-        No maximum, or parameters that the clicks do not tell apart; it says which move together.
+        No maximum, or parameters that the clicks cannot tell apart; the message names those that vary together.
 
     Examples
     --------

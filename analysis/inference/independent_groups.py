@@ -1,4 +1,4 @@
-"""How many independent groups of clicks a record is expected to hold: how well its error bars are known."""
+"""The expected number of independent groups of clicks in a record, which tells how well its errors are known."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from trajectories.errors import ConvergenceError
 from trajectories.lindblad.click_statistics.count_groups import CountGroups
 from trajectories.lindblad.click_statistics.pair_groups import PairGroups
 
-# A squared skewness of the count as large as that of n Poisson events is allowed for 2 n groups.
+# A count with the squared skewness of n Poisson events counts as 2 n groups.
 SKEWNESS_SHARE = 2.0
 
 
 @dataclass(frozen=True)
 class IndependentGroups:
-    """What the model says about how clicks come in groups.
+    """Expected numbers of independent groups of clicks, from the model.
 
-    A burst of n clicks is one event, not n; clicks whose rate depends on whether a rare state is visited are as
-    many independent events as there are visits. The record itself cannot tell before it has seen enough of them.
+    A burst of n clicks is one event, not n. If clicks come only while a rare state is visited, there are as many
+    independent events as visits. The record itself cannot tell this before it holds enough of them.
 
     Attributes
     ----------

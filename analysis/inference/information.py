@@ -1,4 +1,4 @@
-"""information(): what a record tells about parameters per unit time, by the score along it."""
+"""information(): Fisher information of a record about parameters per unit time, from the score along it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Information(Shown):
     names : tuple of str
         The parameters.
     rate, standard_error : ndarray of shape (n_parameters, n_parameters)
-        F/T, and how far it may be off by the luck of the record.
+        F/T in ω_b times the inverse units of the parameters, and its standard error from this record.
     score : ndarray of shape (n_parameters,)
         The record's score in units of its standard deviation √F: normal of mean 0 and variance 1 if the record
         came from the model, at these parameters.
@@ -97,15 +97,16 @@ def information(
 ) -> Information:
     """Estimate the Fisher information per unit time that clicks carry about parameters.
 
-    The score ∂ln L/∂θ gathers along a trajectory in uncorrelated steps s_n of mean 0, one for each gap with the
-    click that ends it. So F = E Σ_n s_n s_nᵀ, for ideal and for imperfect detectors alike; the record should be
-    one of the model at these parameters. `lindblad.information_rate` has it exactly where clicks are a renewal
+    The score ∂ln L/∂θ of a trajectory is a sum of uncorrelated terms s_n of mean 0, one for each gap with the
+    click that ends it. So F = E Σ_n s_n s_nᵀ, for ideal and for imperfect detectors; the record should come from
+    the model at these parameters. `lindblad.information_rate` is the exact value where clicks are a renewal
     process.
 
     Parameters
     ----------
     record : ClickRecord, Run, or whatever `stream` takes
-        The clicks; channels that it lacks tell nothing, which shows what each channel contributes.
+        The clicks. Channels that the record lacks are not detected; leave channels out to see what each
+        contributes.
     family : callable
         Takes the parameters by name and returns the `OpenSystem` that they make, or an object with `.system()`.
     at : mapping of str to float
@@ -113,8 +114,8 @@ def information(
     initial, detectors
         As in `fit`.
     steps : mapping of str to float, optional
-        Steps of the derivatives, 1e-4 of each parameter when not given; near a resonance give a small part of its
-        width.
+        Steps of the numerical derivatives, 1e-4 of each parameter when not given; near a resonance give a small
+        fraction of its width.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""lost_clicks(): what imperfect detectors missed, as far as the clicks before and after a moment tell."""
+"""lost_clicks(): clicks that imperfect detectors missed, inferred from the clicks before and after."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .subject import in_memory
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LostClicks(Shown):
-    """Posterior of the clicks that were not seen, given the whole record.
+    """Posterior of the clicks that were not detected, given the whole record.
 
     Attributes
     ----------
@@ -82,24 +82,24 @@ def lost_clicks(
     window: float | None = None,
     initial: Any = "steady",
 ) -> LostClicks:
-    """Infer what was not detected from what was.
+    """Infer the clicks that were not detected from those that were.
 
     With ρ̃(t) given the clicks before t and the effect matrix E(t) of those after, the posterior rate of lost
-    clicks in channel k is (1 − η_k) Tr[c_kρ̃c_k†E]/Tr[ρ̃E]. Which single clicks were half of a bundle: the
-    probability of at least one lost click of the partner within a window is one minus the weight of all histories
-    that have none.
+    clicks in channel k is (1 − η_k) Tr[c_kρ̃c_k†E]/Tr[ρ̃E]. The probability that a single click belongs to a
+    bundle, with at least one lost click of the other channel within a window, is one minus the weight of all
+    histories without such a click.
 
     Parameters
     ----------
     record : ClickRecord, Run, or whatever `stream` takes
-        The detected clicks. Everything along a trajectory is held in memory: of long records take a stretch.
+        The detected clicks. All states along a trajectory are held in memory: of long records take a part.
     system : OpenSystem
         The model.
     detectors : mapping of str to Detector, optional
         What the clicks were seen with; that in the record's provenance when not given. Channels that the record
         lacks are lost altogether.
     times : array_like of shape (n_times,), optional
-        Where the posterior rates are wanted.
+        Times of the posterior rates, in 1/ω_b.
     pair : tuple of two str, optional
         Channels whose bundles are looked at: the probability that a click of one has a lost companion in the
         other.

@@ -1,4 +1,4 @@
-"""What is tested or fitted: clicks in memory, their model, and the state that trajectories start from."""
+"""The input of tests and fits: clicks in memory, their model, and the state that trajectories start from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..clicks.streams import Clicks, opened, stream
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A record and the model that it is held against.
+    """A record and the model that it is compared with.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Subject:
         State at the start of every trajectory, in any form that `simulate` takes; None where it is the steady
         state, or where nothing is known of it.
     compiled : mapping of str to ndarray, or None
-        The arrays of the run that is held against its own system, so that nothing is diagonalised again.
+        The arrays of a run that is compared with its own system, so that nothing is diagonalised again.
     """
 
     record: ClickRecord
@@ -62,7 +62,7 @@ def own_system(run: Run) -> OpenSystem:
 
 
 def subject_of(record: Clicks, system: OpenSystem | None, initial: Any) -> Subject:
-    """Return the clicks with the model that they are held against: the one given, or that of the run.
+    """Return the clicks with the model that they are compared with: the one given, or that of the run.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def subject_of(record: Clicks, system: OpenSystem | None, initial: Any) -> Subje
     Raises
     ------
     InvalidInput
-        Clicks that are no run and no system, something else than a system, or a system whose dimension is not that
-        of the state which the run started from.
+        Clicks that are no run without a system, an object that is no system, or a system whose dimension differs
+        from that of the initial state of the run.
     RunFolderError
         A run that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Fisher information of click records, exactly: where no click leaves a state that depends on the past."""
+"""Exact Fisher information of click records, where the state after a click depends on its channel alone."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ Array = NDArray[np.float64]
 
 # Rank of a jump operator: singular values below this share of the largest are rounding.
 RANK = 1e-12
-# Dimension up to which waits are followed on all numbers of ρ.
+# Largest dimension: waits are followed on all N² numbers of ρ.
 LARGEST = 30
 # Step of the derivatives, relative to the parameter.
 STEP = 1e-5
-# Panels of the quadrature over waits, on each Gauss and Legendre's rule, and waits beyond this survival left out.
+# Panels of the quadrature over waits, nodes of the Gauss–Legendre rule on each, and survival below which waits are
+# left out.
 PANELS, NODES, UNLIKELY = 400, 10, 1e-14
 
 
@@ -35,8 +36,9 @@ def information_rate(
 ) -> Array:
     """Return the Fisher information per unit time of the record about parameters, for renewal processes.
 
-    Where each detected click in k leaves one state ρ_k, whatever was before, waits are independent given the
-    channel before, with densities W(t, l|k) = Tr[𝒥_l e^{L0t}ρ_k]. With the stationary shares π of P(l|k) = ∫W dt,
+    If each detected click in k leaves the same state ρ_k, whatever happened before, waits are independent given
+    the channel of the click before, with densities W(t, l|k) = Tr[𝒥_l e^{L0t}ρ_k]. With the stationary
+    distribution π of P(l|k) = ∫W dt,
 
         F_ij = Σ_k π_k Σ_l ∫ ∂_iW ∂_jW/W dt / Σ_k π_k⟨t⟩_k.
 

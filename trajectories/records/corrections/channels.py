@@ -1,4 +1,4 @@
-"""Channels renamed, merged, made deader, or told which detectors they were seen with."""
+"""Corrections of channels: rename, select, merge, apply a longer dead time, note the detectors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def renamed(record: ClickRecord, names: Mapping[str, str]) -> ClickRecord:
     Raises
     ------
     InvalidInput
-        An unknown channel, or names that would no longer tell channels apart.
+        An unknown channel, or two channels with the same new name.
     """
     for name in names:
         record.channel_number(name)
@@ -35,7 +35,7 @@ def renamed(record: ClickRecord, names: Mapping[str, str]) -> ClickRecord:
 
 
 def selected(record: ClickRecord, channels: Sequence[str]) -> ClickRecord:
-    """Return the record of only these channels, in this order; what else clicked, such as a sync, is left out.
+    """Return the record of only these channels, in this order; other channels, such as a sync, are left out.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def selected(record: ClickRecord, channels: Sequence[str]) -> ClickRecord:
 
 
 def merged(record: ClickRecord, channels: Mapping[str, Sequence[str]]) -> ClickRecord:
-    """Return the record with several channels made one: {"both": ["channel 0", "channel 1"]}.
+    """Return the record with several channels merged into one: {"both": ["channel 0", "channel 1"]}.
 
     Raises
     ------
@@ -76,10 +76,10 @@ def merged(record: ClickRecord, channels: Mapping[str, Sequence[str]]) -> ClickR
 
 
 def with_dead_time(record: ClickRecord, dead_times: Mapping[str, float]) -> ClickRecord:
-    """Return the record that detectors of a longer, known dead time would have made: afterpulses in it are gone.
+    """Return the record that detectors of a longer, known dead time would have made, without afterpulses.
 
-    A click less than the dead time after the last one kept in its channel is dropped (non-paralysable). The record
-    says so among the detectors that it was seen with.
+    A click less than the dead time after the last one kept in its channel is dropped (non-paralysable). The dead
+    time is noted with the detectors of the record.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def with_dead_time(record: ClickRecord, dead_times: Mapping[str, float]) -> Clic
 
 
 def seen_with(record: ClickRecord, detectors: Mapping[str, Detector]) -> ClickRecord:
-    """Return the record with a note of the detectors that made it: analyses honour them as if given.
+    """Return the record with a note of the detectors that made it; analyses use them as if they were given.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def seen_with(record: ClickRecord, detectors: Mapping[str, Detector]) -> ClickRe
     Raises
     ------
     InvalidInput
-        An unknown channel, or something else than a detector.
+        An unknown channel, or an object that is no detector.
     """
     for name, detector in detectors.items():
         record.channel_number(name)

@@ -29,12 +29,12 @@ def delayed(record: ClickRecord, delays: Mapping[str, float]) -> ClickRecord:
     record : ClickRecord
         The clicks.
     delays : mapping of str to float
-        What is added to the times of a channel, in the record's unit: minus the delay of its cable.
+        Time added to the clicks of a channel, in the record's unit: minus the delay of its cable.
 
     Raises
     ------
     InvalidInput
-        An unknown channel, or delays that leave a trajectory no window.
+        An unknown channel, or delays after which a trajectory has no observed time.
 
     Warns
     -----
@@ -65,7 +65,7 @@ def delayed(record: ClickRecord, delays: Mapping[str, float]) -> ClickRecord:
 def _warned_rounding(
     record: ClickRecord, asked: NDArray[np.float64], made: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the delays that were made; warn where they are not what was asked."""
+    """Return the delays in whole ticks; warn where they differ from those asked for."""
     assert record.clock is not None
     off = np.abs(asked - made) > 1e-6 * record.clock.tick + 1e-12 * np.abs(asked)
     if off.any():
@@ -113,8 +113,9 @@ def _delayed_in_periods(record: ClickRecord, delays: Mapping[str, float]) -> Cli
 def unfolded(record: ClickRecord) -> ClickRecord:
     """Return a synced record on the fine scale: ticks of the step within the period, t = sync·T + within·fine.
 
-    A period is mostly no whole number of steps, so that a click lies up to half a step off; the sync numbers are
-    lost. Use the synced record for pulse-wise statistics, and this one for delays finer than a period.
+    A period is in general no whole number of steps, so that times are off by up to half a step, and the sync
+    numbers are lost. Use the synced record for pulse-wise statistics, and this one for delays shorter than a
+    period.
 
     Raises
     ------
@@ -124,7 +125,7 @@ def unfolded(record: ClickRecord) -> ClickRecord:
     if record.within is None or record.clock is None or record.clock.fine is None:
         raise InvalidInput("only synced (T3) records have a time within the period to unfold")
     clock, fine = record.clock, record.clock.fine
-    # Whole and broken steps of a period apart, so that long records lose nothing.
+    # The whole and the fractional steps of a period are summed separately: no rounding in long records.
     whole = int(np.floor(clock.tick / fine))
     broken = clock.tick / fine - whole
     stamp = record.stamp * whole + np.round(record.stamp * broken).astype(np.int64) + record.within

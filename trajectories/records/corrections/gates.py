@@ -1,4 +1,4 @@
-"""Time that is left out of a record: cuts and gates, with the windows of what remains."""
+"""Corrections that remove observed time: cuts and gates, with the windows of what remains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .shared import noted, with_clicks
 
 
 def cut(record: ClickRecord, intervals: ArrayLike) -> ClickRecord:
-    """Return the record without intervals of time, as of a blocked beam; what remains are trajectories.
+    """Return the record without some intervals of time, as of a blocked beam; each part is a trajectory.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def cut(record: ClickRecord, intervals: ArrayLike) -> ClickRecord:
     Raises
     ------
     InvalidInput
-        Intervals that are no pairs, end before they begin, or leave nothing.
+        Intervals that are no pairs, that end before they begin, or after which nothing remains.
     """
     pairs = _pairs(intervals)
     rows, starts, stops = [], [], []
@@ -76,20 +76,22 @@ def kept(record: ClickRecord, intervals: ArrayLike) -> ClickRecord:
 def without_silences(record: ClickRecord, longer: float) -> ClickRecord:
     """Return the record without the stretches in which no channel clicked for longer than a time.
 
-    So that what remains is not chosen by its clicks, the click before such a stretch and the one behind it go with
-    it: for independent clicks the rate of the rest is unbiased. Stretches at the ends of a window are cut too.
+    The clicks just before and just after such a stretch are cut with it: otherwise its ends would be chosen by
+    clicks. For independent clicks the rate of what remains is then unbiased. Stretches at the ends of a window are
+    cut too.
 
     Parameters
     ----------
     record : ClickRecord
         The clicks.
     longer : float
-        Length of the shortest stretch that is cut, in the record's unit; many mean waits, or true waits are cut.
+        Length of the shortest stretch that is cut, in the record's unit. Take many mean waits: a shorter length
+        also cuts true waits.
 
     Raises
     ------
     InvalidInput
-        A length that is not positive, or one that leaves nothing.
+        A length that is not positive, or so short that nothing remains.
     """
     length = positive_number(longer, "longer")
     rows = np.arange(record.n_trajectories)
@@ -99,7 +101,8 @@ def without_silences(record: ClickRecord, longer: float) -> ClickRecord:
     row, stamps = row[order], stamps[order]
     tick = 1.0 if record.tick is None else record.tick
     silent = np.flatnonzero((row[1:] == row[:-1]) & (np.diff(stamps) * tick > length))
-    # What lies between two silences, from just behind the click that ends one to the click that begins the next.
+    # The time between two cut stretches: from just after the click that ends one to the click that begins the
+    # next.
     origin = np.zeros(len(rows)) if record.clock is None else record.clock.origin
     behind = stamps[silent + 1]
     begin_of = np.nextafter(behind, np.inf) if record.clock is None else behind + 1
@@ -124,7 +127,7 @@ def without_silences(record: ClickRecord, longer: float) -> ClickRecord:
 
 
 def gated(record: ClickRecord, gate: str, after: float, until: float) -> ClickRecord:
-    """Return what was observed from `after` to `until` behind each click of a gate channel (or marker).
+    """Return what was observed from `after` to `until` after each click of a gate channel (or marker).
 
     Gates that overlap become one. Every gate is a trajectory of its own, whose window is the gate; the gate's
     channel itself is left out.
@@ -136,7 +139,7 @@ def gated(record: ClickRecord, gate: str, after: float, until: float) -> ClickRe
     gate : str
         Channel whose clicks open the gate.
     after, until : float
-        Begin and end of the gate behind each of them, in the record's unit; both may be negative.
+        Begin and end of the gate relative to each of them, in the record's unit; both may be negative.
 
     Raises
     ------
@@ -198,7 +201,7 @@ def gated_between(record: ClickRecord, begin: str, end: str) -> ClickRecord:
 def gated_within(record: ClickRecord, low: float, high: float) -> ClickRecord:
     """Return the clicks of a synced record whose time since the sync pulse lies in low ≤ t < high.
 
-    The windows stay: the gate is open once in every period, which is the unit that pulsed estimators count in.
+    The observation windows stay: the gate opens once in every period, and pulsed estimators count periods.
 
     Raises
     ------
@@ -266,7 +269,7 @@ def in_windows(record: ClickRecord, rows: ArrayLike, starts: ArrayLike, stops: A
 
 
 def _warn_of_part_ticks(low: float, high: float, tick: float) -> None:
-    """Warn where a gate that holds whole ticks is not as long as it was meant."""
+    """Warn where a gate of whole ticks is longer or shorter than asked for."""
     held = float(np.ceil(near_whole(high / tick)) - np.ceil(near_whole(low / tick)))
     if abs(held * tick - (high - low)) > 0.01 * (high - low):
         warnings.warn(

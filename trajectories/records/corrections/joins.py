@@ -1,4 +1,4 @@
-"""Several files made one record: on one axis of time, or as trajectories of their own."""
+"""Several records joined into one: on one time axis, or as separate trajectories."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .shared import noted, restamped
 
 
 def joined(records: Sequence[ClickRecord], starts: Sequence[float]) -> ClickRecord:
-    """Return the records of one measurement on one axis of time: each is shifted by when it was started.
+    """Return the records of one measurement on one time axis: each is shifted by its start.
 
-    Records of different channels, taken side by side, are merged over the time in which both were observed.
+    Records of different channels, taken at the same time, are merged over the time in which both were observed.
     Records of the same channels, taken one after another, become trajectories of their own.
 
     Parameters
@@ -80,7 +80,7 @@ def joined(records: Sequence[ClickRecord], starts: Sequence[float]) -> ClickReco
 
 
 def appended(record: ClickRecord, other: ClickRecord) -> ClickRecord:
-    """Return the trajectories of two measurements one after the other; times between them mean nothing.
+    """Return the trajectories of two measurements in one record; times of different measurements are not related.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What all corrections do: put clicks in order, keep some of them, and note the step in the provenance."""
+"""Steps that all corrections share: sort clicks, keep some of them, note the correction in the provenance."""
 
 from __future__ import annotations
 
