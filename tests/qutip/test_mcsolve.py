@@ -226,6 +226,8 @@ def test_without_collapse_operators_nothing_is_random():
     [
         ({"H": qutip.liouvillian(DRIVE)}, "superoperator"),
         ({"H": 3.0}, "no operator of QuTiP"),
+        ({"H": [DRIVE, [DRIVE, np.cos]]}, r"from_qutip\(H, c_ops, tlist=times\)"),
+        ({"c_ops": [[qutip.destroy(2), lambda t: np.exp(-t)]]}, r"from_qutip\(H, c_ops, tlist=times\)"),
         ({"options": {"mehtod": "bdf"}}, "unknown option"),
         ({"options": {"map": "mpi"}}, "trajectories.simulate"),
         ({"options": {"tolerance": 2.0}}, "tolerance"),

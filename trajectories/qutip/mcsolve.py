@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import finite_array, shown
 from ..errors import InvalidInput, MissingPackage
-from ..model.qutip_objects import operator_list
+from ..model.qutip_objects import DependsOnTime, operator_list
 from ..model.system import OpenSystem
 from .ensemble import PureStart, checked_seeds, pure_starts
 from .options import checked_options
@@ -112,7 +112,13 @@ def mcsolve(
         raise InvalidInput(
             "H is a superoperator; give the Hamiltonian, and leave undetected channels out of the analysis"
         )
-    system = OpenSystem.from_qutip(hamiltonian, operators)
+    try:
+        system = OpenSystem.from_qutip(hamiltonian, operators)
+    except DependsOnTime as error:
+        raise InvalidInput(
+            "H or a collapse operator depends on time, which mcsolve does not take here; make "
+            "OpenSystem.from_qutip(H, c_ops, tlist=times) for trajectories.simulate, or take QuTiP's mcsolve"
+        ) from error
     starts = pure_starts(state, ntraj, system.dimension)
     if target_tol is not None and len(starts) > 1:
         raise InvalidInput("target_tol is only for a pure initial state; give ntraj for a mixture")
