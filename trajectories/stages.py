@@ -47,7 +47,7 @@ class Stage:
     expected : float
         How many seconds it is expected to take; 0 where that is not known.
     at_once : bool
-        Whether somebody at a terminal sees it without delay, because nothing was said before it.
+        Whether it is shown without delay at a terminal, because nothing was said before it, and not in a file.
     """
 
     def __init__(
@@ -199,8 +199,8 @@ class Watcher(threading.Thread):
             self._over.set()
 
     def _can_wait(self, stage: Stage, now: float) -> bool:
-        if stage.at_once and self.at_terminal:
-            return False
+        if stage.at_once:
+            return not self.at_terminal
         waits = now - stage.begun < PATIENCE and stage.expected < ANNOUNCED
         return waits and now - self._spoke < SILENCE
 

@@ -29,7 +29,9 @@ from ..slots import (
     NEXT_SAMPLE,
     NEXT_UNIFORM,
     NO_BRACKET,
+    NO_CLICK,
     NORM_ERROR,
+    NOT_BRACKETED,
     PAUSED,
     PRODUCTS,
     ROUNDED,
@@ -242,8 +244,8 @@ def find_click(arrays, window, reals, integers, work):
     itself. The path does not depend on `window`; it only tells when the search may be given up, because S is still
     above the threshold there.
 
-    Returns the time (−1: no click within the window; −2: no bracket), the number of live blocks, the norm of what
-    is left out of them, and −dS/dt. On return ``work.here`` is the state of the live blocks at that time.
+    Returns the time, or NO_CLICK or NOT_BRACKETED, the number of live blocks, the norm of what is left out of
+    them, and −dS/dt. On return ``work.here`` is the state of the live blocks at that time.
     """
     threshold, scalars = reals[THRESHOLD], arrays.scalars
     tolerance = scalars[TOLERANCE]
@@ -258,7 +260,7 @@ def find_click(arrays, window, reals, integers, work):
         if guess > window and not checked:
             checked = True
             if survives(arrays, window, reals, work):
-                return -1.0, 0, 0.0, 0.0
+                return NO_CLICK, 0, 0.0, 0.0
         if guess < base:
             base = max(0.0, guess - RETREAT / scalars[FASTEST])
             blocks, dropped = open_exact(arrays, base, reals, work)
@@ -299,7 +301,7 @@ def find_click(arrays, window, reals, integers, work):
         if not low < target < high or rounds > NEWTON_ROUNDS:
             target = between(low, high, shortest) if underflowed or rounds > NEWTON_ROUNDS else 0.5 * (low + high)
         guess = target
-    return -2.0, 0, 0.0, 0.0
+    return NOT_BRACKETED, 0, 0.0, 0.0
 
 
 @kernel()
@@ -311,7 +313,7 @@ def find_resolved_click(arrays, window, reals, integers, work):
     until the rates at the click are more than rounding.
     """
     lower, lowered = min(LOWERED, 0.125 * arrays.scalars[TOLERANCE]), 0.0
-    wait, blocks, dropped, total = -2.0, 0, 0.0, 0.0
+    wait, blocks, dropped, total = NOT_BRACKETED, 0, 0.0, 0.0
     for _ in range(MOST_LOWERINGS):
         wait, blocks, dropped, total = find_click(arrays, window, reals, integers, work)
         if wait < 0.0:
@@ -370,7 +372,7 @@ def advance(arrays, stop, uniforms, observables, samples, reals, integers, work,
         reals[THRESHOLD] = 1.0 - uniforms[integers[NEXT_UNIFORM]]
         window = stop - reals[GAP_START]
         wait, blocks, dropped, total = find_resolved_click(arrays, window, reals, integers, work)
-        if wait == -2.0:
+        if wait == NOT_BRACKETED:
             return NO_BRACKET
         time = np.inf if wait < 0.0 else reals[GAP_START] + wait
         _sample(arrays, observables, samples, min(time, end), reals, integers, work, sampled, kets)

@@ -24,6 +24,7 @@ from ..slots import (
     NEXT_SAMPLE,
     NEXT_UNIFORM,
     NO_BRACKET,
+    NOT_BRACKETED,
     PAUSED,
     PRODUCTS,
     STEPS,
@@ -266,7 +267,7 @@ def find_click(arrays, jumps, step, reals, integers, work):
     """Bracket the time within [0, step] at which the survival probability falls to its threshold.
 
     Newton steps on ln S, whose slope −Σ‖c_kψ‖²/S is known exactly, kept inside a bracket. On return
-    `work.lower` holds the state at the click. Returns the click time, or −1 if no bracket was reached.
+    `work.lower` holds the state at the click. Returns the click time, or NOT_BRACKETED.
     """
     # A few ulps of the step are as near as two times can be told apart in slow units.
     bracket = max(arrays.scalars[BRACKET], 4.0 * np.spacing(step))
@@ -303,7 +304,7 @@ def find_click(arrays, jumps, step, reals, integers, work):
             # Converged from one side: probe just beyond the root so that the bracket closes.
             newton = 0.9 * bracket if newest_low else -0.9 * bracket
         guess = guess + newton
-    return -1.0
+    return NOT_BRACKETED
 
 
 @kernel()
@@ -412,7 +413,7 @@ def advance(
                     return DARK
             continue
         wait = find_click(arrays, jumps, step, reals, integers, work)
-        if wait < 0.0:
+        if wait == NOT_BRACKETED:
             return NO_BRACKET
         total = click_rates(jumps, work.lower, work.rates)
         if total <= DARK_FRACTION * arrays.scalars[LARGEST_DECAY] * reals[THRESHOLD]:
