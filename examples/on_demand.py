@@ -6,12 +6,12 @@ The drive ξ(t) is switched on for a while and off again, over 100/ω_b, so slow
 becomes |000+⟩, |000+⟩ swings to |101−⟩, the photon and the magnon leak, and |−⟩ ends as an excited atom, which
 must decay before a second pair can come. At most two quanta are kept in the modes (N = 18), where the resonance
 lies at Δ_ad = 1.311. (a) One pulse: ξ(t), and the clicks of photon and magnon per pulse and unit of time, steps
-from clicks, lines exact; driven from the right (dotted) no magnon comes. (b) Per pulse against its length:
+from clicks, lines exact; driven from the right (dotted) hardly a magnon comes. (b) Per pulse against its length:
 magnons, pulses with exactly one photon and one magnon, and with more than one click in a channel; lines exact,
-dots from clicks, open ones driven from the right. (c) The contrast of one-pair pulses, (P − P')/(P + P'), their
-share of all pulses with a click, and the correlation g²[0] of photon and magnon in a pulse; 1 would be
-independence. (d) Two pulses in a period, and a spin that turns the other way for the second: magnons come from the
-first pulse if driven from the left, from the second if driven from the right.
+dots from clicks, open ones driven from the right. (c) The contrast of the two directions in pulses of one pair,
+(P − P')/(P + P'), the share of one-pair pulses among all with a click, and the correlation g²[0] of photon and
+magnon in a pulse, of which 1 would be independence. (d) Two pulses in a period, and a spin that turns the other
+way for the second: magnons come from the first pulse if driven from the left, from the second if from the right.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from trajectories import lindblad
 
 RESONANCE, DRIVE, FIZEAU, RAMP = 1.311, 0.8, 0.025, 100.0
 PERIOD, BEGIN = 12000.0, 200.0
-LENGTHS, FEW_LENGTHS = (700.0, 2000.0, 4500.0), (700.0, 2000.0)
+LENGTHS, FEW_LENGTHS = (300.0, 700.0, 1300.0, 2000.0, 3200.0, 4500.0), (700.0, 2000.0)
 SHOWN = 2000.0
 PAIR = ("photon", "magnon")
 
@@ -64,97 +64,98 @@ def clicks_of(system: tj.OpenSystem, pulses: int, seed: int) -> tj.ClickRecord:
     return tj.simulate(system, 100, max(1, pulses // 100) * PERIOD, seed=seed, progress=False)
 
 
-def draw_pulse(ax: Axes, records: dict[str, Any], states: dict[str, Any]) -> None:
-    """Draw ξ(t) and when clicks come."""
-    edges = np.concatenate([np.linspace(0.0, 6000.0, 25), [8000.0, 10000.0, PERIOD]])
-    for name in PAIR:
-        colour = MODES[name]["color"]
-        seen = an.click_density(records["left"], name, edges)
-        exact = lindblad.click_density(states["left"], name, edges)
-        ax.stairs(1e4 * seen.value, edges, color=colour, alpha=0.45, lw=1.0)
-        ax.plot(seen_middle(edges), 1e4 * exact.value, color=colour, label=name)
-        other = lindblad.click_density(states["right"], name, edges)
-        ax.plot(seen_middle(edges), 1e4 * other.value, color=colour, ls=":", label=f"{name}, from the right")
-    times = np.linspace(0.0, PERIOD, 1500)
-    height = ax.get_ylim()[1]
-    ax.fill_between(times, 0.25 * height * pulse(BEGIN, SHOWN)(times) / DRIVE, color="0.85", zorder=0)
-    ax.annotate(r"$\xi(t)$", (BEGIN + RAMP + 0.5 * SHOWN, 0.16 * height), ha="center", color="0.4")
-    ax.set(xlabel=r"time in the period ($1/\omega_b$)", ylabel=r"clicks per pulse ($10^{-4}\,\omega_b$)")
-    ax.set(xlim=(0.0, 0.5 * PERIOD), ylim=(0.0, height))
-    ax.legend()
-
-
 def seen_middle(edges: np.ndarray) -> np.ndarray:
     """Return the middles of bins."""
     return 0.5 * (edges[1:] + edges[:-1])
 
 
+def draw_pulse(ax: Axes, records: dict[str, Any], states: dict[str, Any]) -> None:
+    """Draw ξ(t) and when clicks come."""
+    edges, fine = np.linspace(0.0, 5000.0, 26), np.linspace(0.0, 5000.0, 101)
+    for name in PAIR:
+        colour = MODES[name]["color"]
+        seen = an.click_density(records["left"], name, edges)
+        exact = lindblad.click_density(states["left"], name, fine)
+        other = lindblad.click_density(states["right"], name, fine)
+        ax.stairs(1e4 * seen.value, edges, color=colour, alpha=0.5, lw=1.0)
+        ax.plot(seen_middle(fine), 1e4 * exact.value, color=colour, label=f"{name}, from the left")
+        ax.plot(seen_middle(fine), 1e4 * other.value, color=colour, ls=":", label=f"{name}, from the right")
+    height = 1.45 * ax.get_ylim()[1]
+    shade(ax, pulse(BEGIN, SHOWN), height)
+    ax.annotate(r"drive $\xi(t)$", (BEGIN + RAMP + 0.5 * SHOWN, 0.09 * height), ha="center", color="0.4")
+    ax.set(xlabel=r"time since the period began ($1/\omega_b$)", ylabel=r"clicks per pulse ($10^{-4}\,\omega_b$)")
+    ax.set(xlim=(0.0, 5000.0), ylim=(0.0, height))
+    ax.legend(loc="upper right")
+
+
+def shade(ax: Axes, envelope: tj.Envelope, height: float) -> None:
+    """Shade when the drive is on, a sixth as high as the axes."""
+    times = np.linspace(0.0, PERIOD, 1500)
+    ax.fill_between(times, height / 6.0 * envelope(times) / DRIVE, color="0.87", lw=0.0, zorder=0)
+
+
 def draw_lengths(ax: Axes, rows: list[dict[str, Any]]) -> None:
     """Draw what a pulse gives against its length."""
     kinds = {
-        "magnons": ("magnon", "magnons"),
-        "one": ("photon", "exactly one pair"),
-        "more": (None, "more than one in a channel"),
+        "magnons": (MODES["magnon"]["color"], "magnons"),
+        "one": (MODES["photon"]["color"], "exactly one pair"),
+        "more": ("0.3", "two or more in a channel"),
     }
-    for key, (mode, label) in kinds.items():
-        colour = "0.3" if mode is None else MODES[mode]["color"]
-        for direction, filled in (("left", colour), ("right", "white")):
+    for key, (colour, label) in kinds.items():
+        for direction, line, fill in (("left", "-", colour), ("right", ":", "white")):
             mine = [row for row in rows if row["direction"] == direction]
             x = np.array([row["length"] for row in mine])
-            ax.plot(x, [row[f"{key}_exact"] for row in mine], color=colour, ls="-" if filled == colour else ":",
-                    label=label if filled == colour else None)  # fmt: skip
+            shown = label if direction == "left" else None
+            ax.plot(x, [row[f"{key}_exact"] for row in mine], color=colour, ls=line, label=shown)
             ax.errorbar(
                 x, [row[key] for row in mine], [row[f"{key}_error"] for row in mine], fmt="o", ms=3.5,
-                color=colour, mfc=filled, lw=1.0,
+                color=colour, mfc=fill, lw=1.0,
             )  # fmt: skip
+    ax.plot([], [], "o:", color="0.3", mfc="white", ms=3.5, label="open: driven from the right")
     ax.set(xlabel=r"length of the pulse ($1/\omega_b$)", ylabel="per pulse", xlim=(0.0, None), ylim=(0.0, None))
-    ax.legend()
+    ax.legend(loc="upper left")
 
 
 def draw_quality(ax: Axes, rows: list[dict[str, Any]]) -> None:
-    """Draw contrast and correlation against the length of the pulse."""
-    left = [row for row in rows if row["direction"] == "left"]
-    right = [row for row in rows if row["direction"] == "right"]
+    """Draw contrast, purity and correlation against the length of the pulse."""
+    left, right = ([row for row in rows if row["direction"] == side] for side in ("left", "right"))
     x = np.array([row["length"] for row in left])
     p, q = (np.array([row["one_exact"] for row in of]) for of in (left, right))
-    ax.plot(x, (p - q) / (p + q), "-", color="0.3", label="contrast of one-pair pulses")
-    ax.plot(
-        x, [row["purity_exact"] for row in left], "--", color=MODES["photon"]["color"], label="one-pair purity"
-    )
+    ax.plot(x, (p - q) / (p + q), "-", color="0.3", label="contrast, left against right")
+    seen, other = (np.array([row["one"] for row in of]) for of in (left, right))
+    wrong, off = (np.array([row["one_error"] for row in of]) for of in (left, right))
+    error = 2.0 * np.hypot(other * wrong, seen * off) / (seen + other) ** 2
+    ax.errorbar(x, (seen - other) / (seen + other), error, fmt="o", ms=3.5, color="0.3")
+    colour = MODES["photon"]["color"]
+    ax.plot(x, [row["purity_exact"] for row in left], "-", color=colour, label="one-pair purity")
     ax.errorbar(
-        x, [row["purity"] for row in left], [row["purity_error"] for row in left], fmt="o", ms=3.5,
-        color=MODES["photon"]["color"],
-    )  # fmt: skip
-    ax.set(xlabel=r"length of the pulse ($1/\omega_b$)", ylabel="share", ylim=(0.0, 1.05), xlim=(0.0, None))
-    g2 = ax.twinx()
-    g2.plot(
-        x,
-        [row["g2_exact"] for row in left],
-        color=MODES["magnon"]["color"],
-        label=r"$g^{(2)}_{am}[0]$ (right axis)",
+        x, [row["purity"] for row in left], [row["purity_error"] for row in left], fmt="o", ms=3.5, color=colour
     )
-    g2.errorbar(
-        x, [row["g2"] for row in left], [row["g2_error"] for row in left], fmt="o", ms=3.5,
-        color=MODES["magnon"]["color"],
-    )  # fmt: skip
-    g2.set(ylabel=r"$g^{(2)}_{am}[0]$", ylim=(0.0, None))
+    ax.set(xlabel=r"length of the pulse ($1/\omega_b$)", ylabel="share", ylim=(0.0, 1.05), xlim=(0.0, None))
+    g2, colour = ax.twinx(), MODES["magnon"]["color"]
+    g2.plot(x, [row["g2_exact"] for row in left], "--", color=colour, label="photon–magnon $g^{(2)}[0]$ →")
+    g2.errorbar(x, [row["g2"] for row in left], [row["g2_error"] for row in left], fmt="s", ms=3.5, color=colour)
+    g2.axhline(1.0, color=colour, lw=0.7, ls=":")
+    g2.set(yscale="log")
+    g2.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+    g2.set(ylim=(0.9, 20.0))
+    g2.minorticks_off()
+    g2.tick_params(axis="y", colors=colour)
     lines = [*ax.get_legend_handles_labels()[0], *g2.get_legend_handles_labels()[0]]
     ax.legend(lines, [str(line.get_label()) for line in lines], loc="lower left")
 
 
 def draw_switch(ax: Axes, pulses: int) -> list[dict[str, Any]]:
     """Draw the magnons of a spin that turns round every half period, driven from both sides."""
-    edges, length = np.linspace(0.0, PERIOD, 49), SHOWN
+    edges, fine, length = np.linspace(0.0, PERIOD, 49), np.linspace(0.0, PERIOD, 193), SHOWN
     rows = []
-    for direction, style_of in (("left", "-"), ("right", ":")):
+    for direction, colour in (("left", MODES["magnon"]["color"]), ("right", "0.35")):
         system = switched(direction, length)
         state, record = lindblad.periodic_state(system), clicks_of(system, pulses, 31 + (direction == "right"))
         seen, exact = (of.click_density(x, "magnon", edges) for of, x in ((an, record), (lindblad, state)))
-        colour = MODES["magnon"]["color"] if direction == "left" else "0.3"
-        ax.stairs(1e4 * seen.value, edges, color=colour, alpha=0.45, lw=1.0)
-        ax.plot(
-            seen_middle(edges), 1e4 * exact.value, style_of, color=colour, label=f"driven from the {direction}"
-        )
+        smooth = lindblad.click_density(state, "magnon", fine)
+        ax.stairs(1e4 * seen.value, edges, color=colour, alpha=0.5, lw=1.0)
+        ax.plot(seen_middle(fine), 1e4 * smooth.value, color=colour)
         for half in range(2):
             share = slice(24 * half, 24 * (half + 1))
             width = np.diff(edges)[share]
@@ -166,16 +167,16 @@ def draw_switch(ax: Axes, pulses: int) -> list[dict[str, Any]]:
                     "magnons_exact": float(exact.value[share] @ width),
                 }
             )
-    height = ax.get_ylim()[1]
-    times = np.linspace(0.0, PERIOD, 1500)
-    both = pulse(BEGIN, length)(times) + pulse(0.5 * PERIOD + BEGIN, length)(times)
-    ax.fill_between(times, 0.25 * height * both / DRIVE, color="0.85", zorder=0)
-    for middle, text in ((0.25, "spin one way"), (0.75, "the other way")):
-        ax.annotate(text, (middle * PERIOD, 1.22 * height), ha="center", color="0.4")
-    ax.set(xlabel=r"time in the period ($1/\omega_b$)", ylabel=r"magnons per period ($10^{-4}\,\omega_b$)")
-    ax.axvline(0.5 * PERIOD, color="0.8", lw=0.7, zorder=0)
-    ax.set(xlim=(0.0, PERIOD), ylim=(0.0, 1.35 * height))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.36, 0.86))
+        top = float(1e4 * smooth.value.max())
+        x = 0.23 * PERIOD if direction == "left" else 0.73 * PERIOD
+        ax.annotate(f"driven from\nthe {direction}", (x, 0.7 * top), color=colour)
+    height = 1.3 * ax.get_ylim()[1]
+    shade(ax, pulse(BEGIN, length) + pulse(0.5 * PERIOD + BEGIN, length), height)
+    for middle, text in ((0.25, "spin ↺"), (0.75, "spin ↻")):
+        ax.annotate(text, (middle * PERIOD, 0.88 * height), ha="center", color="0.4", fontsize="large")
+    ax.set(xlabel=r"time since the period began ($1/\omega_b$)")
+    ax.set(ylabel=r"magnons per pulse ($10^{-4}\,\omega_b$)", xlim=(0.0, PERIOD), ylim=(0.0, height))
+    ax.axvline(0.5 * PERIOD, color="0.6", lw=0.8, ls="--", zorder=0)
     return rows
 
 
@@ -216,7 +217,12 @@ def main() -> None:
         draw_lengths(axes[0, 1], rows)
         draw_quality(axes[1, 0], rows)
         switch = draw_switch(axes[1, 1], chosen.clicks)
-        titles = ("one pulse", "per pulse", "how good", "two pulses, the spin reversed for the second")
+        titles = (
+            "one pulse makes a photon and a magnon",
+            "the longer the pulse, the more",
+            "short pulses are purer",
+            "reversing the spin switches the direction",
+        )
         for ax, letter, title in zip(axes.flat, "abcd", titles, strict=True):
             panel(ax, letter, title)
         save(drawn, chosen.out, "on_demand")
