@@ -220,7 +220,7 @@ def main() -> None:
         titles = (
             "one pulse makes a photon and a magnon",
             "the longer the pulse, the more",
-            "short pulses are purer",
+            "neither too short nor too long",
             "reversing the spin switches the direction",
         )
         for ax, letter, title in zip(axes.flat, "abcd", titles, strict=True):
