@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps, apply_jump
 from ..modes.eigenmodes import ModesPropagator
-from ..modes.forms_kernels import BEFORE_BLOCKS, BLOCK, CHANNEL, MOST_LEAK, ModesArrays
+from ..modes.forms_kernels import BEFORE_BLOCKS, BLOCK, CHANNEL, INVERSE_NORM, MOST_LEAK, VECTORS_NORM, ModesArrays
 from ..operators import columns_of, stack_operators
 from ..propagator import Propagator, TrajectoryState, check_tolerance
 from ..slots import (
@@ -77,11 +77,13 @@ class ReducedArrays:
 class Position:
     """On which level a trajectory is, with the scratch of each.
 
-    `ket` is a state that is not placed on a level yet, and `first` the smallest level to try.
+    `ket` is a state that is not placed on a level yet, `error` that of its norm, and `first` the smallest level to
+    try.
     """
 
     ket: NDArray[np.complex128] | None
     first: int = 0
+    error: float = 0.0
     level: int = 0
     works: dict[int, Any] = field(default_factory=dict)
 
@@ -219,7 +221,7 @@ class ReducedPropagator(Propagator):
             if by_action:
                 # The kernel has drawn the next threshold already, unless the buffer of random numbers was empty.
                 integers[NEXT_UNIFORM] -= state.reals[THRESHOLD] >= 0.0
-                position.ket = position.work.psi.copy()
+                position.ket, position.error = position.work.psi.copy(), float(state.reals[MISSING])
             else:
                 others = [number for number in range(len(self._bases)) if number != position.level]
                 stays = status != LEFT_BASIS
@@ -253,6 +255,7 @@ class ReducedPropagator(Propagator):
                 self._begin(position, number, image[:, :count], len(work.psi))
                 return
         if not stays:
+            position.error = float(source.scalars[VECTORS_NORM] * reals[MISSING] + reals[ROUNDED])
             position.ket, position.first = self._after_jump(jumps, position.level, work), len(self._bases)
 
     def _place(self, state: TrajectoryState, threshold: float, jumps: Jumps) -> None:
@@ -260,11 +263,14 @@ class ReducedPropagator(Propagator):
         position, reals, integers = state.work, state.reals, state.integers
         ket, position.ket = position.ket, None
         first, position.first = position.first, 0
-        reals[[ELAPSED, ERROR, MISSING, ROUNDED, NORM_ERROR]] = 0.0
+        error, position.error = position.error, 0.0
+        reals[[ELAPSED, ERROR, ROUNDED, NORM_ERROR]] = 0.0
+        reals[MISSING] = error
         for number, basis in enumerate(self._bases[first:], first):
             outside, amplitudes = place(basis.arrays.states, *self._columns[number], ket)
             if outside <= basis.arrays.scalars[MOST_LEAK] * threshold:
                 reals[NORM_ERROR] = outside
+                reals[MISSING] = basis.arrays.scalars[INVERSE_NORM] * error
                 self._begin(position, number, amplitudes, len(ket))
                 return
         position.level = len(self._bases)

@@ -7,6 +7,7 @@ for non-normal matrices too, so the degree is chosen before the step and the err
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,13 @@ from .sparse_kernels import (
 
 # Up to this dimension the extreme eigenvalues are computed densely; beyond it by Lanczos with a margin.
 DENSE_SPECTRUM = 800
-# Share of the tolerance that the expansion of a step may leave out; 1e5 steps of a long gap add it up. Each factor
-# of ten costs a term of some three hundred.
-TRUNCATION_SHARE = 1e-7
+# Share of the tolerance that the expansion of a step may leave out; 1e5 steps of a long gap add it up, and a jump
+# may amplify it. Each factor of ten costs a term of some three hundred.
+TRUNCATION_SHARE, LEAST_TRUNCATION = 1e-8, 2.0**-60
+# Bits of a step: few, so that sums of steps are exact.
+STEP_BITS = 24
+# Digits in which the coefficients of a step are computed.
+DIGITS = 50
 # Longest step as radius × time: longer steps need fewer products a unit of time, but waste more at a click.
 LONGEST_STEP = 256.0
 # Longest step in units of the longest mean wait.
@@ -90,7 +95,7 @@ class SparsePropagator(Propagator):
         system : OpenSystem
             The system, of any dimension.
         tolerance : float
-            Bound of |ΔS|/S, the relative error of the no-click probability. Each step is given 1e-7 of it.
+            Bound of |ΔS|/S, the relative error of the no-click probability. Each step is given 1e-8 of it.
 
         Raises
         ------
@@ -98,25 +103,31 @@ class SparsePropagator(Propagator):
             A tolerance outside [1e-13, 1e-2].
         """
         check_tolerance(tolerance)
-        truncation = max(TRUNCATION_SHARE * tolerance, 2.0**-53)
+        truncation = max(TRUNCATION_SHARE * tolerance, LEAST_TRUNCATION)
         low, high = spectrum_bounds(system.hamiltonian)
         slow, fast = spectrum_bounds(system.decay)
         slow = max(slow, 0.0)
         centre = 0.5 * (low + high) - 0.25j * (slow + fast)
         radius, rho, step = _best_ellipse(0.5 * (high - low), 0.25 * (fast - slow), slow, truncation)
+        step = _of_few_bits(step)
+        terms = step_terms(radius, rho, step, centre.imag, truncation)
+        norms = np.array([_norm_bound(channel.operator) for channel in system.channels])
         identity = sparse.eye_array(system.dimension)
         scaled = sparse.csr_array((system.H_eff - centre * identity) * (2.0 / radius))
         bracket = bracket_width(radius)
-        drift = _lost_decay(system)
+        # Of the decay rates, what rounding of H_eff and of its scaled form cuts off.
+        drift = _lost_decay(system) + 2.0**-53 * fast
         scalars = np.array([centre.real, centre.imag, radius, rho, step, truncation, bracket, fast, drift])
-        return cls(SparseArrays(**_split_diagonals(scaled), scalars=scalars))
+        parts = _split_diagonals(scaled)
+        return cls(SparseArrays(**parts, step_terms=terms, jump_norms=norms, scalars=scalars))
 
     @classmethod
     def restored(cls, arrays: dict[str, NDArray[Any]]) -> SparseArrays:
         """Return the arrays of a file; what earlier versions did not know of is left out by zeros."""
         scalars = np.zeros(N_SCALARS)
         scalars[: len(arrays["scalars"])] = arrays["scalars"]
-        return SparseArrays(**{**arrays, "scalars": scalars})
+        unknown = {"step_terms": np.zeros(0), "jump_norms": np.zeros(0)}
+        return SparseArrays(**{**unknown, **arrays, "scalars": scalars})
 
     def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
         """Return the state of a trajectory that begins in `ket`, of norm 1."""
@@ -199,6 +210,38 @@ def coefficient_count(x: float, rho: float, truncation: float) -> int:
         if k[0] > x and FIELD_OF_VALUES_CONSTANT * tail.sum() < 1e-3 * truncation:
             return size + 16
         size = int(1.05 * size) + 8
+
+
+def step_terms(radius: float, rho: float, step: float, rate: float, truncation: float) -> NDArray[np.float64]:
+    """Return J_k(radius·step) e^{rate·step} up to the degree of a whole step, each rounded once.
+
+    The recurrence J_{k−1} = (2k/x) J_k − J_{k+1} runs downwards and is normalised with J₀ + 2ΣJ₂ₖ = 1.
+    """
+    size = coefficient_count(radius * step, rho, truncation)
+    with localcontext(prec=DIGITS):
+        x = Decimal(radius) * Decimal(step)
+        values = [Decimal(0), Decimal(1)]
+        for k in range(size - 2, 0, -1):
+            values.append(2 * k / x * values[-1] - values[-2])
+        values.reverse()
+        scale = (Decimal(rate) * Decimal(step)).exp() / (values[0] + 2 * sum(values[2::2]))
+        terms = np.array([float(value * scale) for value in values])
+    k = np.arange(size)
+    growth = np.exp(-rate * step) * np.abs(terms) * (rho**k + rho ** -k.astype(float))
+    left_out = FIELD_OF_VALUES_CONSTANT * np.cumsum(growth[::-1])[::-1]
+    return terms[: int(np.count_nonzero(left_out > truncation))]
+
+
+def _of_few_bits(value: float) -> float:
+    """Return the next lower number of STEP_BITS significant bits."""
+    mantissa, exponent = np.frexp(value)
+    return float(np.ldexp(np.floor(np.ldexp(mantissa, STEP_BITS)), exponent - STEP_BITS))
+
+
+def _norm_bound(operator: sparse.csr_array) -> float:
+    """Return √(‖c‖₁‖c‖_∞) ≥ ‖c‖."""
+    size = abs(sparse.csr_array(operator))
+    return float(np.sqrt(size.sum(axis=0).max() * size.sum(axis=1).max()))
 
 
 def spectrum_bounds(matrix: sparse.csr_array) -> tuple[float, float]:

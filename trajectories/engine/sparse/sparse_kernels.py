@@ -18,6 +18,7 @@ from ..slots import (
     ERROR,
     GAP_START,
     HORIZON,
+    MISSING,
     N_CLICKS,
     NEED_UNIFORMS,
     NEXT_DARK_CHECK,
@@ -27,6 +28,7 @@ from ..slots import (
     NOT_BRACKETED,
     PAUSED,
     PRODUCTS,
+    ROUNDED,
     STEPS,
     SURVIVAL,
     THRESHOLD,
@@ -42,8 +44,11 @@ DARK_FRACTION = 1e-26
 # A Krylov space is closed when the next vector is this short beside H; one that does not close is not called dark.
 CLOSED = 1e-14
 MOST_DARK_VECTORS = 64
-# Relative error that rounding adds to the state in one propagation; measured.
+# Relative error of a number by rounding.
 ROUNDING = 2.0**-52
+# Relative errors of the state by rounding, measured: those of whole steps, whose coefficients are right to the
+# last bit, add up like random numbers; in a search the coefficients have errors of their own.
+STEP_ROUNDING, SEARCH_ROUNDING = 2.0**-51, 2.0**-49
 # By how much a threshold is lowered that rounding alone has reached.
 LOST_TO_ROUNDING = 1e-9
 # Newton steps before bisection takes over.
@@ -65,6 +70,8 @@ class SparseArrays(NamedTuple):
     indptr: NDArray[np.int64]
     indices: NDArray[np.int64]
     data: NDArray[np.complex128]
+    step_terms: NDArray[np.float64]  # J_k(radius·step) e^{Im(centre)·step}, rounded from more digits
+    jump_norms: NDArray[np.float64]  # a bound of ‖c_k‖, (K,)
     scalars: NDArray[np.float64]  # see the names below
 
 
@@ -198,8 +205,15 @@ def propagate(arrays, psi, time, out, work):
     recurrence is w_{k+1} = −2iÂ w_k + w_{k−1}, so that the coefficients stay real.
     """
     scalars = arrays.scalars
-    bessel_coefficients(scalars[RADIUS] * time, work.bessel)
-    degree = expansion_degree(work.bessel, scalars[RHO], scalars[TRUNCATION])
+    if time == scalars[STEP] and len(arrays.step_terms) > 0:
+        # The error of a coefficient is the same in every step, so that those of a long gap would add up.
+        degree, decay = len(arrays.step_terms) - 1, 1.0
+        for k in range(degree + 1):
+            work.bessel[k] = arrays.step_terms[k]
+    else:
+        bessel_coefficients(scalars[RADIUS] * time, work.bessel)
+        degree = expansion_degree(work.bessel, scalars[RHO], scalars[TRUNCATION])
+        decay = np.exp(scalars[CENTRE_IMAG] * time)
     _first_terms(arrays, psi, work)
     older, newer, total = work.older, work.newer, work.total
     total[:] = 0.0
@@ -209,7 +223,6 @@ def propagate(arrays, psi, time, out, work):
         if k < degree:
             _next_term(arrays, newer, older)
             newer, older = older, newer
-    decay = np.exp(scalars[CENTRE_IMAG] * time)
     angle = -scalars[CENTRE_REAL] * time
     phase = complex(decay * np.cos(angle), decay * np.sin(angle))
     for i in range(len(psi)):
@@ -282,7 +295,7 @@ def find_click(arrays, jumps, step, reals, integers, work):
         if not low < guess < high or iteration >= MOST_NEWTON_STEPS:
             guess = 0.5 * (low + high)
         integers[PRODUCTS] += propagate(arrays, work.lower, guess - low, work.trial, work)
-        reals[ERROR] += (arrays.scalars[TRUNCATION] + ROUNDING) * np.sqrt(reals[SURVIVAL])
+        reals[ERROR] += (arrays.scalars[TRUNCATION] + SEARCH_ROUNDING) * np.sqrt(reals[SURVIVAL])
         value = squared_norm(work.trial)
         excess = np.log(value) - goal
         slope = -click_rates(jumps, work.trial, work.rates) / value
@@ -308,11 +321,11 @@ def find_click(arrays, jumps, step, reals, integers, work):
 
 
 @kernel()
-def turned_by_rounding(arrays, jumps, channel, time, steps, work):
+def turned_by_rounding(arrays, jumps, channel, time, work):
     """Return the relative error of c_kψ, for ψ in ``work.lower``, by rounding of times and energies.
 
-    Both turn phases as a shift of time by an ulp does; as steps are added, so are their ulps. What a shift
-    does to c_kψ beyond a common phase is the part of c_kH_effψ that is orthogonal to it.
+    Both turn phases as a shift of time by an ulp does; sums of whole steps are exact. What a shift does to c_kψ
+    beyond a common phase is the part of c_kH_effψ that is orthogonal to it.
     """
     image = apply_scaled(arrays, work.lower, work)
     size = len(image)
@@ -328,7 +341,7 @@ def turned_by_rounding(arrays, jumps, channel, time, steps, work):
         real += before.real * after.real + before.imag * after.imag
         imag += before.real * after.imag - before.imag * after.real
     beside = max(moved - (real * real + imag * imag) / norm, 0.0) / norm
-    shift = (2.0 * ROUNDING + 0.5 * ROUNDING * np.sqrt(steps)) * time
+    shift = 2.0 * ROUNDING * (time + arrays.scalars[STEP])
     return arrays.scalars[RADIUS] * shift * np.sqrt(beside)
 
 
@@ -386,8 +399,9 @@ def advance(
         if now > stop:
             return HORIZON
         integers[PRODUCTS] += propagate(arrays, work.psi, step, work.trial, work)
-        drift = arrays.scalars[DRIFT] * step
-        reals[ERROR] += (arrays.scalars[TRUNCATION] + ROUNDING + drift) * np.sqrt(reals[SURVIVAL])
+        norm = np.sqrt(reals[SURVIVAL])
+        reals[ERROR] += (arrays.scalars[TRUNCATION] + arrays.scalars[DRIFT] * step) * norm
+        reals[ROUNDED] = np.hypot(reals[ROUNDED], STEP_ROUNDING * norm)
         after = squared_norm(work.trial)
         if after >= reals[THRESHOLD]:
             # The sampled states need work.trial, so the end of the step is put aside first.
@@ -433,13 +447,19 @@ def advance(
         times[integers[N_CLICKS]] = click
         channels[integers[N_CLICKS]] = chosen
         integers[N_CLICKS] += 1
-        reals[WORST_ERROR] = max(reals[WORST_ERROR], 2.0 * reals[ERROR] / np.sqrt(reals[THRESHOLD]))
-        turned = turned_by_rounding(arrays, jumps, chosen, reals[ELAPSED] + wait, integers[STEPS], work)
+        made = reals[ERROR] + reals[ROUNDED]
+        bound = 2.0 * (made + reals[MISSING]) / np.sqrt(reals[THRESHOLD])
+        reals[WORST_ERROR] = max(reals[WORST_ERROR], bound)
+        turned = turned_by_rounding(arrays, jumps, chosen, reals[ELAPSED] + wait, work)
+        # The jump may amplify what this gap has added to the error, all the more the less likely it is.
+        largest = arrays.jump_norms[chosen] if chosen < len(arrays.jump_norms) else np.inf
+        largest = min(largest, np.sqrt(arrays.scalars[LARGEST_DECAY]))
+        reals[MISSING] = turned + largest * made / np.sqrt(work.rates[chosen])
         apply_jump(jumps, chosen, work.lower, work.psi)
         reals[GAP_START] = click
         reals[ELAPSED] = 0.0
         reals[THRESHOLD] = -1.0
         reals[SURVIVAL] = 1.0
-        reals[ERROR] = turned
+        reals[ERROR], reals[ROUNDED] = 0.0, 0.0
         integers[STEPS] = 0
         integers[NEXT_DARK_CHECK] = 1
