@@ -226,8 +226,8 @@ def step_terms(radius: float, rho: float, step: float, rate: float, truncation: 
         values.reverse()
         scale = (Decimal(rate) * Decimal(step)).exp() / (values[0] + 2 * sum(values[2::2]))
         terms = np.array([float(value * scale) for value in values])
-    k = np.arange(size)
-    growth = np.exp(-rate * step) * np.abs(terms) * (rho**k + rho ** -k.astype(float))
+    orders = np.arange(size)
+    growth = np.exp(-rate * step) * np.abs(terms) * (rho**orders + rho ** -orders.astype(float))
     left_out = FIELD_OF_VALUES_CONSTANT * np.cumsum(growth[::-1])[::-1]
     return terms[: int(np.count_nonzero(left_out > truncation))]
 
