@@ -160,7 +160,9 @@ class ReducedPropagator(Propagator):
         while any(key.startswith(f"level {len(levels)}.") for key in arrays):
             levels.append(ModesPropagator.restored(_part(arrays, f"level {len(levels)}.")))
         made = tuple(Move(**_part(arrays, f"move {number}.")) for number in range(len(pairs(len(levels)))))
-        return ReducedArrays(tuple(levels), made, SparseArrays(**_part(arrays, "action.")), arrays["audit"])
+        return ReducedArrays(
+            tuple(levels), made, SparsePropagator.restored(_part(arrays, "action.")), arrays["audit"]
+        )
 
     @property
     def promise(self) -> str:

@@ -49,6 +49,8 @@ ROUNDING = 2.0**-52
 # Relative errors of the state by rounding, measured: those of whole steps, whose coefficients are right to the
 # last bit, add up like random numbers; in a search the coefficients have errors of their own.
 STEP_ROUNDING, SEARCH_ROUNDING = 2.0**-51, 2.0**-49
+# Radius × time at which the latter was measured.
+LONGEST_ANGLE = 256.0
 # By how much a threshold is lowered that rounding alone has reached.
 LOST_TO_ROUNDING = 1e-9
 # Newton steps before bisection takes over.
@@ -276,6 +278,14 @@ def apply_scaled(arrays, psi, work):
 
 
 @kernel()
+def search_error(arrays, time):
+    """Return the relative error of the state after one propagation of a search."""
+    scalars = arrays.scalars
+    share = np.sqrt(min(1.0, scalars[RADIUS] * time / LONGEST_ANGLE))
+    return scalars[TRUNCATION] + ROUNDING + SEARCH_ROUNDING * share
+
+
+@kernel()
 def find_click(arrays, jumps, step, reals, integers, work):
     """Bracket the time within [0, step] at which the survival probability falls to its threshold.
 
@@ -295,13 +305,14 @@ def find_click(arrays, jumps, step, reals, integers, work):
         if not low < guess < high or iteration >= MOST_NEWTON_STEPS:
             guess = 0.5 * (low + high)
         integers[PRODUCTS] += propagate(arrays, work.lower, guess - low, work.trial, work)
-        reals[ERROR] += (arrays.scalars[TRUNCATION] + SEARCH_ROUNDING) * np.sqrt(reals[SURVIVAL])
+        made = search_error(arrays, guess - low) * np.sqrt(reals[SURVIVAL])
         value = squared_norm(work.trial)
         excess = np.log(value) - goal
         slope = -click_rates(jumps, work.trial, work.rates) / value
         newest_low = excess >= 0.0
         if newest_low:
             low = guess
+            reals[ERROR] += made
             copy_ket(work.trial, work.lower)
         else:
             high = guess
@@ -310,6 +321,7 @@ def find_click(arrays, jumps, step, reals, integers, work):
             refined = guess - excess / slope if slope < 0.0 else low
             refined = min(max(refined, low), high)
             integers[PRODUCTS] += propagate(arrays, work.lower, refined - low, work.trial, work)
+            reals[ERROR] += search_error(arrays, refined - low) * np.sqrt(reals[SURVIVAL])
             copy_ket(work.trial, work.lower)
             return refined
         newton = -excess / slope if slope < 0.0 else high - low
@@ -341,7 +353,7 @@ def turned_by_rounding(arrays, jumps, channel, time, work):
         real += before.real * after.real + before.imag * after.imag
         imag += before.real * after.imag - before.imag * after.real
     beside = max(moved - (real * real + imag * imag) / norm, 0.0) / norm
-    shift = 2.0 * ROUNDING * (time + arrays.scalars[STEP])
+    shift = 3.0 * ROUNDING * time
     return arrays.scalars[RADIUS] * shift * np.sqrt(beside)
 
 
@@ -451,10 +463,11 @@ def advance(
         bound = 2.0 * (made + reals[MISSING]) / np.sqrt(reals[THRESHOLD])
         reals[WORST_ERROR] = max(reals[WORST_ERROR], bound)
         turned = turned_by_rounding(arrays, jumps, chosen, reals[ELAPSED] + wait, work)
-        # The jump may amplify what this gap has added to the error, all the more the less likely it is.
+        # The jump may amplify what this gap has added to the error, all the more the less likely it is. What was
+        # added early is taken to have decayed as the state has.
         largest = arrays.jump_norms[chosen] if chosen < len(arrays.jump_norms) else np.inf
         largest = min(largest, np.sqrt(arrays.scalars[LARGEST_DECAY]))
-        reals[MISSING] = turned + largest * made / np.sqrt(work.rates[chosen])
+        reals[MISSING] = turned + largest * made * np.sqrt(reals[THRESHOLD] / work.rates[chosen])
         apply_jump(jumps, chosen, work.lower, work.psi)
         reals[GAP_START] = click
         reals[ELAPSED] = 0.0
