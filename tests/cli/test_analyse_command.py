@@ -246,7 +246,7 @@ def test_a_run_without_clicks_is_analysed_too(run, here, quick_report):
         (("nowhere",), "nowhere does not exist"),
         (("out", "--window", "-1"), "window=-1"),
         (("out", "--pair", "photon,magnon"), "needs a bundle window"),
-        (("out", *WINDOW, "--pair", "photon,photon"), "must be different"),
+        (("out", *WINDOW, "--pair", "photon,photon"), "must be two different channels"),
         (("out", *WINDOW, "--pair", "photon,atom"), "'atom' is not detected"),
         (("out", "--levels", "4,4,4"), "belongs to --model"),
         (("out", "--detectors", "nothing.toml"), "cannot be read"),
