@@ -18,7 +18,7 @@ from trajectories.engine.modes import modes_kernels
 from trajectories.engine.modes.forms_kernels import FASTEST
 from trajectories.engine.modes.modes_kernels import between
 from trajectories.engine.phase_kernels import exact_exponentials, product_error
-from trajectories.engine.slots import CLICKS_FULL, HORIZON
+from trajectories.engine.trajectory_state import CLICKS_FULL, HORIZON
 from trajectories.errors import InvalidInput
 
 S = np.array([[0.0, 1.0], [0.0, 0.0]])
@@ -196,8 +196,8 @@ def test_without_the_bracket_of_an_underflow_the_atom_fails(monkeypatch):
 
     def status() -> float:
         state = compiled.propagator.start(np.eye(2)[0].astype(complex), 1)
-        state.reals[2] = 1.0 - drawn[0]
-        return plain(compiled.propagator.arrays, 1e30, state.reals, state.integers, state.work)[0]
+        state.fields.threshold = 1.0 - drawn[0]
+        return plain(compiled.propagator.arrays, 1e30, state.fields, state.work)[0]
 
     assert status() > 0.0
     monkeypatch.setattr(modes_kernels, "approach", lambda *_: 1e15)

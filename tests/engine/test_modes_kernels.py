@@ -15,7 +15,6 @@ from trajectories.engine.modes.eigenmodes import ModesPropagator
 from trajectories.engine.modes.forms_kernels import SUMS_STRIDE, VECTORS_NORM, form_value, move_to, survival
 from trajectories.engine.modes.modal_jump_kernels import click, extend_jump, live_blocks, open_base
 from trajectories.engine.phase_kernels import LARGEST_ANGLE, decayed, exponentials
-from trajectories.engine.slots import MISSING, NORM_ERROR
 from trajectories.errors import ConvergenceError, InvalidInput
 
 
@@ -190,28 +189,28 @@ def test_the_bounds_of_a_jump_hold(tolerance, channel, plain):
     arrays = propagator.arrays
     ket = after_a_click(0) / np.linalg.norm(after_a_click(0))
     state = propagator.start(ket, 4)
-    work, reals = state.work, state.reals
+    work, fields = state.work, state.fields
     wait, threshold = 40.0, 0.5
     open_base(arrays, wait, work)
     blocks = live_blocks(work.base_tails, 0.01 * tolerance)
     dropped = work.base_tails[blocks]
     move_to(arrays, blocks, wait, work)
     total = sum(form_value(arrays, 1 + k, 0.0, blocks, work)[0] for k in range(4))
-    click(arrays, channel, wait, blocks, dropped, total, threshold, reals, work)
+    click(arrays, channel, wait, blocks, dropped, total, threshold, fields, work)
     psi = PAPER.channels[channel].operator @ dense_state(PAPER, ket, wait)
     exact = arrays.inverse @ (psi / np.linalg.norm(psi))
     # The dense state is right to so much, before it is divided by the norm of a rare jump.
     rounding = 1e-14 / np.linalg.norm(psi)
     goal = tolerance * np.sqrt(threshold) / (16.0 * arrays.scalars[VECTORS_NORM])
-    assert reals[NORM_ERROR] <= 0.25 * tolerance
-    assert reals[MISSING] <= 2.0 * goal
+    assert fields.norm_error <= 0.25 * tolerance
+    assert fields.missing <= 2.0 * goal
     decay, previous = arrays.decay[: PAPER.dimension], np.inf
     # First what counts after a long time, then more and more.
     for time in (900.0, 300.0, 0.0):
         bound = extend_jump(arrays, 0.5 * goal, 0.5 * goal, time, work)
         assert bound <= 0.5 * goal
         difference = np.linalg.norm((begun(work, exact) - exact) * np.exp(-decay * time))
-        assert difference <= reals[MISSING] + bound + 0.5 * reals[NORM_ERROR] + rounding
+        assert difference <= fields.missing + bound + 0.5 * fields.norm_error + rounding
         at_start = np.linalg.norm(begun(work, exact) - exact)
         assert at_start <= previous + rounding
         previous = at_start
@@ -231,14 +230,14 @@ def test_a_rare_click_counts_what_was_dropped(plain):
     arrays = propagator.arrays
     ket = np.eye(12)[0] + 0j
     state = propagator.start(ket, 2)
-    work, reals = state.work, state.reals
+    work, fields = state.work, state.fields
     # As if only the first block had been kept.
     open_base(arrays, 20.0, work)
     dropped = work.base_tails[1]
     move_to(arrays, 1, 20.0, work)
-    click(arrays, 1, 20.0, 1, dropped, 1e-6, 0.5, reals, work)
-    bound = reals[MISSING] + extend_jump(arrays, 1e-13, 1e-13, 0.0, work)
+    click(arrays, 1, 20.0, 1, dropped, 1e-6, 0.5, fields, work)
+    bound = fields.missing + extend_jump(arrays, 1e-13, 1e-13, 0.0, work)
     psi = rare @ dense_state(system, ket, 20.0)
     exact = arrays.inverse @ (psi / np.linalg.norm(psi))
-    assert reals[MISSING] < 1e-10
-    assert np.linalg.norm(begun(work, exact) - exact) <= bound + reals[NORM_ERROR] + 1e-12
+    assert fields.missing < 1e-10
+    assert np.linalg.norm(begun(work, exact) - exact) <= bound + fields.norm_error + 1e-12

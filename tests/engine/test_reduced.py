@@ -31,7 +31,6 @@ from trajectories.engine.reduced.moves import moves, pairs
 from trajectories.engine.reduced.pilot import gaps
 from trajectories.engine.reduced.placement_kernels import move
 from trajectories.engine.reduced.reduced_basis import WORST, ReducedArrays, ReducedPropagator
-from trajectories.engine.slots import LEAK
 from trajectories.engine.sparse.sparse_action import SparsePropagator
 from trajectories.errors import ConvergenceError, InvalidInput
 
@@ -100,14 +99,14 @@ def test_what_a_jump_leaves_outside_is_measured():
         clicks = np.zeros(1), np.zeros(1, np.int16)
         sampling = stack_operators([], 14), np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0), complex)
         propagator.advance(jumps_of(system), 1e6, state, rng.random(9), sampling, clicks)
-        if not state.integers[1]:
+        if not state.fields.n_clicks:
             continue
         before = arrays.vectors @ (state.work.before[0, :6] + 1j * state.work.before[1, :6])
         after = system.channels[clicks[1][0]].operator[:, states] @ before
         outside = after - full @ (full.conj().T @ after)
         share = np.linalg.norm(outside) ** 2 / np.linalg.norm(after) ** 2
         assert share > 1e-3
-        assert state.reals[LEAK] == pytest.approx(share, rel=1e-8)
+        assert state.fields.leak == pytest.approx(share, rel=1e-8)
         seen += 1
     assert seen > 10
 

@@ -14,9 +14,9 @@ from click_systems import driven_atom
 import trajectories as tj
 from trajectories.engine.blocks import NO_SAMPLING
 from trajectories.engine.compiled import CompiledSystem, compile_system
-from trajectories.engine.slots import GAP_START, HORIZON, N_CLICKS
 from trajectories.engine.sparse.sparse_action import SparsePropagator
 from trajectories.engine.sparse.sparse_kernels import STEP, propagate
+from trajectories.engine.trajectory_state import HORIZON
 from trajectories.random_streams import trajectory_stream
 
 TOLERANCE = 1e-10
@@ -47,11 +47,11 @@ def watched(compiled: CompiledSystem, trajectory: int, clicks: int):
     waits, channels = np.zeros(clicks), np.zeros(clicks, np.int16)
     sampling = (NO_SAMPLING.operators, NO_SAMPLING.times, np.zeros((0, 0)), np.zeros((0, 0), complex))
     for n in range(clicks):
-        while state.integers[N_CLICKS] == 0:
+        while state.fields.n_clicks == 0:
             one = (waits[n : n + 1], channels[n : n + 1])
             assert compiled.propagator.advance(compiled.jumps, 1e9, state, drawn, sampling, one) != HORIZON
-        state.integers[N_CLICKS] = 0
-        state.reals[GAP_START] = 0.0
+        state.fields.n_clicks = 0
+        state.fields.gap_start = 0.0
     return waits, channels, 1.0 - drawn[: 2 * clicks : 2]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import trajectories as tj
 from trajectories.engine.blocks import NO_SAMPLING
 from trajectories.engine.compiled import compile_system
-from trajectories.engine.slots import GAP_START, N_CLICKS, PAUSED, WORST_ERROR
+from trajectories.engine.trajectory_state import PAUSED
 
 Matrices = tuple[NDArray[np.complex128], list[NDArray[np.complex128]]]
 # Returns to the caller without a click after which a search counts as hanging.
@@ -169,20 +169,20 @@ def followed(
         one = (waits[done : done + 1], channels[done : done + 1])
         for _ in range(PATIENCE):
             status = compiled.propagator.advance(compiled.jumps, horizon, state, drawn, sampling, one)
-            if status != PAUSED or state.integers[N_CLICKS]:
+            if status != PAUSED or state.fields.n_clicks:
                 break
-        if not state.integers[N_CLICKS]:
+        if not state.fields.n_clicks:
             break
         done += 1
-        state.integers[N_CLICKS] = 0
-        state.reals[GAP_START] = 0.0
+        state.fields.n_clicks = 0
+        state.fields.gap_start = 0.0
     return Followed(
         int(status),
         waits[:done],
         channels[:done],
         1.0 - drawn[0 : 2 * done : 2],
-        float(state.reals[WORST_ERROR]),
-        bool(np.isfinite(state.reals).all() and np.isfinite(waits).all() and (waits >= 0.0).all()),
+        float(state.fields.worst_error),
+        bool(np.isfinite(list(state.fields)).all() and np.isfinite(waits).all() and (waits >= 0.0).all()),
     )
 
 

@@ -104,18 +104,18 @@ def parts() -> list[tuple[Any, tuple[Any, ...]]]:
     compiled = _atom()
     state = compiled.propagator.start(np.array([1.0 + 0.0j, 0.0]), 1)
     a, w = numba.typeof(compiled.propagator.arrays), numba.typeof(state.work)
-    reals, integers = numba.typeof(state.reals), numba.typeof(state.integers)
+    fields = numba.typeof(state.fields)
     jumps, i, x = numba.typeof(compiled.jumps), numba.int64, numba.float64
     return [
         (forms_kernels.survival, (a, x, i, w)),
         (forms_kernels.form_value, (a, i, x, i, w)),
-        (modes_kernels.survives, (a, x, reals, w)),
+        (modes_kernels.survives, (a, x, fields, w)),
         (modal_jump_kernels.checked_total, (a, x, i, x, w)),
         (modal_jump_kernels.resolved, (a, i, x, w)),
         (modal_jump_kernels.choose_channel, (a, x, i, x, x, w)),
         (
             modes_kernels._sample,
-            (a, jumps, x[::1], x, reals, integers, w, x[:, ::1], numba.complex128[:, ::1]),
+            (a, jumps, x[::1], x, fields, w, x[:, ::1], numba.complex128[:, ::1]),
         ),
         (modal_jump_kernels.channel_rate, (a, i, i, x, w)),
         (modal_jump_kernels.phase_error, (a, i, x, i, x, w)),

@@ -17,18 +17,8 @@ from ..random_streams import trajectory_stream
 from .compiled import CompiledSystem
 from .interruption import Interruption
 from .jump_kernels import Jumps
-from .slots import (
-    ELAPSED,
-    GAP_START,
-    HORIZON,
-    N_CLICKS,
-    NEED_UNIFORMS,
-    NEXT_UNIFORM,
-    NO_BRACKET,
-    PRODUCTS,
-    WORST_ERROR,
-)
 from .system_file import StoredSystem
+from .trajectory_state import HORIZON, NEED_UNIFORMS, NO_BRACKET
 
 # Sizes of the buffers between Python and the kernel; the record does not depend on them.
 UNIFORMS = 512
@@ -196,20 +186,20 @@ def _follow(
         )
         if status == NO_BRACKET:
             raise ConvergenceError(
-                f"trajectory {index}: no click time could be bracketed after t={state.reals[GAP_START]:.6g}; "
+                f"trajectory {index}: no click time could be bracketed after t={state.fields.gap_start:.6g}; "
                 "check that the Hamiltonian and the rates are of comparable size"
             )
-        count = int(state.integers[N_CLICKS])
+        count = int(state.fields.n_clicks)
         now = (
             task.duration
             if status == HORIZON
-            else min(state.reals[GAP_START] + state.reals[ELAPSED], task.duration)
+            else min(state.fields.gap_start + state.fields.elapsed, task.duration)
         )
         if report is not None:
             report(now - reached, count)
         reached = now
         drained.append((times[:count].copy(), channels[:count].copy()))
-        state.integers[N_CLICKS] = 0
+        state.fields.n_clicks = 0
         if status == HORIZON:
             break
         seen += count
@@ -221,11 +211,11 @@ def _follow(
         if abort is not None and abort.is_set():
             raise Aborted
         if status == NEED_UNIFORMS:
-            used = int(state.integers[NEXT_UNIFORM])
+            used = int(state.fields.next_uniform)
             uniforms = np.concatenate([uniforms[used:], stream.random(UNIFORMS)])
-            state.integers[NEXT_UNIFORM] = 0
+            state.fields.next_uniform = 0
     all_times, all_channels = (np.concatenate(column) for column in zip(*drained, strict=True))
-    return all_times, all_channels, float(state.reals[WORST_ERROR]), int(state.integers[PRODUCTS])
+    return all_times, all_channels, float(state.fields.worst_error), int(state.fields.products)
 
 
 def run_blocks(

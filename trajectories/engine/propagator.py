@@ -31,10 +31,12 @@ def check_tolerance(tolerance: float) -> None:
 
 
 class TrajectoryState(NamedTuple):
-    """Where a trajectory stands between two calls of a kernel; `work` is the propagator's own."""
+    """Where a trajectory stands between two calls of a kernel.
 
-    reals: NDArray[np.float64]
-    integers: NDArray[np.int64]
+    `fields` is a record of type `trajectory_state.STATE`; `work` is the propagator's own.
+    """
+
+    fields: Any
     work: Any
 
 
@@ -69,7 +71,7 @@ class Propagator(Protocol):
         sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]],
         clicks: tuple[NDArray[np.float64], NDArray[np.int16]],
     ) -> int:
-        """Follow a trajectory until it ends or a buffer must be drained; return why (see `slots`).
+        """Follow a trajectory until it ends or a buffer must be drained; return why (see `trajectory_state`).
 
         `sampling` is operators, times, the table that their values are written to, and the one for the states at
         the last of these times, which may have no row; `clicks` are the buffers of click times and channels.

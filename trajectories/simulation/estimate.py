@@ -270,7 +270,7 @@ def memory_of(compiled: CompiledSystem) -> Memory:
     n_channels = (len(compiled.jumps.indptr) - 1) // compiled.dimension
     state = compiled.propagator.start(compiled.kets[0], n_channels)
     shared = sum(array.nbytes for array in compiled.to_arrays().values())
-    return Memory(shared, sum(array.nbytes for array in (state.reals, state.integers, *state.work)))
+    return Memory(shared, sum(array.nbytes for array in (state.fields, *state.work)))
 
 
 def _timed_piece(

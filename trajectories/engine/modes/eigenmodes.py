@@ -20,7 +20,7 @@ from ...errors import ConvergenceError
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps
 from ..propagator import Propagator, TrajectoryState, bracket_width, check_tolerance
-from ..slots import N_INTEGERS, N_REALS
+from ..trajectory_state import new_fields
 from .eigenbasis import Eigenbasis, eigenbasis, norm_bound
 from .forms_kernels import (
     BLOCK,
@@ -116,7 +116,7 @@ class ModesPropagator(Propagator):
         work = self.workspace(len(ket))
         amplitudes = self.arrays.inverse @ ket[self.arrays.states]
         self.restart(work, np.array([amplitudes.real, amplitudes.imag]))
-        return TrajectoryState(np.zeros(N_REALS), np.zeros(N_INTEGERS, np.int64), work)
+        return TrajectoryState(new_fields(), work)
 
     def workspace(self, dimension: int) -> ModesWorkspace:
         """Return the scratch of a trajectory, to begin with `restart`; `dimension` is that of the whole space."""
@@ -168,8 +168,7 @@ class ModesPropagator(Propagator):
             uniforms,
             observables,
             sample_times,
-            state.reals,
-            state.integers,
+            state.fields,
             state.work,
             *clicks,
             sampled,

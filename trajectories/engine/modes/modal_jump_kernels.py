@@ -13,7 +13,6 @@ import numpy as np
 
 from ..jit import light_kernel
 from ..phase_kernels import LARGEST_EXPONENT, decayed, exponential
-from ..slots import LEAK, MISSING, NORM_ERROR, ROUNDED
 from .forms_kernels import (
     BEFORE_BLOCKS,
     BLOCK,
@@ -271,10 +270,10 @@ def extend_jump(arrays, limit, finest, time, work):
 
 
 @light_kernel()
-def click(arrays, channel, wait, blocks, dropped, total, next_threshold, reals, work):
+def click(arrays, channel, wait, blocks, dropped, total, next_threshold, state, work):
     """Take the state found by `find_click` through a click, up to the product V⁻¹c_kV z, left to `extend_jump`.
 
-    reals[MISSING] becomes the error of its direction, reals[NORM_ERROR] the relative error of its norm², so that
+    state.missing becomes the error of its direction, state.norm_error the relative error of its norm², so that
     survival probabilities down to `next_threshold` keep the tolerance.
     """
     limit = 0.5 * drop_limit(arrays, next_threshold, arrays.scalars[TOLERANCE])
@@ -294,10 +293,10 @@ def click(arrays, channel, wait, blocks, dropped, total, next_threshold, reals, 
     parts = parts_of_rate(arrays, channel, blocks, work)
     # Rounding weighs more in a click that is rarer than those of the modes that make up the state.
     rounding = (AMPLITUDE_ERROR * np.sqrt(parts) + phase_error(arrays, channel, wait, blocks, parts, work)) * scale
-    reals[MISSING] = 2.0 * dropped * corner[blocks] * scale
-    reals[NORM_ERROR] = norm_error + FORM_ERROR * parts / rate
-    reals[ROUNDED] = rounding
-    reals[LEAK] = leak(arrays, channel, blocks, rate, next_threshold, work)
+    state.missing = 2.0 * dropped * corner[blocks] * scale
+    state.norm_error = norm_error + FORM_ERROR * parts / rate
+    state.rounded = rounding
+    state.leak = leak(arrays, channel, blocks, rate, next_threshold, work)
     work.jump[CHANNEL], work.jump[BEFORE_BLOCKS], work.jump[START_BLOCKS] = channel, blocks, 0
     count = BLOCK * blocks
     for j in range(count):
@@ -307,7 +306,7 @@ def click(arrays, channel, wait, blocks, dropped, total, next_threshold, reals, 
     begin_jump(work)
     if parts > MOST_CANCELLED * rate:
         normalise_jump(arrays, channel, count, work)
-        reals[NORM_ERROR] = 2.0 * rounding
+        state.norm_error = 2.0 * rounding
 
 
 @light_kernel()

@@ -16,27 +16,15 @@ import numpy as np
 from ..jit import kernel, light_kernel
 from ..jump_kernels import expectation, keep_ket
 from ..phase_kernels import exponentials
-from ..slots import (
+from ..trajectory_state import (
     CLICKS_FULL,
-    ERROR,
-    GAP_START,
     HORIZON,
-    LEAK,
     LEFT_BASIS,
-    MISSING,
-    N_CLICKS,
     NEED_UNIFORMS,
-    NEXT_SAMPLE,
-    NEXT_UNIFORM,
     NO_BRACKET,
     NO_CLICK,
-    NORM_ERROR,
     NOT_BRACKETED,
     PAUSED,
-    PRODUCTS,
-    ROUNDED,
-    THRESHOLD,
-    WORST_ERROR,
 )
 from .forms_kernels import (
     BLOCK,
@@ -140,13 +128,13 @@ def newton_step(excess, s0, s1, s2, s3):
 
 
 @light_kernel()
-def open_exact(arrays, time, reals, work):
+def open_exact(arrays, time, state, work):
     """Open the base for a search to the tolerance; return the live blocks and the norm of what is left out.
 
-    reals[ERROR] becomes the error of the state with which the gap began, as far as it is felt from `time` on.
+    state.error becomes the error of the state with which the gap began, as far as it is felt from `time` on.
     """
-    limit = drop_limit(arrays, reals[THRESHOLD], arrays.scalars[TOLERANCE])
-    reals[ERROR] = reals[MISSING] + extend_jump(arrays, 0.5 * limit, 0.5 * limit, time, work)
+    limit = drop_limit(arrays, state.threshold, arrays.scalars[TOLERANCE])
+    state.error = state.missing + extend_jump(arrays, 0.5 * limit, 0.5 * limit, time, work)
     open_base(arrays, time, work)
     blocks = live_blocks(work.base_tails, limit)
     return blocks, work.base_tails[blocks]
@@ -172,27 +160,27 @@ def put_back(saved, work):
 
 
 @kernel()
-def survives(arrays, window, reals, work):
+def survives(arrays, window, state, work):
     """Whether there is no click before the end of the window. Leaves the start of the gap as it found it."""
-    scalars, threshold = arrays.scalars, reals[THRESHOLD]
-    saved, error = gap_start(work), reals[ERROR]
-    blocks, _ = open_exact(arrays, window, reals, work)
+    scalars, threshold = arrays.scalars, state.threshold
+    saved, error = gap_start(work), state.error
+    blocks, _ = open_exact(arrays, window, state, work)
     move_to(arrays, blocks, window, work)
     s0, s1, _, _ = survival(arrays, 0.25 * scalars[TOLERANCE] * threshold, blocks, work)
     put_back(saved, work)
-    reals[ERROR] = error
+    state.error = error
     # A click on the very edge of the window is decided by its time.
     return s0 - threshold >= -s1 * max(scalars[BRACKET], 4.0 * np.spacing(window))
 
 
 @light_kernel()
-def approach(arrays, reals, integers, work):
+def approach(arrays, state, work):
     """Return roughly the time since the last click at which S falls to its threshold; infinity where it may never.
 
     Cubic Newton steps on ln S, kept inside the bracket of all values seen at one level of accuracy, lead from
     level to level. A level is left when its error is all that is left of ln S − ln u.
     """
-    threshold, tolerance = reals[THRESHOLD], arrays.scalars[TOLERANCE]
+    threshold, tolerance = state.threshold, arrays.scalars[TOLERANCE]
     finest = 0.5 * drop_limit(arrays, threshold, tolerance)
     extend_jump(arrays, drop_limit(arrays, threshold, max(tolerance, LEVELS[-1])), finest, 0.0, work)
     open_base(arrays, 0.0, work)
@@ -208,7 +196,7 @@ def approach(arrays, reals, integers, work):
                 base = (1.0 - ROOM) * guess
                 open_base(arrays, base, work)
                 blocks = live_blocks(work.base_tails, limit)
-            integers[PRODUCTS] += 1
+            state.products += 1
             move_to(arrays, blocks, guess, work)
             s0, s1, s2, s3 = survival(arrays, 0.25 * accuracy * threshold, blocks, work)
             if not s0 > 0.0:
@@ -237,7 +225,7 @@ def between(low, high, shortest):
 
 
 @kernel()
-def find_click(arrays, window, reals, integers, work):
+def find_click(arrays, window, state, work):
     """Find the time since the last click at which S falls to its threshold.
 
     Takes over from `approach` with S to the tolerance, until the step is so short that the Taylor polynomial is S
@@ -247,9 +235,9 @@ def find_click(arrays, window, reals, integers, work):
     Returns the time, or NO_CLICK or NOT_BRACKETED, the number of live blocks, the norm of what is left out of
     them, and −dS/dt. On return ``work.here`` is the state of the live blocks at that time.
     """
-    threshold, scalars = reals[THRESHOLD], arrays.scalars
+    threshold, scalars = state.threshold, arrays.scalars
     tolerance = scalars[TOLERANCE]
-    guess = approach(arrays, reals, integers, work)
+    guess = approach(arrays, state, work)
     low, high, base = 0.0, np.inf, np.inf
     blocks, dropped = 0, 0.0
     checked, underflowed = False, False
@@ -259,12 +247,12 @@ def find_click(arrays, window, reals, integers, work):
             guess = 2.0 * max(low, shortest)
         if guess > window and not checked:
             checked = True
-            if survives(arrays, window, reals, work):
+            if survives(arrays, window, state, work):
                 return NO_CLICK, 0, 0.0, 0.0
         if guess < base:
             base = max(0.0, guess - RETREAT / scalars[FASTEST])
-            blocks, dropped = open_exact(arrays, base, reals, work)
-        integers[PRODUCTS] += 1
+            blocks, dropped = open_exact(arrays, base, state, work)
+        state.products += 1
         move_to(arrays, blocks, guess, work)
         s0, s1, s2, s3 = survival(arrays, 0.25 * tolerance * threshold, blocks, work)
         if not s0 > 0.0:
@@ -288,14 +276,14 @@ def find_click(arrays, window, reals, integers, work):
             guess += step
             move_to(arrays, blocks, guess, work)
             # Back from the base by so little, what is left out is larger by a factor of less than this.
-            missing = (1.0 + STRAIGHT) * (dropped + reals[ERROR])
+            missing = (1.0 + STRAIGHT) * (dropped + state.error)
             bound = 0.25 * tolerance + 2.0 * scalars[VECTORS_NORM] * missing / np.sqrt(threshold)
-            bound += reals[NORM_ERROR] + scalars[FLOOR] + scalars[DRIFT] * guess
+            bound += state.norm_error + scalars[FLOOR] + scalars[DRIFT] * guess
             # An error of the state never grows, but its part in the slowest mode may decay less than the state.
             grown = max(1.0, np.exp(-arrays.slowest[0] * guess) / np.sqrt(threshold))
-            bound += 2.0 * scalars[TURNED] + 2.0 * grown * (scalars[ROUNDING] + reals[ROUNDED])
+            bound += 2.0 * scalars[TURNED] + 2.0 * grown * (scalars[ROUNDING] + state.rounded)
             bound += left_out / threshold if straight else abs(excess)
-            reals[WORST_ERROR] = max(reals[WORST_ERROR], bound)
+            state.worst_error = max(state.worst_error, bound)
             return guess, blocks, dropped, -(s1 + step * (s2 + 0.5 * step * s3))
         target = guess + step
         if not low < target < high or rounds > NEWTON_ROUNDS:
@@ -305,7 +293,7 @@ def find_click(arrays, window, reals, integers, work):
 
 
 @kernel()
-def find_resolved_click(arrays, window, reals, integers, work):
+def find_resolved_click(arrays, window, state, work):
     """Find a click as `find_click` does, but later where the state cannot click yet.
 
     Just after a jump the click rate may be zero. With a threshold within rounding of 1, or of a level at which S
@@ -315,33 +303,33 @@ def find_resolved_click(arrays, window, reals, integers, work):
     lower, lowered = min(LOWERED, 0.125 * arrays.scalars[TOLERANCE]), 0.0
     wait, blocks, dropped, total = NOT_BRACKETED, 0, 0.0, 0.0
     for _ in range(MOST_LOWERINGS):
-        wait, blocks, dropped, total = find_click(arrays, window, reals, integers, work)
+        wait, blocks, dropped, total = find_click(arrays, window, state, work)
         if wait < 0.0:
             break
-        total = checked_total(arrays, reals[THRESHOLD], blocks, total, work)
+        total = checked_total(arrays, state.threshold, blocks, total, work)
         if resolved(arrays, blocks, total, work):
             break
-        reals[THRESHOLD] *= 1.0 - lower
+        state.threshold *= 1.0 - lower
         lowered += lower
         lower = min(LOWERED_MORE * lower, 0.5)
     if lowered > 0.0 and wait >= 0.0:
-        reals[WORST_ERROR] = max(reals[WORST_ERROR], 0.25 * arrays.scalars[TOLERANCE] + lowered)
+        state.worst_error = max(state.worst_error, 0.25 * arrays.scalars[TOLERANCE] + lowered)
     return wait, blocks, dropped, total
 
 
 @kernel()
-def _sample(arrays, observables, samples, until, reals, integers, work, sampled, kets):
+def _sample(arrays, observables, samples, until, state, work, sampled, kets):
     """Write ⟨O⟩ at every sample time before `until`, and the states at the last ones."""
-    if not (integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until):
+    if not (state.next_sample < len(samples) and samples[state.next_sample] < until):
         return
     # All of the state is needed from the beginning of the gap, but clicks must not depend on being watched.
     saved = gap_start(work)
-    limit = 0.5 * drop_limit(arrays, reals[THRESHOLD], arrays.scalars[TOLERANCE])
+    limit = 0.5 * drop_limit(arrays, state.threshold, arrays.scalars[TOLERANCE])
     extend_jump(arrays, limit, limit, 0.0, work)
-    while integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until:
-        here = integers[NEXT_SAMPLE]
+    while state.next_sample < len(samples) and samples[state.next_sample] < until:
+        here = state.next_sample
         count = arrays.vectors.shape[1]
-        time = samples[here] - reals[GAP_START]
+        time = samples[here] - state.gap_start
         p, q = work.phase[0], work.phase[1]
         exponentials(arrays.energy, arrays.decay, count, time, p, q)
         for i in range(len(arrays.states)):
@@ -352,43 +340,43 @@ def _sample(arrays, observables, samples, until, reals, integers, work, sampled,
             work.psi[arrays.states[i]] = amplitude
         expectation(observables, work.psi, sampled[here])
         keep_ket(work.psi, here, len(samples), kets)
-        integers[NEXT_SAMPLE] += 1
+        state.next_sample += 1
     put_back(saved, work)
 
 
 @kernel()
-def advance(arrays, stop, uniforms, observables, samples, reals, integers, work, times, channels, sampled, kets):
+def advance(arrays, stop, uniforms, observables, samples, state, work, times, channels, sampled, kets):
     """Follow one trajectory until it ends or a buffer has to be drained; return why it came back.
 
-    The arguments are those of `sparse_kernels.advance`; ``work.start`` is the state at GAP_START.
+    The arguments are those of `sparse_kernels.advance`; ``work.start`` is the ket at ``state.gap_start``.
     """
     end = np.nextafter(stop, np.inf)
     for _ in range(GAPS_PER_CALL):
-        if integers[N_CLICKS] == len(times):
+        if state.n_clicks == len(times):
             return CLICKS_FULL
         # Two for this gap, and a look at the next one's threshold, which says how accurate the jump must be.
-        if integers[NEXT_UNIFORM] + 3 > len(uniforms):
+        if state.next_uniform + 3 > len(uniforms):
             return NEED_UNIFORMS
-        reals[THRESHOLD] = 1.0 - uniforms[integers[NEXT_UNIFORM]]
-        window = stop - reals[GAP_START]
-        wait, blocks, dropped, total = find_resolved_click(arrays, window, reals, integers, work)
+        state.threshold = 1.0 - uniforms[state.next_uniform]
+        window = stop - state.gap_start
+        wait, blocks, dropped, total = find_resolved_click(arrays, window, state, work)
         if wait == NOT_BRACKETED:
             return NO_BRACKET
-        time = np.inf if wait < 0.0 else reals[GAP_START] + wait
-        _sample(arrays, observables, samples, min(time, end), reals, integers, work, sampled, kets)
+        time = np.inf if wait < 0.0 else state.gap_start + wait
+        _sample(arrays, observables, samples, min(time, end), state, work, sampled, kets)
         if time > stop:
             return HORIZON
         chosen = choose_channel(
-            arrays, reals[THRESHOLD], blocks, uniforms[integers[NEXT_UNIFORM] + 1] * total, total, work
+            arrays, state.threshold, blocks, uniforms[state.next_uniform + 1] * total, total, work
         )
-        integers[NEXT_UNIFORM] += 2
-        times[integers[N_CLICKS]] = time
-        channels[integers[N_CLICKS]] = chosen
-        integers[N_CLICKS] += 1
-        next_threshold = 1.0 - uniforms[integers[NEXT_UNIFORM]]
-        click(arrays, chosen, wait, blocks, dropped, total, next_threshold, reals, work)
-        reals[GAP_START] = time
-        reals[NORM_ERROR] += reals[LEAK]
-        if reals[LEAK] > arrays.scalars[MOST_LEAK] * next_threshold:
+        state.next_uniform += 2
+        times[state.n_clicks] = time
+        channels[state.n_clicks] = chosen
+        state.n_clicks += 1
+        next_threshold = 1.0 - uniforms[state.next_uniform]
+        click(arrays, chosen, wait, blocks, dropped, total, next_threshold, state, work)
+        state.gap_start = time
+        state.norm_error += state.leak
+        if state.leak > arrays.scalars[MOST_LEAK] * next_threshold:
             return LEFT_BASIS
     return PAUSED

@@ -11,24 +11,23 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import kernel
-from ..slots import ERROR, PRODUCTS, SURVIVAL, THRESHOLD
 from .place_kernels import BLOCK, CYCLE, LARGEST, LEAF, move_to_leaf, take
 from .taylor_kernels import BLOCK_ERROR, PERIOD, multiply
 
 
 @kernel()
-def add_error(arrays, level, place, reals):
+def add_error(arrays, level, place, state):
     """Add the error of a block that is passed; over whole periods earlier errors shrink with the norm."""
     levels = len(arrays.level_node) - 1
     rung = level - levels + 1
     if 0 <= rung < len(arrays.rungs):
         norm, error = arrays.rungs[rung, 0], arrays.rungs[rung, 1]
-        reals[ERROR] = norm * reals[ERROR] + error * np.sqrt(reals[SURVIVAL])
+        state.error = norm * state.error + error * np.sqrt(state.survival)
         return
     first = place[LEAF]
     last = min(first + (1 << level), len(arrays.leaf_modes))
     steps = float(arrays.leaf_step[last] - arrays.leaf_step[first])
-    reals[ERROR] += arrays.scalars[BLOCK_ERROR] * steps * np.sqrt(reals[SURVIVAL])
+    state.error += arrays.scalars[BLOCK_ERROR] * steps * np.sqrt(state.survival)
 
 
 @kernel()
@@ -83,13 +82,13 @@ def end_of_block(arrays, level, place):
 
 
 @kernel()
-def pass_blocks(arrays, reals, integers, work):
+def pass_blocks(arrays, state, work):
     """Pass the largest block that the previous blocks suggest, or find the leaf of the click in it.
 
     Returns whether the next leaf has to be followed. On a failure the place is moved to the leaf where S falls.
     """
     place, offset = work.place, work.offset
-    threshold = reals[THRESHOLD]
+    threshold = state.threshold
     level = min(highest_block(arrays, place), place[BLOCK])
     if level < 0:
         return True
@@ -101,11 +100,11 @@ def pass_blocks(arrays, reals, integers, work):
         whole = holds and level < levels - 1 and _alone(arrays, level, place)
         if not whole:
             after = multiply(block_matrix(arrays, level, place), work.psi, work.parts)
-            integers[PRODUCTS] += 1
+            state.products += 1
         if not whole and after >= threshold:
-            add_error(arrays, level, place, reals)
+            add_error(arrays, level, place, state)
             take(work.parts, work.psi)
-            reals[SURVIVAL] = after
+            state.survival = after
             pass_block(arrays, level, place, offset)
             if not holds:
                 place[BLOCK] = level + 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import kernel
-from ..slots import ERROR, PRODUCTS, SURVIVAL, THRESHOLD
 from .place_kernels import LEAF, STEP, channel_rates, modal_state, move_to_leaf, take, time_of
 from .taylor_kernels import BRACKET, LARGEST_DECAY, MODES_ERROR, STEP_ERROR, evaluate, expand, multiply
 
@@ -26,20 +25,20 @@ PASSED, CLICKED, STUCK, BEYOND = 0, 1, 2, 3
 
 
 @kernel()
-def search_step(arrays, jumps, count, threshold, after, reals, integers, work):
+def search_step(arrays, jumps, count, threshold, after, state, work):
     """Find the click on the polynomial of a step; `work.trial` becomes the state there. Returns y, or −1."""
     place, offset = work.place, work.offset
     span = (arrays.starts[place[STEP] + 1] - arrays.starts[place[STEP]]) * (1.0 - offset[0])
     bracket = arrays.scalars[BRACKET] / max(span, 1e-300)
     low, high = 0.0, 1.0
-    goal, before = np.log(threshold), np.log(reals[SURVIVAL])
+    goal, before = np.log(threshold), np.log(state.survival)
     last = np.log(after) if after > 0.0 else -700.0
     y = (before - goal) / max(before - last, 1e-300)
     for rounds in range(MOST_ROUNDS):
         if not low < y < high or rounds > NEWTON_ROUNDS:
             y = 0.5 * (low + high)
         norm = evaluate(work.series, count, y, work.trial)
-        integers[PRODUCTS] += 1
+        state.products += 1
         x = offset[0] + y * (1.0 - offset[0])
         slope = -channel_rates(arrays, jumps, work.trial, place, x, work.rates) * span
         if norm >= threshold:
@@ -59,7 +58,7 @@ def search_step(arrays, jumps, count, threshold, after, reals, integers, work):
 
 
 @kernel()
-def search_modes(arrays, jumps, number, threshold, high, reals, integers, work):
+def search_modes(arrays, jumps, number, threshold, high, state, work):
     """Find the click in a constant stretch within `high`; `work.trial` becomes the state there. Returns a time.
 
     The time counts from the place of the trajectory; `work.modes` are its amplitudes. −1 means no bracket.
@@ -69,13 +68,13 @@ def search_modes(arrays, jumps, number, threshold, high, reals, integers, work):
     goal = np.log(threshold)
     bracket = arrays.scalars[BRACKET]
     after = modal_state(arrays, number, work.modes, high, work.trial, work.parts)
-    before, last = np.log(reals[SURVIVAL]), np.log(after) if after > 0.0 else -700.0
+    before, last = np.log(state.survival), np.log(after) if after > 0.0 else -700.0
     time = high * (before - goal) / max(before - last, 1e-300)
     for rounds in range(MOST_ROUNDS):
         if not low < time < high or rounds > NEWTON_ROUNDS:
             time = 0.5 * (low + high)
         norm = modal_state(arrays, number, work.modes, time, work.trial, work.parts)
-        integers[PRODUCTS] += 1
+        state.products += 1
         slope = -channel_rates(arrays, jumps, work.trial, place, 0.0, work.rates)
         if norm >= threshold:
             low = time
@@ -93,20 +92,20 @@ def search_modes(arrays, jumps, number, threshold, high, reals, integers, work):
 
 
 @kernel()
-def through_leaf(arrays, jumps, stop, reals, integers, work):
+def through_leaf(arrays, jumps, stop, state, work):
     """Follow the trajectory from its place to the end of the leaf, or to a click in it.
 
     On a click ``work.trial`` is the state at the click, and the place is that of the click.
     """
     place, offset, leaf = work.place, work.offset, work.place[LEAF]
     size, number = len(work.psi), arrays.leaf_modes[leaf]
-    threshold = reals[THRESHOLD]
+    threshold = state.threshold
     if number >= 0:
         multiply(arrays.inverse[number], work.psi, work.parts)
         take(work.parts, work.modes)
-        integers[PRODUCTS] += 2
+        state.products += 2
         left = arrays.leaf_start[leaf + 1] - (arrays.leaf_start[leaf] + offset[0])
-        reals[ERROR] += arrays.scalars[MODES_ERROR] * np.sqrt(reals[SURVIVAL])
+        state.error += arrays.scalars[MODES_ERROR] * np.sqrt(state.survival)
         if left < np.inf:
             after = modal_state(arrays, number, work.modes, left, work.trial, work.parts)
         else:
@@ -118,17 +117,17 @@ def through_leaf(arrays, jumps, stop, reals, integers, work):
             left = FIRST_LOOK / max(arrays.scalars[LARGEST_DECAY], 1e-300)
             for _ in range(2000):
                 after = modal_state(arrays, number, work.modes, left, work.trial, work.parts)
-                integers[PRODUCTS] += 1
+                state.products += 1
                 if after < threshold:
                     break
                 left *= 2.0
         if after >= threshold:
             for i in range(size):
                 work.psi[i] = work.trial[i]
-            reals[SURVIVAL] = after
+            state.survival = after
             move_to_leaf(arrays, place, offset, leaf + 1)
             return PASSED
-        time = search_modes(arrays, jumps, number, threshold, left, reals, integers, work)
+        time = search_modes(arrays, jumps, number, threshold, left, state, work)
         if time < 0.0:
             return STUCK
         offset[0] += time
@@ -137,18 +136,18 @@ def through_leaf(arrays, jumps, stop, reals, integers, work):
         count = expand(arrays, work.psi, place[STEP], offset[0], work)
         if count < 0:
             return STUCK
-        integers[PRODUCTS] += count
+        state.products += count
         after = evaluate(work.series, count, 1.0, work.trial)
-        reals[ERROR] += arrays.scalars[STEP_ERROR] * np.sqrt(reals[SURVIVAL])
+        state.error += arrays.scalars[STEP_ERROR] * np.sqrt(state.survival)
         if after < threshold:
-            y = search_step(arrays, jumps, count, threshold, after, reals, integers, work)
+            y = search_step(arrays, jumps, count, threshold, after, state, work)
             if y < 0.0:
                 return STUCK
             offset[0] += y * (1.0 - offset[0])
             return CLICKED
         for i in range(size):
             work.psi[i] = work.trial[i]
-        reals[SURVIVAL] = after
+        state.survival = after
         place[STEP] += 1
         offset[0] = 0.0
     move_to_leaf(arrays, place, offset, leaf + 1)

@@ -23,7 +23,7 @@ N_PLACE = 5
 class PulseWorkspace(NamedTuple):
     """Scratch of one trajectory."""
 
-    psi: NDArray[np.complex128]  # the state at its place, with norm² SURVIVAL
+    psi: NDArray[np.complex128]  # the ket at its place, with norm² ``state.survival``
     trial: NDArray[np.complex128]
     watched: NDArray[np.complex128]  # the state at the place of the last sample
     parts: NDArray[np.float64]  # (2, N)

@@ -12,23 +12,7 @@ import numpy as np
 
 from ..jit import kernel
 from ..jump_kernels import apply_jump, choose_channel, expectation, keep_ket, squared_norm
-from ..slots import (
-    CLICKS_FULL,
-    ELAPSED,
-    ERROR,
-    GAP_START,
-    HORIZON,
-    N_CLICKS,
-    NEED_UNIFORMS,
-    NEXT_SAMPLE,
-    NEXT_UNIFORM,
-    NO_BRACKET,
-    PAUSED,
-    PRODUCTS,
-    SURVIVAL,
-    THRESHOLD,
-    WORST_ERROR,
-)
+from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, PAUSED
 from .block_kernels import block_matrix, end_of_block, highest_block, pass_block, pass_blocks
 from .leaf_kernels import BEYOND, PASSED, STUCK, through_leaf
 from .place_kernels import (
@@ -103,14 +87,14 @@ def watch_until(arrays, time, work):
 
 
 @kernel()
-def sample(arrays, observables, samples, until, integers, work, sampled, kets):
+def sample(arrays, observables, samples, until, state, work, sampled, kets):
     """Write ⟨O⟩ at every sample time before `until`, and the states at the last ones."""
-    while integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until:
-        here = integers[NEXT_SAMPLE]
+    while state.next_sample < len(samples) and samples[state.next_sample] < until:
+        here = state.next_sample
         watch_until(arrays, samples[here], work)
         expectation(observables, work.watched, sampled[here])
         keep_ket(work.watched, here, len(samples), kets)
-        integers[NEXT_SAMPLE] += 1
+        state.next_sample += 1
 
 
 @kernel()
@@ -122,71 +106,69 @@ def start_watch(work):
 
 
 @kernel()
-def advance(
-    arrays, jumps, stop, uniforms, observables, samples, reals, integers, work, times, channels, sampled, kets
-):
+def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, times, channels, sampled, kets):
     """Follow one trajectory until it ends or a buffer has to be drained; return why it came back.
 
     The arguments are those of `sparse_kernels.advance`; ``work.psi`` is the state at the place in ``work``.
     """
     size, place, offset = len(work.psi), work.place, work.offset
     budget = PAUSE_AFTER // max(1, size)
-    begun = integers[PRODUCTS]
+    begun = state.products
     end = np.nextafter(stop, np.inf)
     while True:
-        if reals[THRESHOLD] < 0.0:
-            if integers[NEXT_UNIFORM] + 2 > len(uniforms):
+        if state.threshold < 0.0:
+            if state.next_uniform + 2 > len(uniforms):
                 return NEED_UNIFORMS
-            reals[THRESHOLD] = 1.0 - uniforms[integers[NEXT_UNIFORM]]
-            integers[NEXT_UNIFORM] += 1
-        if integers[N_CLICKS] == len(times):
+            state.threshold = 1.0 - uniforms[state.next_uniform]
+            state.next_uniform += 1
+        if state.n_clicks == len(times):
             return CLICKS_FULL
-        if integers[PRODUCTS] - begun > budget:
+        if state.products - begun > budget:
             return PAUSED
         now = time_of(arrays, place, offset)
-        reals[ELAPSED] = now - reals[GAP_START]
+        state.elapsed = now - state.gap_start
         over = now > stop or place[LEAF] == len(arrays.leaf_modes)
-        sample(arrays, observables, samples, end if over else now, integers, work, sampled, kets)
+        sample(arrays, observables, samples, end if over else now, state, work, sampled, kets)
         if over:
             return HORIZON
-        if at_leaf_start(arrays, place, offset) and not pass_blocks(arrays, reals, integers, work):
+        if at_leaf_start(arrays, place, offset) and not pass_blocks(arrays, state, work):
             continue
         if place[LEAF] == len(arrays.leaf_modes):
             continue
-        outcome = through_leaf(arrays, jumps, stop, reals, integers, work)
+        outcome = through_leaf(arrays, jumps, stop, state, work)
         if outcome == STUCK:
             return NO_BRACKET
         if outcome == BEYOND:
-            sample(arrays, observables, samples, end, integers, work, sampled, kets)
+            sample(arrays, observables, samples, end, state, work, sampled, kets)
             return HORIZON
         if outcome == PASSED:
             continue
         x = offset[0] if arrays.leaf_modes[place[LEAF]] < 0 else 0.0
         total = channel_rates(arrays, jumps, work.trial, place, x, work.rates)
         click = time_of(arrays, place, offset)
-        if total <= DARK_FRACTION * arrays.scalars[LARGEST_DECAY] * reals[THRESHOLD]:
+        if total <= DARK_FRACTION * arrays.scalars[LARGEST_DECAY] * state.threshold:
             # Norm that is lost without a click rate is rounding: no click. S may fall on later.
             for i in range(size):
                 work.psi[i] = work.trial[i]
-            reals[SURVIVAL] = squared_norm(work.psi)
-            reals[THRESHOLD] = min(reals[THRESHOLD], reals[SURVIVAL]) * (1.0 - LOST_TO_ROUNDING)
-            reals[ERROR] += 0.5 * LOST_TO_ROUNDING * np.sqrt(reals[THRESHOLD])
+            state.survival = squared_norm(work.psi)
+            state.threshold = min(state.threshold, state.survival) * (1.0 - LOST_TO_ROUNDING)
+            state.error += 0.5 * LOST_TO_ROUNDING * np.sqrt(state.threshold)
             continue
-        sample(arrays, observables, samples, min(click, end), integers, work, sampled, kets)
+        sample(arrays, observables, samples, min(click, end), state, work, sampled, kets)
         if click > stop:
             return HORIZON
-        chosen = choose_channel(work.rates, total, uniforms[integers[NEXT_UNIFORM]])
-        integers[NEXT_UNIFORM] += 1
-        times[integers[N_CLICKS]] = click
-        channels[integers[N_CLICKS]] = chosen
-        integers[N_CLICKS] += 1
-        reals[WORST_ERROR] = max(reals[WORST_ERROR], 2.0 * reals[ERROR] / np.sqrt(reals[THRESHOLD]))
+        chosen = choose_channel(work.rates, total, uniforms[state.next_uniform])
+        state.next_uniform += 1
+        times[state.n_clicks] = click
+        channels[state.n_clicks] = chosen
+        state.n_clicks += 1
+        state.worst_error = max(state.worst_error, 2.0 * state.error / np.sqrt(state.threshold))
         apply_jump(jumps, chosen, work.trial, work.psi)
-        reals[GAP_START] = click
-        reals[ELAPSED] = 0.0
-        reals[THRESHOLD] = -1.0
-        reals[SURVIVAL] = 1.0
-        reals[ERROR] = 0.0
+        state.gap_start = click
+        state.elapsed = 0.0
+        state.threshold = -1.0
+        state.survival = 1.0
+        state.error = 0.0
         place[BLOCK] = place[LARGEST]
         place[LARGEST] = 0
         start_watch(work)

@@ -17,8 +17,8 @@ from ..jump_kernels import Jumps
 from ..modes.eigenbasis import eigenbasis
 from ..operators import stack_operators
 from ..propagator import Propagator, TrajectoryState, bracket_width, check_tolerance
-from ..slots import N_INTEGERS, N_REALS, SURVIVAL, THRESHOLD
 from ..sparse.sparse_action import spectrum_bounds
+from ..trajectory_state import new_fields
 from .place_kernels import N_PLACE, PulseWorkspace
 from .pulse_kernels import advance, start_watch
 from .taylor_kernels import (
@@ -121,9 +121,9 @@ class TimedPropagator(Propagator):
             watch_offset=np.zeros(1),
         )
         start_watch(work)
-        reals, integers = np.zeros(N_REALS), np.zeros(N_INTEGERS, np.int64)
-        reals[THRESHOLD], reals[SURVIVAL] = -1.0, 1.0
-        return TrajectoryState(reals, integers, work)
+        fields = new_fields()
+        fields.threshold, fields.survival = -1.0, 1.0
+        return TrajectoryState(fields, work)
 
     def advance(
         self,
@@ -143,8 +143,7 @@ class TimedPropagator(Propagator):
             uniforms,
             observables,
             sample_times,
-            state.reals,
-            state.integers,
+            state.fields,
             state.work,
             *clicks,
             sampled,

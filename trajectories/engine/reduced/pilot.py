@@ -21,7 +21,7 @@ from ...random_streams import system_stream
 from ..jump_kernels import Jumps
 from ..modes.eigenmodes import ModesPropagator
 from ..modes.forms_kernels import BEFORE_BLOCKS, BLOCK, CHANNEL, FASTEST, ModesArrays
-from ..slots import GAP_START, HORIZON, LEFT_BASIS, N_CLICKS, NEED_UNIFORMS, NEXT_UNIFORM, NO_BRACKET
+from ..trajectory_state import HORIZON, LEFT_BASIS, NEED_UNIFORMS, NO_BRACKET
 
 # What the random numbers are for; see `system_stream`.
 PILOT, ENRICHMENT, AUDIT = 10, 11, 12
@@ -91,21 +91,21 @@ def gaps(
         clicks, now = 0, 0.0
         ended += 1
         while clicks < min(longest, count - made):
-            state.integers[N_CLICKS] = 0
+            state.fields.n_clicks = 0
             status = propagator.advance(jumps, stop, state, uniforms, _NOTHING, buffers)
             if status == NO_BRACKET:
                 raise ConvergenceError("a pilot trajectory found no click time")
-            if state.integers[N_CLICKS]:
+            if state.fields.n_clicks:
                 size = min(BLOCK * int(state.work.jump[BEFORE_BLOCKS]), arrays.vectors.shape[1])
                 before = state.work.before[0, :size] + 1j * state.work.before[1, :size]
-                wait, now = float(state.reals[GAP_START]) - now, float(state.reals[GAP_START])
+                wait, now = float(state.fields.gap_start) - now, float(state.fields.gap_start)
                 yield Gap(before, int(state.work.jump[CHANNEL]), wait, status == LEFT_BASIS)
                 clicks += 1
             if status in (HORIZON, LEFT_BASIS):
                 break
             if status == NEED_UNIFORMS:
-                uniforms = np.concatenate([uniforms[state.integers[NEXT_UNIFORM] :], numbers.random(UNIFORMS)])
-                state.integers[NEXT_UNIFORM] = 0
+                uniforms = np.concatenate([uniforms[state.fields.next_uniform :], numbers.random(UNIFORMS)])
+                state.fields.next_uniform = 0
         made += clicks
         ended = 0 if clicks else ended
 

@@ -24,26 +24,9 @@ from ..modes.eigenmodes import ModesPropagator
 from ..modes.forms_kernels import BEFORE_BLOCKS, BLOCK, CHANNEL, INVERSE_NORM, MOST_LEAK, VECTORS_NORM, ModesArrays
 from ..operators import columns_of, stack_operators
 from ..propagator import Propagator, TrajectoryState, check_tolerance
-from ..slots import (
-    ELAPSED,
-    ERROR,
-    LEAK,
-    LEFT_BASIS,
-    MISSING,
-    N_CLICKS,
-    N_INTEGERS,
-    N_REALS,
-    NEED_UNIFORMS,
-    NEXT_DARK_CHECK,
-    NEXT_UNIFORM,
-    NORM_ERROR,
-    ROUNDED,
-    STEPS,
-    SURVIVAL,
-    THRESHOLD,
-)
 from ..sparse.sparse_action import SparsePropagator
 from ..sparse.sparse_kernels import SparseArrays
+from ..trajectory_state import LEFT_BASIS, NEED_UNIFORMS, new_fields
 from .basis import make_bases
 from .moves import Move, moves, pairs
 from .placement_kernels import ket_of, move, place
@@ -184,9 +167,8 @@ class ReducedPropagator(Propagator):
 
     def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
         """Return the state of a trajectory that begins in `ket`, of norm 1."""
-        reals, integers = np.zeros(N_REALS), np.zeros(N_INTEGERS, np.int64)
         works = {0: self._bases[0].workspace(len(ket))}
-        return TrajectoryState(reals, integers, Position(np.array(ket, np.complex128), works=works))
+        return TrajectoryState(new_fields(), Position(np.array(ket, np.complex128), works=works))
 
     def advance(
         self,
@@ -198,13 +180,13 @@ class ReducedPropagator(Propagator):
         clicks: tuple[NDArray[np.float64], NDArray[np.int16]],
     ) -> int:
         """Follow a trajectory until it ends or a buffer must be drained; see `Propagator.advance`."""
-        position, integers = state.work, state.integers
+        position, fields = state.work, state.fields
         while True:
             if position.ket is not None:
-                if integers[NEXT_UNIFORM] + 3 > len(uniforms):
+                if fields.next_uniform + 3 > len(uniforms):
                     return NEED_UNIFORMS
-                self._place(state, 1.0 - uniforms[integers[NEXT_UNIFORM]], jumps)
-            inner = TrajectoryState(state.reals, integers, position.work)
+                self._place(state, 1.0 - uniforms[fields.next_uniform], jumps)
+            inner = TrajectoryState(fields, position.work)
             if position.level == 0:
                 status = self._bases[0].advance(jumps, stop, inner, uniforms, sampling, clicks)
                 if status != LEFT_BASIS:
@@ -212,18 +194,18 @@ class ReducedPropagator(Propagator):
                 # The state is not within this basis: the next level.
                 self._leave(state, jumps, uniforms, range(1, len(self._bases)))
                 continue
-            before = int(integers[N_CLICKS])
+            before = int(fields.n_clicks)
             # One gap at a time; then the smaller bases are tried again.
             one = (clicks[0][: before + 1], clicks[1][: before + 1])
             by_action = position.level == len(self._bases)
             propagator: Any = self.action if by_action else self._bases[position.level]
             status = propagator.advance(jumps, stop, inner, uniforms, sampling, one)
-            if integers[N_CLICKS] == before:
+            if fields.n_clicks == before:
                 return int(status)
             if by_action:
                 # The kernel has drawn the next threshold already, unless the buffer of random numbers was empty.
-                integers[NEXT_UNIFORM] -= state.reals[THRESHOLD] >= 0.0
-                position.ket, position.error = position.work.psi.copy(), float(state.reals[MISSING])
+                fields.next_uniform -= fields.threshold >= 0.0
+                position.ket, position.error = position.work.psi.copy(), float(fields.missing)
             else:
                 others = [number for number in range(len(self._bases)) if number != position.level]
                 stays = status != LEFT_BASIS
@@ -242,8 +224,8 @@ class ReducedPropagator(Propagator):
 
         Where none does, the state stays, or the next level is the sparse action.
         """
-        position, reals = state.work, state.reals
-        threshold = 1.0 - uniforms[state.integers[NEXT_UNIFORM]]
+        position, fields = state.work, state.fields
+        threshold = 1.0 - uniforms[fields.next_uniform]
         work, source = position.work, self._bases[position.level].arrays
         channel, blocks = int(work.jump[CHANNEL]), int(work.jump[BEFORE_BLOCKS])
         for number in levels:
@@ -251,35 +233,35 @@ class ReducedPropagator(Propagator):
             size, count = min(BLOCK * blocks, source.vectors.shape[1]), target.vectors.shape[1]
             outside, image = move(made.columns[channel], work.before, size, count)
             if outside <= target.scalars[MOST_LEAK] * threshold:
-                reals[NORM_ERROR] += outside - reals[LEAK]
-                reals[MISSING] *= made.carried[channel, blocks]
-                reals[[ELAPSED, ERROR]] = 0.0
+                fields.norm_error += outside - fields.leak
+                fields.missing *= made.carried[channel, blocks]
+                fields.elapsed = fields.error = 0.0
                 self._begin(position, number, image[:, :count], len(work.psi))
                 return
         if not stays:
-            position.error = float(source.scalars[VECTORS_NORM] * reals[MISSING] + reals[ROUNDED])
+            position.error = float(source.scalars[VECTORS_NORM] * fields.missing + fields.rounded)
             position.ket, position.first = self._after_jump(jumps, position.level, work), len(self._bases)
 
     def _place(self, state: TrajectoryState, threshold: float, jumps: Jumps) -> None:
         """Go on from ``state.work.ket`` on the smallest level that holds it to its share of the tolerance."""
-        position, reals, integers = state.work, state.reals, state.integers
+        position, fields = state.work, state.fields
         ket, position.ket = position.ket, None
         first, position.first = position.first, 0
         error, position.error = position.error, 0.0
-        reals[[ELAPSED, ERROR, ROUNDED, NORM_ERROR]] = 0.0
-        reals[MISSING] = error
+        fields.elapsed = fields.error = fields.rounded = fields.norm_error = 0.0
+        fields.missing = error
         for number, basis in enumerate(self._bases[first:], first):
             outside, amplitudes = place(basis.arrays.states, *self._columns[number], ket)
             if outside <= basis.arrays.scalars[MOST_LEAK] * threshold:
-                reals[NORM_ERROR] = outside
-                reals[MISSING] = basis.arrays.scalars[INVERSE_NORM] * error
+                fields.norm_error = outside
+                fields.missing = basis.arrays.scalars[INVERSE_NORM] * error
                 self._begin(position, number, amplitudes, len(ket))
                 return
         position.level = len(self._bases)
         n_channels = (len(jumps.indptr) - 1) // len(ket)
         position.works[position.level] = self.action.start(ket, n_channels).work
-        reals[THRESHOLD], reals[SURVIVAL] = -1.0, 1.0
-        integers[STEPS], integers[NEXT_DARK_CHECK] = 0, 1
+        fields.threshold, fields.survival = -1.0, 1.0
+        fields.steps, fields.next_dark_check = 0, 1
 
     def _begin(self, position: Position, number: int, amplitudes: NDArray[np.float64], dimension: int) -> None:
         """Begin a gap in a basis, from amplitudes of its modes, (2, modes)."""

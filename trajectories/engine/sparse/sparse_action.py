@@ -19,18 +19,7 @@ from scipy.special import jv
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps, expectation, keep_ket
 from ..propagator import Propagator, TrajectoryState, bracket_width, check_tolerance
-from ..slots import (
-    DARK,
-    ELAPSED,
-    GAP_START,
-    HORIZON,
-    N_INTEGERS,
-    N_REALS,
-    NEXT_DARK_CHECK,
-    NEXT_SAMPLE,
-    SURVIVAL,
-    THRESHOLD,
-)
+from ..trajectory_state import DARK, HORIZON, new_fields
 from .sparse_kernels import (
     FIELD_OF_VALUES_CONSTANT,
     N_SCALARS,
@@ -142,10 +131,10 @@ class SparsePropagator(Propagator):
             bessel=np.zeros(self._coefficients),
             rates=np.zeros(n_channels),
         )
-        reals, integers = np.zeros(N_REALS), np.zeros(N_INTEGERS, np.int64)
-        reals[THRESHOLD], reals[SURVIVAL] = -1.0, 1.0
-        integers[NEXT_DARK_CHECK] = 1
-        return TrajectoryState(reals, integers, work)
+        fields = new_fields()
+        fields.threshold, fields.survival = -1.0, 1.0
+        fields.next_dark_check = 1
+        return TrajectoryState(fields, work)
 
     def advance(
         self,
@@ -165,8 +154,7 @@ class SparsePropagator(Propagator):
             uniforms,
             observables,
             sample_times,
-            state.reals,
-            state.integers,
+            state.fields,
             state.work,
             *clicks,
             sampled,
@@ -187,18 +175,18 @@ class SparsePropagator(Propagator):
         kets: NDArray[np.complex128],
     ) -> None:
         """Write the samples of a dark state, however late: in its small Krylov space H is diagonalised."""
-        first = int(state.integers[NEXT_SAMPLE])
+        first = int(state.fields.next_sample)
         basis = dark_space(self.arrays, jumps, state.work.psi, state.work)
         images = np.array([apply_scaled(self.arrays, row, state.work) for row in basis])
         projected = 1j * self.arrays.scalars[RADIUS] * (basis.conj() @ images.T)
         energies, vectors = linalg.eigh(0.5 * (projected + projected.conj().T))
         start = vectors.conj().T @ (basis.conj() @ state.work.psi)
-        now = state.reals[GAP_START] + state.reals[ELAPSED]
+        now = state.fields.gap_start + state.fields.elapsed
         for k in range(first, len(sample_times)):
             evolved = vectors @ (np.exp(-1j * energies * (sample_times[k] - now)) * start)
             expectation(observables, evolved @ basis, sampled[k])
             keep_ket(evolved @ basis, k, len(sample_times), kets)
-        state.integers[NEXT_SAMPLE] = len(sample_times)
+        state.fields.next_sample = len(sample_times)
 
 
 def coefficient_count(x: float, rho: float, truncation: float) -> int:

@@ -11,29 +11,7 @@ from numpy.typing import NDArray
 
 from ..jit import kernel
 from ..jump_kernels import apply_jump, choose_channel, click_rates, copy_ket, expectation, keep_ket, squared_norm
-from ..slots import (
-    CLICKS_FULL,
-    DARK,
-    ELAPSED,
-    ERROR,
-    GAP_START,
-    HORIZON,
-    MISSING,
-    N_CLICKS,
-    NEED_UNIFORMS,
-    NEXT_DARK_CHECK,
-    NEXT_SAMPLE,
-    NEXT_UNIFORM,
-    NO_BRACKET,
-    NOT_BRACKETED,
-    PAUSED,
-    PRODUCTS,
-    ROUNDED,
-    STEPS,
-    SURVIVAL,
-    THRESHOLD,
-    WORST_ERROR,
-)
+from ..trajectory_state import CLICKS_FULL, DARK, HORIZON, NEED_UNIFORMS, NO_BRACKET, NOT_BRACKETED, PAUSED
 
 # ‖p(A)‖ ≤ (1 + √2) max |p| on a set that holds the field of values (Crouzeix and Palencia, 2017).
 FIELD_OF_VALUES_CONSTANT = 1.0 + np.sqrt(2.0)
@@ -286,7 +264,7 @@ def search_error(arrays, time):
 
 
 @kernel()
-def find_click(arrays, jumps, step, reals, integers, work):
+def find_click(arrays, jumps, step, state, work):
     """Bracket the time within [0, step] at which the survival probability falls to its threshold.
 
     Newton steps on ln S, whose slope −Σ‖c_kψ‖²/S is known exactly, kept inside a bracket. On return
@@ -297,22 +275,22 @@ def find_click(arrays, jumps, step, reals, integers, work):
     low = 0.0
     high = step
     copy_ket(work.psi, work.lower)
-    goal = np.log(reals[THRESHOLD])
+    goal = np.log(state.threshold)
     # A straight line through both ends of ln S, of which the upper one is in `work.trial`, is the first guess.
-    at_start = np.log(reals[SURVIVAL])
+    at_start = np.log(state.survival)
     guess = high * (at_start - goal) / (at_start - np.log(squared_norm(work.trial)))
     for iteration in range(200):
         if not low < guess < high or iteration >= MOST_NEWTON_STEPS:
             guess = 0.5 * (low + high)
-        integers[PRODUCTS] += propagate(arrays, work.lower, guess - low, work.trial, work)
-        made = search_error(arrays, guess - low) * np.sqrt(reals[SURVIVAL])
+        state.products += propagate(arrays, work.lower, guess - low, work.trial, work)
+        made = search_error(arrays, guess - low) * np.sqrt(state.survival)
         value = squared_norm(work.trial)
         excess = np.log(value) - goal
         slope = -click_rates(jumps, work.trial, work.rates) / value
         newest_low = excess >= 0.0
         if newest_low:
             low = guess
-            reals[ERROR] += made
+            state.error += made
             copy_ket(work.trial, work.lower)
         else:
             high = guess
@@ -320,8 +298,8 @@ def find_click(arrays, jumps, step, reals, integers, work):
             # Within the bracket ln S is a straight line: one more Newton step gives the time and the state.
             refined = guess - excess / slope if slope < 0.0 else low
             refined = min(max(refined, low), high)
-            integers[PRODUCTS] += propagate(arrays, work.lower, refined - low, work.trial, work)
-            reals[ERROR] += search_error(arrays, refined - low) * np.sqrt(reals[SURVIVAL])
+            state.products += propagate(arrays, work.lower, refined - low, work.trial, work)
+            state.error += search_error(arrays, refined - low) * np.sqrt(state.survival)
             copy_ket(work.trial, work.lower)
             return refined
         newton = -excess / slope if slope < 0.0 else high - low
@@ -358,20 +336,18 @@ def turned_by_rounding(arrays, jumps, channel, time, work):
 
 
 @kernel()
-def _sample(arrays, observables, samples, start, until, integers, work, sampled, kets):
+def _sample(arrays, observables, samples, start, until, state, work, sampled, kets):
     """Write ⟨O⟩ at every sample time before `until`, and the last states; work.psi is the state at `start`."""
-    while integers[NEXT_SAMPLE] < len(samples) and samples[integers[NEXT_SAMPLE]] < until:
-        here = integers[NEXT_SAMPLE]
-        integers[PRODUCTS] += propagate(arrays, work.psi, max(samples[here] - start, 0.0), work.trial, work)
+    while state.next_sample < len(samples) and samples[state.next_sample] < until:
+        here = state.next_sample
+        state.products += propagate(arrays, work.psi, max(samples[here] - start, 0.0), work.trial, work)
         expectation(observables, work.trial, sampled[here])
         keep_ket(work.trial, here, len(samples), kets)
-        integers[NEXT_SAMPLE] += 1
+        state.next_sample += 1
 
 
 @kernel()
-def advance(
-    arrays, jumps, stop, uniforms, observables, samples, reals, integers, work, times, channels, sampled, kets
-):
+def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, times, channels, sampled, kets):
     """Follow one trajectory until it ends or a buffer has to be drained; return why it came back.
 
     The steps are counted from the last click and never shortened, so the record does not depend on the
@@ -387,35 +363,35 @@ def advance(
         Random numbers in [0, 1): per click one for the waiting time and one for the channel.
     observables, samples : Jumps, ndarray
         Operators to sample and when (ascending; may be empty).
-    reals, integers : ndarray
-        State that survives between calls; see the slots above.
+    state : record
+        What survives between calls, a record of type `trajectory_state.STATE`.
     work : Workspace
-        ``work.psi`` is the state at GAP_START + ELAPSED, with norm² SURVIVAL.
+        ``work.psi`` is the state at ``state.gap_start + state.elapsed``, with norm² ``state.survival``.
     times, channels, sampled, kets : ndarray
         Output buffers; `kets` takes the states at as many of the last sample times as it has rows.
     """
     step = arrays.scalars[STEP]
     budget = PAUSE_AFTER // max(1, len(work.psi))
-    begun = integers[PRODUCTS]
+    begun = state.products
     while True:
-        if reals[THRESHOLD] < 0.0:
-            if integers[NEXT_UNIFORM] + 2 > len(uniforms):
+        if state.threshold < 0.0:
+            if state.next_uniform + 2 > len(uniforms):
                 return NEED_UNIFORMS
-            reals[THRESHOLD] = 1.0 - uniforms[integers[NEXT_UNIFORM]]
-            integers[NEXT_UNIFORM] += 1
-        if integers[N_CLICKS] == len(times):
+            state.threshold = 1.0 - uniforms[state.next_uniform]
+            state.next_uniform += 1
+        if state.n_clicks == len(times):
             return CLICKS_FULL
-        if integers[PRODUCTS] - begun > budget:
+        if state.products - begun > budget:
             return PAUSED
-        now = reals[GAP_START] + reals[ELAPSED]
+        now = state.gap_start + state.elapsed
         if now > stop:
             return HORIZON
-        integers[PRODUCTS] += propagate(arrays, work.psi, step, work.trial, work)
-        norm = np.sqrt(reals[SURVIVAL])
-        reals[ERROR] += (arrays.scalars[TRUNCATION] + arrays.scalars[DRIFT] * step) * norm
-        reals[ROUNDED] = np.hypot(reals[ROUNDED], STEP_ROUNDING * norm)
+        state.products += propagate(arrays, work.psi, step, work.trial, work)
+        norm = np.sqrt(state.survival)
+        state.error += (arrays.scalars[TRUNCATION] + arrays.scalars[DRIFT] * step) * norm
+        state.rounded = np.hypot(state.rounded, STEP_ROUNDING * norm)
         after = squared_norm(work.trial)
-        if after >= reals[THRESHOLD]:
+        if after >= state.threshold:
             # The sampled states need work.trial, so the end of the step is put aside first.
             copy_ket(work.trial, work.lower)
             _sample(
@@ -424,55 +400,55 @@ def advance(
                 samples,
                 now,
                 min(now + step, np.nextafter(stop, np.inf)),
-                integers,
+                state,
                 work,
                 sampled,
                 kets,
             )
             copy_ket(work.lower, work.psi)
-            reals[ELAPSED] += step
-            reals[SURVIVAL] = after
-            integers[STEPS] += 1
-            if integers[STEPS] == integers[NEXT_DARK_CHECK]:
-                integers[NEXT_DARK_CHECK] *= 2
+            state.elapsed += step
+            state.survival = after
+            state.steps += 1
+            if state.steps == state.next_dark_check:
+                state.next_dark_check *= 2
                 if len(dark_space(arrays, jumps, work.psi, work)) > 0:
                     return DARK
             continue
-        wait = find_click(arrays, jumps, step, reals, integers, work)
+        wait = find_click(arrays, jumps, step, state, work)
         if wait == NOT_BRACKETED:
             return NO_BRACKET
         total = click_rates(jumps, work.lower, work.rates)
-        if total <= DARK_FRACTION * arrays.scalars[LARGEST_DECAY] * reals[THRESHOLD]:
+        if total <= DARK_FRACTION * arrays.scalars[LARGEST_DECAY] * state.threshold:
             # Norm that is lost without a click rate is rounding: no click. S may fall on later, unless it is dark.
             if len(dark_space(arrays, jumps, work.psi, work)) > 0:
                 return DARK
-            reals[THRESHOLD] *= 1.0 - LOST_TO_ROUNDING
-            reals[ERROR] += 0.5 * LOST_TO_ROUNDING * np.sqrt(reals[THRESHOLD])
+            state.threshold *= 1.0 - LOST_TO_ROUNDING
+            state.error += 0.5 * LOST_TO_ROUNDING * np.sqrt(state.threshold)
             continue
-        click = reals[GAP_START] + (reals[ELAPSED] + wait)
+        click = state.gap_start + (state.elapsed + wait)
         until = min(click, np.nextafter(stop, np.inf))
-        _sample(arrays, observables, samples, now, until, integers, work, sampled, kets)
+        _sample(arrays, observables, samples, now, until, state, work, sampled, kets)
         if click > stop:
             return HORIZON
-        chosen = choose_channel(work.rates, total, uniforms[integers[NEXT_UNIFORM]])
-        integers[NEXT_UNIFORM] += 1
-        times[integers[N_CLICKS]] = click
-        channels[integers[N_CLICKS]] = chosen
-        integers[N_CLICKS] += 1
-        made = reals[ERROR] + reals[ROUNDED]
-        bound = 2.0 * (made + reals[MISSING]) / np.sqrt(reals[THRESHOLD])
-        reals[WORST_ERROR] = max(reals[WORST_ERROR], bound)
-        turned = turned_by_rounding(arrays, jumps, chosen, reals[ELAPSED] + wait, work)
+        chosen = choose_channel(work.rates, total, uniforms[state.next_uniform])
+        state.next_uniform += 1
+        times[state.n_clicks] = click
+        channels[state.n_clicks] = chosen
+        state.n_clicks += 1
+        made = state.error + state.rounded
+        bound = 2.0 * (made + state.missing) / np.sqrt(state.threshold)
+        state.worst_error = max(state.worst_error, bound)
+        turned = turned_by_rounding(arrays, jumps, chosen, state.elapsed + wait, work)
         # The jump may amplify what this gap has added to the error, all the more the less likely it is. What was
         # added early is taken to have decayed as the state has.
         largest = arrays.jump_norms[chosen] if chosen < len(arrays.jump_norms) else np.inf
         largest = min(largest, np.sqrt(arrays.scalars[LARGEST_DECAY]))
-        reals[MISSING] = turned + largest * made * np.sqrt(reals[THRESHOLD] / work.rates[chosen])
+        state.missing = turned + largest * made * np.sqrt(state.threshold / work.rates[chosen])
         apply_jump(jumps, chosen, work.lower, work.psi)
-        reals[GAP_START] = click
-        reals[ELAPSED] = 0.0
-        reals[THRESHOLD] = -1.0
-        reals[SURVIVAL] = 1.0
-        reals[ERROR], reals[ROUNDED] = 0.0, 0.0
-        integers[STEPS] = 0
-        integers[NEXT_DARK_CHECK] = 1
+        state.gap_start = click
+        state.elapsed = 0.0
+        state.threshold = -1.0
+        state.survival = 1.0
+        state.error, state.rounded = 0.0, 0.0
+        state.steps = 0
+        state.next_dark_check = 1
