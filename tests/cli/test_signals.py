@@ -95,6 +95,30 @@ def test_what_loads_a_library_in_c_cannot_swallow_it(here):
     assert (done.stdout.split("\n")[-2], done.stderr) == ("heard", "")
 
 
+HALF_MADE = """
+import signal, sys
+from trajectories.cli import entry, process
+class Half:
+    def __init__(self):
+        {}
+        signal.raise_signal(signal.SIGINT)
+        self.made = True
+    def __del__(self):  # as of objects of LLVM
+        del self.made
+entry._commanded = lambda *_: Half()
+sys.exit(process.start())
+"""
+
+
+@pytest.mark.parametrize("until", ["pass", "self.me = self"], ids=["it is dropped", "the interpreter ends"])
+def test_what_is_left_half_made_does_not_complain(here, until):
+    """It said "Exception ignored in … AttributeError" after our line."""
+    done = subprocess.run(
+        [sys.executable, "-c", HALF_MADE.format(until)], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", f"{AGAIN}\n")
+
+
 def test_planted_fault_libraries_loaded_first_are_a_traceback(here):
     """What the console script did before: the same signal, the same moment."""
     arguments = ["-c", "from trajectories.cli.entry import main; main(['--help'])"]

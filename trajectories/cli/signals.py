@@ -17,7 +17,7 @@ AGAIN = "interrupted; run the same command again"
 # A batch system sends SIGTERM where a person presses Ctrl-C.
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 # While a library is loaded, a signal is looked at again after so many seconds, at most so often.
-LATER, MOST_OFTEN = 0.02, 150
+LATER, MOST_OFTEN = 0.02, 500
 
 
 def leave_at_once(status: int = INTERRUPTED, line: str = AGAIN) -> None:
@@ -40,9 +40,13 @@ def leave_at_once(status: int = INTERRUPTED, line: str = AGAIN) -> None:
 
 
 def ignore() -> None:
-    """From now on ignore Ctrl-C and SIGTERM: the interpreter is about to end."""
+    """From now on ignore Ctrl-C and SIGTERM: the interpreter is about to end after one of them.
+
+    What it cut short may be half made, and complain when Python takes it apart; nobody wants to know.
+    """
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
+    sys.unraisablehook = lambda _: None
 
 
 def leave_now(status: int, line: str) -> NoReturn:
@@ -116,7 +120,11 @@ class Stop:
         return False
 
     def _lost(self, unraisable: Any) -> None:
-        """End the process at a KeyboardInterrupt in code that cannot raise it further, e.g. called from C."""
+        """End the process at a KeyboardInterrupt in code that cannot raise it further, e.g. called from C.
+
+        Once the interruption is on its way, finalisers of what it left half made have nothing to say.
+        """
         if unraisable.exc_type is KeyboardInterrupt:
             leave_now(INTERRUPTED, AGAIN)
-        self._hook(unraisable)
+        if not self.pressed:
+            self._hook(unraisable)
