@@ -114,7 +114,11 @@ sys.exit(process.start())
 def test_what_is_left_half_made_does_not_complain(here, until):
     """It said "Exception ignored in … AttributeError" after our line."""
     done = subprocess.run(
-        [sys.executable, "-c", HALF_MADE.format(until)], env=environment(), capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", HALF_MADE.format(until)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", f"{AGAIN}\n")
 

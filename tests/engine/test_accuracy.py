@@ -64,8 +64,8 @@ def test_the_bound_of_the_sparse_action_holds(name, frequency):
 def test_rounding_of_many_steps_does_not_add_up():
     """Frequencies of 1e4 rates: one of 24 clicks of the sparse action was wrong by 3e-9.
 
-    Every step had the same rounded coefficients, and sums of steps were rounded. The bound, which knows only
-    norms, is much larger than the error where a jump is improbable.
+    Every step had the same rounded coefficients, and sums of steps were rounded. The bound takes errors
+    made early to decay as the state does, and counts what an improbable jump may amplify.
     """
     system = random_system(2, 6, 2, frequency=1e4)
     errors, bound = errors_of(system, 24, "sparse")
