@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import regimes
-from figures import DIRECTIONS, REGIMES, decades, figure, options, panel, save, style, timed, write_table
+from figures import DIRECTIONS, REGIMES, figure, options, panel, save, style, timed, write_table
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 import trajectories as tj
 from trajectories import analysis as an
@@ -119,25 +120,27 @@ def one_detector(record: tj.ClickRecord, light: tuple[str, ...]) -> tj.ClickReco
     )
 
 
-def draw_spectra(axes: list[Axes], found: dict[tuple[str, str, str], Any]) -> None:
-    """Draw the four channels' spectra, one regime a colour."""
-    for ax, channel in zip(axes, CHANNELS, strict=True):
-        for (regime, direction, name), spectrum in found.items():
-            if name != channel:
-                continue
+def draw_spectra(axes: NDArray[Any], found: dict[tuple[str, str, str], Any]) -> None:
+    """Draw the four channels' spectra, a row for each regime and direction, whose lines nearly coincide."""
+    cases = list(dict.fromkeys((regime, direction) for regime, direction, _ in found))
+    for column, channel in enumerate(CHANNELS):
+        top = max(s.density.max() for key, s in found.items() if key[2] == channel)
+        for ax, (regime, direction) in zip(axes[:, column], cases, strict=True):
+            spectrum = found[regime, direction, channel]
             omega = np.union1d(spectrum.omega, np.linspace(*RANGE, 1500))
             omega = omega[(omega > RANGE[0]) & (omega < RANGE[1])]
-            line = {"left": "-", "right": "--"}[direction]
-            label = f"{regime} {DIRECTIONS[direction]}"
-            ax.plot(omega, spectrum.at(omega), line, color=REGIMES[regime], lw=0.7, label=label, rasterized=True)
-        decades(ax)
-        ax.set_xlim(*RANGE)
-        top = max(s.density.max() for key, s in found.items() if key[2] == channel)
-        ax.set_ylim(1e-7 * top, 30.0 * top)
-        ax.set_xlabel(r"$\omega$ beside the drive ($\omega_b$)")
-        panel(ax, "abcd"[CHANNELS.index(channel)], channel)
-    axes[0].set_ylabel(r"$S(\omega)$")
-    axes[0].legend(loc="upper left", fontsize=5.5, ncols=2, columnspacing=0.8, handlelength=1.5)
+            ax.fill_between(omega, spectrum.at(omega), 1e-9 * top, color=REGIMES[regime], lw=0.7, rasterized=True)
+            ax.set_yscale("log")
+            ax.set_xlim(*RANGE)
+            ax.set_ylim(1e-6 * top, 3.0 * top)
+            ax.set_yticks([10.0 ** np.floor(np.log10(top)) * share for share in (1e-4, 1e-2, 1.0)])
+            ax.minorticks_off()
+            ax.tick_params(labelbottom=False)
+            if column == 0:
+                ax.set_ylabel(f"{regime}\n{DIRECTIONS[direction]}")
+        axes[-1, column].tick_params(labelbottom=True)
+        axes[-1, column].set_xlabel(r"$\omega$ beside the drive ($\omega_b$)")
+        panel(axes[0, column], "abcd"[column], rf"{channel}, $S(\omega)$")
 
 
 def draw_disruption(axes: list[Axes], rows: Rows) -> None:
@@ -192,10 +195,12 @@ def main() -> None:
             f"{row['exact_light_first']:.3f}), g2 {row['g2']:.3g} (exact {row['exact_g2']:.3g}), light heralded "
             f"{row['heralded']:.3f}, heralding {row['herald']:.3f}, of the atom {row['atom_passes']:.2g}"
         )
-    picture = figure(4.4)
-    grid = picture.subplots(2, 4)
-    draw_spectra(list(grid[0]), found)
-    draw_disruption(list(grid[1]), rows)
+    picture = figure(2.6 + 0.9 * len(wanted))
+    grid = picture.add_gridspec(len(wanted) + 1, 4, height_ratios=[0.9] * len(wanted) + [2.6])
+    draw_spectra(
+        np.array([[picture.add_subplot(grid[r, c]) for c in range(4)] for r in range(len(wanted))]), found
+    )
+    draw_disruption([picture.add_subplot(grid[-1, c]) for c in range(4)], rows)
     save(picture, chosen.out, "colours")
 
 
