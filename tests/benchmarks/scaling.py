@@ -29,11 +29,17 @@ from trajectories.lindblad import steady_state
 from trajectories.records.layout import Layout
 
 DETUNING, KAPPA = 1.3406, 0.005
-ENGINES = {"modes": ("eigenmodes", "o-", "C0"), "sparse": ("sparse", "s--", "C1")}
+ENGINES = {
+    "modes": ("eigenmodes", "o-", "C0"),
+    "sparse": ("sparse", "s--", "C1"),
+    "reduced": ("reduced basis", "^-.", "C2"),
+}
+# Levels of all modes from which on a reduced basis, and to which the others, are measured.
+REDUCED_FROM, OTHERS_TO = 5, 10
 # Dimension up to which the exact rate is that of the truncation itself.
 LARGEST_EXACT = 250
 # Duration of a trajectory where it is not what is varied.
-LONG = {"modes": 1e5, "sparse": 1e3}
+LONG = {"modes": 1e5, "sparse": 1e3, "reduced": 1e6}
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ def speed(case: Case, seconds: float, duration: float, threads: int = 1) -> floa
 def measure(seconds: float, quick: bool) -> Iterator[Point]:
     """Yield all points, those that take longest last."""
     cores = len(os.sched_getaffinity(0))
-    for engine in ENGINES:
+    for engine in ("modes", "sparse"):
         case = prepared(engine)
         for threads in range(1, cores + 1):
             yield Point("threads", engine, threads, speed(case, seconds, LONG[engine], threads))
@@ -93,8 +99,10 @@ def measure(seconds: float, quick: bool) -> Iterator[Point]:
             yield Point("T", engine, duration, speed(case, seconds, duration))
         for kappa in (1e-4, 1e-3, 1e-1) if quick else (1e-4, 3e-4, 1e-3, 3e-3, 5e-3, 1e-2, 3e-2, 1e-1):
             yield Point("kappa", engine, kappa, speed(prepared(engine, kappa=kappa), seconds, LONG[engine]))
-    for levels in (2, 3, 4, 5) if quick else (2, 3, 4, 5, 6, 8, 10):
+    for levels in (2, 3, 4, 5) if quick else (2, 3, 4, 5, 6, 8, 10, 15):
         for engine in ENGINES:
+            if levels < REDUCED_FROM if engine == "reduced" else levels > OTHERS_TO:
+                continue
             case = prepared(engine, levels)
             yield Point("N", engine, case.compiled.dimension, speed(case, seconds, LONG[engine]))
 
@@ -111,7 +119,8 @@ def draw(points: list[Point], path: Path) -> None:
     for ax, (panel, label) in zip(axes.flat, labels.items(), strict=True):
         for engine, (name, style, colour) in ENGINES.items():
             found = sorted((p.x, p.clicks_per_second) for p in points if (p.panel, p.engine) == (panel, engine))
-            ax.plot(*zip(*found, strict=True), style, color=colour, label=name)
+            if found:
+                ax.plot(*zip(*found, strict=True), style, color=colour, label=name)
         ax.set_yscale("log")
         if panel != "threads":
             ax.set_xscale("log")
