@@ -25,6 +25,8 @@ def test_the_committed_table_is_complete_and_within_the_limits(table):
     for row in table:
         assert int(row["records"]) == RECORDS
         assert int(row["fewest clicks"]) >= 20_000
+        # Errors may be left out where a few groups carry the spread, not wherever an interval would have missed.
+        assert int(row["no error"]) <= 0.04 * RECORDS
         if row["quantity"].startswith("g2"):
             assert float(row["events"]) >= 20
     check(shares(table))

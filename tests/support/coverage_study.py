@@ -2,8 +2,9 @@
 
 OMP_NUM_THREADS=1 python tests/support/coverage_study.py [--runs DIR] [--workers 2] [--systems NAME …]
 
-Writes the table tests/statistics/coverage_study.csv, one row a quantity. Run folders are kept in DIR if given, and
-an interrupted study continues there; it takes about ten minutes on two cores.
+Writes the table tests/statistics/coverage_study.csv, one row a quantity. Coverage is counted over the records that
+state an error; how many state none, because a few groups carry the spread, is a column of its own. Run folders are
+kept in DIR if given, and an interrupted study continues there; it takes about ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -170,7 +171,9 @@ def study(name: str, folder: Path | None, workers: int) -> list[dict[str, Any]]:
     truth = np.array([exact[quantity][0] for quantity in exact])
     table = np.array([[estimates[quantity] for quantity in exact] for _, estimates in found])
     value, error, events = np.moveaxis(table, 2, 0)
-    spread, share = value.std(axis=0, ddof=1), covers(value, error, truth).mean(axis=0)
+    # An error that rests on fewer than five effective groups is not stated; such an estimate gives no interval.
+    stated, spread = np.isfinite(error), value.std(axis=0, ddof=1)
+    share = covers(value, error, truth).sum(axis=0) / stated.sum(axis=0)
     return [
         {
             "system": name,
@@ -181,7 +184,8 @@ def study(name: str, folder: Path | None, workers: int) -> list[dict[str, Any]]:
             "exact": f"{truth[k]:.6g}",
             "events": f"{events[:, k].mean():.0f}",
             "bias/spread": f"{(value[:, k].mean() - truth[k]) / spread[k]:.3f}",
-            "error/spread": f"{error[:, k].mean() / spread[k]:.3f}",
+            "error/spread": f"{np.nanmean(error[:, k]) / spread[k]:.3f}",
+            "no error": int((~stated[:, k]).sum()),
             "coverage": f"{share[k]:.4f}",
         }
         for k, quantity in enumerate(exact)
