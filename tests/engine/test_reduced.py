@@ -22,25 +22,27 @@ from trajectories.engine.cost import predicted_cost
 from trajectories.engine.modes.eigenmodes import ModesPropagator
 from trajectories.engine.modes.forms_kernels import BLOCK, FLOOR, MOST_LEAK, TOLERANCE, TURNED
 from trajectories.engine.operators import stack_operators
+from trajectories.engine.reduced import audit, essential
 from trajectories.engine.reduced import basis as bases
-from trajectories.engine.reduced import essential
-from trajectories.engine.reduced.audit import audited_gaps, survival_in, survival_in_all
+from trajectories.engine.reduced.audit import AUDIT_TOLERANCE, audited_gaps, survival_in, survival_in_all
 from trajectories.engine.reduced.essential import essential_states
 from trajectories.engine.reduced.level import reduced_arrays, reduced_system
 from trajectories.engine.reduced.moves import moves, pairs
 from trajectories.engine.reduced.pilot import gaps
 from trajectories.engine.reduced.placement_kernels import move
-from trajectories.engine.reduced.reduced_basis import WORST, ReducedArrays, ReducedPropagator
+from trajectories.engine.reduced.reduced_basis import REPLAYED, WORST, ReducedArrays, ReducedPropagator
+from trajectories.engine.sparse import sparse_kernels
 from trajectories.engine.sparse.sparse_action import SparsePropagator
 from trajectories.errors import ConvergenceError, InvalidInput
 
 
-def weak_cavity(levels: int = 60) -> tj.OpenSystem:
+def weak_cavity(levels: int = 60, slower: float = 1.0) -> tj.OpenSystem:
     """Return a weakly driven atom in a cavity: of its many states a trajectory sees the lowest few."""
     space = tj.HilbertSpace(cavity=levels, atom=2)
     a, s = space.lower("cavity"), space.lower("atom")
     hamiltonian = 0.3 * space.number("cavity") + 0.2 * (a @ s.T + a.T @ s) + 0.05 * (a + a.T)
-    return tj.OpenSystem(hamiltonian, [tj.Channel("cavity", 0.3 * a), tj.Channel("atom", 0.2 * s)], space)
+    cavity, atom = 0.3 * np.sqrt(slower) * a, 0.2 * np.sqrt(slower) * s
+    return tj.OpenSystem(hamiltonian, [tj.Channel("cavity", cavity), tj.Channel("atom", atom)], space)
 
 
 def ground(system: tj.OpenSystem) -> np.ndarray:
@@ -179,8 +181,7 @@ def audited_gap_by_gap(system: tj.OpenSystem, compiled: CompiledSystem, count: i
         gaps(inner, compiled.jumps, compiled.kets, np.ones(1), np.random.default_rng(11), 4 * count, count)
     )
     chosen = audited_gaps(system, inner, fresh)[-count:]
-    right = survival_in_all(system, compiled.jumps, chosen)
-    assert len(right) == count
+    right = survival_in_all(SparsePropagator.compile(system, AUDIT_TOLERANCE), chosen)
     assert np.abs(survival_in(inner, chosen) / right - 1.0).max() < 1e-10
     assert np.abs(survival_in(outer, chosen) / right - 1.0).max() < 1e-10
     assert arrays.audit[WORST] < 0.4e-10
@@ -255,6 +256,83 @@ def test_basis_that_is_too_small_is_refused(monkeypatch):
     monkeypatch.setattr(bases, "NEGLIGIBLE", (1e-5,))
     with pytest.raises(ConvergenceError, match="audit of the reduced basis found"):
         bases.make_bases(system, jumps_of(system), *start, 1e-10)
+
+
+def counted_products(monkeypatch) -> list[int]:
+    """Return a list that receives the products with H_eff of an audit, one propagation after another."""
+    spent: list[int] = []
+
+    def propagate(*arguments) -> int:
+        spent.append(sparse_kernels.propagate(*arguments))
+        return spent[-1]
+
+    monkeypatch.setattr(audit, "propagate", propagate)
+    return spent
+
+
+@pytest.mark.parametrize(
+    ("most", "replayed", "told"),
+    [
+        (3e6, 4, "256 gaps in the larger basis, 4 gaps by the sparse action"),
+        (1e5, 1, "only 1 gap by the sparse action"),
+    ],
+)
+def test_audit_follows_as_many_gaps_as_its_work_allows(monkeypatch, most, replayed, told):
+    """Of gaps that are too long for all of them the first are followed that fit, and it is said how many."""
+    spent = counted_products(monkeypatch)
+    monkeypatch.setattr(audit, "WORK", 1e5)
+    monkeypatch.setattr(audit, "MOST_WORK", most)
+    system = weak_cavity()
+    made = ReducedPropagator.compile(system, 1e-10, (ground(system)[None], np.ones(1)))
+    assert made.arrays.audit[REPLAYED] == replayed
+    assert told in made.promise
+    assert 0 < sum(spent) * (system.dimension + audit.PRODUCT_ENTRIES) <= most
+
+
+def test_audit_of_a_slow_system_is_refused_before_any_work(monkeypatch):
+    """Rates 1e9 below the frequencies: the shortest gap would be followed for hours."""
+    spent = counted_products(monkeypatch)
+    system = weak_cavity(slower=1e-9)
+    with pytest.raises(InvalidInput, match=r"too rare.*; use propagator='auto'$"):
+        compile_system(system, ground(system), propagator="reduced")
+    assert not spent
+    assert compile_system(system, ground(system)).propagator.name == "modes"
+
+
+def test_nothing_is_called_audited_where_there_is_no_gap():
+    """An atom in its ground state that nothing drives: the pilot sees no click at all."""
+    space = tj.HilbertSpace(cavity=30, atom=2)
+    lower = space.lower("atom")
+    system = tj.OpenSystem(space.number("cavity"), [tj.Channel("atom", lower)], space)
+    with pytest.raises(InvalidInput, match=r"saw no gap between two clicks.*; use propagator='auto'$"):
+        compile_system(system, ground(system), propagator="reduced")
+
+
+@pytest.mark.parametrize("rate", [1e-3, 1e-10])
+def test_a_slow_chain_takes_every_state_and_no_audit(monkeypatch, rate):
+    spent = counted_products(monkeypatch)
+    hop = np.diag(np.ones(39), 1)
+    out = np.sqrt(rate) * np.eye(1, 40, 0).T @ np.eye(1, 40, 39)
+    system = tj.OpenSystem(hop + hop.T, [tj.Channel("end", out)])
+    compiled = compile_system(system, ground(system), propagator="reduced")
+    assert "all there are" in compiled.reason
+    assert not spent
+    block = run_block(compiled, BlockTask(0, 20, 1, 20.0 / rate))
+    assert len(block.time) > 4
+
+
+def test_a_pilot_that_mostly_ends_without_a_click_ends(monkeypatch):
+    """Trajectories that are dark in all but one of a hundred starts: no more starts than asked for clicks."""
+    system = shelving(1e-3)
+    arrays = reduced_arrays(system, np.arange(5), None, 1e-10)
+    kets = np.eye(5, dtype=complex)[[0, 4]]
+    starts: list[int] = []
+    begin = ModesPropagator.start
+    monkeypatch.setattr(ModesPropagator, "start", lambda *given: starts.append(1) or begin(*given))
+    weights = np.array([0.01, 0.99])
+    found = list(gaps(arrays, jumps_of(system), kets, weights, np.random.default_rng(1), 300, 1))
+    assert 0 < len(found) < 20
+    assert len(starts) - len(found) == 301
 
 
 def shelving(branching: float) -> tj.OpenSystem:

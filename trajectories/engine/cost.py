@@ -37,7 +37,7 @@ PRODUCTS_PER_RADIAN, STEPS_PER_CLICK = 1.3, 2.0
 # reduced basis whatever N is; measured with the paper's system, at a tolerance of 1e-10.
 MODES_CLICK, MODES_POWER, REDUCED_CLICK = 1.7e-5, 0.75, 2.7e-5
 # Seconds that a reduced basis takes, and what its audit adds, in clicks of the sparse action and in products.
-REDUCED_SECONDS, AUDIT_CLICKS, MOST_AUDIT_CLICKS, AUDIT_WORK = 8.0, 6.0, 45.0, 2e9
+REDUCED_SECONDS, AUDIT_CLICKS, MOST_AUDIT_CLICKS, AUDIT_WORK, MOST_AUDIT_WORK = 8.0, 6.0, 45.0, 2e9, 2e10
 # Vectors of a reduced basis and basis states beside it, for its memory; and what is given back after its making.
 REDUCED_VECTORS, REDUCED_STATES, REDUCED_PASSING = 180, 350, 2e8
 # Bytes of an entry of the maps between the two bases.
@@ -81,8 +81,9 @@ class Cost:
         tables = modes_bytes(vectors, 2 * self.channels) + modes_bytes(states, 2 * self.channels)
         # Jumps from the small basis into the larger one, and back with what they leave outside.
         tables += ENTRY_OF_MOVE * self.channels * states * (vectors + states)
-        audit = min(MOST_AUDIT_CLICKS * self.seconds_per_click, AUDIT_WORK * ENTRY * self.entries / self.dimension)
-        audit = max(audit, AUDIT_CLICKS * self.seconds_per_click)
+        unit = ENTRY * self.entries / self.dimension
+        audit = min(MOST_AUDIT_CLICKS * self.seconds_per_click, AUDIT_WORK * unit)
+        audit = min(max(audit, AUDIT_CLICKS * self.seconds_per_click), MOST_AUDIT_WORK * unit)
         whole = STATE_BYTES * self.dimension + ENTRY_BYTES * self.entries
         found = (
             Alternative(

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import ConvergenceError
 from ...model.system import OpenSystem
-from ..jump_kernels import Jumps
 from ..modes.forms_kernels import ModesArrays
 from ..sparse.sparse_action import SparsePropagator
 from ..sparse.sparse_kernels import STEP, propagate
@@ -17,10 +17,12 @@ from .pilot import Gap
 
 # Tolerance of the sparse action that gaps are compared with.
 AUDIT_TOLERANCE = 1e-12
-# Gaps that are compared in the larger basis, and gaps that are compared in all states. Of the latter as many as
-# this work allows, in entries of the state times products with H_eff.
+# Gaps that are compared in the larger basis, and gaps that are compared in all states: of the latter as many as
+# fit into a work, and where they are so long that fewer than the least number do, into a larger one.
 AUDITED, LEAST_REPLAYED, MOST_REPLAYED = 256, 4, 32
-WORK = 2e9
+WORK, MOST_WORK = 2e9, 2e10
+# Work is counted in entries of the state times products with H_eff; a product costs as much as so many more.
+PRODUCT_ENTRIES = 300
 
 
 @dataclass(frozen=True)
@@ -53,26 +55,54 @@ def survival_in(arrays: ModesArrays, gaps: list[AuditedGap]) -> NDArray[np.float
     return np.array([np.linalg.norm(arrays.vectors @ state) ** 2 for state in states])
 
 
-def survival_in_all(system: OpenSystem, jumps: Jumps, gaps: list[AuditedGap]) -> NDArray[np.float64]:
-    """Return S at the end of the first gaps, by the sparse action: as many as the work allows."""
-    propagator = SparsePropagator.compile(system, AUDIT_TOLERANCE)
+def replay_work(propagator: SparsePropagator, dimension: int, wait: float) -> float:
+    """Return what it takes at the most to follow a gap by the sparse action."""
+    steps = np.ceil(wait / float(propagator.arrays.scalars[STEP]))
+    return float(steps * len(propagator.arrays.step_terms) * (dimension + PRODUCT_ENTRIES))
+
+
+def replayed_gaps(propagator: SparsePropagator, gaps: list[AuditedGap]) -> list[AuditedGap]:
+    """Return those gaps of a sample that are followed by the sparse action: in their order, as many as fit.
+
+    Raises
+    ------
+    ConvergenceError
+        There is none, or not a single one fits.
+    """
+    if not gaps:
+        raise ConvergenceError("its pilot saw no gap between two clicks that could be audited")
+    chosen: list[AuditedGap] = []
+    spent, least = 0.0, np.inf
+    for gap in gaps:
+        work = replay_work(propagator, len(gap.ket), gap.wait)
+        least = min(least, work)
+        if len(chosen) < MOST_REPLAYED and spent + work <= (WORK if len(chosen) >= LEAST_REPLAYED else MOST_WORK):
+            spent += work
+            chosen.append(gap)
+    if not chosen:
+        products = least / (len(gaps[0].ket) + PRODUCT_ENTRIES)
+        raise ConvergenceError(
+            f"its audit by the sparse action would take {products:.1e} products with H_eff for the shortest of "
+            f"{len(gaps)} gaps, {least / MOST_WORK:.2g} times as many as it may (clicks are too rare)"
+        )
+    return chosen
+
+
+def survival_in_all(propagator: SparsePropagator, gaps: list[AuditedGap]) -> NDArray[np.float64]:
+    """Return S at the end of each gap, by the sparse action."""
     arrays, step = propagator.arrays, float(propagator.arrays.scalars[STEP])
-    work = propagator.start(gaps[0].ket, len(system.channels)).work
-    found: list[float] = []
-    spent = 0
-    for gap in gaps[:MOST_REPLAYED]:
-        if len(found) >= LEAST_REPLAYED and spent * system.dimension > WORK:
-            break
-        work.psi[:] = gap.ket
+    found = np.zeros(len(gaps))
+    for number, gap in enumerate(gaps):
+        work = propagator.start(gap.ket, 1).work
         whole = int(gap.wait // step)
         for _ in range(whole):
-            spent += propagate(arrays, work.psi, step, work.trial, work)
+            propagate(arrays, work.psi, step, work.trial, work)
             work.psi[:] = work.trial
-        spent += propagate(arrays, work.psi, gap.wait - whole * step, work.trial, work)
-        found.append(float(np.vdot(work.trial, work.trial).real))
-    return np.array(found)
+        propagate(arrays, work.psi, gap.wait - whole * step, work.trial, work)
+        found[number] = np.vdot(work.trial, work.trial).real
+    return found
 
 
 def worst(found: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Return the largest relative error of the first values."""
-    return float(np.abs(found[: len(right)] / right - 1.0).max(initial=0.0))
+    """Return the largest relative error of some values."""
+    return float(np.abs(found / right - 1.0).max(initial=0.0))

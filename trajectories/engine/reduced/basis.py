@@ -12,7 +12,17 @@ from ...errors import ConvergenceError
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps
 from ..modes.forms_kernels import ModesArrays
-from .audit import AUDITED, AuditedGap, audited_gaps, survival_in, survival_in_all, worst
+from ..sparse.sparse_action import SparsePropagator
+from .audit import (
+    AUDIT_TOLERANCE,
+    AUDITED,
+    AuditedGap,
+    audited_gaps,
+    replayed_gaps,
+    survival_in,
+    survival_in_all,
+    worst,
+)
 from .essential import essential_states
 from .level import LEAK_SHARE, reduced_arrays, with_error
 from .pilot import AUDIT, ENRICHMENT, PILOT, Gap, gaps, spanning_vectors, stream
@@ -66,9 +76,10 @@ def make_bases(
     Raises
     ------
     ConvergenceError
-        Trajectories reach too many basis states, an eigenbasis is too ill-conditioned, or an audit found more than
-        the tolerance.
+        Trajectories reach too many basis states, an eigenbasis is too ill-conditioned, an audit found more than
+        the tolerance, or gaps are too long to be audited.
     """
+    action = SparsePropagator.compile(system, AUDIT_TOLERANCE)
     for negligible in NEGLIGIBLE:
         states = essential_states(system, kets, weights, negligible)
         outer = reduced_arrays(system, states, None, tolerance)
@@ -76,21 +87,22 @@ def make_bases(
         _require_home(pilot)
         inner, found, checked, missed = _inner(system, jumps, outer, pilot, (kets, weights), tolerance)
         complete = len(states) == system.dimension
-        right = np.zeros(0) if complete or not checked else survival_in_all(system, jumps, checked)
-        outer_error = worst(survival_in(outer, checked[: len(right)]), right)
+        replayed = [] if complete else replayed_gaps(action, checked)
+        right = survival_in_all(action, replayed)
+        outer_error = worst(survival_in(outer, replayed), right)
         if outer_error <= AUDIT_SHARE * tolerance or complete:
             break
     if inner is None:
         error = outer_error
         levels: tuple[ModesArrays, ...] = (with_error(outer, outer_error, tolerance),)
     else:
-        error = max(found, worst(survival_in(inner, checked[: len(right)]), right))
+        error = max(found, worst(survival_in(inner, replayed), right))
         levels = (with_error(inner, error, tolerance), with_error(outer, outer_error, tolerance))
     if not error <= MOST_AUDITED * tolerance:
         raise ConvergenceError(
             f"the audit of the reduced basis found |ΔS|/S = {error:.2g}, too much for tolerance={tolerance:g}"
         )
-    return Bases(levels, complete, len(checked) if inner is not None else 0, len(right), error, missed)
+    return Bases(levels, complete, len(checked) if inner is not None else 0, len(replayed), error, missed)
 
 
 def _require_home(pilot: list[Gap]) -> None:

@@ -78,18 +78,23 @@ def gaps(
     count: int,
     longest: int,
 ) -> Iterator[Gap]:
-    """Follow trajectories in a basis for `count` clicks, each for `longest` at the most, or until too many end."""
+    """Follow trajectories in a basis for `count` clicks, each for `longest` at the most.
+
+    There may be fewer clicks: of trajectories that end without one there are no more than `count`.
+    """
     propagator = ModesPropagator(arrays)
     cumulative = np.cumsum(weights) / np.sum(weights)
-    stop = LONGEST / max(float(arrays.scalars[FASTEST]), 1e-300)
-    made, ended = 0, 0
-    while made < count and ended <= count:
+    fastest = float(arrays.scalars[FASTEST])
+    if fastest == 0.0:  # nothing moves, and nothing clicks
+        return
+    stop = LONGEST / fastest
+    made, without = 0, 0
+    while made < count and without <= count:
         chosen = min(int(np.searchsorted(cumulative, numbers.random(), side="right")), len(kets) - 1)
         state = propagator.start(kets[chosen], len(arrays.jump))
         buffers = (np.zeros(1), np.zeros(1, np.int16))
         uniforms = numbers.random(UNIFORMS)
         clicks, now = 0, 0.0
-        ended += 1
         while clicks < min(longest, count - made):
             state.fields.n_clicks = 0
             status = propagator.advance(jumps, stop, state, uniforms, _NOTHING, buffers)
@@ -107,7 +112,7 @@ def gaps(
                 uniforms = np.concatenate([uniforms[state.fields.next_uniform :], numbers.random(UNIFORMS)])
                 state.fields.next_uniform = 0
         made += clicks
-        ended = 0 if clicks else ended
+        without += clicks == 0
 
 
 def spanning_vectors(

@@ -27,6 +27,7 @@ from ..propagator import Propagator, TrajectoryState, check_tolerance
 from ..sparse.sparse_action import SparsePropagator
 from ..sparse.sparse_kernels import SparseArrays
 from ..trajectory_state import LEFT_BASIS, NEED_UNIFORMS, new_fields
+from .audit import LEAST_REPLAYED
 from .basis import make_bases
 from .moves import Move, moves, pairs
 from .placement_kernels import ket_of, move, place
@@ -155,8 +156,9 @@ class ReducedPropagator(Propagator):
         made = f"basis {self.digest[:12]} of {sizes} vectors"
         if audit[COMPLETE] and len(levels) == 1:
             return f"{made}, all there are"
-        checked = [f"{int(audit[AUDITED])} gaps in the larger basis"] * int(len(levels) > 1)
-        checked += [f"{int(audit[REPLAYED])} gaps by the sparse action"] * int(audit[REPLAYED] > 0)
+        checked = [f"{_gaps(int(audit[AUDITED]))} in the larger basis"] * int(len(levels) > 1)
+        few = "only " * int(audit[REPLAYED] < LEAST_REPLAYED)
+        checked += [f"{few}{_gaps(int(audit[REPLAYED]))} by the sparse action"] * int(audit[REPLAYED] > 0)
         return f"{made}, audited: {', '.join(checked)}, worst |ΔS|/S {audit[WORST]:.1e}"
 
     @property
@@ -282,3 +284,7 @@ class ReducedPropagator(Propagator):
 
 def _part(named: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     return {key.removeprefix(prefix): value for key, value in named.items() if key.startswith(prefix)}
+
+
+def _gaps(count: int) -> str:
+    return f"{count} gap{'s' if count != 1 else ''}"
