@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .simulation.two_time import bundle_correlation as bundle_correlation
     from .simulation.two_time import cross_correlation as cross_correlation
     from .simulation.two_time import moments as moments
+    from .stages import quiet as quiet
 
 # Where each public name lives. Loaded on first use, so that `import trajectories` stays fast; a test holds this
 # to the imports above, which are what editors and type checkers read.
@@ -98,6 +99,7 @@ _HOMES = {
     "load": ".records.formats",
     "moments": ".simulation.two_time",
     "open_measured": ".records.formats",
+    "quiet": ".stages",
     "repair": ".records",
     "replay": ".analysis.inference.replay",
     "replays": ".analysis.inference.replay",

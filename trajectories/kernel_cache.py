@@ -42,6 +42,8 @@ from .stages import Stage
 
 # How modules of ours import each other; a test holds the files of kernels to it.
 RELATIVE_IMPORT = re.compile(r"^from (\.+)([\w.]*) import", re.MULTILINE)
+# Modules that say what is being done while kernels are compiled: no code depends on them.
+WORDS = tuple(Path(__file__).with_name(name) for name in ("stages.py", "displays.py"))
 
 
 def cached_kernel(function: Callable[..., Any] | None = None, *, apart: bool = False, **options: Any) -> Any:
@@ -144,10 +146,11 @@ class Kernel:
 def source_digest(path: Path) -> str:
     """Return a digest of a module, of every module of ours that it imports, and of the compiler's version."""
     known: set[Path] = set()
+    words = {module.resolve() for module in WORDS}
     waiting = [path]
     while waiting:
         module = waiting.pop()
-        if module in known or not module.is_file():
+        if module in known or module in words or not module.is_file():
             continue
         known.add(module)
         for dots, name in RELATIVE_IMPORT.findall(module.read_text(encoding="utf-8")):

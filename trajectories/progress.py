@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 import threading
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .stages import Stage, in_lines
+from .displays import bar
+from .stages import Stage, clear_line, in_lines
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -18,22 +16,6 @@ if TYPE_CHECKING:
 # Seconds between two lines where there is no terminal.
 LINE_EVERY = 10.0
 BAR = "{desc} {percentage:3.0f}%|{bar}| t={n:.3g}/{total:.3g} [{elapsed}<{remaining}{postfix}]"
-
-
-def _columns() -> int | None:
-    """Return a usual width for terminals that say 0, such as those of some containers; tqdm asks the others."""
-    try:
-        told = os.get_terminal_size(sys.stderr.fileno()).columns
-    except (OSError, ValueError, AttributeError):  # no terminal: a notebook, or a file
-        return None
-    return None if told else shutil.get_terminal_size().columns
-
-
-def bar(**options: Any) -> tqdm[Any]:
-    """Return a bar of tqdm, which is loaded only then: that takes longer than short work."""
-    from tqdm.auto import tqdm
-
-    return tqdm(ncols=_columns(), **options)
 
 
 class Progress:
@@ -84,6 +66,7 @@ class Progress:
             return
         if self._bar is None:
             self._stage.covers, self._stage.shown = True, False
+            clear_line()
             self._bar = bar(total=self._total, initial=before[0], desc="simulate", bar_format=BAR)
             self._bar.start_t -= elapsed
         self._bar.set_postfix_str(said, refresh=False)

@@ -1,15 +1,22 @@
-"""Stages of long work: named by the code that does it, and shown only while a stream is watched."""
+"""Stages of long work: named by the code that does it, and shown where somebody watches.
+
+The command line watches its standard error from its start to its end. A script at a terminal and a notebook are
+watched from the moment at which a call has taken seconds, by a bar of tqdm; elsewhere nothing is shown.
+"""
 
 from __future__ import annotations
 
 import functools
-import shutil
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import ParamSpec, TextIO, TypeVar
+from typing import Any, ParamSpec, TextIO, TypeVar
+
+from .displays import Bar, Display, Line, Lines, in_notebook
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -17,17 +24,19 @@ Result = TypeVar("Result")
 # Seconds after which a stage is shown (most end before), and seconds without any line after which a stage is shown
 # in any case (many short stages may follow one another).
 PATIENCE, SILENCE = 1.5, 2.5
-# Seconds between updates of the line at a terminal, and smallest time between two lines in a file.
-REDRAW, BETWEEN_LINES = 0.5, 2.0
+# The same for the whole of a call in a script or a notebook, most of which say nothing.
+CALL_PATIENCE = 2.0
+# Seconds between updates of what is shown.
+REDRAW = 0.5
 # Work that is expected to take so many seconds is announced at once: it may be a call into a library that lets no
 # other thread run. An expectation is dropped when it was wrong by this factor.
 ANNOUNCED, WRONG = 1.0, 1.5
-# Moves the cursor to the start of the line, and erases the line.
-CLEAR = "\r\x1b[K"
 
 _lock = threading.RLock()
 _active: list[Stage] = []
+# The watcher of the command line, and the one of a call from Python.
 _watcher: Watcher | None = None
+_aside: Watcher | None = None
 
 
 class Stage:
@@ -48,16 +57,26 @@ class Stage:
         How many seconds it is expected to take; 0 where that is not known.
     at_once : bool
         Whether it is shown without delay at a terminal, because nothing was said before it, and not in a file.
+    whole : bool
+        Whether it is a whole call, shown only while nothing inside it has a name.
     """
 
     def __init__(
-        self, text: str, *, covers: bool = False, shown: bool = True, expected: float = 0.0, at_once: bool = False
+        self,
+        text: str,
+        *,
+        covers: bool = False,
+        shown: bool = True,
+        expected: float = 0.0,
+        at_once: bool = False,
+        whole: bool = False,
     ) -> None:
         self.text = text
         self.covers = covers
         self.shown = shown
         self.expected = expected
         self.at_once = at_once
+        self.whole = whole
         self.begun = time.monotonic()
 
     def words(self, now: float) -> str:
@@ -77,19 +96,20 @@ class Stage:
         with _lock:
             self.begun = time.monotonic()
             _active.append(self)
-            if _watcher is not None:
-                _watcher.clear()
-                if self.expected >= ANNOUNCED or self.at_once:
-                    _watcher.look()
+            watcher = _watcher or _aside or _begin_aside()
+            if watcher is not None:
+                watcher.entered(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with _lock:
-            _active.remove(self)
-            if _watcher is not None:
-                _watcher.clear()
+            if self in _active:  # not in a process that was forked meanwhile
+                _active.remove(self)
+            watcher = _watcher or _aside
+            if watcher is not None:
+                watcher.left()
 
 
 class Steps:
@@ -170,16 +190,22 @@ def staged(text: str) -> Callable[[Callable[Given, Result]], Callable[Given, Res
 
 
 class Watcher(threading.Thread):
-    """Shows the stage that began last: one line with its seconds at a terminal, a line for each one in a file."""
+    """Shows the stage that began last.
 
-    def __init__(self, out: TextIO) -> None:
+    Parameters
+    ----------
+    display : Display
+        Where.
+    at_terminal : bool
+        Whether it is a terminal, where every stage is shown that takes long, however many there are.
+    """
+
+    def __init__(self, display: Display, at_terminal: bool) -> None:
         super().__init__(name="stages", daemon=True)
-        self._out = out
-        self.at_terminal = out.isatty()
+        self.display = display
+        self.at_terminal = at_terminal
         self._over = threading.Event()
-        self._drawn = False
         self._spoke = time.monotonic()
-        self._last: tuple[float, str] = (-BETWEEN_LINES, "")
 
     def run(self) -> None:
         """Look at the stages at regular intervals."""
@@ -187,64 +213,152 @@ class Watcher(threading.Thread):
             with _lock:
                 self.look()
 
+    def entered(self, stage: Stage) -> None:
+        """Take notice of a stage that begins."""
+        self.clear()
+        if stage.expected >= ANNOUNCED or stage.at_once:
+            self.look()
+
+    def left(self) -> None:
+        """Take notice of a stage that ended."""
+        self.clear()
+
     def look(self) -> None:
         """Show the present stage, unless it can wait."""
         now = time.monotonic()
-        stage = next((stage for stage in _active if stage.covers), _active[-1] if _active else None)
-        if self._over.is_set() or stage is None or not stage.shown or self._can_wait(stage, now):
+        if self._over.is_set() or not _active:
             return
-        try:
+        named = [stage for stage in _active if not stage.whole] or _active
+        stage = next((stage for stage in _active if stage.covers), named[-1])
+        if not stage.shown:
+            self.clear()
+        elif not self.can_wait(stage, now):
+            self._spoke = now
             self._show(stage, now)
-        except (OSError, ValueError):  # a closed pipe or stream: nobody reads it
-            self._over.set()
 
-    def _can_wait(self, stage: Stage, now: float) -> bool:
+    def can_wait(self, stage: Stage, now: float) -> bool:
+        """Whether a stage is too young to be shown."""
         if stage.at_once:
             return not self.at_terminal
         waits = now - stage.begun < PATIENCE and stage.expected < ANNOUNCED
         return waits and now - self._spoke < SILENCE
 
     def _show(self, stage: Stage, now: float) -> None:
-        self._spoke = now
         around = [] if stage.covers else [each for each in _active if isinstance(each, Step)]
         outer = around[-1] if around else None
         words = stage.words(now)
         if outer is not None and outer is not stage:
             words = f"{outer.text}; {words}"
-        if self.at_terminal:
-            left = 0.0 if outer is None else outer.left(now)
-            to_go = f", {left:.0f} s left" if left >= ANNOUNCED else ""
-            line = f"{words} … {now - (outer or stage).begun:.0f} s{to_go}"
-            # A line that wraps could not be taken away.
-            self._out.write(CLEAR + line[: max(shutil.get_terminal_size().columns - 1, 1)])
-            self._drawn = True
-        elif words != self._last[1] and now - self._last[0] >= BETWEEN_LINES:
-            self._out.write(f"{words} …\n")
-            self._last = (now, words)
-        self._out.flush()
+        left = 0.0 if outer is None else outer.left(now)
+        self._told(self.display.show, words, now - (outer or stage).begun, left)
 
     def clear(self) -> None:
-        """Erase the line, so that something else can be written."""
-        if self._drawn:
-            self._drawn = False
-            try:
-                self._out.write(CLEAR)
-                self._out.flush()
-            except (OSError, ValueError):
-                self._over.set()
+        """Take away what is shown, so that something else can be written."""
+        self._told(self.display.clear)
+
+    def _told(self, order: Callable[..., None], *what: Any) -> None:
+        try:
+            order(*what)
+        except (OSError, ValueError):  # a closed pipe or stream: nobody reads it
+            self._over.set()
 
     def stop(self) -> None:
-        """End the thread and erase the line."""
+        """End the thread and take away what is shown."""
         self._over.set()
-        self.join(2.0)
+        if self.is_alive():
+            self.join(2.0)
         self.clear()
+
+
+class CallWatcher(Watcher):
+    """Watches one call from Python, which it shows in a bar of tqdm, beside bars that a script may have.
+
+    Whether something is shown is decided for the call as a whole: a loop over short calls is left in peace.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(Bar(), at_terminal=True)
+
+    def entered(self, stage: Stage) -> None:
+        """Take notice of a stage that begins."""
+        if stage.expected >= CALL_PATIENCE:
+            self.look()
+
+    def left(self) -> None:
+        """End with the outermost stage."""
+        global _aside
+        if not _active:
+            _aside = None
+            self._over.set()
+            self.clear()
+
+    def can_wait(self, stage: Stage, now: float) -> bool:
+        """Whether the call is too young to be shown."""
+        return now - _active[0].begun < CALL_PATIENCE and stage.expected < CALL_PATIENCE
+
+
+def somebody_watches() -> bool:
+    """Whether standard error is a terminal, or this is a notebook."""
+    return sys.stderr is not None and (sys.stderr.isatty() or in_notebook())
+
+
+def _begin_aside() -> Watcher | None:
+    """Watch a call from Python, where somebody sees it; the lock is held."""
+    global _aside
+    try:
+        if somebody_watches():
+            _aside = CallWatcher()
+            _aside.start()
+    except (ValueError, RuntimeError):  # a closed stream, or the interpreter ends
+        _aside = None
+    return _aside
+
+
+def _forget() -> None:
+    """Begin anew in a process that was forked: threads do not come along, nor whoever holds the lock."""
+    global _lock, _watcher, _aside
+    _lock, _watcher, _aside = threading.RLock(), None, None
+    _active.clear()
+    # Whoever made the process waits for it, and says so: it is silent itself.
+    _active.append(Stage("a worker", covers=True, shown=False))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def call(text: str, progress: bool) -> Stage:
+    """Return the stage of a whole call that can be asked to be silent."""
+    return Stage(text, whole=True, covers=not progress, shown=progress)
+
+
+def quiet() -> AbstractContextManager[object]:
+    """Say nothing of long work while the context lasts.
+
+    At a terminal and in a notebook, work that takes longer than two seconds is named while it lasts. Functions
+    with a parameter `progress` are silent where that is False; this silences all.
+
+    Returns
+    -------
+    context manager
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> with tj.quiet():
+    ...     steady = tj.lindblad.steady_state(system)
+    """
+    return call("quiet", progress=False)
 
 
 @contextmanager
 def watched(out: TextIO) -> Iterator[None]:
     """Show stages on a stream, such as standard error, while the context lasts."""
     global _watcher
-    watcher = Watcher(out)
+    at_terminal = out.isatty()
+    watcher = Watcher(Line(out) if at_terminal else Lines(out), at_terminal)
     with _lock:
         before, _watcher = _watcher, watcher
     watcher.start()
@@ -263,7 +377,8 @@ def in_lines() -> bool:
 
 
 def clear_line() -> None:
-    """Erase the line at the terminal before something else is written there."""
+    """Take away what is shown before something else is written there."""
     with _lock:
-        if _watcher is not None:
-            _watcher.clear()
+        watcher = _watcher or _aside
+        if watcher is not None:
+            watcher.clear()

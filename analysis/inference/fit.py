@@ -19,6 +19,7 @@ from trajectories.notebook import Shown, Summary
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import recorded_detectors
 from trajectories.results import Estimate, read_only
+from trajectories.stages import Stage, call
 
 from ..clicks.streams import Clicks
 from .likelihood_maximum import (
@@ -125,6 +126,7 @@ def fit(
     detectors: Mapping[str, Detector] | None = None,
     confidence: float = 0.95,
     profile: bool = True,
+    progress: bool = True,
 ) -> Fit:
     """Fit parameters of a model to the clicks by maximum likelihood.
 
@@ -152,6 +154,8 @@ def fit(
         Nominal coverage of the intervals, in (0, 1).
     profile : bool
         Whether to compute profile intervals, which takes about ten replays for each end of each interval.
+    progress : bool
+        Whether to name what takes long, at a terminal and in a notebook.
 
     Returns
     -------
@@ -183,7 +187,20 @@ def fit(
     if not 0.0 < finite_number(confidence, "confidence") < 1.0:
         raise InvalidInput(f"confidence={confidence} must lie between 0 and 1")
     likelihood = RecordLikelihood(record, family, names, initial, detectors)
-    likelihood.require(first)
+    with call("fit", progress):
+        likelihood.require(first)
+        return _maximised(likelihood, names, first, float(confidence), profile, len(record))
+
+
+def _maximised(
+    likelihood: RecordLikelihood,
+    names: tuple[str, ...],
+    first: Vector,
+    confidence: float,
+    profile: bool,
+    clicks: int,
+) -> Fit:
+    """Find the maximum of ln L, errors and intervals."""
     try:
         at = first
         for smoothing in likelihood.stages:
@@ -207,10 +224,10 @@ def fit(
         read_only(peak.at),
         read_only(covariance),
         read_only(intervals),
-        float(confidence),
+        confidence,
         peak.total,
         likelihood.evaluations,
-        len(record),
+        clicks,
         read_only(bounds),
     )
 
@@ -319,6 +336,10 @@ class RecordLikelihood:
 
     def _evaluate(self, at: Vector) -> Vector:
         self.evaluations += 1
+        with Stage(f"fit, replay {self.evaluations}", covers=True):
+            return self._replayed(at)
+
+    def _replayed(self, at: Vector) -> Vector:
         system, start, detectors = self._model(at)
         seen = Replayer(self._record, system, start, detectors, like=self._like).replay(self._record)
         chosen = seen.intensity[np.arange(len(self._record)), seen.channel]

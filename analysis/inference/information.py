@@ -14,6 +14,7 @@ from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.notebook import Shown, Summary
 from trajectories.results import Estimate, read_only
+from trajectories.stages import staged
 
 from ..clicks.streams import Clicks
 from .fit import RecordLikelihood, checked_parameters
@@ -86,6 +87,7 @@ class Information(Shown):
         return dict(zip(self.names, np.sqrt(np.diag(covariance)).tolist(), strict=True))
 
 
+@staged("Fisher information")
 def information(
     record: Clicks,
     family: Callable[..., Any],

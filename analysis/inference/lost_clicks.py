@@ -18,6 +18,7 @@ from trajectories.model.system import OpenSystem
 from trajectories.notebook import Shown, Summary
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import read_only
+from trajectories.stages import staged
 
 from ..clicks.streams import Clicks
 from .replay import Replayer
@@ -72,6 +73,7 @@ class LostClicks(Shown):
         return Summary(title, ("channel", "mean rate of lost clicks"), rows)
 
 
+@staged("lost clicks")
 def lost_clicks(
     record: Clicks,
     system: OpenSystem,

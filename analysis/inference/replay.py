@@ -20,6 +20,7 @@ from trajectories.records.clicks import ClickRecord
 from trajectories.records.corrections import unfolded
 from trajectories.records.detection_log import recorded_detectors
 from trajectories.results import read_only
+from trajectories.stages import staged
 
 from ..clicks.streams import Clicks, ClickStream, stream
 from .subject import in_memory
@@ -28,6 +29,7 @@ from .subject import in_memory
 Compiled = Any
 
 
+@staged("replaying the record")
 def replay(
     record: Clicks,
     system: OpenSystem,

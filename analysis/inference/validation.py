@@ -21,7 +21,7 @@ from trajectories.model import OpenSystem
 from trajectories.model.states import InitialStates, initial_states
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import recorded_detectors
-from trajectories.stages import staged
+from trajectories.stages import call, staged
 
 from ..clicks.inputs import bundle_channels, pair_of
 from ..clicks.streams import Clicks
@@ -49,6 +49,7 @@ def validate(
     detectors: Mapping[str, Detector] | None = None,
     significance: float = SIGNIFICANCE,
     kept: dict[str, NDArray[Any]] | None = None,
+    progress: bool = True,
 ) -> Validation:
     """Test whether a record can have come from a system.
 
@@ -84,6 +85,8 @@ def validate(
         Probability of rejecting a record that did come from the system, all tests together.
     kept : dict of str to ndarray, optional
         What exact computations for the system kept, as an analysis leaves it; what is computed is added.
+    progress : bool
+        Whether to name what takes long, at a terminal and in a notebook.
 
     Returns
     -------
@@ -110,7 +113,19 @@ def validate(
     True
     """
     level = _checked_level(significance)
-    subject = subject_of(record, system, initial)
+    with call("validation", progress):
+        return _validated(subject_of(record, system, initial), pair, window, detectors, level, kept)
+
+
+def _validated(
+    subject: Subject,
+    pair: tuple[str, str] | None,
+    window: float | None,
+    detectors: Mapping[str, Detector] | None,
+    level: float,
+    kept: dict[str, NDArray[Any]] | None,
+) -> Validation:
+    """Make all tests."""
     clicks, model = subject.record, subject.system
     if model.depends_on_time:
         return _validate_pulses(subject, detectors, level)

@@ -13,7 +13,7 @@ from trajectories.names import counted, display
 from trajectories.records.detection_log import DetectionLog
 from trajectories.records.run import Run
 from trajectories.results import Estimate
-from trajectories.stages import staged
+from trajectories.stages import call
 
 from ..clicks.inputs import bundle_channels, bundle_window, pair_of
 from ..clicks.streams import Clicks, ClickStream, opened, stream
@@ -42,6 +42,7 @@ def analyse(
     window: float | None = None,
     detectors: Mapping[str, Detector] | None = None,
     exact_values: ExactValues | None = None,
+    progress: bool = True,
 ) -> AnalysisResults:
     """Estimate all statistics of a record, and compare them with the exact values.
 
@@ -64,6 +65,8 @@ def analyse(
         What the clicks were seen with; what the record says itself when not given.
     exact_values : ExactValues, optional
         Exact values that remember earlier answers, in the place of `system` and `detectors`.
+    progress : bool
+        Whether to name what takes long, at a terminal and in a notebook.
 
     Returns
     -------
@@ -98,10 +101,10 @@ def analyse(
         exact_values = ExactValues(system, detectors)
     elif system is not None or detectors is not None:
         raise InvalidInput("exact_values= brings its own system and detectors; give those or these")
-    return _analysed(stream(clicks), exact_values, pair, window)
+    with call("estimates", progress):
+        return _analysed(stream(clicks), exact_values, pair, window)
 
 
-@staged("estimates")
 def _analysed(
     record: ClickStream, exact_values: ExactValues, pair: Pair | None, window: float | None
 ) -> AnalysisResults:

@@ -6,6 +6,8 @@ import re
 
 import pytest
 from click_systems import driven_atom
+from command_line import ATOM, command, environment
+from terminal import at_terminal
 
 import trajectories as tj
 from trajectories import progress
@@ -77,3 +79,18 @@ def test_a_run_ends_at_its_whole_time_with_all_its_clicks(capsys, workers):
 def test_nothing_is_drawn_when_it_is_not_asked_for(capsys):
     tj.simulate(driven_atom(1.0, 0.4), 2, 50.0, seed=1, workers=1, progress=False)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("size", [(0, 0), (24, 80)])
+def test_a_terminal_that_does_not_know_its_size_has_a_bar(tmp_path, size):
+    """Containers and serial lines say 0 × 0; tqdm takes that for a screen on which no bar has room."""
+    (tmp_path / "my_system.py").write_text(ATOM)
+    arguments = ("simulate", "my_system.py:system", "--out", "out", "--trajectories", "40", "--duration", "4e3")
+    told = {"COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
+    rows, columns = size
+    seen = at_terminal(
+        command(*arguments, "--seed", "1"), environment() | told, tmp_path, rows=rows, columns=columns
+    )
+    assert seen.status == 0, seen.text
+    assert re.search(r"simulate 100%\|.*clicks", seen.text), seen.text
+    assert seen.text.startswith("\r\x1b[Kstarting")

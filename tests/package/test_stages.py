@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
+from click_systems import driven_atom
 
-from trajectories import stages
-from trajectories.stages import CLEAR, Stage, Steps, watched
+import trajectories as tj
+from trajectories import analysis as an
+from trajectories import displays, stages
+from trajectories.displays import CLEAR
+from trajectories.progress import Progress
+from trajectories.stages import Stage, Steps, call, watched
 
 
 class Terminal(io.StringIO):
@@ -20,8 +28,9 @@ class Terminal(io.StringIO):
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):
     monkeypatch.setattr(stages, "PATIENCE", 0.02)
+    monkeypatch.setattr(stages, "CALL_PATIENCE", 0.02)
     monkeypatch.setattr(stages, "REDRAW", 0.005)
-    monkeypatch.setattr(stages, "BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(displays, "BETWEEN_LINES", 0.0)
 
 
 def wait_for(out: io.StringIO, text: str) -> None:
@@ -176,3 +185,124 @@ def test_a_line_is_not_wider_than_the_terminal(monkeypatch):
     with watched(out), Stage("a text that is longer than the line"):
         wait_for(out, "a text that is long")
     assert "longer" not in out.getvalue()
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Return a function that gives a script a terminal; pytest sets standard error anew before the test itself."""
+
+    def at_terminal() -> Terminal:
+        out = Terminal()
+        monkeypatch.setattr(sys, "stderr", out)
+        return out
+
+    return at_terminal
+
+
+def test_a_script_at_a_terminal_is_told_what_takes_long_and_the_line_is_taken_away(script):
+    terminal = script()
+    with call("validation", progress=True):
+        wait_for(terminal, "validation … 0 s")
+        watcher = stages._aside
+        with Stage("steady state"):
+            wait_for(terminal, "steady state … 0 s")
+        with Steps("exact values", [1.0, 1.0]).next("g²"), Stage("exact values", whole=True):
+            wait_for(terminal, "exact values 1 of 2: g² … 0 s")
+    assert "\n" not in terminal.getvalue()
+    assert terminal.getvalue().rstrip("\r").rsplit("\r", 1)[-1].strip() == ""
+    watcher.join(20.0)
+    assert not watcher.is_alive()
+
+
+def test_a_loop_over_short_calls_is_left_in_peace(script, monkeypatch):
+    terminal = script()
+    monkeypatch.setattr(stages, "CALL_PATIENCE", 1.0)
+    for _ in range(30):
+        with Stage("steady state"):
+            time.sleep(0.02)
+    assert terminal.getvalue() == ""
+
+
+def test_a_long_call_of_short_stages_is_not_silent(script):
+    terminal = script()
+    with call("fit", progress=True):
+        for number in range(200):
+            with Stage(f"replay {number}", covers=True):
+                time.sleep(0.01)
+            if "replay" in terminal.getvalue():
+                break
+    assert "replay" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("silence", [lambda: call("validation", progress=False), tj.quiet])
+def test_what_was_asked_to_be_silent_is(script, silence):
+    terminal = script()
+    with silence(), Stage("steady state"), Stage("diagonalising", expected=20.0):
+        time.sleep(0.1)
+    assert terminal.getvalue() == ""
+
+
+def test_a_bar_of_the_simulation_takes_the_place_of_the_stage(script):
+    terminal = script()
+    with call("simulation", progress=True), Progress(100.0, shown=True) as bar:
+        wait_for(terminal, "simulating … 0 s")
+        bar.add(50.0, 7)
+        bar.refresh()
+        drawn = len(terminal.getvalue())
+        time.sleep(0.1)
+        bar.refresh()
+        assert "simulating" not in terminal.getvalue()[drawn:]
+    assert "100" in terminal.getvalue()
+
+
+def test_a_notebook_is_watched_and_its_lines_are_not_cut(monkeypatch):
+    out = io.StringIO()
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setattr(sys, "stderr", out)
+    monkeypatch.setenv("COLUMNS", "20")
+    with Stage("a text that is longer than the line of a terminal"):
+        wait_for(out, "longer than the line of a terminal … 0 s")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_is_silent_and_does_not_wait_for_threads_it_has_not(script):
+    terminal = script()
+    with Stage("outside"):
+        wait_for(terminal, "outside")
+        with stages._lock:  # held by another thread, as the fork finds it
+            process = os.fork()
+        if process == 0:
+            before = terminal.getvalue()
+            with Stage("inside"):
+                time.sleep(0.1)
+            os._exit(0 if terminal.getvalue() == before else 1)
+        deadline = time.monotonic() + 20.0
+        while (ended := os.waitpid(process, os.WNOHANG))[0] == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert os.waitstatus_to_exitcode(ended[1]) == 0
+
+
+def test_functions_with_progress_are_silent_without_it(script):
+    """At a terminal, and from compiling to the last estimate."""
+    terminal = script()
+    record = tj.simulate(driven_atom(1.0, 0.4), 20, 100.0, seed=1, workers=1, progress=False)
+    an.validate(record, driven_atom(1.0, 0.4), progress=False)
+    an.analyse(record, driven_atom(1.0, 0.4), progress=False)
+    found = an.fit(record, lambda rabi: driven_atom(rabi, 0.4), {"rabi": 0.9}, profile=False, progress=False)
+    assert found.values.shape == (1,)
+    assert terminal.getvalue() == ""
+
+
+def test_functions_with_progress_say_what_they_do(script, monkeypatch):
+    terminal = script()
+    monkeypatch.setattr(stages, "REDRAW", 0.001)
+    record = tj.simulate(driven_atom(1.0, 0.4), 20, 100.0, seed=1, workers=1, progress=False)
+    assert terminal.getvalue() == ""
+    an.validate(record, driven_atom(1.0, 0.4))
+    assert "exact values 1 of" in terminal.getvalue()
+    drawn = len(terminal.getvalue())
+    an.fit(record, lambda rabi: driven_atom(rabi, 0.4), {"rabi": 0.9}, profile=False)
+    assert "fit, replay 2" in terminal.getvalue()[drawn:]

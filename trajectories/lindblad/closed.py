@@ -15,6 +15,7 @@ from ..checks import finite_array
 from ..errors import InvalidInput
 from ..model import SpinningResonator
 from ..results import read_only
+from ..stages import staged
 
 PAIR_STATES = {"photon-phonon": "110-", "photon-magnon": "101-"}
 START = "000+"
@@ -79,6 +80,7 @@ class SuperRabi:
         return float(self.pair_population.max())
 
 
+@staged("closed system")
 def super_rabi(
     resonator: SpinningResonator, pair: str, times: ArrayLike, levels: tuple[int, int, int] = (4, 4, 4)
 ) -> SuperRabi:

@@ -15,6 +15,7 @@ from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..notebook import Shown, Summary
 from ..results import read_only
+from ..stages import staged
 from .blas import one_blas_thread
 from .reduced.essential import STATE_CUT
 from .reduced.field_resolvent import FieldResolvent, FrequencyByFrequency, Poles
@@ -144,6 +145,7 @@ class EmissionSpectrum(Shown):
         return Summary(title, ("peak", "ω", "width", "rate", "share"), rows, self.method)
 
 
+@staged("emission spectrum")
 def emission_spectrum(steady: SteadyState, channel: str, omega: ArrayLike | None = None) -> EmissionSpectrum:
     """Return the emission spectrum of a channel.
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..results import Expectation
+from ..stages import staged
 from .inputs import checked_operator, checked_state, checked_times
 from .pulses.motion import TimedMotion
 from .pulses.periodic import density_matrices
@@ -18,6 +19,7 @@ from .superoperators.hermitian_vectors import pack, unpack
 from .superoperators.motions import motion_of
 
 
+@staged("density matrix")
 def density_matrix(system: OpenSystem, rho0: ArrayLike, t: ArrayLike) -> NDArray[np.complex128]:
     """Return ρ(t) = e^{Lt} ρ(0), or the solution of dρ/dt = L(t)ρ where the system depends on time.
 
@@ -65,6 +67,7 @@ def density_matrix(system: OpenSystem, rho0: ArrayLike, t: ArrayLike) -> NDArray
     return matrices.reshape(*times.shape, system.dimension, system.dimension)
 
 
+@staged("evolution")
 def evolve(
     system: OpenSystem, rho0: ArrayLike, times: ArrayLike, operators: Mapping[str, Any]
 ) -> dict[str, Expectation]:

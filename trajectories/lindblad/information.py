@@ -12,6 +12,7 @@ from ..checks import finite_number
 from ..detectors import Detector
 from ..errors import InvalidInput
 from ..model import OpenSystem
+from ..stages import staged
 from .filter.linear_model import full_model
 from .filter.motions import real_modes
 from .superoperators.hermitian_vectors import pack
@@ -29,6 +30,7 @@ STEP = 1e-5
 PANELS, NODES, UNLIKELY = 400, 10, 1e-14
 
 
+@staged("Fisher information")
 def information_rate(
     family: Callable[..., Any],
     at: Mapping[str, float],

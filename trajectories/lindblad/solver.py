@@ -155,7 +155,8 @@ class Solver:
         names = checked_channels(self._given.system, channels)
         seen = checked_detectors(self._given.system, detectors)
         question = Question(names, seen, tuple(interest), stationary, curve, chained)
-        with one_blas_thread():  # cores of pairs are diagonalised side by side
+        # Cores of pairs are diagonalised side by side.
+        with Stage("exact values", whole=True), one_blas_thread():
             return self._answer(compute, question, horizon, starts, tuple(judged))
 
     def _answer(

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 
 from ..checks import finite_array, integer
+from ..displays import bar as progress_bar
 from ..errors import ConvergenceError, InvalidInput
 from ..model import AvoidedCrossing, SpinningResonator
-from ..progress import bar as progress_bar
 from ..results import read_only
+from ..stages import Stage, call, somebody_watches, staged
 from .blas import one_blas_thread
 from .steady_state import SteadyState, steady_state
 
@@ -79,6 +80,7 @@ class Spectrum:
     top_level: NDArray[np.float64]
 
 
+@staged("locating the resonance")
 def resonance(resonator: SpinningResonator, pair: str, levels: tuple[int, int, int] = (4, 4, 4)) -> float:
     """Return the Δ_ad that maximises the pair population ⟨o†o o'†o'⟩ of the steady state.
 
@@ -123,7 +125,7 @@ def excitation_spectrum(
     detunings: ArrayLike,
     levels: tuple[int, int, int] = (4, 4, 4),
     *,
-    progress: bool = False,
+    progress: bool = True,
     workers: int | None = None,
 ) -> Spectrum:
     """Return the excitation spectra S_o = ⟨o†o⟩ against Δ_ad, resonances found and refined.
@@ -141,7 +143,7 @@ def excitation_spectrum(
     levels : tuple of int
         Fock levels of photon, phonon and magnon.
     progress : bool
-        Show a progress bar.
+        Whether to draw a progress bar, at a terminal and in a notebook.
     workers : int, optional
         Threads; by default one for each processor. The answer does not depend on it.
 
@@ -174,7 +176,7 @@ def excitation_spectrum(
         integer(workers, "workers", 1)
     resonator.system(levels)  # refuses a bad truncation before any work
     asked = np.unique(asked)
-    with one_blas_thread():
+    with call("excitation spectrum", progress), one_blas_thread():
         resonances, around = _resonances_within(resonator, levels, float(asked[0]), float(asked[-1]))
         points = np.union1d(asked, around)
         rows = _sweep(resonator, points, levels, progress, workers or _processors())
@@ -262,8 +264,9 @@ def _sweep(
         return np.array(rows)
 
     chunks = np.split(points, range(CHUNK, points.size, CHUNK))
-    shown = progress_bar(total=points.size, unit="Δ", disable=not progress)
-    with ThreadPoolExecutor(workers) as pool, shown as bar:
+    shown = progress_bar(total=points.size, unit="Δ", disable=not (progress and somebody_watches()))
+    covered = Stage("excitation spectrum", covers=True, shown=bool(shown.disable))
+    with covered, ThreadPoolExecutor(workers) as pool, shown as bar:
         results = []
         try:
             for rows in pool.map(solve, chunks):

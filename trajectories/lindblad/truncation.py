@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..checks import integer, positive_number, shown
+from ..displays import bar as progress_bar
 from ..errors import InvalidInput
 from ..model import OpenSystem, SpinningResonator
-from ..progress import bar as progress_bar
-from ..stages import Stage
+from ..stages import Stage, call, somebody_watches
 from .blas import one_blas_thread
 from .spectra import resonance
 from .steady_state import SteadyState, steady_state
@@ -166,7 +166,7 @@ def converge(
     tolerance: float = 1e-3,
     maximum: Sequence[int] | None = None,
     max_dimension: int = 600,
-    progress: bool = False,
+    progress: bool = True,
 ) -> Convergence:
     """Raise the truncation until no observable moves, |x' − x|/max(|x'|, |x|) ≤ tolerance, on one level more.
 
@@ -191,7 +191,7 @@ def converge(
     max_dimension : int
         Never go beyond this N.
     progress : bool
-        Show a progress bar that counts steady states.
+        Whether to count steady states in a progress bar, at a terminal and in a notebook.
 
     Returns
     -------
@@ -216,7 +216,12 @@ def converge(
     (True, (4,))
     """
     first = _checked(system_factory, observables, start, tolerance, maximum, max_dimension)
-    with one_blas_thread(), progress_bar(unit="state", disable=not progress) as bar:
+    drawn = progress and somebody_watches()
+    with (
+        call("convergence", progress),
+        one_blas_thread(),
+        progress_bar(unit="state", disable=not drawn) as bar,
+    ):
         ladder = _Ladder(system_factory, observables, maximum, max_dimension, bar)
         levels = first
         if ladder.at(levels) is None:

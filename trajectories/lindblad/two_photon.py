@@ -8,6 +8,7 @@ from scipy import linalg, sparse
 
 from ..checks import finite_array, positive_number
 from ..errors import ConvergenceError, InvalidInput
+from ..stages import staged
 from .blas import one_blas_thread
 from .steady_state import SteadyState
 
@@ -21,6 +22,7 @@ MAX_CONDITION = 1e8
 DARK = 1e-13
 
 
+@staged("two-photon spectrum")
 def two_photon_spectrum(
     steady: SteadyState, first: str, second: str, omega1: ArrayLike, omega2: ArrayLike, width: float
 ) -> Array:

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from ..errors import InvalidInput
 from ..model import OpenSystem
+from ..stages import staged
 from .inputs import checked_operator, checked_times
 from .steady_state import SteadyState
 from .superoperators.detected import NOISE, NOTHING
@@ -54,6 +55,7 @@ def cross_correlation(steady: SteadyState, first_mode: str, second_mode: str) ->
     return joint / (occupations[0] * occupations[1])
 
 
+@staged("bundle correlation")
 def bundle_correlation(steady: SteadyState, operator: Any, tau: ArrayLike = 0.0) -> NDArray[np.float64]:
     """Return the generalised second-order correlation of a bundle, the paper's Eq. (3).
 

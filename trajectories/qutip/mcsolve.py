@@ -13,6 +13,7 @@ from ..checks import finite_array, shown
 from ..errors import InvalidInput, MissingPackage
 from ..model.qutip_objects import DependsOnTime, operator_list
 from ..model.system import OpenSystem
+from ..stages import call
 from .ensemble import PureStart, checked_seeds, pure_starts
 from .options import checked_options
 from .trajectories import Sampled, Solver
@@ -130,15 +131,16 @@ def mcsolve(
     except ValueError as error:
         raise InvalidInput(f"target_tol={shown(target_tol)}: {error}") from error
     sampled = Sampled.of(result, e_ops, chosen, times, hamiltonian)
-    solver = Solver(system, starts, times - times[0], sampled, chosen)
-    result.stats |= {
-        "method": f"{solver.propagator}, |ΔS|/S ≤ {chosen.tolerance:g}",
-        "solver": "trajectories",
-        "preparation time": time.monotonic() - began,
-    }
-    prepared = time.monotonic()
-    solver.run(result, drawn, None if timeout is None else prepared + float(timeout))
-    result.stats["run time"] = time.monotonic() - prepared
+    with call("mcsolve", chosen.progress):
+        solver = Solver(system, starts, times - times[0], sampled, chosen)
+        result.stats |= {
+            "method": f"{solver.propagator}, |ΔS|/S ≤ {chosen.tolerance:g}",
+            "solver": "trajectories",
+            "preparation time": time.monotonic() - began,
+        }
+        prepared = time.monotonic()
+        solver.run(result, drawn, None if timeout is None else prepared + float(timeout))
+        result.stats["run time"] = time.monotonic() - prepared
     _describe_mixture(result, starts)
     return result
 

@@ -21,6 +21,7 @@ from ..records.block_files import stored_columns
 from ..records.files import pack
 from ..records.layout import Layout
 from ..results import Estimate
+from ..stages import staged
 from .preparation import block_size, prepare
 from .request import checked_request, checked_workers
 
@@ -166,6 +167,7 @@ class RunEstimate:
         )
 
 
+@staged("estimating the run")
 def estimate_run(
     system: OpenSystem,
     trajectories: int,

@@ -26,6 +26,7 @@ from ..records.files import path_of, remove_leftovers
 from ..records.layout import Layout
 from ..records.lock import RunLock
 from ..records.run import Run
+from ..stages import call
 from .preparation import block_size, prepare, software, warn_caller
 from .request import Request, checked_request, checked_workers
 from .workers import Workers, checked_executor, deadline_in
@@ -102,7 +103,7 @@ def simulate(
         Run folder. If it holds an unfinished run of the same configuration, that is continued; if a finished
         one, it is loaded; if it holds fewer trajectories, the others are added.
     progress : bool
-        Whether to draw a progress bar.
+        Whether to draw a progress bar, and to name what takes long before it begins.
     observables : mapping of str to array or qutip.Qobj, optional
         Operators of shape (N, N), or kets of shape (N,) or (N, 1) and any norm whose population is meant, to be
         averaged over the trajectories at `sample_times`.
@@ -167,7 +168,9 @@ def simulate(
         return run.record()
     if until is not None:
         raise InvalidInput("until looks at a run folder; give out=")
-    return _simulate_in_memory(request, Workers(checked_executor(executor), checked_workers(workers), progress))
+    team = Workers(checked_executor(executor), checked_workers(workers), progress)
+    with call("simulation", progress):
+        return _simulate_in_memory(request, team)
 
 
 def simulate_run(
@@ -216,7 +219,7 @@ def simulate_run(
     run = Run.find(out)
     if run is not None and _suffices(run, request, until):
         return _checked_accuracy(run, request)
-    with RunLock(path_of(out)):
+    with call("simulation", progress), RunLock(path_of(out)):
         remove_leftovers(path_of(out))
         run = Run.find(out)  # another process may have changed it meanwhile
         run = _begin(request, out, until) if run is None else _resumed(run, request)

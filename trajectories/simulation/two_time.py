@@ -20,6 +20,7 @@ from ..lindblad.two_time import bundle_operator
 from ..model.system import OpenSystem
 from ..notebook import Shown, Summary
 from ..results import Estimate, Expectation, read_only
+from ..stages import Stage
 from .preparation import prepare
 from .request import Request, checked_request, checked_workers
 
@@ -320,8 +321,15 @@ class _Plan:
     def each(self, function: Callable[[CompiledSystem, int], NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return function(compiled system, index) of every trajectory, computed on threads, as rows."""
         compiled, _ = prepare(self.request)
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="trajectories") as pool:
-            return np.array(list(pool.map(lambda index: function(compiled, index), range(self.trajectories))))
+        rows: list[NDArray[np.float64]] = []
+        with (
+            Stage("following wave functions") as stage,
+            ThreadPoolExecutor(self.threads, thread_name_prefix="trajectories") as pool,
+        ):
+            for row in pool.map(lambda index: function(compiled, index), range(self.trajectories)):
+                rows.append(row)
+                stage.say(f"following wave functions: {len(rows)} of {self.trajectories} trajectories")
+        return np.array(rows)
 
 
 def _planned(

@@ -14,6 +14,7 @@ from ...detectors import Detector
 from ...errors import InvalidInput
 from ...pulse_results import PulseCounts, PulseMap
 from ...results import Correlation, Estimate, Histogram
+from ...stages import staged
 from ..inputs import checked_channels, checked_detectors
 from ..pulses.counting import Detected, joint_counts
 from ..pulses.motion import Part, Row
@@ -151,6 +152,7 @@ def click_density(
     )
 
 
+@staged("g² of pulses")
 def pulsed_g2(
     steady: PeriodicState,
     first: str,
@@ -234,6 +236,7 @@ def _following(detection: _Detection, first: str, second: str, pulses: int) -> N
     return np.array(pairs)
 
 
+@staged("counts of pulses")
 def pulse_counts(
     steady: PeriodicState,
     channels: Sequence[str],
@@ -285,6 +288,7 @@ def pulse_counts(
     return PulseCounts(names, probability, np.zeros(shape), 0, "exact: states resolved by counts")
 
 
+@staged("g² over a pulse")
 def pulse_map(
     steady: PeriodicState,
     first: str,

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import ConvergenceError, InvalidInput, SteadyStateNotUnique, TrajectoriesError
 from ...model import OpenSystem
 from ...notebook import Shown, Summary
+from ...stages import staged
 from ..inputs import checked_times
 from ..steady_state import steady_state
 from ..superoperators.hermitian_vectors import pack, unpack
@@ -92,6 +93,7 @@ def density_matrices(
     return np.array(found).reshape(-1, size, size)[place].reshape(*times.shape, size, size)
 
 
+@staged("periodic state")
 def periodic_state(system: OpenSystem) -> PeriodicState:
     """Solve ρ(T) = ρ(0) of a system whose drives have a period.
 
