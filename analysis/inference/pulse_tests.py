@@ -19,23 +19,29 @@ from ..statistics.resampling import TestResult
 LEAST_EVENTS = 50.0
 # Bins of the period that are looked at before scarce ones are joined, and counts that are told apart.
 BINS, MOST = 24, 2
-# Channels whose joint counts are compared.
-MOST_CHANNELS = 3
+# Channels whose joint counts are compared: the larger number where it takes no more than so many numbers.
+CHANNELS, FEWER_CHANNELS, MOST_NUMBERS = 3, 2, 20_000
 
 
 def pulse_tests(
     record: ClickRecord, periodic: lindblad.PeriodicState, detectors: Mapping[str, Detector], untested: list[str]
 ) -> dict[str, TestResult]:
     """Return tests of the counts of a pulse, and of when clicks come in it; reasons for none go to `untested`."""
+    fine = np.linspace(0.0, periodic.period, BINS + 1)
     try:
         watched = PulsedRecord(record, periodic.period)
-        lindblad.brightness(periodic, record.channel_names[0], detectors=detectors)
+        # Before the brightness, which is the sum of the bins.
+        densities = {
+            name: lindblad.click_density(periodic, name, fine, detectors=detectors)
+            for name in record.channel_names
+        }
     except InvalidInput as error:
         untested.append(f"pulses: {error}")
         return {}
     pulses, found = float(watched.pulses.sum()), {}
     means = {name: lindblad.brightness(periodic, name, detectors=detectors).value for name in record.channel_names}
-    brightest = sorted(means, key=lambda name: -means[name])[:MOST_CHANNELS]
+    few = (MOST + 1) ** CHANNELS * len(periodic.rho) ** 2 > MOST_NUMBERS
+    brightest = sorted(means, key=lambda name: -means[name])[: FEWER_CHANNELS if few else CHANNELS]
     exact = lindblad.pulse_counts(periodic, brightest, MOST, detectors=detectors).probability.reshape(-1)
     kept = exact * pulses >= LEAST_EVENTS
     pooled = pooled_counts(watched, brightest, MOST)
@@ -47,9 +53,7 @@ def pulse_tests(
     else:
         untested.append(f"clicks of a pulse: fewer than {LEAST_EVENTS:g} pulses expected of each count")
     for name in record.channel_names:
-        fine = np.linspace(0.0, periodic.period, BINS + 1)
-        density = lindblad.click_density(periodic, name, fine, detectors=detectors)
-        expected = density.value * np.diff(fine) * pulses
+        expected = densities[name].value * np.diff(fine) * pulses
         edges = [0.0]
         gathered = 0.0
         for stop, amount in zip(fine[1:], expected, strict=True):

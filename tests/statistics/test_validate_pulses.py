@@ -106,3 +106,24 @@ def test_what_cannot_be_validated_is_refused():
     with pytest.raises(InvalidInput, match="did not start from the periodic state"):
         an.validate(clicks, aperiodic)
     assert an.validate(clicks, aperiodic, initial=ket).accepted
+
+
+def test_exact_values_of_all_channels_take_one_passage_through_the_period(monkeypatch):
+    """Brightness and times of every channel share one, and joint counts take another.
+
+    The length is looked at once, and where a pulse is smooth a passage counts twice. Channels or bins of their own
+    would make it more.
+    """
+    from trajectories.lindblad.pulses.motion import TimedMotion
+
+    passed, pieces = [], TimedMotion.pieces
+
+    def counted(self, start, stop, edges=()):
+        passed.append((stop - start) / 20.0)
+        return pieces(self, start, stop, edges)
+
+    seen, state = record(), tj.lindblad.periodic_state(source())
+    monkeypatch.setattr("trajectories.lindblad.periodic_state", lambda system: state)
+    monkeypatch.setattr(TimedMotion, "pieces", counted)
+    assert an.validate(seen, source()).accepted
+    assert sum(passed) <= 5.0

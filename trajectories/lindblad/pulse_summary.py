@@ -47,6 +47,8 @@ def pulse_summary(state: PeriodicState, pair: tuple[str, str] | None = None) -> 
             name: float(np.einsum("tij,ji->t", states, space.number(name).toarray()).real.mean())
             for name in space.names
         }
+    # Before the brightness, which is the sum of the bins.
+    densities = {name: click_density(state, name, edges).value for name in system.channel_names}
     means = {name: brightness(state, name).value for name in system.channel_names}
     table["clicks per pulse"] = means
     table["rates"] = {name: mean / state.period for name, mean in means.items()}
@@ -60,10 +62,9 @@ def pulse_summary(state: PeriodicState, pair: tuple[str, str] | None = None) -> 
     if chosen is not None:
         table["clicks of a pulse"] = _counts(state, *chosen)
     for name in clicking:
-        density = click_density(state, name, edges).value
         table[f"click density of {name}"] = {
             f"{low:g} to {high:g}": float(value)
-            for low, high, value in zip(edges[:-1], edges[1:], density, strict=True)
+            for low, high, value in zip(edges[:-1], edges[1:], densities[name], strict=True)
         }
     if space is not None and states is not None:
         table["truncation"] = {

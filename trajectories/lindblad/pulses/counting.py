@@ -1,8 +1,9 @@
 """States resolved by counts, and their motion over constant stretches: power series in counting variables.
 
 With z_i counting the clicks of channel i, ρ(z)′ = [L + Σ(z_i − 1)M_i]ρ(z), and the coefficient of z^n belongs to n
-clicks. The propagator of a short time is a Taylor series, that of a long one comes by doubling; both are kept as
-the coefficients of z^n up to the counts that are asked for.
+clicks. Either all counts are followed in one cascade, whose last state of a channel gathers all further clicks;
+or constant stretches of small systems are passed by dense propagators. That of a short time is a Taylor series,
+that of a long one comes by doubling; both are kept as the coefficients of z^n up to the counts that are asked for.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from scipy import sparse
 from ...model.stretches import Stretch
 from .motion import Part, TimedMotion
 
-# Norm of the generator times the shortest step, terms of its series, and steps below which doubling does not pay.
+# Norm of the generator times the shortest step, and terms of its series.
 SHORTEST, TERMS = 0.5, 14
 # Largest N² of dense propagators, and of these times the number of counts.
 LARGEST, LARGEST_IN_ALL = 1300, 6000
+# Products of sparse matrices with states for a radian of a step, and how many operations of dense matrices take as
+# long as one of sparse ones.
+PRODUCTS, DENSE_PER_SPARSE = 6.7, 8.0
 
 Counts = tuple[int, ...]
 
@@ -37,11 +41,16 @@ class Detected:
 
 
 class CountedMotion:
-    """Carries ρ_n, n_i < most, of some channels through time; all other clicks are not counted."""
+    """Carries ρ_n of some channels through time; all other clicks are not counted.
 
-    def __init__(self, motion: TimedMotion, channels: Sequence[Detected], most: int) -> None:
-        self.motion, self.channels = motion, tuple(channels)
-        self.shape = (most,) * len(self.channels)
+    n_i are below `size`; if `gathered`, the last one means that many clicks or more.
+    """
+
+    def __init__(
+        self, motion: TimedMotion, channels: Sequence[Detected], size: int, gathered: bool = False
+    ) -> None:
+        self.motion, self.channels, self.gathered = motion, tuple(channels), gathered
+        self.shape = (size,) * len(self.channels)
         self.counts: list[Counts] = list(product(*(range(size) for size in self.shape)))
         self.parts = self._parts()
 
@@ -54,6 +63,8 @@ class CountedMotion:
                 above = (*n[:axis], n[axis] + 1, *n[axis + 1 :])
                 if above[axis] < self.shape[axis]:
                     coupling[self.counts.index(n), self.counts.index(above)] += 1.0
+                elif self.gathered:
+                    coupling[self.counts.index(n), self.counts.index(n)] += 1.0
             parts.append(self.motion.jump_part(channel.name, channel.efficiency * coupling))
             if channel.dark_rate:
                 parts.append(Part(None, channel.dark_rate * coupling))
@@ -64,7 +75,7 @@ class CountedMotion:
         states = np.zeros((len(rho), len(self.counts)))
         states[:, 0] = rho
         size = len(rho)
-        dense = size <= LARGEST and size * len(self.counts) <= LARGEST_IN_ALL
+        dense = not self.gathered and size <= LARGEST and size * len(self.counts) <= LARGEST_IN_ALL
         for shift, stretch in self.motion.pieces(start, stop):
             if dense and stretch.values is not None:
                 states = self._constant(states, stretch)
@@ -134,10 +145,12 @@ def joint_counts(
 ) -> NDArray[np.float64]:
     """Return P(n_1, n_2, …) of the clicks from 0 to `stop`; the last entry along each axis is of `most` or more.
 
-    The probability of "most or more" clicks of a channel is that of any number less those of fewer. This needs the
-    counts of every subset of the channels; each subset is computed separately.
+    With dense propagators the probability of "most or more" clicks of a channel is that of any number less those
+    of fewer. This needs the counts of every subset of the channels; each subset is computed separately.
     """
     count = len(channels)
+    if not _dense_pays(motion, count, most, stop):
+        return CountedMotion(motion, channels, most + 1, gathered=True).over(rho, 0.0, stop)
     exclusive: dict[tuple[int, ...], NDArray[np.float64]] = {(): np.array(1.0)}
     for chosen in product((False, True), repeat=count):
         axes = tuple(axis for axis in range(count) if chosen[axis])
@@ -152,3 +165,25 @@ def joint_counts(
             place = tuple(slice(None) if axis in counted else n[axis] for axis in axes)
             found[n] += (-1.0) ** len(counted) * float(np.sum(exclusive[axes][place]))
     return found
+
+
+def _dense_pays(motion: TimedMotion, channels: int, most: int, stop: float) -> bool:
+    """Return whether constant stretches go faster by dense propagators of every subset of the channels."""
+    size = len(motion.trace.row)
+    if size > LARGEST or size * most**channels > LARGEST_IN_ALL:
+        return False
+    radians, distinct = 0.0, set()
+    for _, stretch in motion.pieces(0.0, stop):
+        if stretch.values is not None:
+            length = stretch.stop - stretch.start
+            radians += length * motion.radius(stretch)
+            distinct.add((stretch.values.tobytes(), round(length, 9)))
+    if not distinct:
+        return False
+    # Products of two series up to most − 1 of every channel, over all subsets; doublings of the mean stretch.
+    pairs = (1.0 + most * (most + 1) / 2) ** channels
+    doublings = np.log2(max(radians / len(distinct) / SHORTEST, 2.0)) + TERMS
+    dense = len(distinct) * pairs * doublings * float(size) ** 3
+    entries = sum(part.matrix.nnz for part in motion.parts if part.matrix is not None)
+    stepped = radians * PRODUCTS * (most + 1) ** channels * entries
+    return bool(dense < DENSE_PER_SPARSE * stepped)

@@ -20,7 +20,7 @@ from scipy.sparse.linalg import eigsh
 from ...errors import ConvergenceError
 from ...model import OpenSystem
 from ...model.stretches import Stretch, polynomial_steps, stretches
-from .motion_kernels import StackedParts, taylor_series
+from .motion_kernels import SeriesRoom, StackedParts, taylor_series
 
 Vector = NDArray[np.float64]
 
@@ -132,6 +132,15 @@ class TimedMotion:
                 constant = constant + jump
         return [Part(constant, None), *(Part(matrix, None, number) for number, matrix in timed.items())]
 
+    @cached_property
+    def _alone(self) -> list[Part]:
+        """The jumps of each state alone, one part for each term."""
+        found: dict[int, sparse.csr_array] = {}
+        for name, jump in self.jumps.items():
+            term = self.amplitude_term.get(name, -1)
+            found[term] = found[term] + jump if term in found else jump
+        return [Part(sparse.csr_array(jump), None, term) for term, jump in found.items()]
+
     def jump_part(self, name: str, coupling: NDArray[np.float64]) -> Part:
         """Return g²J_k times a coupling."""
         return Part(self.jumps[name], coupling, self.amplitude_term.get(name, -1))
@@ -174,14 +183,14 @@ class TimedMotion:
         """
         size, width = states.shape
         room = np.zeros((MOST_TERMS, size, width))
-        mixed, image = np.zeros((size, width)), np.zeros(width)
+        mixed, flipped, left, right = np.zeros((4, size, width))
+        places = SeriesRoom(mixed, flipped, left, right, np.zeros(width), np.zeros(MOST_TERMS))
         for shift, stretch in self.pieces(start, stop, edges):
-            parts = [*self.parts, *(more(shift + stretch.middle) if callable(more) else more)]
-            stacked = _stacked(parts, size, width)
+            stacked = self._stacked(more(shift + stretch.middle) if callable(more) else more, width)
             cut = polynomial_steps(self.system, stretch, stretch.stop, self._longest(stretch))
             for number, (low, high) in enumerate(pairwise(cut.starts)):
                 room[0] = states
-                count = taylor_series(stacked, cut.coefficients[number], high - low, ENOUGH, room, mixed, image)
+                count = taylor_series(stacked, cut.coefficients[number], high - low, ENOUGH, room, places)
                 if count < 0:
                     raise ConvergenceError(f"a Taylor series of the master equation over {high - low:g} diverges")
                 states = room[:count].sum(axis=0)
@@ -258,8 +267,39 @@ class TimedMotion:
         after = matrix @ stacked
         return after[: size * width].reshape(width, size).T.copy(), after[size * width :].reshape(len(rows), width)
 
+    def _stacked(self, more: Sequence[Part], width: int) -> StackedParts:
+        """Return the generator of a cascade in the layout of the kernel."""
+        squared = self.system.dimension**2
+        identity = sparse.eye_array(squared, format="csr")
+        halves = [self.system.constant_part, *(term.operator for term in self.system.terms)]
+        half = sparse.csr_array(sparse.vstack([sparse.csr_array(h) for h in halves]))
+        parts = sorted([*self._alone, *more], key=lambda part: part.term)
+        matrices = [sparse.csr_array(identity if part.matrix is None else part.matrix) for part in parts]
+        stacked = sparse.csr_array(sparse.vstack(matrices))
+        couplings = [sparse.csr_array(np.eye(width) if p.coupling is None else p.coupling) for p in parts]
+        coupling = sparse.csr_array(sparse.vstack(couplings))
+        return StackedParts(
+            half.indptr.astype(np.int64),
+            half.indices.astype(np.int64),
+            np.ascontiguousarray(half.data.real.astype(np.float64)),
+            np.ascontiguousarray(half.data.imag.astype(np.float64)),
+            stacked.indptr.astype(np.int64),
+            stacked.indices.astype(np.int64),
+            stacked.data.astype(np.float64),
+            coupling.indptr.astype(np.int64),
+            coupling.indices.astype(np.int64),
+            coupling.data.astype(np.float64),
+            np.array([part.coupling is not None for part in parts], dtype=np.bool_),
+            np.searchsorted([part.term for part in parts], np.arange(-1, len(halves))).astype(np.int64),
+        )
+
     def _longest(self, stretch: Stretch) -> float:
         """Return the longest step of a stretch."""
+        radius = self.radius(stretch)
+        return RADIANS / radius if radius > 0.0 else max(stretch.stop - stretch.start, 1e-300)
+
+    def radius(self, stretch: Stretch) -> float:
+        """Return a bound of the spectral radius of the Liouvillian in a stretch."""
         times = np.linspace(stretch.start, stretch.stop, 65)
         values = np.array([term.values(times) for term in self.system.terms])
         middle = 0.5 * (values.max(axis=1) + values.min(axis=1))
@@ -270,31 +310,11 @@ class TimedMotion:
             (m * term.operator for m, term in zip(middle, self.system.terms, strict=True)),
             0.0 * self.system.constant_part,
         )
-        radius = _radius(sparse.csr_array(whole)) + float(half @ self._widths)
-        return RADIANS / radius if radius > 0.0 else max(stretch.stop - stretch.start, 1e-300)
+        return _radius(sparse.csr_array(whole)) + float(half @ self._widths)
 
     @cached_property
     def _widths(self) -> NDArray[np.float64]:
         return np.array([_radius(sparse.csr_array(term.operator)) for term in self.system.terms])
-
-
-def _stacked(parts: Sequence[Part], size: int, width: int) -> StackedParts:
-    """Return the parts in the layout of the kernel."""
-    identity = sparse.eye_array(size, format="csr")
-    matrices = [sparse.csr_array(identity if part.matrix is None else part.matrix) for part in parts]
-    stacked = sparse.csr_array(sparse.vstack(matrices))
-    couplings = [sparse.csr_array(np.eye(width) if p.coupling is None else p.coupling) for p in parts]
-    coupling = sparse.csr_array(sparse.vstack(couplings))
-    return StackedParts(
-        stacked.indptr.astype(np.int64),
-        stacked.indices.astype(np.int64),
-        stacked.data.astype(np.float64),
-        coupling.indptr.astype(np.int64),
-        coupling.indices.astype(np.int64),
-        coupling.data.astype(np.float64),
-        np.array([part.coupling is not None for part in parts]),
-        np.array([part.term for part in parts], dtype=np.int64),
-    )
 
 
 def _real(matrix: sparse.csr_array) -> sparse.csr_array:
