@@ -140,3 +140,40 @@ def test_a_train_as_a_t3_file_tells_the_same(simulated, tmp_path, capsys):
     assert command("validate", file, "--model", model) == 0
     assert command("validate", file, "--model", f"{folder}/source.py:shorter") == 1
     capsys.readouterr()
+
+
+PULSED = """
+[resonator]
+direction = "left"
+detuning = 1.311
+kappa = 0.1
+gamma = 0.2
+period = 60.0
+drive = {shape = "Gaussian", centre = 15.0, sigma = 2.0, height = 0.8}
+
+[truncation]
+levels = [2, 2, 2]
+
+[analysis]
+pair = ["photon", "magnon"]
+"""
+
+
+def test_converge_follows_the_numbers_of_a_pulse(tmp_path, capsys):
+    """The first row is what `exact` prints of the same truncation."""
+    config = tmp_path / "pulsed.toml"
+    config.write_text(PULSED, encoding="utf-8")
+    assert command("converge", config, "--levels", "2,2,2", "--tolerance", "0.5", "--max-dimension", "24") == 0
+    printed = capsys.readouterr().out
+    head = next(line for line in printed.splitlines() if "levels" in line)
+    assert all(name in head for name in ("photon per pulse", "atom per pulse", "one pair", "purity"))
+    first = next(line for line in printed.splitlines() if line.split()[:1] in (["2,2,2"], ["2,2,2*"]))
+    assert command("exact", config, "--json", "-") == 0
+    table = json.loads(capsys.readouterr().out)
+    value = dict(zip(("photon", "phonon", "magnon", "atom"), first.split()[3:7], strict=True))
+    for name, mean in table["clicks per pulse"].items():
+        assert float(value[name]) == pytest.approx(mean, rel=1e-5)
+    assert float(first.split()[8]) == pytest.approx(table["clicks of a pulse"]["one-pair purity"], rel=1e-5)
+    assert float(first.split()[2]) == pytest.approx(max(table["truncation"].values()), rel=0.1)
+    assert command("converge", config, "--follow") == 2
+    assert "leave it out for pulses" in capsys.readouterr().err

@@ -172,3 +172,19 @@ def test_without_dry_run_a_folder_is_asked_for(run, here):
     status, _, err = run("simulate", "good.toml")
     assert status == 2
     assert err == ["error: --out is missing; give the run folder to make or to continue, or --dry-run"]
+
+
+def test_a_train_is_planned_by_the_clicks_of_its_pulses():
+    """Blocks of a train that clicks often are as small as those of a constant system; the clicks are known."""
+    sigma = tj.HilbertSpace(atom=2).lower("atom")
+    flip = tj.Drive(sigma + sigma.T, tj.Square(1.0, 1.01, 50 * np.pi))
+    train = tj.OpenSystem(0 * sigma, [tj.Channel("atom", sigma)], drives=[flip], period=20.0)
+    expected = tj.estimate_run(train, 1000, 4e6, workers=1, seconds=0.01)
+    assert expected.clicks["atom"].value == pytest.approx(2e8, rel=0.02)
+    assert "expected from the rates of the periodic state" in expected.table()
+    assert expected.clicks["atom"].standard_error == 0.0
+    # A block holds at most half a million clicks; without the rate it would be eight trajectories of 200,000.
+    assert expected.block_size * expected.clicks["atom"].value / 1000 <= 500_000
+    assert expected.block_size == 2
+    within = tj.estimate_run(train, 1000, 4e6 + 5.0, workers=1, seconds=0.01)
+    assert within.clicks["atom"].standard_error == pytest.approx(1000.0, rel=0.02)

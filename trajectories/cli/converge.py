@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from ..errors import InvalidInput
+from ..model import OpenSystem
 from .arguments import Commands, integer, levels, number
 
 
@@ -16,7 +17,8 @@ def register(commands: Commands) -> None:
         "converge",
         help="measure how the exact numbers move with the truncation",
         description="Raise the Fock levels mode by mode, from --levels on, until no click rate and no zero-delay "
-        "correlation of the pair moves by more than the tolerance; print every truncation tried. The detuning "
+        "correlation of the pair moves by more than the tolerance; print every truncation tried. Of a pulsed "
+        "configuration: the clicks per pulse, the probability of exactly one pair and its purity. The detuning "
         "stays where the configuration puts it, unless --follow relocates the resonance at each truncation.",
     )
     converge.set_defaults(command=_run)
@@ -34,7 +36,7 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ..lindblad import at_resonance, bundle_correlation, converge, cross_correlation
+    from ..lindblad import at_resonance, converge
     from .configuration import read_job
 
     # At the configuration's own truncation, which places a named regime; --levels is only where the search starts.
@@ -43,14 +45,10 @@ def _run(options: argparse.Namespace) -> None:
         raise InvalidInput(
             f"{options.config} fixes its truncation or names no pair; call lindblad.converge from Python"
         )
-    first, second = job.pair
-    observables: dict[str, Any] = {
-        f"rate of {name}": lambda steady, name=name: steady.rate(name) for name in job.system.channel_names
-    }
-    modes = () if job.system.space is None else job.system.space.modes
-    if first in modes and second in modes:  # filtered channels are none
-        observables["g1(0)"] = lambda steady: float(cross_correlation(steady, first, second))
-        observables["g2(0)"] = lambda steady: float(bundle_correlation(steady, (first, second)))
+    pulsed = job.system.depends_on_time
+    if pulsed and options.follow:
+        raise InvalidInput("--follow relocates the resonance of constant parameters; leave it out for pulses")
+    observables = _of_pulses(job.system, job.pair) if pulsed else _of_steady_state(job.system, job.pair)
     source: Any = at_resonance(job.resonator, "-".join(job.pair)) if options.follow else job.resonator.system
     found = converge(
         lambda given: job.made(source(given)),
@@ -63,3 +61,30 @@ def _run(options: argparse.Namespace) -> None:
     where = "at its resonance for each truncation" if options.follow else f"at Δ_ad={job.resonator.detuning:g}"
     print(f"{' and '.join(job.pair)}, driven from the {job.resonator.direction}, {where}\n")
     print(found.table())
+
+
+def _of_steady_state(system: OpenSystem, pair: tuple[str, str]) -> dict[str, Any]:
+    """Return the rates, and g1(0) and g2(0) of the pair, as functions of the steady state."""
+    from ..lindblad import bundle_correlation, cross_correlation
+
+    found: dict[str, Any] = {
+        f"rate of {name}": lambda steady, name=name: steady.rate(name) for name in system.channel_names
+    }
+    modes = () if system.space is None else system.space.modes
+    if all(name in modes for name in pair):  # filtered channels are none
+        found["g1(0)"] = lambda steady: float(cross_correlation(steady, *pair))
+        found["g2(0)"] = lambda steady: float(bundle_correlation(steady, pair))
+    return found
+
+
+def _of_pulses(system: OpenSystem, pair: tuple[str, str]) -> dict[str, Any]:
+    """Return the clicks per pulse, and one-pair probability and purity, as functions of the periodic state."""
+    from ..lindblad import brightness, pulse_counts
+
+    found: dict[str, Any] = {
+        f"{name} per pulse": lambda state, name=name: brightness(state, name).value
+        for name in system.channel_names
+    }
+    found["one pair"] = lambda state: pulse_counts(state, pair, 2).one_each.value
+    found["purity"] = lambda state: pulse_counts(state, pair, 2).purity.value
+    return found

@@ -41,10 +41,9 @@ def pulse_summary(state: PeriodicState, pair: tuple[str, str] | None = None) -> 
     system, space = state.system, state.system.space
     table: dict[str, dict[str, float]] = {}
     edges = np.linspace(0.0, state.period, BINS + 1)
-    states = state.at(0.5 * (edges[1:] + edges[:-1])) if space is not None else None
-    if space is not None and states is not None:
+    if space is not None:
         table["populations"] = {
-            name: float(np.einsum("tij,ji->t", states, space.number(name).toarray()).real.mean())
+            name: float(np.einsum("tij,ji->t", state.over_the_period, space.number(name).toarray()).real.mean())
             for name in space.names
         }
     # Before the brightness, which is the sum of the bins.
@@ -66,11 +65,8 @@ def pulse_summary(state: PeriodicState, pair: tuple[str, str] | None = None) -> 
             f"{low:g} to {high:g}": float(value)
             for low, high, value in zip(edges[:-1], edges[1:], densities[name], strict=True)
         }
-    if space is not None and states is not None:
-        table["truncation"] = {
-            f"top level of {name}": float(np.einsum("tii->ti", states).real[:, mask].sum(axis=1).max())
-            for name, mask in space.top_levels().items()
-        }
+    if space is not None:
+        table["truncation"] = {f"top level of {name}": value for name, value in state.top_level.items()}
     table["residual"] = {"relative": float(state.residual)}
     return table
 

@@ -209,7 +209,11 @@ def steady_state(
     """
     one_of(method, "method", METHODS)
     if system.depends_on_time:
-        remedy = "evolve a given state" if system.period is None else "use lindblad.periodic_state"
+        remedy = (
+            "its periodic state is that of lindblad.periodic_state, and `trajectories exact` prints its numbers"
+        )
+        if system.period is None:
+            remedy = "evolve a given state with lindblad.evolve"
         raise InvalidInput(f"a system that depends on time has no steady state; {remedy}")
     if system.dimension > MAX_DIMENSION:
         raise InvalidInput(f"dimension {system.dimension} exceeds {MAX_DIMENSION}; lower the levels")

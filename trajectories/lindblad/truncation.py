@@ -15,6 +15,7 @@ from ..errors import InvalidInput
 from ..model import OpenSystem, SpinningResonator
 from ..stages import Stage, call, somebody_watches
 from .blas import one_blas_thread
+from .pulses.periodic import PeriodicState, periodic_state
 from .spectra import resonance
 from .steady_state import SteadyState, steady_state
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 Levels = tuple[int, ...]
-Observable = Callable[[SteadyState], float]
+Observable = Callable[[SteadyState], float] | Callable[[PeriodicState], float]
 
 # A move below this counts as none. A parity rule may be the reason, so the next level is tried too.
 NO_MOVE = 1e-10
@@ -181,7 +182,8 @@ def converge(
         ``at_resonance(resonator, pair)``, or, with one number, a cut-off of the total excitation:
         ``lambda n: resonator.system((n[0] + 1,) * 3, max_quanta=n[0])``.
     observables : mapping of str to callable
-        Functions of a SteadyState that give a finite real number.
+        Functions of a SteadyState, or of the PeriodicState of a system that depends on time, that give a finite
+        real number.
     start : sequence of int
         The first truncation.
     tolerance : float
@@ -214,6 +216,17 @@ def converge(
     >>> found = tj.lindblad.converge(cavity, {"rate": lambda steady: steady.rate("photon")}, start=(2,))
     >>> found.converged, found.levels
     (True, (4,))
+
+    Of pulses, functions of the periodic state:
+
+    >>> def pulsed(levels):
+    ...     space = tj.HilbertSpace(photon=levels[0])
+    ...     a = space.lower("photon")
+    ...     drive = tj.Drive(a + a.T, tj.Gaussian(3.0, 0.5, 0.2))
+    ...     return tj.OpenSystem(0 * a, [tj.Channel("photon", a)], space, drives=[drive], period=12.0)
+    >>> bright = lambda state: tj.lindblad.brightness(state, "photon").value
+    >>> tj.lindblad.converge(pulsed, {"clicks per pulse": bright}, start=(2,)).levels
+    (4,)
     """
     first = _checked(system_factory, observables, start, tolerance, maximum, max_dimension)
     drawn = progress and somebody_watches()
@@ -249,7 +262,8 @@ class _Ladder:
         max_dimension: int,
         bar: tqdm[Any],
     ) -> None:
-        self.factory, self.observables = factory, observables
+        self.factory = factory
+        self.observables: Mapping[str, Callable[[Any], float]] = observables
         self.maximum, self.max_dimension, self.bar = maximum, max_dimension, bar
         self.tried: dict[Levels, TruncationStep | None] = {}
         self.labels: tuple[str, ...] = ()
@@ -271,7 +285,7 @@ class _Ladder:
         truncation = f"truncation {', '.join(map(str, levels))}, N={system.dimension}"
         self.bar.set_description(truncation, refresh=False)
         with Stage(truncation, covers=True, shown=bool(self.bar.disable)):
-            state = steady_state(system)
+            state: Any = periodic_state(system) if system.depends_on_time else steady_state(system)
         self.bar.update()
         modes = system.space.modes if system.space is not None else ()
         self.labels = modes if len(modes) == len(levels) else tuple(f"levels[{i}]" for i in range(len(levels)))
@@ -337,7 +351,9 @@ def _checked(
     if not callable(system_factory):
         raise InvalidInput(f"system_factory must be callable, but is {type(system_factory).__name__}")
     if not isinstance(observables, Mapping) or not observables or not all(map(callable, observables.values())):
-        raise InvalidInput("observables must map at least one name to a function of a SteadyState")
+        raise InvalidInput(
+            "observables must map at least one name to a function of a SteadyState or PeriodicState"
+        )
     positive_number(tolerance, "tolerance")
     first = _counts(start, "start")
     integer(max_dimension, "max_dimension", 1)

@@ -22,7 +22,7 @@ from ..records.files import pack
 from ..records.layout import Layout
 from ..results import Estimate
 from ..stages import staged
-from .preparation import block_size, prepare
+from .preparation import block_size, expected_rates, prepare
 from .request import checked_request, checked_workers
 
 # First piece of the calibration, in units of 1/‖H_eff‖; the pieces then grow by this factor.
@@ -30,6 +30,8 @@ FIRST_PIECE = 10.0
 GROWTH = 4.0
 # Trajectories in the first piece at the most: each costs some time, however short it is.
 FIRST_TRAJECTORIES = 100
+# Share of a period within which a duration is whole periods.
+WHOLE = 1e-9
 # Number of clicks from which the time of the eigenmodes is measured per click, so that the number of clicks in the
 # piece cancels.
 ENOUGH_CLICKS = 20
@@ -66,7 +68,7 @@ class RunEstimate:
     ----------
     clicks : mapping of str to Estimate
         Expected clicks of each channel: rate × trajectories × duration. Exact where the trajectories start from
-        the steady state; else the rates are those of the calibration, with their error.
+        the steady or periodic state; else the rates are those of the calibration, with their error.
     seconds : float
         Wall time of the simulation, from a timed piece of it on this machine, now.
     preparation : float
@@ -137,7 +139,7 @@ class RunEstimate:
     def table(self) -> str:
         """Return the estimate as text."""
         total = sum(e.standard_error**2 for e in self.clicks.values()) ** 0.5
-        source = "from the rates of a short piece" if total else "from the rates of the steady state"
+        source = f"from the {next(iter(self.clicks.values())).method}"
         clicks = Estimate(self.total_clicks, total)
         lines = [f"clicks      {_count(clicks)} expected {source}"]
         lines += [f"  {display(name):20} {_count(expected)}" for name, expected in self.clicks.items()]
@@ -218,16 +220,23 @@ def estimate_run(
     begun = time.perf_counter()
     compiled, description = prepare(request)
     preparation = time.perf_counter() - begun
-    steady = description["steady_state"]
-    fastest = float(abs(system.H_eff).sum(axis=1).max())
+    rates = expected_rates(description)
+    fastest = float(abs(system.constant_part).sum(axis=1).max())
     count, span = request.trajectories, request.duration
     piece, simulated, spent = _timed_piece(compiled, count, span, FIRST_PIECE / max(fastest, 1e-300), limit)
     total = count * span
-    clicks = _expected(system.channel_names, steady, piece, total if steady else total / simulated)
+    if rates is None:
+        clicks = _scaled_up(system.channel_names, piece, total / simulated)
+    else:
+        # Of a train that ends within a period the mean may be off by as much as a pulse.
+        whole = system.period is None or abs(np.remainder(span / system.period + 0.5, 1.0) - 0.5) < WHOLE
+        off = 0.0 if whole or system.period is None else count * system.period
+        method = f"rates of the {'periodic' if system.depends_on_time else 'steady'} state"
+        clicks = {name: Estimate(rate * total, rate * off, method=method) for name, rate in rates.items()}
     expected = sum(each.value for each in clicks.values())
     by_click = compiled.propagator.name != "sparse" and len(piece.time) >= ENOUGH_CLICKS
     work = spent * (expected / len(piece.time) if by_click else total / simulated)
-    size = block_size(count, span, steady)
+    size = block_size(count, span, description)
     blocks = Layout(()).extended(count, size).n_blocks
     busy = min(threads, blocks, checked_workers(None))
     per_click, frame = _block_bytes(piece, len(system.channel_names))
@@ -295,15 +304,11 @@ def _timed_piece(
         wanted = min(total, GROWTH * wanted)
 
 
-def _expected(
-    names: tuple[str, ...], steady: Mapping[str, Any] | None, piece: Block, factor: float
-) -> dict[str, Estimate]:
-    """Return the clicks of each channel, exact, or those of the piece scaled up."""
-    if steady is not None:
-        return {name: Estimate(steady["rates"][name] * factor) for name in names}
+def _scaled_up(names: tuple[str, ...], piece: Block, factor: float) -> dict[str, Estimate]:
+    """Return the clicks of each channel, those of the piece scaled up."""
     counts = np.bincount(piece.channel, minlength=len(names))
     return {
-        name: Estimate(factor * int(n), factor * max(int(n), 1) ** 0.5, int(n), "rate of a short piece")
+        name: Estimate(factor * int(n), factor * max(int(n), 1) ** 0.5, int(n), "rates of a short piece")
         for name, n in zip(names, counts, strict=True)
     }
 

@@ -113,7 +113,17 @@ def software() -> dict[str, str]:
     }
 
 
-def block_size(trajectories: int, duration: float, steady: Mapping[str, Any] | None) -> int:
+def expected_rates(description: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return the click rates that `prepare` knows, of a pulsed system on average; None if it knows none."""
+    if description["steady_state"] is not None:
+        return dict(description["steady_state"]["rates"])
+    if description.get("periodic_state") is not None:
+        period = description["period"]
+        return {name: n / period for name, n in description["periodic_state"]["clicks_per_pulse"].items()}
+    return None
+
+
+def block_size(trajectories: int, duration: float, description: Mapping[str, Any]) -> int:
     """Return how many trajectories to put into a block, of so many more of a run.
 
     Parameters
@@ -122,12 +132,12 @@ def block_size(trajectories: int, duration: float, steady: Mapping[str, Any] | N
         To be divided into blocks.
     duration : float
         Of each, in 1/ω_b.
-    steady : mapping or None
-        What `prepare` says of the steady state; tells the clicks to expect.
+    description : mapping
+        What `prepare` says of the system; tells the clicks to expect.
     """
-    size = -(-trajectories // MOST_BLOCKS)
-    if steady is not None:
-        clicks = sum(steady["rates"].values()) * duration
+    size, rates = -(-trajectories // MOST_BLOCKS), expected_rates(description)
+    if rates is not None:
+        clicks = sum(rates.values()) * duration
         if size * clicks > BLOCK_CLICKS:
             size = int(BLOCK_CLICKS / clicks)
     return max(1, size)

@@ -246,7 +246,7 @@ def _grown(run: Run, request: Request, team: Workers, until: Enough | None) -> R
         if growth <= 1.0:
             return run
         more = min(goal, math.ceil(growth * run.trajectories))
-        size = block_size(more - run.trajectories, request.duration, run.metadata["steady_state"])
+        size = block_size(more - run.trajectories, request.duration, run.metadata)
         run = run.extend(more, size)
 
 
@@ -256,7 +256,7 @@ def _begin(request: Request, out: str | os.PathLike[str], until: Enough | None) 
     if until is not None:
         trajectories = min(trajectories, FIRST_STAGE)
     compiled, description = prepare(request)
-    size = block_size(trajectories, request.duration, description["steady_state"])
+    size = block_size(trajectories, request.duration, description)
     arrays = request.system.to_arrays() | compiled.to_arrays()
     return Run.create(out, request.configuration | {"trajectories": trajectories}, description, arrays, size)
 
@@ -300,7 +300,7 @@ def _growth(run: Run, request: Request, until: Enough | None) -> float:
 def _simulate_in_memory(request: Request, team: Workers) -> ClickRecord:
     compiled, description = prepare(request)
     count = request.trajectories
-    size = block_size(count, request.duration, description["steady_state"])
+    size = block_size(count, request.duration, description)
     bounds = list(Layout(()).extended(count, size))
     kept: dict[tuple[int, int], dict[str, NDArray[Any]]] = {}
     metadata = {"configuration": request.configuration, **description}

@@ -23,6 +23,8 @@ from .motion import Part, TimedMotion
 AIM, ACCEPTED = 1e-13, 1e-10
 # Largest distance between the states that two starts end in, and what is aimed for with the other start.
 SAME_STATE, AIM_OF_OTHER = 1e-7, 1e-10
+# Times of a period at which populations are looked at.
+POINTS = 12
 # Correlations from pulse to pulse are 1 when the state is that near to the periodic one.
 RELAXED = 1e-13
 # Largest number of periods, and how many of the last ones are combined.
@@ -74,6 +76,22 @@ class PeriodicState(Shown):
     def motion(self) -> TimedMotion:
         """The motion of the system over a period."""
         return TimedMotion(self.system, self.period)
+
+    @cached_property
+    def over_the_period(self) -> NDArray[np.complex128]:
+        """ρ(t) in the middle of POINTS equal parts of the period."""
+        return self.at((np.arange(POINTS) + 0.5) * self.period / POINTS)
+
+    @property
+    def top_level(self) -> dict[str, float]:
+        """Largest population of the highest level of every mode over the period; empty without a space."""
+        if self.system.space is None:
+            return {}
+        populations = np.einsum("tii->ti", self.over_the_period).real
+        return {
+            name: float(populations[:, mask].sum(axis=1).max())
+            for name, mask in self.system.space.top_levels().items()
+        }
 
     @cached_property
     def _emitted(self) -> dict[bytes, NDArray[np.float64]]:
@@ -190,7 +208,10 @@ def periodic_state(system: OpenSystem) -> PeriodicState:
     True
     """
     if not isinstance(system, OpenSystem) or system.period is None:
-        raise InvalidInput("a periodic state needs a system with a period; give OpenSystem(..., period=T)")
+        raise InvalidInput(
+            "a periodic state needs a system with a period; give it one, `period` in the configuration or "
+            "OpenSystem(..., period=T)"
+        )
     motion = TimedMotion(system, system.period)
     size, other = system.dimension, np.random.default_rng(20240601)
     ket = other.normal(size=(2, size)).T @ np.array([1.0, 1.0j])
