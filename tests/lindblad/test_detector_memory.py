@@ -13,6 +13,7 @@ from trajectories import analysis as an
 from trajectories import lindblad
 from trajectories.errors import InvalidInput
 from trajectories.lindblad.click_statistics import dead_time
+from trajectories.lindblad.solver import solver_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::trajectories.errors.TruncationWarning")
 ATOM = lindblad.steady_state(driven_atom(1.0, 1.0))
@@ -44,6 +45,21 @@ def test_an_atom_is_a_renewal_process_also_with_dead_time():
     silent = np.kron(half, one) + np.kron(one, half.conj())
     wait = -(one.ravel() @ np.linalg.solve(silent, later.ravel())).real
     assert found == pytest.approx(1.0 / (dead + wait), rel=1e-9)
+
+
+def test_a_rate_with_dead_time_is_computed_once_and_by_the_cheapest_model():
+    """Forty dead times are followed on the way to a rate: above 30 dimensions a core does that, as well."""
+    system = tj.SpinningResonator(direction="left", detuning=1.341, kappa=0.02).system(levels=(3, 3, 2))
+    steady = lindblad.steady_state(system)
+    detectors = {"photon": tj.Detector(0.5, 2e-6, dead_time=100.0)}
+    found = lindblad.rates(steady, detectors)["photon"]
+    asked = len(solver_of(steady).answers)
+    assert lindblad.rates(steady, dict(detectors))["photon"] is found
+    assert len(solver_of(steady).answers) == asked
+    assert "core of" in solver_of(steady).answers[-1].method
+    reference = lindblad.rates(steady.with_solver("propagation"), detectors)["photon"]
+    assert found.value == pytest.approx(reference.value, rel=1e-6)
+    assert found.value < 0.99 * lindblad.rates(steady, {"photon": tj.Detector(0.5, 2e-6)})["photon"].value
 
 
 def test_short_and_long_dead_times():

@@ -23,7 +23,7 @@ from ..filter.linear_model import full_model
 from ..solver import Model, solver_of
 from ..steady_state import SteadyState
 from ..superoperators.hermitian_vectors import Vector
-from .detector_memory import MEMORY, after_event
+from .detector_memory import MEMORY, TYPICAL_ROUNDS, after_event
 
 Array = NDArray[np.float64]
 
@@ -169,6 +169,7 @@ def registered_waits(steady: SteadyState, name: str, detector: Detector, edges: 
         (name,),
         plain,
         horizon=max(float(edges[-1]), dead),
+        starts=TYPICAL_ROUNDS,
         stationary=True,
         curve=True,
         interest=(name,),

@@ -23,6 +23,8 @@ Detectors = Mapping[str, Detector] | None
 MEMORY = ("dead_time", "jitter", "afterpulsing", "afterpulse_delay")
 # The state after a click is found to this; each round goes from click to click.
 SETTLED, MOST_ROUNDS = 1e-13, 20_000
+# Of which there are about so many, each of them as long as the dead time: what the solver reckons with.
+TYPICAL_ROUNDS = 40
 # Cells of a curve that is blurred: their width near zero beside that of the blur, and how far they reach beyond
 # the bins, in units of the blur. There are some so many at the most.
 CELL, BEYOND, MOST_CELLS = 0.1, 8.0, 4000
@@ -51,8 +53,16 @@ def rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Esti
 
     With the state A while the detector is alive, of trace P(alive), L0A + e^{Lτ}𝒥A = 0: alive again a dead time τ
     after each event. So λ = Tr 𝒥A with Tr A + τ Tr 𝒥A = 1. The state just after an event is the fixed point of
-    y → 𝒥(−L0)⁻¹e^{Lτ}y. Afterpulses without dead time make λ/(1 − p) of λ.
+    y → 𝒥(−L0)⁻¹e^{Lτ}y. Afterpulses without dead time make λ/(1 − p) of λ. Each detector's is computed once.
     """
+    known = steady.workspace.setdefault("rates with memory", {})
+    if (name, detector) not in known:
+        known[name, detector] = _rate_with_memory(steady, name, detector)
+    found: Estimate = known[name, detector]
+    return found
+
+
+def _rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Estimate:
     if detector.dead_time and detector.afterpulsing:
         raise InvalidInput(
             f"detector of {name!r} has dead time and afterpulses, whose rate has no exact formula; leave one out"
@@ -67,7 +77,14 @@ def rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Esti
         return np.array([1.0 / (after_event(model, name, dead)[1] + dead)])
 
     answer = solver_of(steady).answer(
-        compute, (name,), plain, horizon=dead, stationary=True, interest=(name,), judged=(name,)
+        compute,
+        (name,),
+        plain,
+        horizon=dead,
+        starts=TYPICAL_ROUNDS,
+        stationary=True,
+        interest=(name,),
+        judged=(name,),
     )
     return estimates_of(answer)[0]
 
