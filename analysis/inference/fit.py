@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from trajectories.checks import finite_number, shown
 from trajectories.detectors import Detector
 from trajectories.errors import ConvergenceError, InvalidInput, TrajectoriesError
-from trajectories.lindblad import steady_state
+from trajectories.lindblad import periodic_state, steady_state
 from trajectories.model.system import OpenSystem
 from trajectories.notebook import Shown, Summary
 from trajectories.records.clicks import ClickRecord
@@ -147,7 +147,8 @@ def fit(
         is not given to the family. A start several widths of a resonance away may end in another
         maximum.
     initial : {"steady"} or array_like
-        State at the start of every trajectory: the steady state of each trial system, or a ket or density matrix.
+        State at the start of every trajectory: the steady or periodic state of each trial system, or a ket or
+        density matrix.
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel; those in the record's provenance when not given.
     confidence : float
@@ -331,7 +332,7 @@ class RecordLikelihood:
         if isinstance(start, str):
             if start != "steady":
                 raise InvalidInput(f"initial={shown(start)} must be 'steady', a ket or a density matrix")
-            start = steady_state(system)
+            start = periodic_state(system).rho if system.depends_on_time else steady_state(system)
         return system, start, detectors
 
     def _evaluate(self, at: Vector) -> Vector:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from trajectories.checks import finite_array, positive_number, window_of
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
+from trajectories.lindblad.filter.conditional import ConditionalFilter
 from trajectories.lindblad.filter.smoothing import Smoother
 from trajectories.model.system import OpenSystem
 from trajectories.notebook import Shown, Summary
@@ -137,6 +138,11 @@ def lost_clicks(
     True
     """
     clicks = in_memory(record)
+    if system.depends_on_time:
+        raise InvalidInput(
+            "lost clicks of a system that depends on time cannot be inferred: its record is followed forwards "
+            "only; replay(record, system, detectors=…) gives what each click was expected to be"
+        )
     grid = finite_array(times, "times")
     both = _pair(system, pair)
     delta = 0.0
@@ -146,6 +152,7 @@ def lost_clicks(
     replayer = Replayer(clicks, system, initial, detectors)
     if replayer.filter is None:
         raise InvalidInput("every channel is detected ideally, and nothing is lost; give detectors=")
+    assert isinstance(replayer.filter, ConditionalFilter)  # constant systems have no other
     smoother = Smoother(replayer.filter, system.channel_names, replayer.watching)
     place = np.array([list(replayer.watching).index(name) for name in clicks.channel_names], dtype=np.int64)
     rates = np.full((clicks.n_trajectories, len(grid), len(system.channel_names)), np.nan)

@@ -14,6 +14,7 @@ from trajectories.engine.replay.replay import Replay, replay_ideal
 from trajectories.errors import InvalidInput
 from trajectories.lindblad import SteadyState, periodic_state, steady_state
 from trajectories.lindblad.filter.conditional import ConditionalFilter
+from trajectories.lindblad.filter.timed import TimedFilter
 from trajectories.model.states import initial_states
 from trajectories.model.system import OpenSystem
 from trajectories.records.clicks import ClickRecord
@@ -46,7 +47,8 @@ def replay(
     as a few kets that follow exp(−iH_eff t), of whose weight at most 1e-12 is dropped at a click. Otherwise
     𝒥_k = η_kc_k·c_k† + d_k, and 0 while the detector is dead; what is not detected stays in L0 = L − Σ_k𝒥_k, and
     the density matrix itself is carried: exactly up to 30 dimensions, above in a reduced model that says
-    how far it may be off.
+    how far it may be off. Systems that depend on time are followed likewise, with imperfect detectors up to 30
+    dimensions.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ class Replayer:
     ----------
     watching : dict of str to Detector
         What watches each channel of the record.
-    filter : ConditionalFilter or None
+    filter : ConditionalFilter, TimedFilter or None
         What carries density matrices; None where every channel is detected ideally.
     """
 
@@ -178,11 +180,15 @@ class Replayer:
         self._initial = initial
         every = set(self.watching) == set(system.channel_names)
         ideal = every and all(detector == Detector() for detector in self.watching.values())
-        self.filter: ConditionalFilter | None = None
-        if not ideal:
-            start = initial if isinstance(initial, SteadyState) else initial.density_matrix
-            pattern = None if like is None else like.filter
-            self.filter = ConditionalFilter(system, self.watching, start, tolerance, like=pattern)
+        self.filter: ConditionalFilter | TimedFilter | None = None
+        if ideal:
+            return
+        if system.depends_on_time:
+            self.filter = TimedFilter(system, self.watching, initial.density_matrix)
+            return
+        start = initial if isinstance(initial, SteadyState) else initial.density_matrix
+        pattern = like.filter if like is not None and isinstance(like.filter, ConditionalFilter) else None
+        self.filter = ConditionalFilter(system, self.watching, start, tolerance, like=pattern)
 
     def replay(self, record: ClickRecord) -> Replay:
         """Replay one record; of a synced one, the times within the period count."""

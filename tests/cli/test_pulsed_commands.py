@@ -111,6 +111,23 @@ def test_validate_tells_a_right_model_from_a_wrong_one(simulated, capsys):
     assert command("validate", folder / "run", "--model", f"{folder}/source.py:shorter") == 1
 
 
+def test_validate_follows_a_lossy_train(simulated, tmp_path, capsys):
+    """A record that remembers its detectors, from a file: accepted with them, rejected without."""
+    folder, _ = simulated
+    seen = an.apply_detectors(
+        tj.Run.open(folder / "run").record(), {"photon": tj.Detector(0.5, 0.002), "atom": tj.Detector(0.8)}, seed=3
+    )
+    tj.export(seen, tmp_path / "lossy.npz")
+    model = f"{folder}/source.py:system"
+    assert command("validate", tmp_path / "lossy.npz", "--model", model) == 0
+    shown = capsys.readouterr().out
+    assert "time rescaling" in shown
+    assert "filter" not in shown
+    (tmp_path / "other.toml").write_text("[photon]\nefficiency = 0.7\ndark_rate = 0.002\n", encoding="utf-8")
+    detectors = ("--detectors", tmp_path / "other.toml")
+    assert command("validate", tmp_path / "lossy.npz", "--model", model, *detectors) == 1
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_a_train_as_a_t3_file_tells_the_same(simulated, tmp_path, capsys):
     """Written as PTU in T3 mode and read back: pulse-wise estimates are those of the run, and so are verdicts."""

@@ -58,12 +58,53 @@ def test_swapped_channels_are_rejected():
 
 
 def test_thinned_records_know_their_detectors():
+    """The filter is among the tests, and a wrong model or wrong detectors are rejected by it."""
     detectors = {"photon": tj.Detector(efficiency=0.5, dark_rate=0.002)}
     thinned = an.apply_detectors(record(), detectors, seed=3)
     found = an.validate(thinned, source())
     assert found.accepted
-    assert any("filter" in reason for reason in found.untested)
+    assert {"time rescaling", "number of clicks", "channels"} <= {test.name for test in found.tests}
+    assert not found.untested
     assert not an.validate(thinned, source(), detectors={"photon": tj.Detector(efficiency=0.6)}).accepted
+    late = an.validate(thinned, source(pulse=tj.Gaussian(8.7, 1.2, 0.5)))
+    assert min(test.p_value for test in late.tests if test.name == "time rescaling") < 1e-3
+
+
+def test_dead_times_of_pulsed_records_are_tested_by_the_filter():
+    """Of two channels: accepted if right, rejected where forgotten; pulses have no exact value then."""
+    detectors = {"photon": tj.Detector(0.8, dead_time=6.0), "atom": tj.Detector(0.7, dead_time=4.0)}
+    seen = an.apply_detectors(record(), detectors, seed=3)
+    found = an.validate(seen, source())
+    assert found.accepted
+    assert {test.name for test in found.tests} == {
+        "time rescaling", "number of clicks", "channels", "independence of gaps"
+    }  # fmt: skip
+    assert any("dead" in line for line in found.untested)
+    alive = {name: tj.Detector(detector.efficiency) for name, detector in detectors.items()}
+    assert not an.validate(seen, source(), detectors=alive).accepted
+
+
+def lossy_period():
+    """One period of each trajectory, as lossy detectors see it."""
+    detectors = {"photon": tj.Detector(efficiency=0.5, dark_rate=0.002)}
+    return an.apply_detectors(record(), detectors, seed=3)[:20]
+
+
+def test_information_of_a_lossy_pulsed_record():
+    """The score at the true κ is normal, and that at another κ is not."""
+    told = an.information(lossy_period(), lambda kappa: source(kappa=kappa), {"kappa": 0.36})
+    assert abs(told.score[0]) < 4.0
+    assert told.standard_error[0, 0] < 0.3 * told.rate[0, 0]
+    assert abs(an.information(lossy_period(), lambda kappa: source(kappa=kappa), {"kappa": 1.0}).score[0]) > 4.0
+
+
+@pytest.mark.slow
+def test_fit_of_a_lossy_pulsed_record():
+    """κ within 4 σ of the truth, with the error that the information predicts."""
+    found = an.fit(lossy_period(), lambda kappa: source(kappa=kappa), {"kappa": 0.3}, profile=False)
+    assert abs(found["kappa"].value - 0.36) < 4.0 * found["kappa"].standard_error
+    told = an.information(lossy_period(), lambda kappa: source(kappa=kappa), {"kappa": 0.36})
+    assert found["kappa"].standard_error == pytest.approx(told.bounds()["kappa"], rel=0.3)
 
 
 def test_a_run_keeps_what_validation_needs(tmp_path):

@@ -11,12 +11,10 @@ from ...detectors import Detector
 from ...errors import ConvergenceError, InvalidInput
 from .follow_kernels import Motions, Watch
 from .linear_model import LinearModel
-from .motions import Ladder, RealModes, ladder, real_modes
+from .motions import MAX_FULL_CONDITION, Ladder, RealModes, ladder, real_modes
 
 Array = NDArray[np.float64]
 
-# Condition number of the modes above which a ladder is used, where nothing was left out.
-MAX_FULL_CONDITION = 1e7
 # Largest size of the tables in bytes.
 MOST_BYTES = 2e9
 

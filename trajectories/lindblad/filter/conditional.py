@@ -21,10 +21,11 @@ from ..reduced.stationary import FINE, stationary
 from ..reduced.stationary import cut_out as essential_part
 from ..solver import MAX_MODES_CONDITION
 from ..steady_state import SteadyState, steady_state
-from .compiled import MAX_FULL_CONDITION, CompiledFilter
+from .compiled import CompiledFilter
 from .dead_sets_kernels import mark_dead_sets
 from .follow_kernels import Clicks, follow
 from .linear_model import LinearModel, core_model, full_model
+from .motions import MAX_FULL_CONDITION
 from .stretches import Found, cut_out, differences, ended_by_clicks, rates_apart, rows_of_gaps, with_neighbours
 
 Array = NDArray[np.float64]
@@ -132,12 +133,7 @@ class ConditionalFilter:
         self._largest = LARGEST_CORE if tolerance is None else LARGEST_FILTER
         self._like, self._level = like, FIRST_LEVELS[1]
         dead = [name for name, detector in watching.items() if detector.dead_time > 0.0]
-        for name, detector in watching.items():
-            if detector.afterpulsing > 0.0:
-                raise InvalidInput(
-                    f"detector of {name!r} has afterpulsing={detector.afterpulsing:g}: which clicks are "
-                    "afterpulses is not known, and no filter follows them; leave it out, or compare rates alone"
-                )
+        refuse_afterpulses(watching)
         if len(dead) > MOST_DEAD:
             raise InvalidInput(f"{len(dead)} channels have a dead time; at most {MOST_DEAD} can be followed")
         self._levels: dict[int, CompiledFilter] = {}
@@ -356,6 +352,16 @@ class ConditionalFilter:
             raise InvalidInput(
                 f"jitter={jitter:g} blurs what the clicks tell: rates after a click change by {change:.2g} of "
                 f"themselves within it, and at most {BLURRED:g} can be left out of account; lower it"
+            )
+
+
+def refuse_afterpulses(watching: Mapping[str, Detector]) -> None:
+    """Refuse detectors that no filter follows."""
+    for name, detector in watching.items():
+        if detector.afterpulsing > 0.0:
+            raise InvalidInput(
+                f"detector of {name!r} has afterpulsing={detector.afterpulsing:g}: which clicks are "
+                "afterpulses is not known, and no filter follows them; leave it out, or compare rates alone"
             )
 
 

@@ -14,6 +14,8 @@ Array = NDArray[np.float64]
 
 # ‖G‖₁ × the shortest step of a ladder: the remainder of a time is done by a Taylor series, which is then short.
 SHORTEST_STEP = 0.25
+# Condition number of the modes above which a ladder is used, where nothing was left out.
+MAX_FULL_CONDITION = 1e7
 # Largest number of doublings of the step; longer times use the longest step several times.
 MOST_DOUBLINGS = 40
 
@@ -83,3 +85,48 @@ def ladder(matrix: Array, longest: float) -> Ladder:
     for _ in range(doublings):
         powers.append(powers[-1] @ powers[-1])
     return Ladder(np.ascontiguousarray(matrix), step, np.stack(powers))
+
+
+class SilentMotion:
+    """e^{Gt} and its adjoint on vectors of a model, at many times."""
+
+    def __init__(self, generator: Array) -> None:
+        self._modes: RealModes | None = real_modes(generator)
+        self._ladder: Ladder | None = None
+        if self._modes.condition > MAX_FULL_CONDITION:
+            self._modes, self._ladder = None, ladder(generator, 0.0)
+
+    def at(self, state: Array, times: Array, *, adjoint: bool = False) -> Array:
+        """Return e^{Gt}x, or e^{Gᵀt}x, for every time, shape (n_times, R)."""
+        if self._modes is None:
+            assert self._ladder is not None
+            return np.array([_by_ladder(self._ladder, state, float(t), adjoint) for t in times])
+        modes = self._modes
+        inner = modes.vectors.T @ state if adjoint else modes.inverse @ state
+        decay = np.exp(np.multiply.outer(times, modes.rates))
+        first, second = modes.paired, np.roll(modes.paired, 1)
+        moved = decay * inner
+        angle = np.multiply.outer(times, modes.frequencies[first])
+        cos, sin = np.cos(angle), (-np.sin(angle) if adjoint else np.sin(angle))
+        x, y = moved[:, first], moved[:, second]
+        moved[:, first], moved[:, second] = x * cos + y * sin, y * cos - x * sin
+        return np.asarray(moved @ (modes.inverse if adjoint else modes.vectors.T))
+
+
+def _by_ladder(rungs: Ladder, state: Array, time: float, adjoint: bool) -> Array:
+    """Return e^{Gt}x by squarings of the shortest step, and the Taylor series for the rest."""
+    turned = (lambda m: m.T) if adjoint else (lambda m: m)
+    steps = int(time / rungs.step)
+    power, moved, left = rungs.powers[0], state, steps
+    while left:
+        if left & 1:
+            moved = turned(power) @ moved
+        left >>= 1
+        if left:
+            power = power @ power
+    rest = time - steps * rungs.step
+    term, total = moved, moved.copy()
+    for k in range(1, 40):
+        term = turned(rungs.generator) @ term * (rest / k)
+        total = total + term
+    return np.asarray(total)

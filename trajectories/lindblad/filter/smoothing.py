@@ -11,38 +11,11 @@ from numpy.typing import NDArray
 from ...detectors import Detector
 from ...errors import InvalidInput
 from ..blas import one_blas_thread
-from .compiled import MAX_FULL_CONDITION
 from .conditional import EARLY, FIRST_LEVELS, ConditionalFilter
 from .linear_model import LinearModel
-from .motions import Ladder, RealModes, ladder, real_modes
+from .motions import SilentMotion
 
 Array = NDArray[np.float64]
-
-
-class SilentMotion:
-    """e^{Gt} and its adjoint on vectors of a model, at many times."""
-
-    def __init__(self, generator: Array) -> None:
-        self._modes: RealModes | None = real_modes(generator)
-        self._ladder: Ladder | None = None
-        if self._modes.condition > MAX_FULL_CONDITION:
-            self._modes, self._ladder = None, ladder(generator, 0.0)
-
-    def at(self, state: Array, times: Array, *, adjoint: bool = False) -> Array:
-        """Return e^{Gt}x, or e^{Gᵀt}x, for every time, shape (n_times, R)."""
-        if self._modes is None:
-            assert self._ladder is not None
-            return np.array([_by_ladder(self._ladder, state, float(t), adjoint) for t in times])
-        modes = self._modes
-        inner = modes.vectors.T @ state if adjoint else modes.inverse @ state
-        decay = np.exp(np.multiply.outer(times, modes.rates))
-        first, second = modes.paired, np.roll(modes.paired, 1)
-        moved = decay * inner
-        angle = np.multiply.outer(times, modes.frequencies[first])
-        cos, sin = np.cos(angle), (-np.sin(angle) if adjoint else np.sin(angle))
-        x, y = moved[:, first], moved[:, second]
-        moved[:, first], moved[:, second] = x * cos + y * sin, y * cos - x * sin
-        return np.asarray(moved @ (modes.inverse if adjoint else modes.vectors.T))
 
 
 @dataclass(frozen=True)
@@ -243,22 +216,3 @@ class SmoothedTrajectory:
         rest = np.array([self._times[n + 1] - self._times[n]])
         effect = smoother.motion(self._events[n].dead).at(self.before[n + 1], rest, adjoint=True)[0]
         return state, effect
-
-
-def _by_ladder(rungs: Ladder, state: Array, time: float, adjoint: bool) -> Array:
-    """Return e^{Gt}x by squarings of the shortest step, and the Taylor series for the rest."""
-    turned = (lambda m: m.T) if adjoint else (lambda m: m)
-    steps = int(time / rungs.step)
-    power, moved, left = rungs.powers[0], state, steps
-    while left:
-        if left & 1:
-            moved = turned(power) @ moved
-        left >>= 1
-        if left:
-            power = power @ power
-    rest = time - steps * rungs.step
-    term, total = moved, moved.copy()
-    for k in range(1, 40):
-        term = turned(rungs.generator) @ term * (rest / k)
-        total = total + term
-    return np.asarray(total)

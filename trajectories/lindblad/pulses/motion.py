@@ -186,8 +186,8 @@ class TimedMotion:
         mixed, flipped, left, right = np.zeros((4, size, width))
         places = SeriesRoom(mixed, flipped, left, right, np.zeros(width), np.zeros(MOST_TERMS))
         for shift, stretch in self.pieces(start, stop, edges):
-            stacked = self._stacked(more(shift + stretch.middle) if callable(more) else more, width)
-            cut = polynomial_steps(self.system, stretch, stretch.stop, self._longest(stretch))
+            stacked = self.stacked(more(shift + stretch.middle) if callable(more) else more, width)
+            cut = polynomial_steps(self.system, stretch, stretch.stop, self.longest_step(stretch))
             for number, (low, high) in enumerate(pairwise(cut.starts)):
                 room[0] = states
                 count = taylor_series(stacked, cut.coefficients[number], high - low, ENOUGH, room, places)
@@ -267,8 +267,8 @@ class TimedMotion:
         after = matrix @ stacked
         return after[: size * width].reshape(width, size).T.copy(), after[size * width :].reshape(len(rows), width)
 
-    def _stacked(self, more: Sequence[Part], width: int) -> StackedParts:
-        """Return the generator of a cascade in the layout of the kernel."""
+    def stacked(self, more: Sequence[Part], width: int = 1) -> StackedParts:
+        """Return the generator of a cascade in the layout of the kernel; if no part is coupled, for any width."""
         squared = self.system.dimension**2
         identity = sparse.eye_array(squared, format="csr")
         halves = [self.system.constant_part, *(term.operator for term in self.system.terms)]
@@ -293,7 +293,7 @@ class TimedMotion:
             np.searchsorted([part.term for part in parts], np.arange(-1, len(halves))).astype(np.int64),
         )
 
-    def _longest(self, stretch: Stretch) -> float:
+    def longest_step(self, stretch: Stretch) -> float:
         """Return the longest step of a stretch."""
         radius = self.radius(stretch)
         return RADIANS / radius if radius > 0.0 else max(stretch.stop - stretch.start, 1e-300)
