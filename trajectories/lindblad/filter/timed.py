@@ -213,7 +213,8 @@ class TimedFilter:
 
     Between clicks ρ̃' = (L(t) − Σ_k 𝒥_k(t))ρ̃ with 𝒥_k = η_k g_k(t)²J_k + d_k over the detectors that are not
     dead, and a click in k makes ρ̃ → 𝒥_kρ̃. Constant stretches go by the modes of their generator, the others by
-    Taylor series on steps on which the envelopes are polynomials. Of a long train the propagators of cells of a period, and of 2ⁿ
+    Taylor series on steps on which the envelopes are polynomials.
+    Of a long train the propagators of cells of a period, and of 2ⁿ
     periods, are tabulated.
 
     Parameters
