@@ -137,9 +137,12 @@ class SilentPeriod:
         """Carry states through a part of a cell by Taylor series, from within a step if need be."""
         width = states.shape[1]
         if width not in self._rooms:
-            scratch = [np.zeros((self._size, width)) for _ in range(4)]
+            mixed, flipped, left, right = np.zeros((4, self._size, width))
             room = np.zeros((MOST_TERMS, self._size, width))
-            self._rooms[width] = room, SeriesRoom(*scratch, np.zeros(width), np.zeros(MOST_TERMS))
+            self._rooms[width] = (
+                room,
+                SeriesRoom(mixed, flipped, left, right, np.zeros(width), np.zeros(MOST_TERMS)),
+            )
         room, places = self._rooms[width]
         number = max(int(np.searchsorted(cell.starts, start, side="right")) - 1, 0)
         while number < len(cell.coefficients) and cell.starts[number] < stop:
