@@ -117,6 +117,50 @@ def test_what_no_core_knows_to_a_millionth_is_propagated(monkeypatch):
     assert asked("auto")[0].startswith("exact, core")
 
 
+def test_a_core_that_takes_longer_than_propagation_is_not_made(monkeypatch):
+    monkeypatch.setattr(levels, "COMPLETE", 12)
+    too_small(monkeypatch)
+    monkeypatch.setattr(levels, "PAIR_CUTS", (7e-2, 7e-3, 1e-3, 1.5e-4, 1e-5, 1e-6))
+    monkeypatch.setattr(levels, "GIVE_UP", np.inf)
+    monkeypatch.setattr(solver, "QUICK", 0.0)
+    monkeypatch.setattr(solver, "SHARED", np.inf)
+
+    def asked(seconds):
+        """Return the levels that were made, if a core of one pair takes so long, and the way of the answer."""
+        monkeypatch.setattr(levels, "CORE", seconds)
+        steady = lindblad.steady_state(paper_system((3, 2, 2)))
+        curves_with(steady, np.array([0.0, 60.0, 600.0]))
+        made = {level for _, level in solver_of(steady).levels._models}
+        return made, solver_of(steady).answers[-1].method
+
+    made, way = asked(1.0)
+    assert made == {1, 2, 3}
+    assert way.startswith("exact, propagation")
+    made, way = asked(0.0)
+    assert made > {1, 2, 3, 4}
+
+
+def test_the_last_core_takes_all_pairs(monkeypatch):
+    """Where all pairs are few enough to be diagonalised nothing is left out at the end, and that is said."""
+    monkeypatch.setattr(levels, "COMPLETE", 12)
+    monkeypatch.setattr(levels, "GIVE_UP", np.inf)
+    monkeypatch.setattr(levels, "REFINE", 1e-9)
+    monkeypatch.setattr(levels, "PAIR_CUTS", (7e-3, 1e-3, 1.5e-4, 1e-5, 0.0))
+    monkeypatch.setattr(levels, "MODE_CUTS", (100.0, 10.0, 1.0, 1.0, 0.0))
+    steady, edges = lindblad.steady_state(paper_system((3, 2, 2))), np.array([0.0, 60.0, 600.0])
+    right, _ = curves_with(steady.with_solver("propagation"), edges)
+    reduced = steady.with_solver("reduced")
+    found, error = curves_with(reduced, edges)
+    assert "all pairs of modes" in solver_of(reduced).answers[-1].method
+    assert (error < 1e-9 * np.abs(found)).all()
+    assert (np.abs(found - right) <= 3e-9 * right.max(axis=-1, keepdims=True)).all()
+    monkeypatch.setattr(levels, "LARGEST_FINER", 24**2 - 1)
+    coarser = steady.with_solver("reduced")
+    _, error = curves_with(coarser, edges)
+    assert solver_of(coarser).answers[-1].method.startswith("exact, core")
+    assert error.max() > 1e-9
+
+
 def test_lags_of_short_bursts_are_known_to_a_millionth(monkeypatch):
     """Densities are smaller than the rates they are computed with, by the window; their errors are their own."""
     monkeypatch.setattr(levels, "COMPLETE", 12)
@@ -171,8 +215,7 @@ def test_a_core_that_would_be_cut_short_is_left_to_propagation(monkeypatch):
 def test_propagation_falls_back_on_the_essential_states(monkeypatch, cut):
     """Where no core serves a large system, its essential states are followed, within the error that is stated."""
     monkeypatch.setattr(levels, "RESTRICT", 30)
-    for module in (levels, solver):
-        monkeypatch.setattr(module, "STATE_CUT", cut)
+    monkeypatch.setattr(solver, "FOLLOWED", cut)
     monkeypatch.setattr(solver, "RESTRICT", 30)
     monkeypatch.setattr(levels, "GIVE_UP", 0.0)  # no core serves
     monkeypatch.setattr(solver, "QUICK", 0.0)

@@ -26,9 +26,10 @@ Array = NDArray[np.float64]
 # Importance below which pairs of modes are left out of the core, level by level; errors fall in proportion. The
 # cuts of modes and of states are multiplied by the factors beside. An answer takes three neighbouring levels. The
 # finest of them is FIRST; one level coarser where its core would be too large; one level finer where the error is
-# too large.
-PAIR_CUTS = (5e-6, 7e-7, 1e-7, 2.5e-8, 6e-9, 1.5e-9)
-MODE_CUTS, STATE_CUTS = (100.0, 10.0, 1.0, 0.1, 0.1, 0.01), (100.0, 100.0, 10.0, 1.0, 1.0, 1.0)
+# too large. The last takes all pairs, where they are few enough: nothing is left out then.
+PAIR_CUTS = (5e-6, 7e-7, 1e-7, 2.5e-8, 6e-9, 1.5e-9, 5e-10, 0.0)
+MODE_CUTS = (100.0, 10.0, 1.0, 0.1, 0.1, 0.01, 0.01, 0.0)
+STATE_CUTS = (100.0, 100.0, 10.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 FIRST = 3
 # Where every click is detected ideally nothing is neglected outside the modes, and one level coarser suffices.
 FIRST_OF_MODES = 2
@@ -126,8 +127,13 @@ class Levels:
         finest = self._finest(question)
         return [self._size(level, question) for level in range(max(finest - 2, 0), finest + 1)]
 
-    def answer(self, compute: Callable[[ReducedModel], Array], question: Question) -> Reduced | None:
-        """Return values, their relative errors and the method; None where the core fails its checks."""
+    def answer(
+        self, compute: Callable[[ReducedModel], Array], question: Question, patience: float = np.inf
+    ) -> Reduced | None:
+        """Return values, their relative errors and the method; None where the core fails its checks.
+
+        A finer core that would take longer than `patience` is not made: so long takes what is as accurate.
+        """
         if self.complete:
             model = self._model(FIRST, question)
             value = np.asarray(compute(model), dtype=np.float64)
@@ -146,12 +152,14 @@ class Levels:
             size = self._size(level, question)
             cut = PAIR_CUTS[level] if size else 0.0
             error = stated_errors(values[-3:], question.curve, cut, question.chained) + ROUNDING * condition
+            if self.system(level).cut == 0.0:  # all pairs
+                error = np.full(error.shape, ROUNDING * condition)
             worst = float(error.max(initial=0.0))
             if not sound or not np.isfinite(worst) or worst > GIVE_UP:
                 return None
-            last = level + 1 == len(PAIR_CUTS)
-            if worst <= REFINE or last or self._size(level + 1, question) > LARGEST_FINER:
-                return Reduced(values[-1], error, f"core of {size} mode pairs" if size else "modes")
+            if worst <= REFINE or not self._finer(level + 1, question, patience):
+                way = f"core of {size} mode pairs" if size else "modes"
+                return Reduced(values[-1], error, way if self.system(level).cut else "all pairs of modes")
             level += 1
             models.append(self._model(level, question))
             with _stage(self._size(level, question)):
@@ -169,21 +177,32 @@ class Levels:
 
     def state(self, level: int) -> tuple[SteadyState, AllModes]:
         """Return the stationary state, on the essential states where there are many, and all modes."""
-        few = self._given.system.dimension > RESTRICT
-        cut = STATE_CUT * STATE_CUTS[level] if few else 0.0
+        cut = STATE_CUT * STATE_CUTS[level] if self._given.system.dimension > RESTRICT else 0.0
         if cut not in self._states:
-            steady = self._given
-            if few:
-                found = cut_out(self._given.system, self._given.rho, cut)
-                steady = SteadyState(found.rho, found.system, 0.0)
+            steady = self.inside(cut)
             self._states[cut] = steady, all_modes(steady.system)
         return self._states[cut]
+
+    def inside(self, cut: float) -> SteadyState:
+        """Return the stationary state on the basis states that hold more than a cut; on all with 0."""
+        if cut == 0.0:
+            return self._given
+        found = cut_out(self._given.system, self._given.rho, cut)
+        return SteadyState(found.rho, found.system, 0.0)
 
     def _model(self, level: int, question: Question) -> ReducedModel:
         key = (question.key, level)
         if key not in self._models:
             self._models[key] = ReducedModel(self.system(level), question.names, question.seen, question.interest)
         return self._models[key]
+
+    def _finer(self, level: int, question: Question, patience: float) -> bool:
+        """Return whether there is such a level, whose core can be made in time."""
+        if level >= len(PAIR_CUTS):
+            return False
+        size = self._size(level, question)
+        made = (question.key, level) in self._models
+        return size <= LARGEST_FINER and (made or CORE * size**3 <= patience)
 
     def _size(self, level: int, question: Question) -> int:
         """Return the real dimensions of the largest core that a question needs at a level."""

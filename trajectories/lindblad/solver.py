@@ -13,11 +13,12 @@ from scipy import sparse
 
 from ..detectors import Detector
 from ..errors import ConvergenceError
+from ..model import OpenSystem
 from ..stages import Stage
 from .answers import Answer, scale_of
 from .blas import one_blas_thread
 from .inputs import checked_channels, checked_detectors
-from .levels import CORE, FIRST, LARGEST_CORE, REFINE, RESTRICT, STATE_CUTS, Levels, Question, Reduced
+from .levels import CORE, FIRST, LARGEST_CORE, REFINE, RESTRICT, Levels, Question, Reduced
 from .reduced.essential import STATE_CUT
 from .reduced.kept import Kept
 from .reduced.model import ReducedModel
@@ -48,6 +49,8 @@ PATIENCE = 120.0
 PROPAGATED = 1e-9
 # Relative error of propagation on essential states per root of the population at which they are cut.
 OUTSIDE = 40.0
+# That population: what lies outside causes less than 1e-6.
+FOLLOWED = 0.4 * STATE_CUT
 SETTLED = 40.0  # lifetimes of the slowest mode after which nothing moves
 EPSILON = float(np.finfo(np.float64).eps)
 # Small systems are solved in doubled precision where the rounding of doubles may exceed this. It costs a second up
@@ -175,7 +178,7 @@ class Solver:
             value = np.asarray(compute(self._full_model(question, doubled=True)), dtype=np.float64)
             found = Reduced(value, max(DOUBLED, self._given.error), "doubling in doubled precision")
         elif self._reduce(question, horizon, starts):
-            found = self.levels.answer(compute, question)
+            found = self.levels.answer(compute, question, self._patience(horizon, starts))
             if found is not None and self._better_propagated(found, horizon, starts):
                 found = None
             if found is not None:  # the phase of the fastest motion is known to rounding of itself
@@ -264,9 +267,16 @@ class Solver:
 
     def _better_propagated(self, found: Reduced, horizon: float, starts: int) -> bool:
         """Say whether a core leaves more open than is wanted, where propagation does not and is quick enough."""
-        if self._given.solver != "auto" or float(np.max(found.error, initial=0.0)) <= REFINE:
+        if float(np.max(found.error, initial=0.0)) <= REFINE:
             return False
-        return self._followed[1] < REFINE and self._propagation_cost(horizon, starts) < PATIENCE
+        return self._patience(horizon, starts) < np.inf
+
+    def _patience(self, horizon: float, starts: int) -> float:
+        """Return the seconds of propagation where that may take over from a core, else infinity."""
+        if self._given.solver != "auto":
+            return np.inf
+        seconds = self._propagation_cost(horizon, starts)
+        return seconds if seconds < PATIENCE else np.inf
 
     @cached_property
     def _followed(self) -> tuple[SteadyState, float]:
@@ -277,27 +287,29 @@ class Solver:
         """
         if self._given.solver != "auto" or self._given.system.dimension <= RESTRICT:
             return self._given, 0.0
-        inside = self.levels.state(FIRST)[0]
+        inside = self.levels.inside(FOLLOWED)
         if len(inside.rho) == self._given.system.dimension:
             return self._given, 0.0
-        return inside, OUTSIDE * (STATE_CUT * STATE_CUTS[FIRST]) ** 0.5
+        return inside, OUTSIDE * FOLLOWED**0.5
 
     def _propagation_cost(self, horizon: float, starts: int) -> float:
         """Return the predicted seconds of following some states for a time."""
-        dimension = len(self._followed[0].rho)
+        dimension, spread = self._predicted
         if horizon <= 0.0:  # a few linear solves
             return 40.0 * 4e-10 * dimension**3 * starts
-        return horizon * self._spread * PRODUCT * dimension**2 * starts
+        return horizon * spread * PRODUCT * dimension**2 * starts
+
+    @cached_property
+    def _predicted(self) -> tuple[int, float]:
+        """Dimension and spread of what would be propagated: of hardly fewer states, which the cores have found."""
+        if self._given.solver != "auto" or self._given.system.dimension <= RESTRICT:
+            return self._given.system.dimension, self._spread
+        system = self.levels.state(FIRST)[0].system
+        return system.dimension, spread_of(system)
 
     @cached_property
     def _spread(self) -> float:
-        """Bound of the frequencies in L and of its decays."""
-        system = self._given.system
-        matrix = abs(system.centred_H_eff)
-        centre = system.centred_H_eff.diagonal().real
-        other = np.asarray(matrix.sum(axis=1)).reshape(-1) - np.abs(system.centred_H_eff.diagonal())
-        decay = float(system.decay.diagonal().real.max(initial=0.0))
-        return float((centre + other).max() - (centre - other).min()) + 2.0 * decay
+        return spread_of(self._given.system)
 
     def _full_model(self, question: Question, *, doubled: bool = False) -> FullModel:
         key = f"{question.detection} {doubled}"
@@ -305,6 +317,15 @@ class Solver:
             steady = self._followed[0]
             self._full[key] = FullModel(steady.system, steady.rho, question.names, question.seen, doubled=doubled)
         return self._full[key]
+
+
+def spread_of(system: OpenSystem) -> float:
+    """Return a bound of the frequencies in L and of its decays."""
+    matrix = abs(system.centred_H_eff)
+    centre = system.centred_H_eff.diagonal().real
+    other = np.asarray(matrix.sum(axis=1)).reshape(-1) - np.abs(system.centred_H_eff.diagonal())
+    decay = float(system.decay.diagonal().real.max(initial=0.0))
+    return float((centre + other).max() - (centre - other).min()) + 2.0 * decay
 
 
 def solver_of(steady: SteadyState) -> Solver:
