@@ -7,12 +7,12 @@ name when a picture is asked for, so that objects can have a method `plot` witho
 from __future__ import annotations
 
 import html
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .displays import in_notebook as in_notebook
 from .names import printable
 
 if TYPE_CHECKING:
@@ -95,13 +95,6 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return self._summary().html()
-
-
-def in_notebook() -> bool:
-    """Whether this runs in the kernel of a notebook, which shows the figures of pyplot at the end of a cell."""
-    interactive = sys.modules.get("IPython")
-    shell = None if interactive is None else interactive.get_ipython()
-    return hasattr(shell, "kernel")
 
 
 def drawn(picture: str, *args: Any, **kwargs: Any) -> Axes:

@@ -22,6 +22,7 @@ from .style import (
     channel_colour,
     draw_bins,
     draw_exact_bins,
+    logarithmic_x,
     name_label,
     new_axes,
     rate_unit,
@@ -115,9 +116,9 @@ def correlation(
     if exact is not None:
         draw_exact_bins(ax, exact)
     widths = np.diff(edges)
+    ax.set_xlim(edges[0], edges[-1])
     if edges[0] > 0 and edges[-1] > 20 * edges[0] and widths[-1] > 2 * widths[0]:
         ax.set_xscale("log")
-    ax.set_xlim(edges[0], edges[-1])
     ax.set_ylim(bottom=0.0)
     first, second = name_label(correlation.first), name_label(correlation.second)
     ax.set_xlabel(rf"lag  $\tau$  ({time_unit()}); {second} after {first}")
@@ -179,7 +180,8 @@ def g2_matrix(
         ax.set_title(", ".join(short_label(name, LONGEST_IN_PANEL) for name in pair), fontsize="medium")
         ax.set_ylabel(r"$g^{(2)}(\tau)$" if i == j else "")
         ax.set_xlabel(rf"lag  $\tau$  ({time_unit()})" if i == j else "")
-        ax.locator_params(axis="x", nbins=4)
+        if ax.get_xscale() == "linear":
+            ax.locator_params(axis="x", nbins=4)
         ax.locator_params(axis="y", nbins=4)
     # The corner below the diagonal is free, unless there is but one panel.
     handles, labels = max((ax.get_legend_handles_labels() for ax in axes.ravel()), key=lambda found: len(found[1]))
@@ -203,7 +205,8 @@ def waiting_times(
     Parameters
     ----------
     waits : mapping of str to Histogram
-        By the channel of the next click, from `waiting_times`, in bins above 0.
+        By the channel of the next click, from `waiting_times`. The axis begins at the first edge above 0, and is
+        linear where no density is.
     exact : mapping of str to Histogram, optional
         Exact densities, of some channels or all.
     ax : matplotlib.axes.Axes, optional
@@ -218,8 +221,9 @@ def waiting_times(
     matplotlib.axes.Axes
     """
     ax = new_axes(ax, (6.0, 4.0))
-    positive = [h.value[h.counts > 0] for h in waits.values()]
-    smallest = min((float(v.min()) for v in positive if len(v)), default=1.0)
+    positive = np.concatenate([h.value[(h.counts > 0) & np.isfinite(h.value)] for h in waits.values()])
+    positive = positive[positive > 0.0]
+    smallest = float(positive.min(initial=np.inf)) if len(positive) else 1.0
     for number, (name, histogram) in enumerate(waits.items()):
         colour, half = channel_colour(name, number), (critical or {}).get(name)
         draw_bins(ax, histogram, colour, critical=half, label=f"then {name_label(name)}", lowest=0.2 * smallest)
@@ -228,11 +232,10 @@ def waiting_times(
     for number, histogram in enumerate((exact or {}).values()):
         draw_exact_bins(ax, histogram)
         ax.patches[-1].set(linestyle=(0, (4, 2)), linewidth=0.9, label="" if number else "exact")
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_ylim(bottom=0.5 * smallest)
-    edges = [h.edges for h in waits.values()]
-    ax.set_xlim(min(e[0] for e in edges), max(e[-1] for e in edges))
+    if len(positive):
+        ax.set_ylim(bottom=0.5 * smallest)
+        ax.set_yscale("log")
+    logarithmic_x(ax, np.concatenate([h.edges for h in waits.values()]))
     ax.set_xlabel(rf"wait  $\tau$  after {name_label(first)}  ({time_unit()})")
     ax.set_ylabel(rf"density  $W(\tau)$  ({rate_unit()})")
     ax.legend(frameon=False)

@@ -16,6 +16,7 @@ from .style import (
     checked_points,
     draw_exact_points,
     draw_points,
+    logarithmic_x,
     name_label,
     new_axes,
     power_of_ten,
@@ -72,7 +73,7 @@ def purity(
         if level is not None:
             colour = SERIES_COLOURS[number % len(SERIES_COLOURS)]
             ax.plot(x, level, color=colour, linestyle=":", linewidth=1.4, label=rf"accidental, $n = {n}$")
-    ax.set_xscale("log")
+    logarithmic_x(ax, windows, 1.1)
     ax.set_ylim(0.0, 1.0)
     ax.set_xlabel(rf"bundle window  $\delta$  ({time_unit()})")
     ax.set_ylabel(r"purity  $\pi_n(\delta)$")
@@ -118,7 +119,7 @@ def fano(
     draw_points(ax, x, estimates, critical=critical)
     if exact is not None:
         draw_exact_points(ax, x, exact)
-    ax.set_xscale("log")
+    logarithmic_x(ax, x, 1.1)
     ax.set_xlabel(rf"counting window  $T$  ({time_unit()})")
     ax.set_ylabel(r"Fano factor  $F(T)$")
     ax.legend(frameon=False)
@@ -167,7 +168,7 @@ def rate_convergence(
     ax.lines[-1].set_marker("")
     if exact is not None:
         ax.axhline(exact / rate, color=BLACK, linestyle="--", linewidth=1, label="exact")
-    ax.set_xlim(0.0, x[-1] / span)
+    ax.set_xlim(0.0, x[-1] / span if x[-1] > 0.0 else 1.0)
     ax.set_xlabel(rf"observed time  ({scaled_time_unit(spelled)})")
     ax.set_ylabel(rf"{name_label(name)}  ({power}{rate_unit()})")
     _legend_above(ax, 3)

@@ -140,6 +140,18 @@ def reference_line(ax: Axes, level: float) -> None:
     ax.axhline(level, color=GREY, linewidth=0.8, zorder=0.5)
 
 
+def logarithmic_x(ax: Axes, points: ArrayLike, margin: float = 1.0) -> None:
+    """Make the horizontal axis logarithmic, as long as the points that have a logarithm; linear if none has."""
+    given = np.asarray(points, dtype=np.float64).ravel()
+    positive = given[(given > 0.0) & np.isfinite(given)]
+    if not len(positive):
+        return
+    # The limits first: matplotlib finds none itself where no value can be drawn.
+    ends = positive.min() / margin, positive.max() * margin
+    ax.set_xlim(*(ends if ends[0] < ends[1] else (0.5 * ends[0], 2.0 * ends[1])))
+    ax.set_xscale("log")
+
+
 def power_of_ten(values: ArrayLike) -> tuple[float, str]:
     """Return a power of ten to divide values by, and the words for it, e.g. 1e-4 and "$10^{-4}$ "."""
     largest = float(np.nanmax(np.abs(np.asarray(values, dtype=np.float64)), initial=0.0))

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from trajectories import analysis as an
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
-from trajectories.results import Correlation, Histogram
+from trajectories.results import Correlation, Estimate, Histogram
 
 
 @pytest.fixture(scope="module")
@@ -316,3 +316,38 @@ def test_pictures_of_hardly_a_click_are_drawn():
     assert drawn(an.plot.g2_matrix(an.g2_matrix(one, [-1.0, 0.0, 1.0]))[0, 0]) > 1000
     lags = an.asymmetry_by_lag(one, "photon", "magnon", [0.0, 0.2], 0.2)
     assert drawn(an.plot.order_asymmetry(lags)) > 1000
+
+
+NOTHING = {"value": [0.0, 0.0], "standard_error": [np.nan, np.nan], "counts": [0, 0]}
+UNKNOWN = {"value": [np.nan, np.nan], "standard_error": [np.nan, np.nan], "counts": [0, 0]}
+SOME = {"value": [2.0, 1.0], "standard_error": [0.1, 0.1], "counts": [9, 9]}
+
+
+def binned(kind, edges, numbers, **more):
+    return kind(edges=np.array(edges), **{name: np.array(of) for name, of in numbers.items()}, **more)
+
+
+@pytest.mark.parametrize("edges", [[0.0, 1.0, 30.0], [1.0, 2.0, 60.0], [-1.0, 0.0, 1.0]])
+@pytest.mark.parametrize("numbers", [NOTHING, UNKNOWN, SOME])
+def test_axes_are_logarithmic_only_where_something_has_a_logarithm(edges, numbers):
+    """Matplotlib warns of the others, which the command line would print, or fails."""
+    histogram = binned(Histogram, edges, numbers)
+    waits = an.plot.waiting_times({"a": histogram}, {"a": histogram})
+    assert waits.get_yscale() == ("log" if numbers is SOME else "linear")
+    assert waits.get_xscale() == "log"
+    assert waits.get_xlim()[0] > 0.0
+    assert waits.get_xlim()[1] >= edges[-1]
+    assert drawn(waits) > 1000
+    correlation = binned(Correlation, edges, numbers, first="a", second="b")
+    panel = an.plot.g2_matrix({("a", "b"): correlation})[0, 1]
+    assert panel.get_xscale() == ("log" if edges[0] == 1.0 else "linear")
+    assert drawn(panel) > 1000
+
+
+@pytest.mark.parametrize("windows", [[1.0, 2.0], [0.0, 1.0], [0.0, 0.0]])
+def test_scans_without_a_value_are_drawn(windows):
+    unknown = [Estimate(np.nan, np.nan, 0)] * 2
+    for ax in (an.plot.purity(windows, {2: unknown}), an.plot.fano(windows, unknown)):
+        assert ax.get_xscale() == ("log" if any(windows) else "linear")
+        assert drawn(ax) > 1000
+    assert drawn(an.plot.rate_convergence(windows, unknown)) > 1000
