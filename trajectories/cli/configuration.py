@@ -16,7 +16,6 @@ from typing import Any
 from ..checks import integer, positive_number, shown
 from ..errors import InvalidInput
 from ..lindblad.inputs import bundle_channels, bundle_window, pair_of
-from ..lindblad.steady_state import MAX_DIMENSION
 from ..model import OpenSystem, SpinningResonator
 from ..names import nearest
 from .toml_file import read_toml
@@ -33,6 +32,8 @@ FILTERS = "filters"
 FILTER_KEYS = {"frequency", "width", "levels"}
 # Fock levels where a configuration does not say.
 LEVELS = (5, 4, 4)
+# Dimension beyond which the steady state is not sought.
+LARGEST = 100_000
 # Name of the module that a Python file becomes; dataclasses look it up.
 MODULE = "trajectories_configuration"
 
@@ -182,10 +183,10 @@ def _toml_job(
 def _require_solvable(levels: tuple[int, int, int], max_quanta: int | None = None) -> None:
     """Refuse a truncation whose steady state is out of reach, before its matrices are made."""
     dimension = SpinningResonator.space(levels, max_quanta).dimension
-    if dimension > MAX_DIMENSION:
+    if dimension > LARGEST:
         raise InvalidInput(
-            f"levels={shown(levels)} give dimension {dimension}, above {MAX_DIMENSION}, up to which the steady "
-            "state can be found; lower them"
+            f"levels={shown(levels)} give dimension {dimension}, above {LARGEST}, up to which steady states are "
+            "sought; lower them"
         )
 
 

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from .entanglement import Witness as Witness
     from .entanglement import entanglement_witness as entanglement_witness
     from .entanglement import negativity as negativity
+    from .essential_state import SteadyEnsemble as SteadyEnsemble
+    from .essential_state import steady_ensemble as steady_ensemble
     from .evolution import density_matrix as density_matrix
     from .evolution import evolve as evolve
     from .information import information_rate as information_rate
@@ -77,6 +79,7 @@ _HOMES = {
     "PairBundles": ".click_statistics.bundle_rates",
     "PeriodicState": ".pulses.periodic",
     "Spectrum": ".spectra",
+    "SteadyEnsemble": ".essential_state",
     "SteadyState": ".steady_state",
     "SuperRabi": ".closed",
     "Witness": ".entanglement",
@@ -122,6 +125,7 @@ _HOMES = {
     "purity": ".click_statistics.bundle_rates",
     "rates": ".click_statistics.counting",
     "resonance": ".spectra",
+    "steady_ensemble": ".essential_state",
     "super_rabi": ".closed",
     "transient_g2": ".click_statistics.correlations",
     "two_photon_spectrum": ".two_photon",

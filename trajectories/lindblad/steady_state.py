@@ -16,14 +16,15 @@ from ..model.operators import as_operator
 from ..notebook import Shown, Summary
 from ..results import read_only
 from ..stages import staged
-from .reduced.essential import STATE_CUT, embedded
-from .reduced.stationary import cut_out, grown, stationary
+from .essential_state import ESSENTIAL_RESIDUAL, connected, on_essential_states
+from .reduced.essential import embedded
 from .refinement import ACCEPTED, AIM, SAME_STATE, Refinement, effects_of, normalised, not_unique, relative_errors
 from .superoperators.detected import NOTHING
 from .superoperators.doubled import Doubled, Elimination, ExactGenerator, subtract
 from .superoperators.hermitian_vectors import pack, unpack
 from .superoperators.inverse import MOST_ELIMINATED
 from .superoperators.liouvillian import Liouvillian, hermitian_part
+from .top_levels import edge_populations, truncation_warning
 
 Matrix = NDArray[np.complex128]
 
@@ -33,12 +34,8 @@ SOLVERS = ("auto", "propagation", "reduced", "doubling")
 MAX_DIMENSION = 3000
 # Above this dimension the state is sought on essential basis states: 3 s instead of 73 at N = 1024.
 LARGEST_WHOLE = 400
-# What an essential state leaves out shows as a residual on the whole space; above this it is not accepted.
-ESSENTIAL_RESIDUAL = 1e-6
 # Where more than this share of the states is essential, nothing is saved.
 ESSENTIAL_SHARE = 0.8
-# The population of a mode's highest level above which a truncation is not to be trusted.
-TOP_LEVEL = 1e-4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,14 +139,7 @@ class SteadyState(Shown):
 
     def truncation_warning(self) -> str | None:
         """Return which modes hold more than 1e-4 in their highest level, or None."""
-        bad = {name: p for name, p in self.top_level.items() if p > TOP_LEVEL}
-        if not bad:
-            return None
-        modes = ", ".join(f"{name} {p:.2g}" for name, p in bad.items())
-        space = self.system.space
-        doubtful = any(space is not None and space.levels.get(name) == 2 for name in bad)
-        hint = " (a two-level system is known by a name that begins with 'atom')" if doubtful else ""
-        return f"top-level population above {TOP_LEVEL:g}: {modes}; raise these levels or run converge{hint}"
+        return truncation_warning(self.system, self.top_level)
 
 
 @staged("steady state")
@@ -216,7 +206,10 @@ def steady_state(
             remedy = "evolve a given state with lindblad.evolve"
         raise InvalidInput(f"a system that depends on time has no steady state; {remedy}")
     if system.dimension > MAX_DIMENSION:
-        raise InvalidInput(f"dimension {system.dimension} exceeds {MAX_DIMENSION}; lower the levels")
+        raise InvalidInput(
+            f"dimension {system.dimension} exceeds {MAX_DIMENSION}; lower the levels, or use "
+            "lindblad.steady_ensemble"
+        )
     start = _start(guess, system.dimension)
     if system.dimension == 1:  # of one state no motion is to be solved
         return _finished(system, Doubled.of(np.ones(1)), method, 0, (0.0, np.zeros(1)))
@@ -246,31 +239,13 @@ def steady_state(
 
 def _on_essential_states(system: OpenSystem) -> SteadyState | None:
     """Return the steady state on essential states, or None where they are no saving or leave too much out."""
-    linked = abs(system.hamiltonian) + sum((abs(c.operator) for c in system.channels), start=0 * system.decay.real)
-    if sparse.csgraph.connected_components(linked, directed=False)[0] > 1:
+    judged = on_essential_states(system, ESSENTIAL_SHARE) if connected(system) else None
+    if judged is None or judged.residual > ESSENTIAL_RESIDUAL:
         return None
-    found = grown(system, STATE_CUT, ESSENTIAL_SHARE)
-    if found is None:
-        return None
-    random = np.random.default_rng(20240601)
-    ket = random.normal(size=(2, len(found.states))).T @ np.array([1.0, 1.0j])
-    other = stationary(found.system, np.outer(ket, ket.conj()), 1e-13)
-    difference = float(np.linalg.norm(other - found.rho))
-    if difference > SAME_STATE * np.linalg.norm(found.rho):
-        raise SteadyStateNotUnique(not_unique(f"two starts end in states that differ by {difference:.2g}"))
+    found, residual = judged.found, judged.residual
     rho = embedded(found.rho, found.states, system.dimension)
-    liouvillian = Liouvillian(system)
-    scale = liouvillian.scale * float(np.linalg.norm(rho))
-    residual = float(np.linalg.norm(liouvillian.apply(rho))) / scale if scale > 0.0 else 0.0
-    if residual > ESSENTIAL_RESIDUAL:
-        return None
-    fewer = cut_out(system, rho, 10.0 * STATE_CUT)
-    place = np.searchsorted(found.states, fewer.states)
-    apart = found.rho - embedded(fewer.rho, place, len(found.states))
-    error = float(np.linalg.norm(apart) / np.linalg.norm(found.rho))
-    return SteadyState(
-        rho, system, residual, top_level(system, rho), "essential", found.rounds, max(error, residual)
-    )
+    error = max(judged.error, residual)
+    return SteadyState(rho, system, residual, top_level(system, rho), "essential", found.rounds, error)
 
 
 def _eliminated(system: OpenSystem) -> SteadyState:
@@ -330,7 +305,4 @@ def _start(guess: SteadyState | NDArray[Any] | None, dimension: int) -> Matrix:
 
 def top_level(system: OpenSystem, rho: Matrix) -> dict[str, float]:
     """Return the population of the highest level of each mode; nothing without a space."""
-    if system.space is None:
-        return {}
-    population = np.diag(rho).real
-    return {name: float(population[mask].sum()) for name, mask in system.space.top_levels().items()}
+    return edge_populations(system.space, np.diag(rho).real)

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..engine.compiled import CompiledSystem, compile_system
 from ..errors import InvalidInput, TruncationWarning
-from ..lindblad.steady_state import steady_state
+from ..lindblad.essential_state import SteadyEnsemble, steady_ensemble
+from ..lindblad.steady_state import MAX_DIMENSION, SteadyState, steady_state
 from ..model.states import initial_states
 from ..stages import Stage
 from .request import Request
@@ -47,8 +48,13 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         _refuse_endless(rate, request.duration)
         driven["periodic_state"] = {"clicks_per_pulse": clicks, "residual": float(periodic.residual)}
     elif start is None:
-        steady = steady_state(system)
-        start = initial_states(steady.rho, system.dimension)
+        steady: SteadyState | SteadyEnsemble
+        if system.dimension > MAX_DIMENSION:
+            steady = steady_ensemble(system)
+            start = steady.initial_states()
+        else:
+            steady = steady_state(system)
+            start = initial_states(steady.rho, system.dimension)
         rates = {name: float(steady.rate(name)) for name in system.channel_names}
         rate = sum(rates.values())
         _refuse_endless(rate, request.duration)
@@ -57,6 +63,8 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
             "residual": float(steady.residual),
             "top_level": {name: float(p) for name, p in steady.top_level.items()},
         }
+        if isinstance(steady, SteadyEnsemble):
+            exact |= {"essential_states": len(steady.states), "trace_distance": float(steady.distance)}
         warning = steady.truncation_warning()
         if warning:
             warn_caller(warning, TruncationWarning)

@@ -17,7 +17,6 @@ from ..engine.compiled import PROPAGATORS, stack_operators
 from ..engine.propagator import check_tolerance
 from ..ensembles import TrajectoryStates, fingerprint
 from ..errors import InvalidInput
-from ..lindblad.steady_state import MAX_DIMENSION
 from ..model.operators import HERMITICITY, as_operator
 from ..model.states import InitialStates, initial_states, normalised, state_array
 from ..model.system import OpenSystem
@@ -148,11 +147,6 @@ def _start(
         if system.period is None:
             raise InvalidInput("a system that depends on time without a period has no steady state; give initial=")
         return None, {"initial": "periodic"}
-    if system.dimension > MAX_DIMENSION:
-        raise InvalidInput(
-            f"dimension {system.dimension} exceeds {MAX_DIMENSION}, up to which the steady state can be found; "
-            "lower the levels, or give an initial ket"
-        )
     return None, {"initial": initial}
 
 

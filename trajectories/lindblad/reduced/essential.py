@@ -58,7 +58,12 @@ def neighbours(system: OpenSystem, states: States, rho: Matrix, cut: float) -> S
     restricted H_eff, λ_m their eigenvalues and w_m the populations in ρ, or a thousandth of those after
     a click where that is more; H_ii includes the decay −iΓ_i/2.
     """
-    outside = np.setdiff1d(np.arange(system.dimension), states)
+    # Of all others only those that H or a jump leads to.
+    reached = np.zeros(system.dimension, dtype=bool)
+    for operator in (system.hamiltonian, *(channel.operator for channel in system.channels)):
+        reached |= np.diff(sparse.csr_array(operator[:, states]).indptr) > 0
+    reached[states] = False
+    outside = np.flatnonzero(reached)
     if not len(outside):
         return outside
     inner = restricted(system, states)
