@@ -1,13 +1,14 @@
 """All exact curves that `validate` asks for, against N; the commands themselves; and QuTiP's g² and steady state.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/exact_curves.py [--levels 4,4,4 5,4,4 …] [--repeats 5]
-        [--run RUN] [--qutip SECONDS]
+        [--run RUN] [--run-levels 5,5,5 …] [--qutip SECONDS]
 
 The paper's system driven from the left, Δ_ad = 1.3406, κ = 0.005. Every repeat computes everything anew: medians
 of processor time (user and system, all threads) and of elapsed time, and the largest relative error stated.
 ``--run`` times ``trajectories analyse`` and ``validate`` of a copy of a run folder, each without and after the
-other. ``--qutip`` compares g² to 5000/ω_b and steady states up to N = 250 in the same run, each call ended after
-the seconds given, by tests/benchmarks/lindblad_vs_qutip.py.
+other; ``--run-levels 5,5,5 …`` simulates the README's run with these levels first, and times the commands on each.
+``--qutip`` compares g² to 5000/ω_b at N = 54 and 128 and the steady state at N = 250 in the same run, each call
+ended after the seconds given, by tests/benchmarks/lindblad_vs_qutip.py.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from trajectories.lindblad.solver import solver_of
 DETUNING, KAPPA = 1.3406, 0.005
 DELTA = 3.0 / KAPPA
 EMITTED = ("photon", "phonon", "magnon")
+PROGRAM = [sys.executable, "-m", "trajectories.cli"]
+BLUE_LEFT = Path(__file__).resolve().parents[2] / "examples" / "blue_left.toml"
 
 
 def curves(steady: lindblad.SteadyState) -> None:
@@ -82,19 +85,33 @@ def scaling(levels: list[tuple[int, ...]], repeats: int) -> None:
         )
 
 
-def commands(original: Path, folder: Path, repeats: int) -> None:
+def simulated(levels: str, folder: Path, *options: str) -> Path:
+    """Return the README's run with these levels, from the folder where it is there."""
+    run = folder / f"blue-left-{levels}"
+    if not run.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        chosen = ["--levels", levels, "--out", str(run), *options]
+        subprocess.run([*PROGRAM, "simulate", str(BLUE_LEFT), *chosen], check=True, stdout=subprocess.DEVNULL)
+    return run
+
+
+def warmed(folder: Path) -> None:
+    """Compile what the commands need, on a small run."""
+    small = simulated("2,2,2", folder, "--trajectories", "8", "--duration", "1e5")
+    for command in ("analyse", "validate"):
+        subprocess.run([*PROGRAM, command, str(small)], check=False, stdout=subprocess.DEVNULL)
+
+
+def commands(original: Path, run: Path, repeats: int) -> None:
     """Time the commands on a copy of a run: validate alone, analyse, validate after it."""
-    run = folder / "run"
     shutil.copytree(original, run)
-    program = [sys.executable, "-m", "trajectories.cli"]
-    subprocess.run([*program, "validate", str(run)], check=False, stdout=subprocess.DEVNULL)  # compiles
     results: dict[str, list[tuple[float, float]]] = {"validate alone": [], "analyse": [], "validate after it": []}
     for _ in range(repeats):
         for what, values in results.items():
             if what != "validate after it":  # nothing is known
                 shutil.rmtree(run / "analysis", ignore_errors=True)
             before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-            subprocess.run([*program, what.split()[0], str(run)], check=False, stdout=subprocess.DEVNULL)
+            subprocess.run([*PROGRAM, what.split()[0], str(run)], check=False, stdout=subprocess.DEVNULL)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
             values.append((used, time.perf_counter() - begun))
@@ -105,20 +122,28 @@ def commands(original: Path, folder: Path, repeats: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--levels", nargs="+", default=["4,4,4", "5,4,4", "5,5,5", "6,6,6", "8,8,8", "10,10,10"])
+    parser.add_argument("--levels", nargs="*", default=["4,4,4", "5,4,4", "5,5,5", "6,6,6", "8,8,8", "10,10,10"])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--run", type=Path, help="time analyse and validate of this run folder, too")
+    parser.add_argument("--run-levels", nargs="+", default=[], help="and of the README's run at these levels")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the runs of --run-levels here, or use them")
     parser.add_argument("--qutip", type=float, metavar="SECONDS", help="compare with QuTiP, too")
     options = parser.parse_args()
     curves(lindblad.steady_state(SpinningResonator(detuning=DETUNING, kappa=KAPPA).system(levels=(2, 2, 2))))
     scaling([tuple(int(n) for n in text.split(",")) for text in options.levels], options.repeats)
-    if options.run is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            commands(options.run, Path(folder), options.repeats)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {} if options.run is None else {str(options.run): options.run}
+        for levels in options.run_levels:
+            runs[levels] = simulated(levels, options.keep or Path(folder))
+        if runs:
+            warmed(Path(folder))
+        for number, (name, run) in enumerate(runs.items()):
+            print(f"commands on {name}")
+            commands(run, Path(folder) / f"timed-{number}", options.repeats)
     if options.qutip is not None:
         other = Path(__file__).with_name("lindblad_vs_qutip.py")
-        largest = ["--limit", str(options.qutip), "--largest", "250"]
-        subprocess.run([sys.executable, str(other), *largest], check=True)
+        asked = ["--limit", str(options.qutip), "--g2", "54", "128", "--steady", "250"]
+        subprocess.run([sys.executable, str(other), *asked], check=True)
 
 
 if __name__ == "__main__":

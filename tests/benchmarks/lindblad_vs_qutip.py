@@ -1,7 +1,8 @@
 """The density-matrix solver against QuTiP, in one run on one machine: ratios of times, and how far results differ.
 
-Run with ``OMP_NUM_THREADS=1 python tests/benchmarks/lindblad_vs_qutip.py [--limit SECONDS] [--largest N]``. Each
-QuTiP call runs in a process of its own, which is ended at the time limit and then reported as not finished.
+Run with ``OMP_NUM_THREADS=1 python tests/benchmarks/lindblad_vs_qutip.py [--limit SECONDS] [--largest N]
+[--steady N …] [--g2 N …]``. Each QuTiP call runs in a process of its own, which is ended at the time limit and
+then reported as not finished. Steady states and g² of all dimensions up to the largest, or of those named.
 """
 
 from __future__ import annotations
@@ -103,16 +104,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=float, default=60.0, help="seconds allowed to each QuTiP call")
     parser.add_argument("--largest", type=int, default=128, help="largest dimension N")
+    parser.add_argument("--steady", type=int, nargs="*", metavar="N", help="dimensions of the steady states")
+    parser.add_argument("--g2", type=int, nargs="*", metavar="N", help="dimensions of the correlations")
     options = parser.parse_args()
+    if options.steady is not None or options.g2 is not None:
+        options.largest, options.steady, options.g2 = 10**9, options.steady or [], options.g2 or []
     lindblad.g2(lindblad.steady_state(paper_system((2, 2, 2))), *PAIR, [0.0, 1.0])  # compiles the kernel
     systems = {levels: paper_system(levels) for levels in LEVELS}
     systems = {levels: system for levels, system in systems.items() if system.dimension <= options.largest}
     for levels, system in systems.items():
+        if options.steady is not None and system.dimension not in options.steady:
+            continue
         ours, steady = fastest(lambda system=system: lindblad.steady_state(system))
         for method in STEADY_METHODS:
             theirs = within(options.limit, qutip_steady, levels, method)
             report(f"steadystate({method!r})", system.dimension, ours, theirs, steady.rho, options.limit)
     for levels, system in systems.items():
+        if options.g2 is not None and system.dimension not in options.g2:
+            continue
         steady = lindblad.steady_state(system)
         for points, longest in CORRELATIONS:
             tau = np.linspace(0.0, longest, points)

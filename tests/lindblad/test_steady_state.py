@@ -218,6 +218,25 @@ def test_gmres_restarts_and_reports_what_it_reached():
     assert short.relative > 1e-3
 
 
+def test_gmres_with_a_preconditioner_of_few_digits():
+    rng = np.random.default_rng(1)
+    spectrum = np.diag(np.linspace(1.0, 500.0, 12))
+
+    def action(x):
+        return spectrum @ x + x @ spectrum
+
+    def roughly(x):
+        """Return the solution to three digits, not linear in x."""
+        exact = x / np.add.outer(np.diag(spectrum), np.diag(spectrum))
+        return exact + 1e-3 * np.abs(exact).max() * np.cos(1e3 * (exact + exact.T).real)
+
+    source = rng.normal(size=(12, 12)) + 0j
+    source = source + source.T
+    found = gmres(action, source, tolerance=1e-13, max_products=20, precondition=roughly)
+    assert found.relative <= 1e-13
+    np.testing.assert_allclose(action(found.solution), source, atol=1e-12 * np.linalg.norm(source))
+
+
 def test_top_level_populations_and_warning():
     steady = lindblad.steady_state(ThermalCavity(thermal=1.0, levels=8).system())
     assert steady.top_level["photon"] == pytest.approx(ThermalCavity(thermal=1.0, levels=8).populations()[-1])
@@ -273,3 +292,22 @@ def test_expectation_values():
     assert isinstance(steady.expect(sparse.csr_array(lower.conj().T @ lower)), float)
     assert sum(steady.rate(name) for name in system.channel_names) == pytest.approx(steady.expect(system.decay))
     assert not steady.rho.flags.writeable
+
+
+@pytest.mark.parametrize("apart", [1e-2, 1e-3])
+def test_filters_of_nearly_one_frequency_take_no_longer(apart):
+    """One filter behind another makes H_eff defective where they are equal: V⁻¹ loses digits, GMRES does not."""
+    sigma = HilbertSpace(atom=2).lower("atom")
+    atom = OpenSystem(sigma + sigma.T, [Channel("atom", sigma)], HilbertSpace(atom=2))
+
+    def solved(difference):
+        return lindblad.steady_state(atom.filtered("atom", [1.0, 1.0 + 0.1 * difference], 0.1))
+
+    near, far = solved(apart), solved(1.0)
+    assert near.method == "eigenmodes"
+    assert near.iterations <= 1.1 * far.iterations
+    assert near.error < 1e-11
+    source = atom.filtered("atom", 1.0, 0.1)
+    assert near.rate("atom transmitted 1") == pytest.approx(
+        lindblad.steady_state(source).rate("atom transmitted"), rel=1e-10
+    )

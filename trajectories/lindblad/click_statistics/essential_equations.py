@@ -98,16 +98,18 @@ class EssentialEquations:
         if resolvent.slowest() + shift <= SINGULAR * self._liouvillian.scale:  # a dark state
             near = max(0.1 * float(self.system.decay.diagonal().real.mean()), 1e-9 * self._liouvillian.scale)
 
-        def action(state: Matrix) -> Matrix:
-            solution = hermitian_part(resolvent.solve(state, near))
-            return apply(solution) - shift * solution
-
-        found = gmres(action, -unpack(source), tolerance=TOLERANCE, max_products=MAX_PRODUCTS)
+        found = gmres(
+            lambda state: apply(state) - shift * state,
+            -unpack(source),
+            tolerance=TOLERANCE,
+            max_products=MAX_PRODUCTS,
+            precondition=lambda state: hermitian_part(resolvent.solve(state, near)),
+        )
         if found.relative > REFUSED:
             raise ConvergenceError(
                 f"a linear equation is left with residual={found.relative:.2g}; bring the rates closer"
             )
-        return pack(hermitian_part(resolvent.solve(found.solution, near)))
+        return pack(hermitian_part(found.solution))
 
 
 def essential_equations(steady: SteadyState) -> EssentialEquations:

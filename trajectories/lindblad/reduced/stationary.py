@@ -109,9 +109,13 @@ def stationary(system: OpenSystem, guess: Matrix | None, residual: float) -> Mat
             break
         tolerance = float(np.clip(0.1 * residual / reached, 1e-13, 0.1))
         found = gmres(
-            lambda x: liouvillian.apply(precondition(x)), -defect, tolerance=tolerance, max_products=MAX_PRODUCTS
+            liouvillian.apply,
+            -defect,
+            tolerance=tolerance,
+            max_products=MAX_PRODUCTS,
+            precondition=precondition,
         )
-        rho = hermitian_part(rho + precondition(found.solution))
+        rho = hermitian_part(rho + found.solution)
         rho = rho / np.trace(rho).real
     if not reached <= max(residual, REFUSED):
         raise ConvergenceError(

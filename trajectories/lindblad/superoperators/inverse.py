@@ -89,13 +89,11 @@ class Inverse:
 
     def attempt(self, source: Matrix, tolerance: float) -> tuple[Matrix, KrylovSolution]:
         """Return the best X with G X ≈ R, and what GMRES reached; R and X are Hermitian."""
-
-        def action(vector: Matrix) -> Matrix:
-            return self.apply(self.precondition(vector))
-
-        found = gmres(action, source, tolerance=tolerance, max_products=MAX_PRODUCTS)
+        found = gmres(
+            self.apply, source, tolerance=tolerance, max_products=MAX_PRODUCTS, precondition=self.precondition
+        )
         self.products += found.products
-        return self.precondition(found.solution), found
+        return found.solution, found
 
     def solve(self, source: Vector, observable: Vector, stationary: Vector | None = None) -> Vector:
         """Return X with G X = R, refined on residuals of doubled precision.

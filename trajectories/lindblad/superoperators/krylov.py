@@ -30,11 +30,14 @@ def gmres(
     tolerance: float,
     max_products: int,
     restart: int = 80,
+    precondition: Callable[[Matrix], Matrix] | None = None,
 ) -> KrylovSolution:
     """Solve A x = b by restarted GMRES, minimising ‖b − A x‖_F.
 
     Hermitian matrices are a real vector space with the inner product Tr(XY), so the Hessenberg matrix
-    is real. Saad and Schultz, SIAM J. Sci. Stat. Comput. 7, 856 (1986).
+    is real. Saad and Schultz, SIAM J. Sci. Stat. Comput. 7, 856 (1986). With P the search is among the vectors P v
+    of a basis of A P, which are kept (Saad, SIAM J. Sci. Comput. 14, 461 (1993)): P may then be known to a few
+    digits only, as L0⁻¹ in an ill-conditioned eigenbasis, and x is still right to rounding of A.
 
     Parameters
     ----------
@@ -46,13 +49,15 @@ def gmres(
         Stop when ‖b − Ax‖ ≤ tolerance·‖b‖.
     max_products, restart : int
         Most products with A in all, and in one cycle.
+    precondition : callable, optional
+        P, roughly the inverse of A; maps a Hermitian matrix to another.
     """
     norm = float(np.linalg.norm(source))
     solution, residual = np.zeros_like(source), source
     products, relative = 0, 1.0 if norm > 0 else 0.0
     while relative > tolerance and products < max_products:
         length = min(restart, max_products - products)
-        step, used = _cycle(action, residual, tolerance * norm, length)
+        step, used = _cycle(action, precondition, residual, tolerance * norm, length)
         solution = solution + step
         residual = residual - action(step)
         products += used + 1
@@ -62,17 +67,27 @@ def gmres(
     return KrylovSolution(solution, residual, relative, products)
 
 
-def _cycle(action: Callable[[Matrix], Matrix], source: Matrix, target: float, length: int) -> tuple[Matrix, int]:
+def _cycle(
+    action: Callable[[Matrix], Matrix],
+    precondition: Callable[[Matrix], Matrix] | None,
+    source: Matrix,
+    target: float,
+    length: int,
+) -> tuple[Matrix, int]:
     """Return the GMRES correction after at most `length` Arnoldi steps, and how many were made."""
     beta = float(np.linalg.norm(source))
     basis = np.empty((length + 1, 2 * source.size))
+    searched = basis if precondition is None else np.empty((length, 2 * source.size))
     hessenberg = np.zeros((length + 1, length))
     basis[0] = (source / beta).reshape(-1).view(np.float64)
     right = np.zeros(length + 1)
     right[0] = beta
     weights: NDArray[np.float64] = np.zeros(0)
     for j in range(length):
-        vector = action(basis[j].view(np.complex128).reshape(source.shape)).reshape(-1).view(np.float64)
+        if precondition is not None:
+            found = precondition(basis[j].view(np.complex128).reshape(source.shape))
+            searched[j] = found.reshape(-1).view(np.float64)
+        vector = action(searched[j].view(np.complex128).reshape(source.shape)).reshape(-1).view(np.float64)
         for _ in range(2):  # orthogonalising twice is enough
             overlap = basis[: j + 1] @ vector
             vector = vector - overlap @ basis[: j + 1]
@@ -84,5 +99,5 @@ def _cycle(action: Callable[[Matrix], Matrix], source: Matrix, target: float, le
         if missed <= target or hessenberg[j + 1, j] <= 1e-15 * np.linalg.norm(hessenberg[: j + 1, j]):
             break
         basis[j + 1] = vector / hessenberg[j + 1, j]
-    correction = weights @ basis[: len(weights)]
+    correction = weights @ searched[: len(weights)]
     return correction.view(np.complex128).reshape(source.shape), len(weights)
