@@ -18,7 +18,9 @@ from .jump_kernels import Jumps
 from .modes.eigenmodes import ModesPropagator
 from .operators import stack_operators
 from .propagator import Propagator
-from .pulses.timed import LARGEST_TREE, LONGEST_BUILD, TimedPropagator, TreePropagator, build_seconds
+from .pulses.reduced_tree import ReducedTreePropagator
+from .pulses.timed import TimedPropagator, TreePropagator
+from .pulses.trees import LARGEST_TREE, LONGEST_BUILD, build_seconds
 from .reduced.reduced_basis import ReducedPropagator
 from .sparse.sparse_action import SparsePropagator
 
@@ -29,10 +31,11 @@ PROPAGATORS: dict[str, type[Propagator]] = {
     "reduced": ReducedPropagator,
     "sparse": SparsePropagator,
     "tree": TreePropagator,
+    "reduced tree": ReducedTreePropagator,
     "steps": TimedPropagator,
 }
 # Those of systems that depend on time, and of those that do not.
-TIMED = ("tree", "steps")
+TIMED = ("tree", "reduced tree", "steps")
 CONSTANT = tuple(name for name in PROPAGATORS if name not in TIMED)
 
 
@@ -119,9 +122,10 @@ def compile_system(
     initial : array_like of complex, or InitialStates
         A ket of shape (N,), or a density matrix of shape (N, N), of which trajectories start from random
         eigenvectors with their probabilities; or the states themselves and how they are drawn.
-    propagator : {"auto", "modes", "reduced", "sparse", "tree", "steps"}
-        How states are carried between clicks; the last two are for systems that depend on time, of which "auto"
-        takes "tree" where it is prepared within a minute. Else "auto" takes the eigenmodes where they keep the
+    propagator : {"auto", "modes", "reduced", "sparse", "tree", "reduced tree", "steps"}
+        How states are carried between clicks; the last three are for systems that depend on time, of which "auto"
+        takes "tree" where it is prepared within a minute, and "reduced tree" for other trains; "reduced" means
+        "reduced tree" there. Else "auto" takes the eigenmodes where they keep the
         tolerance and pay off within 1,000 clicks, and a reduced basis where both they and the sparse action cost
         more.
     tolerance : float
@@ -142,7 +146,7 @@ def compile_system(
     cumulative /= cumulative[-1]
     stacked = stack_operators([channel.operator for channel in system.channels], system.dimension)
     if system.depends_on_time:
-        chosen = _compile_timed(system, propagator, tolerance, horizon)
+        chosen = _compile_timed(system, propagator, tolerance, horizon, (start.kets, start.weights))
         return CompiledSystem(*chosen, stacked, start.kets, cumulative, start.draws)
     if propagator in TIMED:
         raise InvalidInput(f"propagator={propagator!r} is for systems that depend on time; use propagator='auto'")
@@ -168,9 +172,15 @@ def compile_system(
 
 
 def _compile_timed(
-    system: OpenSystem, name: str, tolerance: float, horizon: float | None
+    system: OpenSystem,
+    name: str,
+    tolerance: float,
+    horizon: float | None,
+    start: tuple[NDArray[np.complex128], NDArray[np.float64]],
 ) -> tuple[Propagator, str]:
     """Compile the propagator of a system that depends on time, and say why this one."""
+    if name == "reduced":
+        name = "reduced tree"
     if name not in ("auto", *TIMED):
         raise InvalidInput(
             f"propagator={name!r} is for systems that do not depend on time; use one of auto, {', '.join(TIMED)}"
@@ -178,10 +188,22 @@ def _compile_timed(
     if system.period is None and horizon is None:
         raise InvalidInput("a system that depends on time and has no period needs a horizon; give one")
     reason = ASKED_FOR
-    if name == "auto":
+    automatic = name == "auto"
+    if automatic:
         seconds = build_seconds(system, system.period or float(horizon or 0.0))
-        name = "tree" if seconds <= LONGEST_BUILD and system.dimension <= LARGEST_TREE else "steps"
+        whole = seconds <= LONGEST_BUILD and system.dimension <= LARGEST_TREE
+        name = "tree" if whole else ("steps" if system.period is None else "reduced tree")
         reason = f"auto: the propagators of all blocks take about {seconds:.2g} s to prepare"
+    if name == "reduced tree":
+        try:
+            reduced = ReducedTreePropagator.compile(system, tolerance, horizon, start)
+            return reduced, f"{reason}; {reduced.promise}"
+        except ConvergenceError as error:
+            if not automatic:
+                raise InvalidInput(
+                    f"propagator={name!r} cannot be used: {error}; use propagator='steps'"
+                ) from error
+            name, reason = "steps", f"{reason}; no reduced tree: {error}"
     kind = TreePropagator if name == "tree" else TimedPropagator
     try:
         return kind.compile(system, tolerance, horizon), reason

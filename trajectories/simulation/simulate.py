@@ -88,9 +88,10 @@ def simulate(
         proportion to their weights, and ``.expectations`` averaged accordingly: ρ(0) is then exact as soon as each
         state has a trajectory, and no error comes from the draw. If not, each trajectory draws a state
         independently of the others, as from the steady state in any case.
-    propagator : {"auto", "modes", "reduced", "sparse", "tree", "steps"}
+    propagator : {"auto", "modes", "reduced", "sparse", "tree", "reduced tree", "steps"}
         How states are carried between clicks: in the eigenbasis of H_eff, or by the action of its exponential; of
-        systems that depend on time, by the propagators of blocks of time, or in Taylor steps alone.
+        systems that depend on time, by the propagators of blocks of time, the same in a reduced basis, or in
+        Taylor steps alone.
         ``"auto"`` takes the eigenmodes where they keep the tolerance; the record says which was used and why.
     tolerance : float
         Bound of |ΔS|/S, the relative error of the no-click probability, in [1e-13, 1e-2].

@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import kernel
-from .place_kernels import BLOCK, CYCLE, LARGEST, LEAF, move_to_leaf, take
-from .taylor_kernels import BLOCK_ERROR, PERIOD, multiply
+from ..jump_kernels import squared_norm
+from .place_kernels import BLOCK, CYCLE, INSIDE, LARGEST, LEAF, move_to_leaf, outside_of, take
+from .taylor_kernels import BLOCK_ERROR, MOST_LEAK, PERIOD, multiply
 
 
 @kernel()
@@ -82,6 +83,39 @@ def end_of_block(arrays, level, place):
 
 
 @kernel()
+def carry_block(arrays, level, place, psi, work):
+    """Carry a state through the block of a level that begins at a place; return whether the frame holds it."""
+    if len(arrays.frame) == 0:
+        multiply(block_matrix(arrays, level, place), psi, work.parts)
+        take(work.parts, psi)
+        return True
+    norm = squared_norm(psi)
+    if outside_of(arrays, psi, norm, work.parts, work.lent) > arrays.scalars[MOST_LEAK] * norm:
+        return False
+    multiply(block_matrix(arrays, level, place), work.lent, work.parts)
+    take(work.parts, work.lent)
+    multiply(arrays.frame, work.lent, work.parts)
+    take(work.parts, psi)
+    return True
+
+
+@kernel()
+def _enter(arrays, state, work):
+    """Take the state into the frame of a reduced tree; return whether the frame holds it."""
+    if len(arrays.frame) == 0 or work.place[INSIDE] == 1:
+        return True
+    outside = outside_of(arrays, work.psi, state.survival, work.parts, work.phi)
+    within = state.survival - outside
+    if outside > arrays.scalars[MOST_LEAK] * state.threshold or within <= state.threshold:
+        return False
+    # An error of the norm², as one of the state.
+    state.error += 0.5 * outside / np.sqrt(state.survival)
+    state.survival = within
+    work.place[INSIDE] = 1
+    return True
+
+
+@kernel()
 def pass_blocks(arrays, state, work):
     """Pass the largest block that the previous blocks suggest, or find the leaf of the click in it.
 
@@ -90,8 +124,9 @@ def pass_blocks(arrays, state, work):
     place, offset = work.place, work.offset
     threshold = state.threshold
     level = min(highest_block(arrays, place), place[BLOCK])
-    if level < 0:
+    if level < 0 or not _enter(arrays, state, work):
         return True
+    psi = work.phi if len(arrays.frame) > 0 else work.psi
     holds = False
     while True:
         after = 0.0
@@ -99,11 +134,11 @@ def pass_blocks(arrays, state, work):
         # Of a block that holds the click the left half is tried; a block without a right half is its left half.
         whole = holds and level < levels - 1 and _alone(arrays, level, place)
         if not whole:
-            after = multiply(block_matrix(arrays, level, place), work.psi, work.parts)
+            after = multiply(block_matrix(arrays, level, place), psi, work.parts)
             state.products += 1
         if not whole and after >= threshold:
             add_error(arrays, level, place, state)
-            take(work.parts, work.psi)
+            take(work.parts, psi)
             state.survival = after
             pass_block(arrays, level, place, offset)
             if not holds:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import kernel
-from .place_kernels import LEAF, STEP, channel_rates, modal_state, move_to_leaf, take, time_of
-from .taylor_kernels import BRACKET, LARGEST_DECAY, MODES_ERROR, STEP_ERROR, evaluate, expand, multiply
+from .place_kernels import LEAF, STEP, channel_rates, modal_amplitudes, modal_state, move_to_leaf, time_of
+from .taylor_kernels import BRACKET, LARGEST_DECAY, MODES_ERROR, MOST_LEAK, STEP_ERROR, evaluate, expand
 
 # Largest number of evaluations of a search, and the number after which it only bisects.
 MOST_ROUNDS, NEWTON_ROUNDS = 200, 60
@@ -58,22 +58,22 @@ def search_step(arrays, jumps, count, threshold, after, state, work):
 
 
 @kernel()
-def search_modes(arrays, jumps, number, threshold, high, state, work):
+def search_modes(arrays, jumps, number, near, threshold, high, state, work):
     """Find the click in a constant stretch within `high`; `work.trial` becomes the state there. Returns a time.
 
-    The time counts from the place of the trajectory; `work.modes` are its amplitudes. −1 means no bracket.
+    The time counts from the place of the trajectory; see `modal_amplitudes`. −1 means no bracket.
     """
     place = work.place
     low = 0.0
     goal = np.log(threshold)
     bracket = arrays.scalars[BRACKET]
-    after = modal_state(arrays, number, work.modes, high, work.trial, work.parts)
+    after = modal_state(arrays, number, near, high, work.trial, work)
     before, last = np.log(state.survival), np.log(after) if after > 0.0 else -700.0
     time = high * (before - goal) / max(before - last, 1e-300)
     for rounds in range(MOST_ROUNDS):
         if not low < time < high or rounds > NEWTON_ROUNDS:
             time = 0.5 * (low + high)
-        norm = modal_state(arrays, number, work.modes, time, work.trial, work.parts)
+        norm = modal_state(arrays, number, near, time, work.trial, work)
         state.products += 1
         slope = -channel_rates(arrays, jumps, work.trial, place, 0.0, work.rates)
         if norm >= threshold:
@@ -101,22 +101,25 @@ def through_leaf(arrays, jumps, stop, state, work):
     size, number = len(work.psi), arrays.leaf_modes[leaf]
     threshold = state.threshold
     if number >= 0:
-        multiply(arrays.inverse[number], work.psi, work.parts)
-        take(work.parts, work.modes)
+        outside = modal_amplitudes(arrays, number, work.psi, arrays.scalars[MOST_LEAK] * threshold, work)
+        near = outside >= 0.0
+        if near:
+            # An error of the norm², as one of the state.
+            state.error += 0.5 * outside / np.sqrt(state.survival)
         state.products += 2
         left = arrays.leaf_start[leaf + 1] - (arrays.leaf_start[leaf] + offset[0])
         state.error += arrays.scalars[MODES_ERROR] * np.sqrt(state.survival)
         if left < np.inf:
-            after = modal_state(arrays, number, work.modes, left, work.trial, work.parts)
+            after = modal_state(arrays, number, near, left, work.trial, work)
         else:
             # The last leaf has no end: S at the end of the observation decides whether to search for a click.
             now = time_of(arrays, place, offset)
-            after = modal_state(arrays, number, work.modes, max(stop - now, 0.0), work.trial, work.parts)
+            after = modal_state(arrays, number, near, max(stop - now, 0.0), work.trial, work)
             if after >= threshold:
                 return BEYOND
             left = FIRST_LOOK / max(arrays.scalars[LARGEST_DECAY], 1e-300)
             for _ in range(2000):
-                after = modal_state(arrays, number, work.modes, left, work.trial, work.parts)
+                after = modal_state(arrays, number, near, left, work.trial, work)
                 state.products += 1
                 if after < threshold:
                     break
@@ -127,7 +130,7 @@ def through_leaf(arrays, jumps, stop, state, work):
             state.survival = after
             move_to_leaf(arrays, place, offset, leaf + 1)
             return PASSED
-        time = search_modes(arrays, jumps, number, threshold, left, state, work)
+        time = search_modes(arrays, jumps, number, near, threshold, left, state, work)
         if time < 0.0:
             return STUCK
         offset[0] += time

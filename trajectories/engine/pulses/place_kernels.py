@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import kernel
-from ..jump_kernels import click_rates
+from ..jump_kernels import click_rates, squared_norm
 from .taylor_kernels import PERIOD, multiply
 
 # Slots of a place in time. Integers: number of the period, leaf, step in the leaf; then the level of the block to
-# be tried next, and the level of the largest block passed since the last click. The real number: the position in
-# the step as a share of it, or in a constant stretch as a time.
-CYCLE, LEAF, STEP, BLOCK, LARGEST = 0, 1, 2, 3, 4
-N_PLACE = 5
+# be tried next, the level of the largest block passed since the last click, and whether the state is that in the
+# frame of a reduced tree. The real number: the position in the step as a share of it, or in a constant stretch as
+# a time.
+CYCLE, LEAF, STEP, BLOCK, LARGEST, INSIDE = 0, 1, 2, 3, 4, 5
+N_PLACE = 6
 
 
 class PulseWorkspace(NamedTuple):
@@ -30,6 +31,10 @@ class PulseWorkspace(NamedTuple):
     series: NDArray[np.complex128]  # (MOST_TERMS, N)
     mixed: NDArray[np.complex128]
     modes: NDArray[np.complex128]  # amplitudes of eigenmodes
+    phases: NDArray[np.complex128]
+    phi: NDArray[np.complex128]  # (r,): the ket in a frame
+    lent: NDArray[np.complex128]  # (r,)
+    near: NDArray[np.complex128]  # (r,): amplitudes of eigenmodes in a frame
     local: NDArray[np.float64]  # (n_terms, n_coefficients)
     rates: NDArray[np.float64]
     place: NDArray[np.int64]
@@ -87,17 +92,51 @@ def channel_rates(arrays, jumps, psi, place, x, rates):
 
 
 @kernel()
-def modal_state(arrays, number, amplitudes, time, out, parts):
-    """Write V e^{−iΛt} z into `out` and return its norm²."""
-    size = len(out)
-    for j in range(size):
-        decayed = np.exp(-arrays.decay[number, j] * time)
-        angle = arrays.energy[number, j] * time
-        out[j] = amplitudes[j] * complex(decayed * np.cos(angle), -decayed * np.sin(angle))
-    norm = multiply(arrays.vectors[number], out, parts)
-    for i in range(size):
-        out[i] = complex(parts[0, i], parts[1, i])
+def outside_of(arrays, psi, norm, parts, inside):
+    """Write Q†ψ into `inside` and return how much of the norm² of ψ, which is given, lies outside the frame."""
+    within = multiply(arrays.adjoint, psi, parts)
+    take(parts, inside)
+    return max(norm - within, 0.0)
+
+
+@kernel()
+def modal_amplitudes(arrays, number, psi, limit, work):
+    """Write the amplitudes of the eigenmodes of a constant stretch for ψ, in the frame where it holds ψ.
+
+    Returns what lies outside the frame: at least 0 where the amplitudes are those of the frame, in ``work.near``;
+    −1 where they are those of all states, in ``work.modes``.
+    """
+    if len(arrays.frame) > 0:
+        norm = squared_norm(psi)
+        outside = outside_of(arrays, psi, norm, work.parts, work.lent)
+        if outside <= limit:
+            multiply(arrays.near_inverse[number], work.lent, work.parts)
+            take(work.parts, work.near)
+            return outside
+    multiply(arrays.inverse[number], psi, work.parts)
+    take(work.parts, work.modes)
+    return -1.0
+
+
+@kernel()
+def modal_state(arrays, number, near, time, out, work):
+    """Write V e^{−iΛt} z into `out` and return its norm²; of the frame's modes if `near`."""
+    if near:
+        _turn(arrays.near_decay[number], arrays.near_energy[number], work.near, time, work.lent)
+        norm = multiply(arrays.near_vectors[number], work.lent, work.parts)
+    else:
+        _turn(arrays.decay[number], arrays.energy[number], work.modes, time, work.phases)
+        norm = multiply(arrays.vectors[number], work.phases, work.parts)
+    take(work.parts, out)
     return norm
+
+
+@kernel()
+def _turn(decay, energy, amplitudes, time, out):
+    """Write z e^{−iΛt} into `out`."""
+    for j in range(len(amplitudes)):
+        decayed, angle = np.exp(-decay[j] * time), energy[j] * time
+        out[j] = amplitudes[j] * complex(decayed * np.cos(angle), -decayed * np.sin(angle))
 
 
 @kernel()

@@ -13,22 +13,24 @@ import numpy as np
 from ..jit import kernel
 from ..jump_kernels import apply_jump, choose_channel, expectation, keep_ket, squared_norm
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, PAUSED
-from .block_kernels import block_matrix, end_of_block, highest_block, pass_block, pass_blocks
+from .block_kernels import carry_block, end_of_block, highest_block, pass_block, pass_blocks
 from .leaf_kernels import BEYOND, PASSED, STUCK, through_leaf
 from .place_kernels import (
     BLOCK,
     CYCLE,
+    INSIDE,
     LARGEST,
     LEAF,
     STEP,
     at_leaf_start,
     channel_rates,
+    modal_amplitudes,
     modal_state,
     move_to_leaf,
     take,
     time_of,
 )
-from .taylor_kernels import LARGEST_DECAY, PERIOD, evaluate, expand, multiply
+from .taylor_kernels import AUDITED, LARGEST_DECAY, MOST_LEAK, PERIOD, evaluate, expand, multiply
 
 # Work between two returns to the caller, in entries of the state times products.
 PAUSE_AFTER = 2**26
@@ -50,23 +52,21 @@ def watch_until(arrays, time, work):
             level = highest_block(arrays, place)
             while level >= 0 and end_of_block(arrays, level, place) > time:
                 level -= 1
-            if level >= 0:
-                multiply(block_matrix(arrays, level, place), psi, work.parts)
-                take(work.parts, psi)
+            if level >= 0 and carry_block(arrays, level, place, psi, work):
                 pass_block(arrays, level, place, offset)
                 continue
         start = place[CYCLE] * arrays.scalars[PERIOD] if place[CYCLE] > 0 else 0.0
         number = arrays.leaf_modes[leaf]
         if number >= 0:
-            multiply(arrays.inverse[number], psi, work.parts)
-            take(work.parts, work.modes)
+            limit = arrays.scalars[MOST_LEAK] * squared_norm(psi)
+            near = modal_amplitudes(arrays, number, psi, limit, work) >= 0.0
             end = start + arrays.leaf_start[leaf + 1]
             now = time_of(arrays, place, offset)
             if end <= time:
-                modal_state(arrays, number, work.modes, end - now, psi, work.parts)
+                modal_state(arrays, number, near, end - now, psi, work)
                 move_to_leaf(arrays, place, offset, leaf + 1)
             else:
-                modal_state(arrays, number, work.modes, time - now, psi, work.parts)
+                modal_state(arrays, number, near, time - now, psi, work)
                 offset[0] += time - now
                 return
             continue
@@ -135,6 +135,10 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
             continue
         if place[LEAF] == len(arrays.leaf_modes):
             continue
+        if place[INSIDE] == 1:
+            multiply(arrays.frame, work.phi, work.parts)
+            take(work.parts, work.psi)
+            place[INSIDE] = 0
         outcome = through_leaf(arrays, jumps, stop, state, work)
         if outcome == STUCK:
             return NO_BRACKET
@@ -162,7 +166,8 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
         times[state.n_clicks] = click
         channels[state.n_clicks] = chosen
         state.n_clicks += 1
-        state.worst_error = max(state.worst_error, 2.0 * state.error / np.sqrt(state.threshold))
+        here = 2.0 * state.error / np.sqrt(state.threshold) + arrays.scalars[AUDITED]
+        state.worst_error = max(state.worst_error, here)
         apply_jump(jumps, chosen, work.trial, work.psi)
         state.gap_start = click
         state.elapsed = 0.0

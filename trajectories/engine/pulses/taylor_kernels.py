@@ -51,11 +51,21 @@ class TimedArrays(NamedTuple):
     level_node: NDArray[np.int64]  # (n_levels + 1,) first node of every level
     ladder: NDArray[np.float64]  # (n_rungs, N, 2, N)
     rungs: NDArray[np.float64]  # (n_rungs, 2) norm of each rung, and the error of a state of norm 1 that passes it
+    # Of a reduced tree, whose nodes and rungs are r×r; empty otherwise.
+    frame: NDArray[np.float64]  # (r, 2, N): its orthonormal vectors Q as columns
+    adjoint: NDArray[np.float64]  # (N, 2, r): columns of Q†
+    near_energy: NDArray[np.float64]  # (n_modes, r): eigenmodes of Q†H_effQ
+    near_decay: NDArray[np.float64]
+    near_vectors: NDArray[np.float64]  # (n_modes, r, 2, N): columns of QV
+    near_inverse: NDArray[np.float64]  # (n_modes, r, 2, r): columns of V⁻¹
     scalars: NDArray[np.float64]  # see the names below
 
 
-PERIOD, BRACKET, LARGEST_DECAY, STEP_ERROR, MODES_ERROR, BLOCK_ERROR = 0, 1, 2, 3, 4, 5
-N_SCALARS = 6
+# MOST_LEAK: what may lie outside a frame, as norm² over the threshold; AUDITED: |ΔS|/S that its audit found.
+PERIOD, BRACKET, LARGEST_DECAY, STEP_ERROR, MODES_ERROR, BLOCK_ERROR, MOST_LEAK, AUDITED = 0, 1, 2, 3, 4, 5, 6, 7
+# What else the audit found: gaps, the share of jumps that left the frame, |ΔS|/S of each further period.
+AUDITED_GAPS, MISSED, DRIFT = 8, 9, 10
+N_SCALARS = 11
 
 
 @kernel()
@@ -148,16 +158,16 @@ def evaluate(series, count, y, out):
 
 
 @kernel()
-def columns_of_leaf(arrays, first, last, columns, series, local, mixed):
+def columns_of_leaf(arrays, first, last, cuts, columns, series, local, mixed):
     """Carry columns of a propagator, (N, 2, COLUMNS), through whole steps `first` … `last` − 1, in place.
 
-    Returns whether every series became small.
+    Every step is cut into so many. Returns whether every series became small.
     """
     size, degree = columns.shape[0], arrays.coefficients.shape[2]
     terms, width = arrays.coefficients.shape[1], columns.shape[2]
-    for part_step in range(first * PARTS, last * PARTS):
-        step, share = part_step // PARTS, 1.0 / PARTS
-        local_coefficients(arrays, step, share * (part_step % PARTS), share, local)
+    for part_step in range(first * cuts, last * cuts):
+        step, share = part_step // cuts, 1.0 / cuts
+        local_coefficients(arrays, step, share * (part_step % cuts), share, local)
         span = share * (arrays.starts[step + 1] - arrays.starts[step])
         limit = ENOUGH * ENOUGH
         series[0] = columns
@@ -190,9 +200,15 @@ def columns_of_leaf(arrays, first, last, columns, series, local, mixed):
                         h, column = arrays.data[p], arrays.indices[p]
                         x, y = source[column, 0], source[column, 1]
                         # −i·h·(x + iy)
-                        for c in range(width):
-                            real[c] += h.real * y[c] + h.imag * x[c]
-                            imag[c] += h.imag * y[c] - h.real * x[c]
+                        a, b = h.real, h.imag
+                        if b == 0.0:
+                            for c in range(width):
+                                real[c] += a * y[c]
+                                imag[c] -= a * x[c]
+                        else:
+                            for c in range(width):
+                                real[c] += a * y[c] + b * x[c]
+                                imag[c] += b * y[c] - a * x[c]
             factor = span / (k + 1.0)
             largest = 0.0
             for i in range(size):
@@ -221,13 +237,13 @@ def columns_of_leaf(arrays, first, last, columns, series, local, mixed):
 @kernel(apart=True)
 def multiply(matrix, psi, out):
     """Write a matrix, as columns with parts apart, times ψ into `out`, parts apart; return the norm²."""
-    size = len(psi)
+    width, size = len(psi), matrix.shape[2]
     real, imag = out[0], out[1]
     for i in range(size):
         real[i] = 0.0
         imag[i] = 0.0
     # Four columns at a time: the result is read and written a quarter as often.
-    for j in range(0, size - size % 4, 4):
+    for j in range(0, width - width % 4, 4):
         a, b, c, d = psi[j], psi[j + 1], psi[j + 2], psi[j + 3]
         if a == 0.0 and b == 0.0 and c == 0.0 and d == 0.0:
             continue
@@ -244,7 +260,7 @@ def multiply(matrix, psi, out):
                 + (b_real[i] * b.imag + b_imag[i] * b.real)
                 + ((c_real[i] * c.imag + c_imag[i] * c.real) + (d_real[i] * d.imag + d_imag[i] * d.real))
             )
-    for j in range(size - size % 4, size):
+    for j in range(width - width % 4, width):
         x, y = psi[j].real, psi[j].imag
         column_real, column_imag = matrix[j, 0], matrix[j, 1]
         for i in range(size):

@@ -1,0 +1,227 @@
+"""Compiles a system that depends on time: stretches, steps, leaves and eigenmodes as the tables of the kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ...errors import ConvergenceError
+from ...model.stretches import Steps, Stretch, polynomial_steps, stretches
+from ...model.system import OpenSystem
+from ..modes.eigenbasis import eigenbasis
+from ..operators import stack_operators
+from ..propagator import bracket_width
+from ..sparse.sparse_action import spectrum_bounds
+from .taylor_kernels import (
+    BRACKET,
+    COLUMNS,
+    LARGEST_DECAY,
+    MODES_ERROR,
+    MOST_TERMS,
+    N_SCALARS,
+    PARTS,
+    PERIOD,
+    STEP_ERROR,
+    TimedArrays,
+    columns_of_leaf,
+)
+
+# Length of a step times the spectral radius: the first for tolerances above FINE, the second below. A series loses
+# digits in proportion to e^radians.
+RADIANS, FINE_RADIANS, FINE = 8.0, 4.0, 1e-11
+# Rounding of a state in one step, and by one passage through eigenmodes times their condition; measured, with a
+# factor of two.
+ROUNDING_OF_STEP, ROUNDING_OF_MODES = 6e-16, 2e-14
+# Largest dimension whose constant stretches are diagonalised.
+LARGEST_DIAGONALISED = 1000
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A leaf while it is made: a constant stretch by its eigenmodes, or some of the steps of a stretch."""
+
+    start: float
+    stop: float
+    modes: int
+    steps: int
+
+
+class Builder:
+    """Puts the arrays of one system together."""
+
+    def __init__(self, system: OpenSystem, tolerance: float, horizon: float) -> None:
+        self.system, self.tolerance, self.horizon = system, tolerance, horizon
+        terms = [term.operator for term in system.terms]
+        constant = system.constant_part
+        low, high = spectrum_bounds(hermitian_part(constant))
+        centred = constant - 0.5 * (low + high) * sparse.eye_array(system.dimension, format="csr")
+        self.operators = [sparse.csr_array(centred), *terms]
+        self.modes: list[tuple[NDArray[Any], ...]] = []
+        self.mode_of: dict[bytes, int] = {}
+        self.condition = 1.0
+        radians = RADIANS if tolerance >= FINE else FINE_RADIANS
+        self.radians = radians
+        self.widths = [spectral_radius(operator) for operator in terms]
+
+    def arrays(self, most_leaves: int | None = None) -> tuple[TimedArrays, list[Leaf]]:
+        """Return the tables and the leaves; stretches of steps are cut into about so many leaves, or to steps."""
+        pieces, leaves = [], []
+        smooth = [(s, self._steps(s)) for s in stretches(self.system, self.horizon)]
+        total = sum(len(steps.starts) - 1 for (s, steps) in smooth if self.number_of(s) < 0)
+        together = 1 if most_leaves is None else max(1, -(-total // max(8, most_leaves - len(smooth))))
+        for stretch, steps in smooth:
+            number = self.number_of(stretch)
+            count = len(steps.starts) - 1
+            if number >= 0:
+                leaves.append(Leaf(stretch.start, stretch.stop, number, 1))
+                pieces.append(Steps(steps.starts[[0, -1]], steps.coefficients[:1]))
+                continue
+            for first in range(0, count, together):
+                last = min(first + together, count)
+                leaves.append(Leaf(float(steps.starts[first]), float(steps.starts[last]), -1, last - first))
+            pieces.append(steps)
+        return self._tables(pieces, leaves), leaves
+
+    def number_of(self, stretch: Stretch) -> int:
+        """Return which eigenmodes a constant stretch has; −1 where it is followed in steps."""
+        if stretch.values is None:
+            return -1
+        key = (stretch.values + 0.0).tobytes()
+        if key not in self.mode_of:
+            self.mode_of[key] = -1
+            if self.system.dimension <= LARGEST_DIAGONALISED:
+                try:
+                    basis = eigenbasis(self.system.at(stretch.middle), self.tolerance)
+                except ConvergenceError:
+                    return -1
+                self.mode_of[key] = len(self.modes)
+                self.modes.append((basis.energy, basis.decay, basis.vectors, basis.inverse))
+                norms = np.linalg.norm(basis.vectors, 2) * np.linalg.norm(basis.inverse, 2)
+                self.condition = max(self.condition, float(norms))
+        return self.mode_of[key]
+
+    def _steps(self, stretch: Stretch) -> Steps:
+        """Return the steps of a stretch; of a constant one in its eigenmodes a single one, for its values."""
+        if self.number_of(stretch) >= 0:
+            assert stretch.values is not None
+            return Steps(np.array([stretch.start, stretch.stop]), stretch.values[None, :, None].copy())
+        stop = (
+            min(stretch.stop, max(self.horizon, stretch.start + 1.0))
+            if self.system.period is None
+            else stretch.stop
+        )
+        ends = np.linspace(stretch.start, stop, 65)
+        values = np.array([term.values(ends) for term in self.system.terms])
+        middle = 0.5 * (values.max(axis=1) + values.min(axis=1))
+        half = 0.5 * np.ptp(values, axis=1)
+        whole = self.operators[0] + sum(
+            (m * operator for m, operator in zip(middle, self.operators[1:], strict=True)), 0.0 * self.operators[0]
+        )
+        radius = spectral_radius(sparse.csr_array(whole)) + float(half @ np.array(self.widths))
+        longest = self.radians / radius if radius > 0.0 else stop - stretch.start
+        return polynomial_steps(self.system, stretch, stop, longest)
+
+    def _tables(self, pieces: list[Steps], leaves: list[Leaf]) -> TimedArrays:
+        system, size = self.system, self.system.dimension
+        stacked = stack_operators([sparse.csr_array(o) for o in self.operators], size)
+        degree = max(piece.coefficients.shape[2] for piece in pieces)
+        coefficients = np.concatenate(
+            [np.pad(p.coefficients, ((0, 0), (0, 0), (0, degree - p.coefficients.shape[2]))) for p in pieces]
+        )
+        n_drives = len(system.terms) - sum(c.amplitude is not None for c in system.channels)
+        amplitude, seen = np.full(len(system.channels), -1, np.int64), n_drives
+        for k, channel in enumerate(system.channels):
+            if channel.amplitude is not None:
+                amplitude[k], seen = seen, seen + 1
+        modes = self.modes
+        scalars = np.zeros(N_SCALARS)
+        scalars[PERIOD] = system.period or np.inf
+        largest = max(float(np.abs(p.starts[np.isfinite(p.starts)]).max()) for p in pieces)
+        radius = max(spectral_radius(self.operators[0]), 1e-300)
+        scalars[BRACKET] = max(bracket_width(radius), 4.0 * np.spacing(largest))
+        scalars[LARGEST_DECAY] = self._largest_decay(coefficients)
+        scalars[STEP_ERROR] = ROUNDING_OF_STEP * self.radians / RADIANS
+        scalars[MODES_ERROR] = ROUNDING_OF_MODES * self.condition
+        return TimedArrays(
+            stacked.indptr,
+            stacked.indices,
+            stacked.data,
+            starts=np.concatenate([*(p.starts[:-1] for p in pieces), pieces[-1].starts[-1:]]),
+            coefficients=coefficients,
+            leaf_step=np.cumsum([0, *(leaf.steps for leaf in leaves)]),
+            leaf_start=np.array([*(leaf.start for leaf in leaves), leaves[-1].stop]),
+            leaf_modes=np.array([leaf.modes for leaf in leaves]),
+            amplitude=amplitude,
+            energy=np.array([m[0] for m in modes]).reshape(len(modes), -1 if modes else size),
+            decay=np.array([m[1] for m in modes]).reshape(len(modes), -1 if modes else size),
+            vectors=np.array([columns_apart(m[2]) for m in modes]).reshape(len(modes), size, 2, size),
+            inverse=np.array([columns_apart(m[3]) for m in modes]).reshape(len(modes), size, 2, size),
+            tree=np.zeros((0, size, 2, size)),
+            level_node=np.zeros(1, np.int64),
+            ladder=np.zeros((0, size, 2, size)),
+            rungs=np.zeros((0, 2)),
+            frame=np.zeros((0, 2, size)),
+            adjoint=np.zeros((size, 2, 0)),
+            near_energy=np.zeros((len(modes), 0)),
+            near_decay=np.zeros((len(modes), 0)),
+            near_vectors=np.zeros((len(modes), 0, 2, size)),
+            near_inverse=np.zeros((len(modes), 0, 2, 0)),
+            scalars=scalars,
+        )
+
+    def _largest_decay(self, coefficients: NDArray[np.float64]) -> float:
+        """Return a bound of the click rate of any state at any time."""
+        total, seen = 0.0, coefficients.shape[1] - sum(c.amplitude is not None for c in self.system.channels)
+        for channel in self.system.channels:
+            rate = spectrum_bounds(sparse.csr_array(channel.operator.conj().T @ channel.operator))[1]
+            if channel.amplitude is not None:
+                rate *= float(np.abs(coefficients[:, seen]).sum(axis=1).max())
+                seen += 1
+            total += rate
+        return total
+
+    def modal_matrix(self, number: int, length: float) -> NDArray[np.complex128]:
+        """Return the propagator of a constant stretch."""
+        energy, decay, vectors, inverse = self.modes[number]
+        return np.asarray((vectors * np.exp(-(decay + 1j * energy) * length)) @ inverse)
+
+    def carried(
+        self, arrays: TimedArrays, number: int, states: NDArray[np.complex128], cuts: int = PARTS
+    ) -> NDArray[np.complex128]:
+        """Return some states, (N, n), behind a leaf of steps, each cut into so many."""
+        size, count = states.shape
+        series = np.zeros((MOST_TERMS, size, 2, COLUMNS))
+        local, mixed = np.zeros(arrays.coefficients.shape[1:]), np.zeros((size, 2, COLUMNS))
+        first, last = int(arrays.leaf_step[number]), int(arrays.leaf_step[number + 1])
+        found = np.empty((size, count), np.complex128)
+        for column in range(0, count, COLUMNS):
+            width = min(COLUMNS, count - column)
+            columns = np.zeros((size, 2, COLUMNS))
+            columns[:, 0, :width] = states[:, column : column + width].real
+            columns[:, 1, :width] = states[:, column : column + width].imag
+            if not columns_of_leaf(arrays, first, last, cuts, columns, series, local, mixed):
+                raise ConvergenceError("a Taylor series of the no-click propagator does not converge")
+            found[:, column : column + width] = columns[:, 0, :width] + 1j * columns[:, 1, :width]
+        return found
+
+
+def columns_apart(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Return a matrix as its columns, real and imaginary parts apart."""
+    return np.ascontiguousarray(np.stack([matrix.real.T, matrix.imag.T], axis=1))
+
+
+def hermitian_part(matrix: sparse.csr_array) -> sparse.csr_array:
+    """Return (A + A†)/2."""
+    return sparse.csr_array(0.5 * (matrix + matrix.conj().T))
+
+
+def spectral_radius(matrix: sparse.csr_array) -> float:
+    """Return a bound of the spectral radius of a matrix with Hermitian and anti-Hermitian part."""
+    low, high = spectrum_bounds(hermitian_part(matrix))
+    skew = sparse.csr_array(0.5j * (matrix - matrix.conj().T))
+    least, most = spectrum_bounds(skew) if skew.count_nonzero() else (0.0, 0.0)
+    return max(abs(low), abs(high)) + max(abs(least), abs(most))

@@ -1,0 +1,159 @@
+"""Trees of propagators: of dyadic blocks of leaves, up to the whole period, and of 2, 4, 8, … periods."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ConvergenceError
+from ...model.stretches import stretches
+from ...model.system import OpenSystem
+from .tables import RADIANS, ROUNDING_OF_STEP, Builder, Leaf, columns_apart, spectral_radius
+from .taylor_kernels import BLOCK_ERROR, COLUMNS, TimedArrays
+
+# Rounding of a state in one step of a propagator in the tree; measured, with a factor of two.
+ROUNDING_IN_TREE = 2e-16
+# Seed of the random states with which errors of propagators are measured.
+PROBES = 20261126
+# Largest size of a tree in bytes, and largest number of rungs of a ladder.
+TREE_BYTES, MOST_RUNGS = 1.3e8, 24
+# A ladder ends where the norm² of every state is below this.
+NOTHING_LEFT = 1e-8
+# Largest dimension whose propagators are kept in a tree.
+LARGEST_TREE = 512
+# Building a tree: measured seconds for an entry of a stacked operator, per column and term of a series; terms of a
+# series; and seconds above which propagator="auto" builds no tree.
+ENTRY, TERMS, LONGEST_BUILD = 6e-10, 60.0, 60.0
+
+Matrix = NDArray[np.complex128]
+
+
+def tree_arrays(builder: Builder) -> TimedArrays:
+    """Return the tables of a system with the propagators of all blocks.
+
+    Raises
+    ------
+    ConvergenceError
+        A dimension too large for a tree.
+    """
+    size = builder.system.dimension
+    if size > LARGEST_TREE:
+        raise ConvergenceError(f"N={size} exceeds {LARGEST_TREE}, the most whose propagators are kept")
+    arrays, leaves = builder.arrays(leaves_of(size, TREE_BYTES))
+    finite = [leaf for leaf in leaves if np.isfinite(leaf.stop)]
+    if not finite:
+        return arrays
+    matrices = [_leaf_matrix(builder, arrays, i, leaf) for i, leaf in enumerate(finite)]
+    nodes, first = blocks_of(matrices)
+    ladder = [] if builder.system.period is None else ladder_of(nodes[-1])
+    return with_blocks(arrays, nodes, first, ladder, _rungs(builder, arrays, finite, ladder))
+
+
+def leaves_of(size: int, most_bytes: float) -> int:
+    """Return how many leaves a tree of matrices of some size may have."""
+    return max(8, int(most_bytes / (2.0 * 16.0 * size**2)))
+
+
+def blocks_of(level: list[Matrix]) -> tuple[list[Matrix], list[int]]:
+    """Return the propagators of all dyadic blocks of leaves, level by level, and the first of every level."""
+    nodes: list[Matrix] = []
+    first = [0]
+    while True:
+        nodes += level
+        first.append(len(nodes))
+        if len(level) == 1:
+            return nodes, first
+        level = [level[i + 1] @ level[i] if i + 1 < len(level) else level[i] for i in range(0, len(level), 2)]
+
+
+def ladder_of(period: Matrix) -> list[Matrix]:
+    """Return the propagators of 1, 2, 4, … periods, until no state is left."""
+    ladder = [period]
+    while len(ladder) < MOST_RUNGS and np.linalg.norm(ladder[-1], 2) > NOTHING_LEFT:
+        ladder.append(ladder[-1] @ ladder[-1])
+    return ladder
+
+
+def with_blocks(
+    arrays: TimedArrays, nodes: list[Matrix], first: list[int], ladder: list[Matrix], rungs: NDArray[np.float64]
+) -> TimedArrays:
+    """Return the tables with a tree and a ladder."""
+    size = len(nodes[0])
+    scalars = arrays.scalars.copy()
+    scalars[BLOCK_ERROR] = ROUNDING_IN_TREE
+    return arrays._replace(
+        rungs=rungs,
+        scalars=scalars,
+        tree=np.array([columns_apart(node) for node in nodes]),
+        level_node=np.array(first),
+        ladder=np.array([columns_apart(rung) for rung in ladder]).reshape(len(ladder), size, 2, size),
+    )
+
+
+def rungs_of(ladder: list[Matrix], probes: Matrix, error: float) -> NDArray[np.float64]:
+    """Return the norm of every rung and its error, given that of the first.
+
+    A rung adds the error of its product, measured with random states, and that of its square root twice, once
+    shrunk: U'U' − UU = (U' − U)U' + U(U' − U).
+    """
+    rungs = [(float(np.linalg.norm(ladder[0], 2)), error)]
+    for root, rung in pairwise(ladder):
+        norm, before = rungs[-1]
+        made = distance(rung @ probes, root @ (root @ probes))
+        rungs.append((float(np.linalg.norm(rung, 2)), 2.0 * min(norm, 1.0) * before + made))
+    return np.array(rungs)
+
+
+def probes_of(size: int) -> Matrix:
+    """Return random states with components of variance 1."""
+    random = np.random.default_rng(PROBES)
+    return np.asarray(random.normal(size=(size, COLUMNS, 2)) @ np.array([1.0, 1.0j]) / np.sqrt(2.0))
+
+
+def _rungs(builder: Builder, arrays: TimedArrays, leaves: list[Leaf], ladder: list[Matrix]) -> NDArray[np.float64]:
+    """Return the norm of every rung, and the largest error of a state of norm 1 that passes it.
+
+    Random states are carried through the period step by step, through a constant stretch in thirds, and apart
+    from that by the propagator of the whole. With components of variance 1 their mean squared distance is the
+    squared Frobenius norm of the propagator's error, which bounds its norm, and as much again by the steps.
+    """
+    if not ladder:
+        return np.zeros((0, 2))
+    probes = probes_of(builder.system.dimension)
+    carried = probes
+    for number, leaf in enumerate(leaves):
+        if leaf.modes >= 0:
+            third = (leaf.stop - leaf.start) / 3.0
+            for length in (third, third, leaf.stop - leaf.start - 2.0 * third):
+                carried = builder.modal_matrix(leaf.modes, length) @ carried
+        else:
+            carried = builder.carried(arrays, number, carried)
+    # What both have in common: coefficients of steps that are rounded, each on its own.
+    steps = int(arrays.leaf_step[-1] - arrays.leaf_step[0])
+    error = distance(ladder[0] @ probes, carried) + ROUNDING_OF_STEP * np.sqrt(steps)
+    return rungs_of(ladder, probes, error)
+
+
+def _leaf_matrix(builder: Builder, arrays: TimedArrays, number: int, leaf: Leaf) -> Matrix:
+    if leaf.modes >= 0:
+        return builder.modal_matrix(leaf.modes, leaf.stop - leaf.start)
+    return builder.carried(arrays, number, np.eye(builder.system.dimension, dtype=np.complex128))
+
+
+def distance(mine: Matrix, other: Matrix) -> float:
+    """Return the root mean square of the norms of the differences of some states."""
+    return float(np.sqrt((np.abs(mine - other) ** 2).sum(axis=0).mean()))
+
+
+def build_seconds(system: OpenSystem, horizon: float) -> float:
+    """Return roughly how long the tree of a system takes to build."""
+    radius = spectral_radius(system.constant_part)
+    values = [np.array([term.values(s.middle) for term in system.terms]) for s in stretches(system, horizon)]
+    radius += float(
+        np.abs(values).max(axis=0, initial=0.0) @ [spectral_radius(term.operator) for term in system.terms]
+    )
+    spans = [s.stop - s.start for s in stretches(system, horizon) if s.values is None]
+    entries = system.constant_part.nnz + sum(term.operator.nnz + 8 * system.dimension for term in system.terms)
+    return ENTRY * TERMS * entries * system.dimension * sum(spans) * radius / RADIANS
