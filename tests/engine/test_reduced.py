@@ -151,6 +151,17 @@ def test_essential_states_are_those_that_trajectories_reach():
     assert np.delete(population, chosen[chosen < 20]).sum() < 1e-13
 
 
+def test_a_start_in_the_steady_state_reaches_what_its_likeliest_ket_does():
+    """Else some clicks lead out of all bases, to the sparse action, which takes a million times as long."""
+    system = tj.SpinningResonator(direction="left", detuning=1.3406).system(levels=(6, 6, 6))
+    start = lindblad.steady_ensemble(system).initial_states()
+    mixture = essential_states(system, start.kets, start.weights, 1e-15)
+    alone = essential_states(system, start.kets[:1], np.ones(1), 1e-15)
+    population = start.weights @ np.abs(start.kets) ** 2
+    assert np.isin(alone, mixture).all()
+    assert np.isin(np.flatnonzero(population > 1e-15), mixture).all()
+
+
 def test_gap_by_gap_as_the_sparse_action(paper):
     """Gaps that no part of the preparation has seen, against the sparse action at 1e-12."""
     system, compiled = paper

@@ -47,8 +47,27 @@ def essential_states(
         There are more than MOST_STATES.
     """
     population = weights @ (kets.real**2 + kets.imag**2)
-    chosen = population > GIVEN * population.sum()
+    given = population > GIVEN * population.sum()
     links = _Links.of(system)
+    if len(weights) == 1 or given.all():
+        return _grown(system, links, given, (kets, weights), negligible)
+    # From the states of a mixture alone the search would end before it has seen what clicks lead to.
+    likeliest = int(np.argmax(weights))
+    one = kets[likeliest : likeliest + 1], weights[likeliest : likeliest + 1]
+    few = np.abs(kets[likeliest]) ** 2 > GIVEN
+    given[_grown(system, links, few, one, negligible)] = True
+    return _grown(system, links, given, (kets, weights), negligible)
+
+
+def _grown(
+    system: OpenSystem,
+    links: _Links,
+    given: NDArray[np.bool_],
+    start: tuple[NDArray[np.complex128], NDArray[np.float64]],
+    negligible: float,
+) -> NDArray[np.int64]:
+    """Return given basis states and those that trajectories from an ensemble reach."""
+    chosen = given.copy()
     while True:
         states = np.flatnonzero(chosen)
         if len(states) > MOST_STATES:
@@ -58,7 +77,7 @@ def essential_states(
             )
         if len(states) == system.dimension:
             return states
-        more = _neighbours(system, links, states, (kets, weights), negligible)
+        more = _neighbours(system, links, states, start, negligible)
         chosen |= more
         if more.sum() <= FEW * len(states):
             return np.flatnonzero(chosen)
