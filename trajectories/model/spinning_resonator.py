@@ -256,12 +256,7 @@ class SpinningResonator:
         constant = replace(self, period=None, **nothing)
         if constant != self:
             return constant.hamiltonian(space)
-        free = (
-            (self.number("detuning") + self.signed_fizeau) * space.number("photon")
-            + space.number("phonon")
-            + self.magnon_frequency * space.number("magnon")
-            + self.pump_atom_detuning * space.number("atom")
-        )
+        free = sparse.diags_array(self._free_energies(space), format="csr")
         # Each product has its lowering operators to the right, so that a cut-off of the total excitation
         # truncates a term and its conjugate alike and H stays Hermitian.
         raising = (
@@ -271,6 +266,18 @@ class SpinningResonator:
             + self.number("drive") * s.conj().T
         )
         return sparse.csr_array(free + raising + raising.conj().T)
+
+    def _free_energies(self, space: HilbertSpace) -> NDArray[np.float64]:
+        """Return the diagonal of H: the energies of the basis states without couplings and drive."""
+        photon, phonon, magnon, atom = (
+            space.number(name).diagonal().real for name in ("photon", "phonon", "magnon", "atom")
+        )
+        return (
+            (self.number("detuning") + self.signed_fizeau) * photon
+            + phonon
+            + self.magnon_frequency * magnon
+            + self.pump_atom_detuning * atom
+        )
 
     def system(self, levels: tuple[int, int, int] = (5, 4, 4), max_quanta: int | None = None) -> OpenSystem:
         """Return the open system at a truncation.
@@ -361,7 +368,17 @@ class SpinningResonator:
             )
 
         start = self._bare_resonance(pair)
-        return locate(lambda detuning: replace(self, detuning=detuning)._gap(pair, space), start, pair)
+        phonon, magnon = (1, 0) if pair == "photon-phonon" else (0, 1)
+        hamiltonian = replace(self, detuning=start).hamiltonian(space).toarray().real  # H is real
+
+        def gap(detuning: float) -> float:
+            """Distance of the two eigenvalues whose eigenvectors carry |000+⟩ and the pair state."""
+            moved = replace(self, detuning=detuning)
+            np.fill_diagonal(hamiltonian, moved._free_energies(space))
+            states = moved.dressed_ket(space, 0, 0, 0, "+"), moved.dressed_ket(space, 1, phonon, magnon, "-")
+            return gap_between(hamiltonian, np.array(states))
+
+        return locate(gap, start, pair)
 
     def _bare_resonance(self, pair: str) -> float:
         """Solve Δ + Δ_F + ω_o = √((Δ_σa + Δ)² + 4ξ²) for Δ; squaring makes it linear."""
@@ -370,12 +387,6 @@ class SpinningResonator:
             raise ConvergenceError(f"no {pair} resonance: Δ_σa={self.atom_detuning} equals Δ_F + ω_o")
         numerator = self.atom_detuning**2 + 4.0 * self.number("drive") ** 2 - offset**2
         return numerator / (2.0 * (offset - self.atom_detuning))
-
-    def _gap(self, pair: str, space: HilbertSpace) -> float:
-        """Distance of the two eigenvalues whose eigenvectors carry |000+⟩ and the pair state."""
-        phonon, magnon = (1, 0) if pair == "photon-phonon" else (0, 1)
-        kets = np.array([self.dressed_ket(space, 0, 0, 0, "+"), self.dressed_ket(space, 1, phonon, magnon, "-")])
-        return gap_between(self.hamiltonian(space).toarray().real, kets)  # H is real
 
     @staticmethod
     def space(levels: tuple[int, int, int], max_quanta: int | None = None) -> HilbertSpace:

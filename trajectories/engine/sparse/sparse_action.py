@@ -193,10 +193,11 @@ def coefficient_count(x: float, rho: float, truncation: float) -> int:
     """Return how many Bessel coefficients the kernel needs for steps up to `x`, with room for its recurrence."""
     size = 32
     while True:
-        k = np.arange(size, 4 * size + 200)
-        tail = np.abs(jv(k, x)) * (rho**k + rho ** -k.astype(float))
-        if k[0] > x and FIELD_OF_VALUES_CONSTANT * tail.sum() < 1e-3 * truncation:
-            return size + 16
+        if size > x:  # up to there the coefficients do not fall
+            k = np.arange(size, 4 * size + 200)
+            tail = np.abs(jv(k, x)) * (rho**k + rho ** -k.astype(float))
+            if FIELD_OF_VALUES_CONSTANT * tail.sum() < 1e-3 * truncation:
+                return size + 16
         size = int(1.05 * size) + 8
 
 
