@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from pathlib import Path
@@ -34,6 +35,8 @@ LONGEST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.fsync = lambda _: None  # it guards against a loss of power, which no test makes, and takes milliseconds
+    gc.set_threshold(50_000, 20, 20)  # looking for garbage took a twentieth of the time
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False  # by the number of tests, whatever time they take
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -43,6 +46,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {TESTS / name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was collected stays
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from trajectories.records import Run
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import read_only
 
-quick = settings(max_examples=8, deadline=None, derandomize=True)
+quick = settings(max_examples=6, deadline=None, derandomize=True)
 # What takes a record and is no estimator, or needs more than clicks.
 NO_ESTIMATORS = {"analyse", "apply_detectors", "detected_stream", "find_bundles", "fit", "stream", "validate"}
 # Pulses come at multiples of a period from 0.
@@ -131,9 +131,9 @@ def test_a_run_folder_is_read_block_by_block(tmp_path):
     assert "complete" not in streamed.provenance
 
 
-# 150 blocks of 4 trajectories and about 4000 clicks: the run is ten times larger than the cap.
-LARGE = three_channels(13, 600, 900.0)
-BOUNDS = [(k, k + 4) for k in range(0, 600, 4)]
+# 100 blocks of 4 trajectories: the run is ten times larger than the cap.
+LARGE = three_channels(13, 400, 1400.0)
+BOUNDS = [(k, k + 4) for k in range(0, 400, 4)]
 SIZE = LARGE.time.nbytes + LARGE.trajectory.nbytes + LARGE.channel.nbytes
 CAP = SIZE // 10
 

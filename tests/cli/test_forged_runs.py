@@ -99,7 +99,7 @@ def test_an_edit_under_a_new_checksum_is_one_line(here, truth, what, command):
         assert found.kind == "one line", (depth, found)
 
 
-def test_edited_exact_values_are_computed_again(here, truth):
+def test_edited_exact_values_are_computed_again(here, truth, undrawn):
     """They have a checksum of their own; all of them times 1.1 were 22 standard errors of nothing."""
     shutil.copytree(truth, here / "run")
     assert of_command("analyse", "run", "--window", "3", "--out", "analysed").kind == "answer"

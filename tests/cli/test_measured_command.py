@@ -41,7 +41,7 @@ def test_a_default_unit_is_not_compared_with_a_model(run, lab):
         assert "--unit S, the length of 1/ω_b in seconds" in err[-1]
 
 
-def test_analyse_prints_and_keeps_the_unit(run, lab):
+def test_analyse_prints_and_keeps_the_unit(run, lab, undrawn):
     status, out, _ = run("analyse", "a.ptu", "--unit", "ns", *NAMED, "--window", "1000")
     assert status == 0
     assert any(line.startswith("observed") and "ns in all" in line for line in out)

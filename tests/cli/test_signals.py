@@ -46,8 +46,11 @@ def press_when_loaded(arguments: list[str], module: str, delay: float, number: i
     return subprocess.CompletedProcess(arguments, process.returncode, "", "\n".join(said))
 
 
+SLOW_DELAYS = [pytest.param(delay, marks=pytest.mark.slow) for delay in (0.03, 0.2)]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("delay", [0.01, 0.03, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("delay", [0.01, 0.1, 0.3, *SLOW_DELAYS])
 def test_while_libraries_are_loaded(here, delay, number):
     """As soon as our first module is there; what Python itself does before that is not ours."""
     (here / "mine.py").write_text(ATOM, encoding="utf-8")

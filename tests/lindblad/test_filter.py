@@ -142,7 +142,7 @@ def emitted(resonator):
         {"photon": tj.Detector(0.5, dead_time=60.0), "magnon": tj.Detector(0.7, 1e-5, 150.0)},
     ],
 )
-@pytest.mark.parametrize("start", ["steady", "given"])
+@pytest.mark.parametrize("start", ["steady", pytest.param("given", marks=pytest.mark.slow)])
 def test_a_core_is_as_good_as_it_says(monkeypatch, resonator, emitted, detectors, start):
     """On 24 dimensions the reduced model, made to serve, against all numbers of ρ."""
     steady = steady_state(resonator)

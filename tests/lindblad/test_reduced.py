@@ -38,7 +38,7 @@ from trajectories.lindblad.solver import solver_of
 @pytest.mark.parametrize(
     ("direction", "detuning", "detectors", "fock"),
     [
-        ("left", 1.3406, None, (3, 2, 2)),
+        pytest.param("left", 1.3406, None, (3, 2, 2), marks=pytest.mark.slow),
         ("right", 1.3695, LOSSY, (3, 2, 2)),
         pytest.param("left", 1.3406, None, (3, 2, 3), marks=pytest.mark.slow),
         pytest.param("right", 1.3695, LOSSY, (3, 2, 3), marks=pytest.mark.slow),
@@ -211,7 +211,7 @@ def test_a_core_that_would_be_cut_short_is_left_to_propagation(monkeypatch):
         lindblad.g2(lindblad.steady_state(jaynes_cummings()), "photon", "atom", [0.0, 200.0])
 
 
-@pytest.mark.parametrize("cut", [1e-8, 1e-10])
+@pytest.mark.parametrize("cut", [1e-8, pytest.param(1e-10, marks=pytest.mark.slow)])
 def test_propagation_falls_back_on_the_essential_states(monkeypatch, cut):
     """Where no core serves a large system, its essential states are followed, within the error that is stated."""
     monkeypatch.setattr(levels, "RESTRICT", 30)

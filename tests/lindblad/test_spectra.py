@@ -28,7 +28,7 @@ def pair_population(resonator: SpinningResonator, detuning: float, mode: str) ->
     ("direction", "pair", "expected"),
     [
         ("left", "photon-magnon", 1.3406),  # blue
-        ("right", "photon-phonon", 1.3984),  # pink
+        pytest.param("right", "photon-phonon", 1.3984, marks=pytest.mark.slow),  # pink
         pytest.param("left", "photon-phonon", 1.3694, marks=pytest.mark.slow),  # orange
         pytest.param("right", "photon-magnon", 1.3695, marks=pytest.mark.slow),
     ],
@@ -54,7 +54,9 @@ def test_a_resonance_is_the_maximum_and_not_the_smallest_gap(pair: str, mode: st
     assert abs(resonator.resonance(pair, SMALL) - found) > 5e-5
 
 
-@pytest.mark.parametrize(("kappa", "levels"), [(0.2, (3, 2, 2)), (0.005, (2, 2, 2))])
+@pytest.mark.parametrize(
+    ("kappa", "levels"), [pytest.param(0.2, (3, 2, 2), marks=pytest.mark.slow), (0.005, (2, 2, 2))]
+)
 def test_a_resonance_that_is_not_there_is_not_found(kappa: float, levels: tuple[int, int, int]) -> None:
     """Washed out by the decay, or without the two-photon state that mediates the coupling."""
     resonator = SpinningResonator(direction="left", kappa=kappa)

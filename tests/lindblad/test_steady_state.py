@@ -27,8 +27,11 @@ from trajectories.lindblad.superoperators.krylov import gmres
 from trajectories.lindblad.superoperators.liouvillian import Liouvillian
 from trajectories.lindblad.superoperators.no_jump import Eigenmodes, SchurModes
 
+FEW = (4, 5, 6, 7, 8, 9, 16, 23, 30)
+MANY = [pytest.param(levels, marks=pytest.mark.slow) for levels in range(4, 31) if levels not in FEW]
 
-@pytest.mark.parametrize("levels", range(4, 31))
+
+@pytest.mark.parametrize("levels", [*FEW, *MANY])
 def test_thermal_cavity_at_every_truncation(levels):
     # The jump chain alternates parity, so that −L0⁻¹𝒥 has the eigenvalue −1 beside 1.
     cavity = ThermalCavity(thermal=1.3, levels=levels)
@@ -276,8 +279,9 @@ def as_qutip(system: OpenSystem) -> tuple[qutip.Qobj, list[qutip.Qobj]]:
     )
 
 
-def test_steady_state_agrees_with_qutip_on_the_paper_system():
-    system = paper_system((3, 3, 3))
+@pytest.mark.parametrize("levels", [(3, 2, 2), pytest.param((3, 3, 3), marks=pytest.mark.slow)])
+def test_steady_state_agrees_with_qutip_on_the_paper_system(levels):
+    system = paper_system(levels)
     hamiltonian, jumps = as_qutip(system)
     theirs = qutip.steadystate(hamiltonian, jumps).full()
     np.testing.assert_allclose(lindblad.steady_state(system).rho, theirs, atol=1e-10)

@@ -31,8 +31,16 @@ from trajectories.random_streams import trajectory_stream
 KAPPA = 0.1
 
 
-@pytest.fixture(params=sorted(CONSTANT))
+# That propagators give the same clicks is shown one by one, in tests/engine/test_trajectory_kernels.py.
+@pytest.fixture(
+    params=["modes", *(pytest.param(name, marks=pytest.mark.slow) for name in CONSTANT if name != "modes")]
+)
 def propagator(request) -> str:
+    return request.param
+
+
+@pytest.fixture(params=sorted(CONSTANT))
+def any_propagator(request) -> str:
     return request.param
 
 
@@ -89,9 +97,9 @@ def test_fock_states_of_two_modes_leave_in_the_order_of_independent_decays(propa
     assert chi2 < 36.9  # χ² with 5 degrees of freedom exceeds it with probability 6e-7
 
 
-def test_fluorescence_waits(propagator):
+def test_fluorescence_waits(any_propagator):
     system = driven_atom(rabi=1.5, gamma=0.4)
-    record = watch(system, 150, 500.0, seed=7, initial=system.space.ket(), propagator=propagator)
+    record = watch(system, 150, 500.0, seed=7, initial=system.space.ket(), propagator=any_propagator)
     # Rate 0.194, so 97 clicks are expected of each trajectory.
     assert fluorescence_p(record, 1.5, 0.4, count=50) > ALARM
 
@@ -150,11 +158,12 @@ def test_thermal_channels_click_at_their_rates(propagator):
 
 
 @pytest.mark.parametrize("kappa", [1.0, 1e-2, 1e-4])
-def test_click_times_are_exact_when_the_law_of_each_is(kappa, propagator):
+def test_click_times_are_exact_when_the_law_of_each_is(kappa, any_propagator):
     """With c†c = κ·1 the k-th wait is −ln(1 − u)/κ of the same random numbers, whatever the state does."""
     system = unitary_jumps(kappa, norm=5.0)
     # Where frequencies are 5e4 rates, rounding in the steps of the sparse action may exceed the tolerance, and in
     # other systems it does (tests/engine/test_accuracy.py). Here the state does not matter.
+    propagator = any_propagator
     breach = propagator == "sparse" and kappa == 1e-4
     with pytest.warns(AccuracyWarning, match="propagator='auto'") if breach else nullcontext():
         record = watch(system, 3, 20.0 / kappa, seed=12, initial=np.eye(4)[0], propagator=propagator)

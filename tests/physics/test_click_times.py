@@ -156,7 +156,7 @@ def accurate(relative: np.ndarray, waits: np.ndarray) -> bool:
 
 
 def test_waits_of_the_paper_system_against_the_sparse_propagator():
-    assert accurate(*errors_of_the_paper_system(200))
+    assert accurate(*errors_of_the_paper_system(100))
 
 
 def test_waits_that_are_off_by_a_millionth_are_caught():

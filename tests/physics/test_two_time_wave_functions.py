@@ -56,7 +56,10 @@ def deviations(case):
     return (found.value - exact) / found.standard_error
 
 
-@pytest.mark.parametrize("case", CASES)
+# Fluorescence has a closed form, below.
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * (case == "fluorescence")) for case in CASES]
+)
 def test_bundle_correlation_is_that_of_quantum_regression(case):
     assert np.abs(deviations(case)).max() < SIGMA
 
@@ -91,14 +94,14 @@ def test_moments_and_cross_correlation_are_those_of_the_steady_state():
 
 
 def test_errors_are_as_large_as_they_say():
-    """z² of 40 seeds sums to about χ²₄₀, widened by 1.1 for 24 trajectories; false alarms below 2e-4."""
+    """z² of 30 seeds sums to about χ²₃₀, widened by 1.1 for 24 trajectories; false alarms below 2e-4."""
     source = ResonanceFluorescence(rabi=1.0, gamma=0.3)
     system, exact = source.system(), source.g2(3.0)
     options = {"trajectories": 24, "duration": 60.0, "samples": 6, "workers": 1}
-    found = [tj.bundle_correlation(system, ("atom",), 3.0, seed=100 + k, **options) for k in range(40)]
+    found = [tj.bundle_correlation(system, ("atom",), 3.0, seed=100 + k, **options) for k in range(30)]
     z = np.array([float((g.value - exact) / g.standard_error) for g in found])
     known = np.isfinite(z)  # an average that few trajectories make up has no error
-    assert known.sum() >= 38
+    assert known.sum() >= 28
     chi2 = (z[known] ** 2).sum()
     low, high = stats.chi2(known.sum()).ppf([1e-4, 1 - 1e-4])
     assert low < chi2 < 1.1 * high

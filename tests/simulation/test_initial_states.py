@@ -106,11 +106,11 @@ def how_usual(z: np.ndarray) -> np.ndarray:
 
 
 def test_errors_know_of_the_strata():
-    """Σz² over 40 seeds within its 1e-5 limits, and no mean deviates by 4.5 of its errors.
+    """Σz² over 24 seeds within its 1e-5 limits, and no mean deviates by 4.5 of its errors.
 
     Half the variance at t = 0.5 is the draw's: that is what stratifying gains.
     """
-    seeds = 40
+    seeds = 24
     off, errors = errors_over_seeds(True, 240, seeds)  # of half as many the early error is not always known
     assert np.abs(off[:, 0]).max() < 1e-13
     z = off[:, 1:] / errors[:, 1:]

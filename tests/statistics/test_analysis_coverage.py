@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from click_streams import pair_record, poisson_record
 from coverage_checks import RECORDS, check, covers, limits
 
@@ -64,6 +65,7 @@ def test_intervals_of_a_pair_stream_cover_their_exact_values():
     check(np.mean([covers(*pair_quantities(record).T) for record in records], axis=0))
 
 
+@pytest.mark.slow
 def test_intervals_of_a_poisson_stream_cover_their_exact_values():
     rng = np.random.default_rng(92)
     records = (poisson_record(rng, {"a": 1.0}, 100, 200.0) for _ in range(RECORDS))

@@ -86,7 +86,7 @@ def test_a_wrong_model_would_be_noticed():
     def wrong(rabi, gamma):
         return driven_atom(rabi, 1.2 * gamma)
 
-    assert not inside(scores(atom_record(5), wrong))
+    assert not inside(scores(atom_record(4), wrong))
 
 
 def test_a_start_far_away_finds_the_same_maximum():

@@ -199,7 +199,7 @@ def test_an_unnormalised_state_after_a_click_is_rejected(law, planted, monkeypat
     else:
         system = driven_atom(6.0 / unit, 3.0 / unit)
         ket = system.space.ket()
-        record = record_of(system, 30, 40.0 * unit, seed=8, initial=ket, propagator="sparse")
+        record = record_of(system, 15, 40.0 * unit, seed=8, initial=ket, propagator="sparse")
         p = fluorescence_p(record, 6.0 / unit, 3.0 / unit, count=20)
     assert (p < 1e-3 * ALARM) if planted else (p > ALARM)
 

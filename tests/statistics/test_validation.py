@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from false_alarm_study import Judge
+from false_alarm_systems import Case
 from scipy import stats
 from systems_with_answers import PairSource, ResonanceFluorescence
 
@@ -148,18 +150,25 @@ def small() -> Blue:
     return Blue((3, 2, 2))
 
 
-def test_a_correct_record_is_accepted(small):
+@pytest.fixture(scope="module")
+def judge(small) -> Judge:
+    """`validate` with the exact values of the small model computed once."""
+    return Judge(Case(small.model, window=3.0 / 0.005, trajectories=256))
+
+
+def test_a_correct_record_is_accepted(small, judge):
     found = an.validate(small.record, small.model)
     assert found.accepted, found
     assert len(found.tests) > 40
+    same = judge.verdict(small.record)
+    assert same.tests == len(found.tests)
+    assert same.adjusted == pytest.approx(min(test.adjusted for test in found.tests), rel=1e-9)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_wrong_record_is_rejected(small, fault):
+def test_a_wrong_record_is_rejected(small, judge, fault):
     """By a margin that no chance explains."""
-    found = an.validate(small.faulty(fault), small.model)
-    assert not found.accepted
-    assert min(test.adjusted for test in found.tests) < 1e-6, found
+    assert judge.verdict(small.faulty(fault)).adjusted < 1e-6
 
 
 @pytest.fixture(scope="module")

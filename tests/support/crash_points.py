@@ -25,13 +25,15 @@ OPERATIONS = ("open", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.trun
 
 def crashes(scratch: Path, kind: str) -> int:
     """Crash until a run gets through, and return how often."""
-    reference, crash = simulated(SIZE), 0
+    reference, crash, before = simulated(SIZE), 0, scratch / f"before {kind}"
+    if kind != "new":
+        simulated(SIZE - 2 if kind == "extend" else SIZE, out=str(before), inline=True)
+    if kind == "repair":
+        next((before / "blocks").iterdir()).write_bytes(b"spoiled")
     while True:
         folder = scratch / f"{kind} {crash}"
-        if kind != "new":
-            simulated(SIZE - 2 if kind == "extend" else SIZE, out=str(folder), inline=True)
-        if kind == "repair":
-            next((folder / "blocks").iterdir()).write_bytes(b"spoiled")
+        if before.exists():
+            shutil.copytree(before, folder)
         child = os.fork()
         if child == 0:
             _crash_at(crash, folder)
@@ -107,4 +109,5 @@ class Halves:
 
 
 if __name__ == "__main__":
+    os.fsync = lambda _: None  # what a killed process wrote is there all the same
     print(*(crashes(Path(sys.argv[1]), kind) for kind in ("new", "extend", "repair")))
