@@ -5,6 +5,7 @@ Each returns the value in its plain type, or raises InvalidInput in one line: wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -15,11 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import InvalidInput
 from .names import nearest
 from .results import read_only
+from .time_units import NATURAL, SECONDS, TimeUnit
 
 # Characters of a refused value that a message shows.
 SHOWN = 80
 # The bundle window δ when none is given, in units of 1/κ.
 WINDOW_IN_LIFETIMES = 3.0
+# One over a rate of one's own, such as 1/γ or 1/kappa.
+OWN_UNIT = re.compile(r"1/\w{1,12}")
 
 
 def finite_number(value: Any, what: str) -> float:
@@ -226,3 +230,34 @@ def _real(value: Any) -> float:
         return float(value)
     except OverflowError:
         return np.inf
+
+
+def time_unit(given: Any) -> TimeUnit:
+    """Return the unit that a name ("ns", "1/γ"), a number (1/ω_b in seconds), or a stored dictionary means.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown name, or a length that is not positive.
+    """
+    if isinstance(given, TimeUnit):
+        return given
+    if isinstance(given, str):
+        if given in SECONDS:
+            return TimeUnit(given, SECONDS[given])
+        if given == NATURAL.name:
+            return NATURAL
+        if OWN_UNIT.fullmatch(given):
+            return TimeUnit(given)
+        try:
+            given = float(given)
+        except ValueError:
+            known = ", ".join(SECONDS)
+            raise InvalidInput(
+                f"unit={shown(given)} must be one of {known}, one over a rate such as 1/γ, or the length of 1/ω_b "
+                "in seconds"
+            ) from None
+    if isinstance(given, dict):
+        seconds = given.get("seconds")
+        return TimeUnit(str(given.get("name", NATURAL.name)), None if seconds is None else float(seconds))
+    return TimeUnit(NATURAL.name, positive_number(given, "unit"))

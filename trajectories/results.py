@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .notebook import Shown, Summary, drawn
+from .time_units import NATURAL, TimeUnit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,6 +149,8 @@ class Correlation(Shown):
         How it was obtained.
     numerical_error : ndarray of shape (n_bins,)
         How far the computation of exact values may be off, as estimated by it.
+    unit : TimeUnit
+        Of the edges.
 
     Examples
     --------
@@ -167,6 +170,7 @@ class Correlation(Shown):
     counts: NDArray[np.int64]
     method: str = "exact"
     numerical_error: NDArray[np.float64] = field(default_factory=_nothing)
+    unit: TimeUnit = NATURAL
 
     def __post_init__(self) -> None:
         _freeze(self, edges=np.float64, value=np.float64, standard_error=np.float64, counts=np.int64)
@@ -191,7 +195,7 @@ class Correlation(Shown):
 
     def _summary(self) -> Summary:
         title = f"g²(τ) of {self.first} and {self.second}: {len(self.value)} bins, {self.counts.sum()} pairs"
-        return Summary(title, ("τ", "g²", "pairs"), _bins(self), self.method)
+        return Summary(title, (f"τ{_in(self.unit)}", "g²", "pairs"), _bins(self), self.method)
 
 
 @dataclass(frozen=True, repr=False)
@@ -210,6 +214,8 @@ class Histogram(Shown):
         What is counted, per what, and how the error was obtained.
     numerical_error : ndarray of shape (n_bins,)
         How far the computation of exact values may be off, as estimated by it.
+    unit : TimeUnit
+        Of the edges.
 
     Examples
     --------
@@ -227,6 +233,7 @@ class Histogram(Shown):
     counts: NDArray[np.int64]
     method: str = "exact"
     numerical_error: NDArray[np.float64] = field(default_factory=_nothing)
+    unit: TimeUnit = NATURAL
 
     def __post_init__(self) -> None:
         _freeze(self, edges=np.float64, value=np.float64, standard_error=np.float64, counts=np.int64)
@@ -246,7 +253,12 @@ class Histogram(Shown):
 
     def _summary(self) -> Summary:
         title = f"Histogram: {len(self.value)} bins, {self.counts.sum()} events"
-        return Summary(title, ("bin", "density", "events"), _bins(self), self.method)
+        return Summary(title, (f"bin{_in(self.unit)}", "density", "events"), _bins(self), self.method)
+
+
+def _in(unit: TimeUnit) -> str:
+    """Return a unit in the head of a column; 1/ω_b goes without saying."""
+    return "" if unit == NATURAL else f" ({unit.name})"
 
 
 def _bins(binned: Correlation | Histogram) -> list[tuple[str, str, str]]:

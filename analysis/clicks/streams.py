@@ -17,8 +17,9 @@ from trajectories.records.clicks import ClickRecord
 from trajectories.records.formats import load
 from trajectories.records.joining import OF_ONE_RUN, joined_provenance, require_joinable
 from trajectories.records.run import Run
-from trajectories.records.ticks import NATURAL, Clock, TimeUnit
+from trajectories.records.ticks import Clock
 from trajectories.results import read_only
+from trajectories.time_units import NATURAL, TimeUnit
 
 # Bytes of clicks that a stream keeps in memory from one pass to the next, unless told otherwise.
 KEPT_BYTES = 2**28

@@ -75,10 +75,11 @@ def cluster_g2(
     >>> found.counts
     array([0, 2])
     """
+    record = stream(record)
     bins = bin_edges(edges, lowest=0.0)
     resampled = cluster_g2_pooled(record, n, m, bins, window, channels).jackknife()
     columns = (resampled.value, resampled.errors, resampled.counts)
-    return Correlation(kind_name(n), kind_name(m), bins, *columns, resampled.method)
+    return Correlation(kind_name(n), kind_name(m), bins, *columns, resampled.method, unit=record.unit)
 
 
 def cluster_g2_pooled(
@@ -194,7 +195,7 @@ def bundle_waiting_times(
     method = (
         f"density of the wait between bundles {kind_name(n)} and {kind_name(m)}, product-limit; {resampled.method}"
     )
-    return Histogram(bins, resampled.value, resampled.errors, counts, method)
+    return Histogram(bins, resampled.value, resampled.errors, counts, method, unit=record.unit)
 
 
 def _waits(

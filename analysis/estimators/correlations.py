@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import bin_edges, channels_among
 from trajectories.results import Correlation
+from trajectories.time_units import NATURAL, TimeUnit
 
 from ..clicks.streams import Clicks, ClickStream, stream
 from ..clicks.ticks import edges_in_stamps, held_edges
@@ -67,6 +68,7 @@ class PairCounts:
     units: ResamplingUnits
     ties: NDArray[np.int64] | None = None
     zero: int = 0
+    unit: TimeUnit = NATURAL
 
     def pooled(self, first: str, second: str) -> Pooled:
         """Return ĝ² of one pair in a form that can be resampled, with its covariance across bins."""
@@ -91,7 +93,8 @@ class PairCounts:
         method = resampled.method
         if self.ties is not None and (tied := int(self.ties[:, number].sum())):
             method = f"{method}; {tied} pairs of lag 0 counted half on either side"
-        return Correlation(first, second, self.edges, resampled.value, resampled.errors, resampled.counts, method)
+        columns = resampled.value, resampled.errors, resampled.counts
+        return Correlation(first, second, self.edges, *columns, method, unit=self.unit)
 
 
 def g2(record: Clicks, first: str, second: str, edges: ArrayLike) -> Correlation:
@@ -191,7 +194,7 @@ def g2_of_halves(record: Clicks, first: str, second: str, edges: ArrayLike) -> C
     counts = counted.counts.sum(axis=(0, 1))
     found = Pooled(sums, _normalised, counted.units, counts).jackknife()
     method = f"pairs of {names[0]} and {names[1]} in either order; {found.method}"
-    return Correlation(first, second, bins, found.value, found.errors, found.counts, method)
+    return Correlation(first, second, bins, found.value, found.errors, found.counts, method, unit=record.unit)
 
 
 def g2_matrix(record: Clicks, edges: ArrayLike) -> dict[tuple[str, str], Correlation]:
@@ -284,6 +287,7 @@ def count_pairs(record: Clicks, pairs: Sequence[tuple[str, str]], edges: ArrayLi
         units=units,
         ties=ties,
         zero=zero,
+        unit=record.unit,
     )
 
 

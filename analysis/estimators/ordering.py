@@ -130,13 +130,14 @@ def asymmetry_by_lag(
     >>> tj.analysis.asymmetry_by_lag(record, "a", "b", [0.0, 0.6, 1.0], window=1.0).value
     array([ 1., -1.])
     """
+    record = stream(record)
     bins = bin_edges(edges, lowest=0.0)
     pairs = PairStream(record, first, second, window, channels)
     forward, backward, counts = pairs.by_order(bins)
     sums = {"numerator": forward - backward, "denominator": forward + backward}
     resampled = Pooled(sums, ratio, pairs.units, counts).jackknife()
     method = f"order asymmetry of pair bundles by |lag|; {resampled.method}"
-    return Histogram(bins, resampled.value, resampled.errors, resampled.counts, method)
+    return Histogram(bins, resampled.value, resampled.errors, resampled.counts, method, unit=record.unit)
 
 
 def lag_histogram(
@@ -181,10 +182,11 @@ def lag_histogram(
     >>> tj.analysis.lag_histogram(record, "a", "b", [-1.0, 0.0, 1.0], window=1.0).counts
     array([1, 2])
     """
+    record = stream(record)
     bins = bin_edges(edges)
     resampled = lag_histogram_pooled(record, first, second, bins, window, channels).jackknife()
     method = f"probability density of the lag per pair bundle; {resampled.method}"
-    return Histogram(bins, resampled.value, resampled.errors, resampled.counts, method)
+    return Histogram(bins, resampled.value, resampled.errors, resampled.counts, method, unit=record.unit)
 
 
 def lag_histogram_pooled(

@@ -189,11 +189,12 @@ def click_density(record: Clicks, channel: str, edges: ArrayLike, period: float 
     >>> tj.analysis.click_density(record, "a", [0.0, 1.0, 2.0], period=2.0).value
     array([0. , 0.5])
     """
+    record = stream(record)
     watched, bins = PulsedRecord(record, period), bin_edges(edges, lowest=0.0)
     pooled = pooled_density(watched, channel, bins)
     found = pooled.jackknife()
     method = f"clicks per pulse and unit of time; {found.method}"
-    return Histogram(bins, found.value, found.errors, found.counts, method)
+    return Histogram(bins, found.value, found.errors, found.counts, method, unit=record.unit)
 
 
 def pooled_density(watched: PulsedRecord, channel: str, bins: NDArray[np.float64]) -> Pooled:

@@ -197,7 +197,7 @@ def decay_histogram(record: Clicks, channel: str, edges: ArrayLike, trigger: str
     resampled = Pooled(sums, lambda s: ratio(s) / width, units, counts).jackknife()
     what = "sync pulse" if trigger is None else trigger
     method = f"density of the time behind the {what} per click of {channel}; {resampled.method}"
-    return Histogram(bins, resampled.value, resampled.errors, counts, method)
+    return Histogram(bins, resampled.value, resampled.errors, counts, method, unit=record.unit)
 
 
 @dataclass(frozen=True, repr=False)

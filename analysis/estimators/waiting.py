@@ -76,10 +76,11 @@ def waiting_times(
     >>> found.counts, found.value.round(3)
     (array([2]), array([0.5]))
     """
+    record = stream(record)
     bins = bin_edges(edges, lowest=0.0)
     resampled = waiting_times_pooled(record, first, second, bins, channels).jackknife()
     method = f"density of the wait per click of {first}, exclusive, product-limit; {resampled.method}"
-    return Histogram(bins, resampled.value, resampled.errors, resampled.counts, method)
+    return Histogram(bins, resampled.value, resampled.errors, resampled.counts, method, unit=record.unit)
 
 
 def waiting_times_pooled(

@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from trajectories.errors import InvalidInput
 from trajectories.model import OpenSystem
+from trajectories.records.assembly import unit_of
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.run import Run
+from trajectories.time_units import SECONDS, TimeUnit
 
 from ..clicks.streams import Clicks, opened, stream
+
+# Lengths of a unit that differ by less, relative to them, are the same.
+SAME_UNIT = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +63,26 @@ def in_memory(record: Clicks) -> ClickRecord:
 
 def own_system(run: Run) -> OpenSystem:
     """Return the system that a run keeps."""
-    return OpenSystem.from_arrays(run.arrays(), parameters=run.metadata["parameters"])
+    described = run.metadata
+    return OpenSystem.from_arrays(run.arrays(), parameters=described["parameters"], time_unit=unit_of(described))
+
+
+def require_same_unit(clicks: TimeUnit, system: OpenSystem) -> None:
+    """Refuse to compare clicks with a system that counts in another unit of time, as far as both are known.
+
+    Raises
+    ------
+    InvalidInput
+        Two units of different lengths.
+    """
+    mine, other = clicks.seconds, system.time_unit.seconds
+    if mine is not None and other is not None and abs(mine - other) > SAME_UNIT * other:
+        unit = system.time_unit
+        asked = repr(unit.name) if unit.name in SECONDS else f"{unit.seconds:g}"
+        raise InvalidInput(
+            f"the clicks are in {clicks.name} of {mine:g} s, "
+            f"and the system's times in {unit.name} of {other:g} s; load the clicks with unit={asked}"
+        )
 
 
 def subject_of(record: Clicks, system: OpenSystem | None, initial: Any) -> Subject:
@@ -88,7 +112,9 @@ def subject_of(record: Clicks, system: OpenSystem | None, initial: Any) -> Subje
     if run is None:
         if system is None:
             raise InvalidInput("these clicks are no run, which keeps its system; give system=")
-        return Subject(in_memory(clicks), system, initial, None)
+        found = in_memory(clicks)
+        require_same_unit(found.unit, system)
+        return Subject(found, system, initial, None)
     arrays = run.arrays()
     start = _start_of(run, arrays) if initial is None else initial
     if system is None:
@@ -98,6 +124,7 @@ def subject_of(record: Clicks, system: OpenSystem | None, initial: Any) -> Subje
             f"the run started from a state of dimension {start.shape[0]}, but the system has {system.dimension}; "
             "give a system of the same truncation, or initial="
         )
+    require_same_unit(unit_of(run.metadata), system)
     return Subject(run.record(), system, start, None)
 
 

@@ -22,6 +22,7 @@ from .style import (
     channel_colour,
     draw_bins,
     draw_exact_bins,
+    in_its_unit,
     logarithmic_x,
     name_label,
     new_axes,
@@ -38,6 +39,7 @@ LONGEST_IN_PANEL = 16
 Pair = tuple[str, str]
 
 
+@in_its_unit
 def lag_histogram(
     histogram: Histogram,
     exact: Histogram | None = None,
@@ -84,6 +86,7 @@ def lag_histogram(
     return ax
 
 
+@in_its_unit
 def correlation(
     correlation: Correlation,
     exact: Correlation | None = None,
@@ -127,6 +130,7 @@ def correlation(
     return ax
 
 
+@in_its_unit
 def g2_matrix(
     matrix: Mapping[Pair, Correlation],
     exact: Mapping[Pair, Correlation] | None = None,
@@ -192,6 +196,7 @@ def g2_matrix(
     return axes
 
 
+@in_its_unit
 def waiting_times(
     waits: Mapping[str, Histogram],
     exact: Mapping[str, Histogram] | None = None,
@@ -242,6 +247,7 @@ def waiting_times(
     return ax
 
 
+@in_its_unit
 def click_density(
     densities: Mapping[str, Histogram],
     exact: Mapping[str, Histogram] | None = None,
@@ -283,6 +289,7 @@ def click_density(
     return ax
 
 
+@in_its_unit
 def order_asymmetry(
     asymmetry: Histogram,
     exact: Histogram | None = None,

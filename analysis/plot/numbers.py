@@ -15,6 +15,7 @@ from .style import (
     band_label,
     draw_bins,
     draw_exact_bins,
+    in_its_unit,
     name_label,
     new_axes,
     reference_line,
@@ -63,6 +64,7 @@ def estimate(estimate: Estimate, exact: Estimate | float | None = None, ax: Axes
     return ax
 
 
+@in_its_unit
 def expectation(expectation: Expectation, exact: Expectation | None = None, ax: Axes | None = None) -> Axes:
     """Draw an average against time with its 95 % band, and the exact one over it.
 
@@ -95,6 +97,7 @@ def expectation(expectation: Expectation, exact: Expectation | None = None, ax: 
     return ax
 
 
+@in_its_unit
 def histogram(histogram: Histogram, exact: Histogram | None = None, ax: Axes | None = None) -> Axes:
     """Draw a density over bins with its 95 % band, and the exact one over it.
 

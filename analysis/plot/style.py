@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,8 +20,8 @@ from scipy.special import ndtri
 from trajectories.errors import InvalidInput
 from trajectories.names import display
 from trajectories.notebook import in_notebook
-from trajectories.records.ticks import NATURAL, TimeUnit
 from trajectories.results import Correlation, Estimate, Histogram
+from trajectories.time_units import NATURAL, TimeUnit
 
 # Colours that colour-blind readers tell apart (Okabe and Ito, 2008).
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -35,6 +36,9 @@ MARKERS = "osD^v"
 LEVEL = 0.95
 POINTWISE = float(ndtri(0.5 + 0.5 * LEVEL))
 
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 _UNIT: ContextVar[TimeUnit] = ContextVar("unit of time of the labels", default=NATURAL)
 
@@ -51,6 +55,20 @@ def labelled_in(unit: TimeUnit) -> Iterator[None]:
         yield
     finally:
         _UNIT.reset(token)
+
+
+def in_its_unit(picture: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Draw with labels in the unit of the first estimate given, unless a page has chosen one; a decorator."""
+
+    @functools.wraps(picture)
+    def drawn(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        given: Any = args[0] if args else next(iter(kwargs.values()))
+        estimate = next(iter(given.values()), None) if isinstance(given, Mapping) else given
+        unit = getattr(estimate, "unit", NATURAL)
+        with labelled_in(unit) if _UNIT.get() == NATURAL else nullcontext():
+            return picture(*args, **kwargs)
+
+    return drawn
 
 
 def time_unit() -> str:

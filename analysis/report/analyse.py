@@ -17,7 +17,7 @@ from trajectories.stages import call
 
 from ..clicks.inputs import bundle_channels, bundle_window, pair_of
 from ..clicks.streams import Clicks, ClickStream, opened, stream
-from ..inference.subject import own_system
+from ..inference.subject import own_system, require_same_unit
 from .analysis_results import AnalysisResults
 from .bundle_sections import add_bundles, add_pair, add_purity
 from .click_sections import add_correlations, add_counting, add_rates, add_waits
@@ -101,8 +101,11 @@ def analyse(
         exact_values = ExactValues(system, detectors)
     elif system is not None or detectors is not None:
         raise InvalidInput("exact_values= brings its own system and detectors; give those or these")
+    found = stream(clicks)
+    if exact_values.system is not None:
+        require_same_unit(found.unit, exact_values.system)
     with call("estimates", progress):
-        return _analysed(stream(clicks), exact_values, pair, window)
+        return _analysed(found, exact_values, pair, window)
 
 
 def _analysed(

@@ -11,8 +11,8 @@ import numpy as np
 from trajectories.names import printable
 from trajectories.names import spelled as names_spelled
 from trajectories.notebook import Shown, Summary
-from trajectories.records.ticks import NATURAL, TimeUnit
 from trajectories.results import Correlation, Estimate, Histogram
+from trajectories.time_units import NATURAL, TimeUnit
 
 from ..statistics.resampling import TestResult
 

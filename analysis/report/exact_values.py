@@ -96,6 +96,11 @@ class ExactValues:
         return {"about": self._about, "answers": self._answers}
 
     @property
+    def system(self) -> OpenSystem | None:
+        """The system whose values these are; None without one."""
+        return self._system
+
+    @property
     def period(self) -> float | None:
         """The period of the model's drives; None for a model that does not depend on time, or without a period."""
         return None if self._system is None else self._system.period

@@ -68,7 +68,7 @@ def summary(
     total = record.unit.of(f"{record.total_time:.4g}")
     lines = [f"{counted(record.n_trajectories, 'trajectory', 'trajectories')}, {len(record)} clicks in {total}"]
     exact_rates = _exact_rates(record)
-    rate = f"rate/{record.unit.rate}"
+    rate = ("rate in " if "/" in record.unit.rate else "rate/") + record.unit.rate
     lines += ["", f"{'channel':20} {'clicks':>8}  {rate:>24}  {'exact':>11}  {'deviation':>9}"]
     for name, estimate in rates(record).items():
         error = f"{estimate.standard_error:10.1e}" if np.isfinite(estimate.standard_error) else f"{'?':>10}"

@@ -14,7 +14,7 @@ from ..names import printable
 from ..stages import Stage
 from .arguments import CONFIG_HELP, Commands, integer, levels, number, two_names
 from .json_file import json_text
-from .measured import add_measured_options, require_model_unit, with_recorded_dark
+from .measured import add_measured_options, read_in_unit_of, require_model_unit, with_recorded_dark
 from .remedies import for_commands
 from .source import opened
 
@@ -73,11 +73,15 @@ def _run(options: argparse.Namespace) -> None:
         from trajectories.analysis.report.exact_values import ExactValues
         from trajectories.analysis.report.folder import AnalysisFolder
 
+        from .configuration import read_job
         from .detector_file import read_detectors
 
     source = Path(options.source)
     folder = AnalysisFolder(Path(options.out) if options.out else _beside(source))
     detectors = None if options.detectors is None else read_detectors(options.detectors)
+    model = None if options.model is None else read_job(options.model, options.levels).system
+    if model is not None and not source.is_dir():
+        read_in_unit_of(model, options)
     clicks = opened(options.source, options, pieces=True)  # a run as such, so that it is streamed
     run = clicks if source.is_dir() else None
     record = stream(clicks)
@@ -87,7 +91,7 @@ def _run(options: argparse.Namespace) -> None:
         record = detected_stream(record, detectors, options.seed)
     if options.model is not None and run is None:
         require_model_unit(record, options)
-    system, reason = (None, "") if options.no_exact else _model(options, run)
+    system, reason = (None, "") if options.no_exact else _model(model, options, run)
     if options.seen_with is not None and detectors is not None:
         raise InvalidInput("--detectors acts on the clicks, and --seen-with says what did; give one of them")
     seen_with = None if options.seen_with is None else read_detectors(options.seen_with)
@@ -115,14 +119,14 @@ def _beside(source: Path) -> Path:
     return source / "analysis" if source.is_dir() else source.with_name(f"{source.stem}-analysis")
 
 
-def _model(options: argparse.Namespace, run: Any) -> tuple[Any, str]:
+def _model(model: Any, options: argparse.Namespace, run: Any) -> tuple[Any, str]:
     """Return the system of the exact values, or None and why there is none."""
-    from ..lindblad.steady_state import MAX_DIMENSION
-    from ..model import OpenSystem
-    from .configuration import read_job
+    from trajectories.analysis.inference.subject import own_system
 
-    if options.model is not None:
-        system = read_job(options.model, options.levels).system
+    from ..lindblad.steady_state import MAX_DIMENSION
+
+    if model is not None:
+        system = model
     elif options.levels is not None:
         raise InvalidInput("--levels belongs to --model; the run's own model has the levels it was simulated with")
     elif run is None:
@@ -130,7 +134,7 @@ def _model(options: argparse.Namespace, run: Any) -> tuple[Any, str]:
     elif run.configuration["initial"] not in ("steady", "periodic"):
         return None, "the run did not start from the steady state; give --model CONFIG if it has settled"
     else:
-        system = OpenSystem.from_arrays(run.arrays(), parameters=run.metadata["parameters"])
+        system = own_system(run)
     if system.depends_on_time and system.period is None:
         return None, "the model depends on time and has no period, hence no steady state"
     if system.dimension > MAX_DIMENSION:

@@ -13,18 +13,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..checks import integer, positive_number, shown
+from ..checks import integer, positive_number, shown, time_unit
 from ..errors import InvalidInput
 from ..lindblad.inputs import bundle_channels, bundle_window, pair_of
 from ..model import OpenSystem, SpinningResonator
 from ..names import nearest
+from ..time_units import NATURAL
 from .toml_file import read_toml
 
 RESONATOR_KEYS = {each.name for each in fields(SpinningResonator)} | {"regime"}
 TABLES = {
     "resonator": RESONATOR_KEYS,
     "truncation": {"levels", "max_quanta"},
-    "simulation": {"trajectories", "duration", "seed", "propagator", "tolerance"},
+    "simulation": {"trajectories", "duration", "seed", "propagator", "tolerance", "time_unit"},
     "analysis": {"window", "pair"},
 }
 # Tables [filters.CHANNEL]: a filter, or a list of frequencies for several, behind each channel.
@@ -176,8 +177,16 @@ def _toml_job(
     else:
         resonator = SpinningResonator(**parameters)
     filters = {**tables.get(FILTERS, {}), **more}
-    system = behind(resonator.system(**truncation), filters)
-    return Job(system, resonator, **tables.get("simulation", {}), **tables.get("analysis", {}), filters=filters)
+    simulation = dict(tables.get("simulation", {}))
+    # Behind the resonator, whose times are in 1/ω_b whatever that is.
+    unit = time_unit(simulation.pop("time_unit", NATURAL))
+    if unit.name != NATURAL.name:
+        raise InvalidInput(
+            f"time_unit={unit.name!r} is no length: a resonator's times are in 1/ω_b; give that in seconds, as in "
+            "time_unit = 8e-11"
+        )
+    system = replace(behind(resonator.system(**truncation), filters), time_unit=unit)
+    return Job(system, resonator, **simulation, **tables.get("analysis", {}), filters=filters)
 
 
 def _require_solvable(levels: tuple[int, int, int], max_quanta: int | None = None) -> None:

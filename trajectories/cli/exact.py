@@ -6,6 +6,7 @@ import argparse
 
 from ..errors import InvalidInput
 from ..stages import Stage
+from ..time_units import NATURAL
 from .arguments import CONFIG_HELP, Commands, add_filters, levels, number
 from .json_file import json_text, refuse_existing, write_json
 
@@ -48,7 +49,9 @@ def _run(options: argparse.Namespace) -> None:
     if options.json == "-":
         print(document)
         return
-    print(f"N={job.system.dimension}, {job.system.parameters.get('model', options.config)}\n")
+    unit = job.system.time_unit
+    counted = "" if unit == NATURAL else f"; times in {unit.name}, rates in {unit.rate}"
+    print(f"N={job.system.dimension}, {job.system.parameters.get('model', options.config)}{counted}\n")
     print(format_summary(table))
     if options.json is not None:
         write_json(options.json, document)

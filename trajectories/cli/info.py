@@ -57,6 +57,7 @@ def _describe_software() -> None:
 
 def _describe_run(folder: Path) -> None:
     from ..records import Run
+    from ..records.assembly import unit_of
 
     run = Run.open(folder)
     run.refuse_strays()
@@ -64,7 +65,8 @@ def _describe_run(folder: Path) -> None:
     done, blocks = len(run.finished()), run.n_blocks
     print(f"run           {folder}")
     print(f"state         {'complete' if run.complete else 'unfinished'}: {done} of {blocks} blocks")
-    print(f"window        {configuration['trajectories']} trajectories × {configuration['duration']:g}/ω_b")
+    duration = unit_of(run.metadata).of(f"{configuration['duration']:g}")
+    print(f"window        {configuration['trajectories']} trajectories × {duration}")
     print(f"seed          {configuration['seed']}")
     print(f"propagator    {run.metadata['compiled_propagator']} ({printable(run.metadata['propagator_reason'])})")
     print(f"tolerance     {configuration['tolerance']:g}")

@@ -170,9 +170,17 @@ def refuse_for_run(source: str, options: argparse.Namespace) -> None:
         raise InvalidInput(f"{given[0]} is for measured files, and {source} is a run folder; leave it out")
 
 
+def read_in_unit_of(system: Any, options: argparse.Namespace) -> None:
+    """Let a measured file be read in the model's unit, where that has a length and no other is asked for."""
+    from ..records.formats import is_foreign
+
+    if options.unit is None and system.time_unit.seconds is not None and is_foreign(options.source):
+        options.unit = system.time_unit
+
+
 def require_model_unit(record: Any, options: argparse.Namespace) -> None:
     """Refuse to compare a record in the default unit with a model, whose unit is 1/ω_b."""
-    from ..records.ticks import NATURAL
+    from ..time_units import NATURAL
 
     if record.unit.name != NATURAL.name and getattr(options, "unit", None) is None:
         raise InvalidInput(

@@ -11,7 +11,7 @@ from ..names import counted, printable
 from ..stages import Stage
 from .arguments import CONFIG_HELP, Commands, levels, number, two_names
 from .json_file import json_text, refuse_existing, write_json
-from .measured import add_measured_options, require_model_unit, with_recorded_dark
+from .measured import add_measured_options, read_in_unit_of, require_model_unit, with_recorded_dark
 from .source import opened, require_there
 
 DESCRIPTION = """Test whether the clicks of a run can have come from its model, or from another one.
@@ -93,11 +93,14 @@ def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     if not is_run and options.model is None:
         raise InvalidInput(f"{options.source} is no run folder; give the model of its clicks as --model CONFIG")
     detectors = None if options.detectors is None else read_detectors(options.detectors)
+    model = None if options.model is None else read_job(options.model, options.levels).system
+    if model is not None and not is_run:
+        read_in_unit_of(model, options)
     clicks = opened(options.source, options)
     if detectors is not None and not is_run:
         detectors = with_recorded_dark(clicks, detectors)
-    if options.model is None:
+    if model is None:
         return clicks, {"detectors": detectors}
     if not is_run:
         require_model_unit(clicks, options)
-    return clicks, {"system": read_job(options.model, options.levels).system, "detectors": detectors}
+    return clicks, {"system": model, "detectors": detectors}

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..checks import finite_number, plain_value, shown
+from ..checks import finite_number, plain_value, shown, time_unit
 from ..digest import TIME_DEPENDENCE, digest_of
 from ..errors import InvalidInput
 from ..names import nearest
 from ..notebook import Summary
+from ..time_units import NATURAL, TimeUnit
 from .channel import Channel, checked_channels
 from .drives import (
     Drive,
@@ -56,12 +57,16 @@ class OpenSystem:
         Terms of H that depend on time; constant ones are added to `hamiltonian`.
     period : float, optional
         T, after which all envelopes begin anew: their values for 0 ≤ t < T are repeated for ever.
+    time_unit : str or float
+        What the system's times are counted in, and one over it its rates: "ns" if H is in rad/ns, also s, ms, us,
+        ps, fs; "1/γ"; or how many seconds 1/ω_b has. Records, tables and pictures say it; the physics, and with it
+        the digest, is the same.
 
     Raises
     ------
     InvalidInput
         A non-Hermitian or non-finite H, no channel, a name used twice, dimensions that differ, a parameter
-        that JSON cannot hold, or a period that an envelope does not fit into.
+        that JSON cannot hold, a period that an envelope does not fit into, or an unknown unit.
 
     Examples
     --------
@@ -78,8 +83,10 @@ class OpenSystem:
     parameters: dict[str, Any] = field(default_factory=dict)
     drives: tuple[Drive, ...] = ()
     period: float | None = None
+    time_unit: TimeUnit = NATURAL
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "time_unit", time_unit(self.time_unit))
         matrix = as_operator(self.hamiltonian, "Hamiltonian")
         given = checked_drives(self.drives, matrix.shape[0])
         for drive in given:
@@ -114,6 +121,7 @@ class OpenSystem:
         *,
         tlist: Any = None,
         args: Mapping[str, Any] | None = None,
+        time_unit: Any = NATURAL,
     ) -> OpenSystem:
         """Build a system from what a script gives to QuTiP's `mcsolve`: H and c_ops.
 
@@ -135,6 +143,8 @@ class OpenSystem:
             Times of coefficients that are arrays, and the span over which functions are sampled.
         args : dict, optional
             Arguments of coefficients that are functions, as for `mcsolve`.
+        time_unit : str or float
+            As for `OpenSystem`.
 
         Raises
         ------
@@ -144,7 +154,7 @@ class OpenSystem:
         """
         parts = parts_of_qutip(hamiltonian, collapse_operators, names, tlist, args)
         parameters = {"sampling_error": parts.sampling_error} if parts.sampling_error > 0.0 else {}
-        return cls(parts.hamiltonian, parts.channels, space, parameters, parts.drives)
+        return cls(parts.hamiltonian, parts.channels, space, parameters, parts.drives, time_unit=time_unit)
 
     def to_qutip(self) -> tuple[Any, list[Any]]:
         """Return H and the collapse operators as QuTiP objects, in the order of the channels.
@@ -273,7 +283,7 @@ class OpenSystem:
             c if c.amplitude is None else Channel(c.name, float(c.amplitude(moment)[0]) * c.operator)
             for c in self.channels
         ]
-        return OpenSystem(matrix, tuple(channels), self.space, self.parameters)
+        return OpenSystem(matrix, tuple(channels), self.space, self.parameters, time_unit=self.time_unit)
 
     @cached_property
     def terms(self) -> list[Term]:
@@ -354,8 +364,9 @@ class OpenSystem:
         named: Mapping[str, NDArray[Any]],
         space: HilbertSpace | None = None,
         parameters: dict[str, Any] | None = None,
+        time_unit: Any = NATURAL,
     ) -> OpenSystem:
-        """Rebuild a system from what `to_arrays` gave."""
+        """Rebuild a system from what `to_arrays` gave, and what arrays do not say."""
 
         def matrix(key: str) -> sparse.csr_array:
             size = len(named[f"{key}.indptr"]) - 1
@@ -368,11 +379,12 @@ class OpenSystem:
             time = envelopes_from_text(str(named[TIME_DEPENDENCE]))
         channels = tuple(Channel(name, matrix(f"channel.{name}"), time["amplitudes"].get(name)) for name in names)
         drives = tuple(Drive(matrix(f"drive.{i}"), envelope) for i, envelope in enumerate(time["drives"]))
-        return cls(matrix("hamiltonian"), channels, space, parameters or {}, drives, time["period"])
+        return cls(matrix("hamiltonian"), channels, space, parameters or {}, drives, time["period"], time_unit)
 
     def __repr__(self) -> str:
         driven = f", drives={len(self.drives)}" if self.drives else ""
         driven += f", period={self.period:g}" if self.period is not None else ""
+        driven += f", time_unit={self.time_unit.name!r}" if self.time_unit != NATURAL else ""
         return f"OpenSystem(dimension={self.dimension}, channels={list(self.channel_names)}{driven})"
 
     def _repr_html_(self) -> str:
@@ -380,6 +392,7 @@ class OpenSystem:
         period = "" if self.period is None else f"{self.period:g}"
         known = {"levels": levels, "channels": ", ".join(self.channel_names), "period": period}
         known["drives"] = str(len(self.drives) or "")
+        known["unit of time"] = "" if self.time_unit == NATURAL else self.time_unit.name
         rows = [(name, value) for name, value in known.items() if value]
         rows += [(name, shown(value)) for name, value in self.parameters.items()]
         title = f"OpenSystem of dimension {self.dimension}"

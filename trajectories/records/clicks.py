@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import finite_array, finite_number, positions, shown, whole_numbers
+from ..checks import finite_array, finite_number, positions, shown, time_unit, whole_numbers
 from ..ensembles import TrajectoryStates
 from ..errors import InvalidInput
 from ..names import display, nearest
 from ..notebook import Shown, Summary, drawn
 from ..results import Expectation, read_only
+from ..time_units import NATURAL, TimeUnit
 from .click_strip import click_strip
 from .conversions import data_frame, dataset, numpy_table
 from .joining import joined_provenance, require_joinable
 from .record_checks import checked_names, refuse_outside
-from .ticks import NATURAL, Clock, TimeUnit, time_unit
+from .ticks import Clock
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from .ticks import Clock, TimeUnit
+from ..time_units import TimeUnit
+from .ticks import Clock
 
 
 class Columns(Protocol):

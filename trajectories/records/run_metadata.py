@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..checks import shown
-from ..errors import RunFolderError
+from ..checks import shown, time_unit
+from ..errors import InvalidInput, RunFolderError
 from ..names import can_be_kept
+from ..time_units import NATURAL
 from .files import checksum_of_json
 
 FORMAT = "bundle-trajectories run"
@@ -174,6 +175,17 @@ def _space(value: Any) -> bool:
 
 
 # Values that commands rely on; all others are covered by the run id alone.
+def _unit(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"name", "seconds"} or not isinstance(value["name"], str):
+        return False
+    if value["seconds"] is not None and not _positive(value["seconds"]):
+        return False
+    try:
+        return value["name"] == NATURAL.name or time_unit(value["name"]).to_dict() == value
+    except InvalidInput:
+        return False
+
+
 FIELDS: dict[tuple[str, ...], tuple[Fits, str]] = {
     ("configuration",): (_table_of(_anything), "a table"),
     ("configuration", "digest"): (_hash, "a SHA-256"),
@@ -193,6 +205,7 @@ FIELDS: dict[tuple[str, ...], tuple[Fits, str]] = {
     ("initial_shares",): (_or_missing(_shares), "ascending numbers up to 1"),
     ("channel_names",): (_distinct_names, "a list of distinct names"),
     ("parameters",): (_table_of(_anything), "a table"),
+    ("time_unit",): (_or_missing(_unit), "a unit's name and its length in seconds or null"),
     ("space",): (_or_none(_space), "levels of modes"),
     ("dimension",): (_count(1), "a positive integer"),
     ("compiled_propagator",): (_text, "text"),

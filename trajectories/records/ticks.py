@@ -1,4 +1,4 @@
-"""Whole ticks and units of time: the clock that stamped a record, and the unit of its times."""
+"""Whole ticks: the clock that stamped a record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import finite_array, positive_number, shown
+from ..checks import finite_array, positive_number
 from ..errors import InvalidInput
 from ..results import read_only
 
@@ -18,69 +18,6 @@ ROUNDING = 16.0 * float(np.finfo(np.float64).eps)
 FARTHEST_NEAR = 0.25
 # More ticks than this are refused, so that sums and differences of two such numbers stay within 64 bits.
 MOST_TICKS = 2**62
-
-
-@dataclass(frozen=True)
-class TimeUnit:
-    """A unit of time with a name.
-
-    Attributes
-    ----------
-    name : str
-        What tables, axes and files call it: "1/ω_b", "s", "ns", …
-    seconds : float or None
-        Its length in seconds, where it is known.
-    """
-
-    name: str = "1/ω_b"
-    seconds: float | None = None
-
-    @property
-    def rate(self) -> str:
-        """Name of the unit of rates."""
-        if self.name == "s":
-            return "Hz"
-        return self.name[2:] if self.name.startswith("1/") else f"1/{self.name}"
-
-    def of(self, number: str) -> str:
-        """Return a printed number with this unit behind it: "3/ω_b", "3 ns"."""
-        return f"{number}{self.name[1:]}" if self.name.startswith("1/") else f"{number} {self.name}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return name and seconds as JSON holds them."""
-        return {"name": self.name, "seconds": self.seconds}
-
-
-NATURAL = TimeUnit()
-SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "ps": 1e-12, "fs": 1e-15}
-
-
-def time_unit(given: Any) -> TimeUnit:
-    """Return the unit that a name ("ns"), a number (1/ω_b in seconds), or a stored dictionary means.
-
-    Raises
-    ------
-    InvalidInput
-        An unknown name, or a length that is not positive.
-    """
-    if isinstance(given, TimeUnit):
-        return given
-    if isinstance(given, str):
-        if given in SECONDS:
-            return TimeUnit(given, SECONDS[given])
-        if given == NATURAL.name:
-            return NATURAL
-        try:
-            given = float(given)
-        except ValueError:
-            known = ", ".join(SECONDS)
-            raise InvalidInput(
-                f"unit={shown(given)} must be one of {known}, or the length of 1/ω_b in seconds"
-            ) from None
-    if isinstance(given, dict):
-        seconds = given.get("seconds")
-        return TimeUnit(str(given.get("name", NATURAL.name)), None if seconds is None else float(seconds))
-    return TimeUnit(NATURAL.name, positive_number(given, "unit"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from ..lindblad.essential_state import SteadyEnsemble, steady_ensemble
 from ..lindblad.steady_state import MAX_DIMENSION, SteadyState, steady_state
 from ..model.states import initial_states
 from ..stages import Stage
+from ..time_units import NATURAL
 from .request import Request
 
 # Files a run is split into at the most where clicks are few, and clicks a block holds at the most where they
@@ -79,9 +80,11 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         )
     space = system.space
     shares = {"initial_shares": compiled.cumulative.tolist()} if compiled.draws == "stratified" else {}
+    unit = {} if system.time_unit == NATURAL else {"time_unit": system.time_unit.to_dict()}
     return compiled, {
         "channel_names": list(system.channel_names),
         "parameters": system.parameters,
+        **unit,
         "space": None if space is None else {"levels": dict(space.levels), "max_quanta": space.max_quanta},
         "dimension": system.dimension,
         **driven,

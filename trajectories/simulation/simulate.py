@@ -19,7 +19,7 @@ from ..engine.propagator import LARGEST_TOLERANCE
 from ..engine.system_file import StoredSystem
 from ..errors import AccuracyWarning, InvalidInput, RunFolderError
 from ..model.system import OpenSystem
-from ..records.assembly import assemble
+from ..records.assembly import assemble, unit_of
 from ..records.averages import EnsembleAverages
 from ..records.clicks import ClickRecord
 from ..records.files import path_of, remove_leftovers
@@ -27,6 +27,7 @@ from ..records.layout import Layout
 from ..records.lock import RunLock
 from ..records.run import Run
 from ..stages import call
+from ..time_units import TimeUnit
 from .preparation import block_size, prepare, software, warn_caller
 from .request import Request, checked_request, checked_workers
 from .workers import Workers, checked_executor, deadline_in
@@ -353,6 +354,10 @@ def _difference(run: Run, request: Request) -> str:
     return ", ".join(told) + more
 
 
+def _spelled(unit: TimeUnit) -> str:
+    return unit.name if unit.seconds in (None, 1.0) else f"{unit.name} of {unit.seconds:g} s"
+
+
 def _require_same(run: Run, request: Request) -> None:
     """Refuse to continue a run of another configuration, or one that has finished more trajectories."""
     stored, asked_for = run.configuration, request.configuration
@@ -363,6 +368,12 @@ def _require_same(run: Run, request: Request) -> None:
                 there, here = (str(of.get(key, "not asked for"))[:16] for of in (stored, asked_for))
                 difference = f"{key} is {there} there, {here} here"
             raise RunFolderError(f"{run.folder} belongs to another run: {difference}; choose another --out")
+    kept, mine = unit_of(run.metadata), request.system.time_unit
+    if kept != mine:
+        raise RunFolderError(
+            f"{run.folder} belongs to another run: its times are in {_spelled(kept)}, and the system's in "
+            f"{_spelled(mine)}; choose another --out"
+        )
     asked = request.trajectories
     if run.computed > asked:
         raise RunFolderError(

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...checks import integer, one_of, positive_number, shown
+from ...checks import integer, one_of, positive_number, shown, time_unit
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
 from ..files import path_of
 from ..run import Run
-from ..ticks import time_unit
 from .csv import write_csv
 from .events import EventFile
 from .hydraharp import is_hydraharp, tagged_hydraharp

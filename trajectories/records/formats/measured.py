@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...checks import positive_number
+from ...checks import positive_number, time_unit
 from ...errors import InvalidInput, RecordWarning
 from ...results import read_only
+from ...time_units import TimeUnit
 from ..clicks import ClickRecord
 from ..corrections import in_windows
-from ..ticks import Clock, TimeUnit, time_unit
+from ..ticks import Clock
 from .events import EventFile, Events, Room
 
 # A header may claim this many mean waits more than the data reach; e^-20 is the probability of no click in that

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ...checks import plain_value
 from ...errors import InvalidInput
+from ...time_units import NATURAL
 from ..clicks import ClickRecord
 from ..files import UNREADABLE, parse_json, regular_file, unpack
-from ..ticks import NATURAL
 from .source import FORMAT, VERSION, VERSION_WITHOUT_CHECKSUM, Checksum, Source
 
 COLUMNS = ("trajectory", "time", "channel", "start", "stop")

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...checks import plain_value, positive_number
+from ...checks import plain_value, positive_number, time_unit
 from ...errors import InvalidInput
+from ...time_units import TimeUnit
 from ..clicks import ClickRecord
 from ..files import parse_json
-from ..ticks import TimeUnit, time_unit
 from .forgiving_file import ForgivingFile
 from .hdf5_values import UNREADABLE, found, h5py_module, integers_of, opened, text_of, values_of
 from .photon_hdf5_foreign import foreign

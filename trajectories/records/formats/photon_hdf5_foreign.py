@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...checks import positive_number
+from ...checks import positive_number, time_unit
 from ...errors import InvalidInput
 from ..clicks import ClickRecord
-from ..ticks import time_unit
 from .hdf5_values import found, h5py_module, integers_of, positive_of, values_of
 from .measured import in_order, note, observed
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidInput, NothingLeft
+from ...time_units import TimeUnit
 from ..clicks import ClickRecord
-from ..ticks import TimeUnit
 from .events import EventFile, Events, Room
 from .measured import (
     FIRST_MARKER,

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from ...checks import plain_value
 from ...errors import InvalidInput
+from ...time_units import TimeUnit
 from ..clicks import ClickRecord
-from ..ticks import TimeUnit
 from .source import FORMAT, VERSION, Source
 from .timeline import Clock, slots, ticks
 from .windows import packed_windows

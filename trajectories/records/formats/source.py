@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from ...checks import shown
 from ...errors import InvalidInput
+from ...time_units import NATURAL, TimeUnit
 from ..clicks import ClickRecord
 from ..files import checksum_of_json
 from ..joining import OF_ONE_RUN
 from ..run import Run
-from ..ticks import NATURAL, TimeUnit
 
 # The heading of every file, by which it is recognised when it is read.
 FORMAT = "bundle-trajectories clicks"

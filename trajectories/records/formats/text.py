@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ...checks import positive_number, shown
+from ...checks import positive_number, shown, time_unit
 from ...errors import InvalidInput
+from ...time_units import SECONDS
 from ..clicks import ClickRecord
 from ..record_checks import MAX_CHANNELS
-from ..ticks import SECONDS, time_unit
 from .measured import in_order, note, observed, seconds_of
 from .source import FORMAT
 

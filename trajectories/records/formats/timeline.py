@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ...checks import finite_array, positive_number
 from ...errors import InvalidInput
+from ...time_units import NATURAL, TimeUnit
 from ..clicks import ClickRecord
-from ..ticks import NATURAL, TimeUnit
 from .windows import first_ticks
 
 # A tick is this fraction of the shortest lifetime unless another is asked for: no delay is blurred by more.
