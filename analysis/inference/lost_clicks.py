@@ -14,7 +14,7 @@ from trajectories.checks import finite_array, positive_number, window_of
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.lindblad.filter.conditional import ConditionalFilter
-from trajectories.lindblad.filter.smoothing import Smoother
+from trajectories.lindblad.filter.lost import Asked, LostClickLevels
 from trajectories.model.system import OpenSystem
 from trajectories.notebook import Shown, Summary
 from trajectories.records.clicks import ClickRecord
@@ -44,6 +44,10 @@ class LostClicks(Shown):
         after it; NaN for other channels, or where no pair was given.
     dark : ndarray of shape (n_clicks,)
         Probability that a click was a dark count.
+    rates_error : ndarray of shape (n_trajectories, n_times)
+        Estimated error of the rates, relative to them; zero up to 30 dimensions, where nothing is left out.
+    click_error : ndarray of shape (n_clicks,)
+        Estimated error of the probabilities of a click.
 
     Examples
     --------
@@ -62,6 +66,8 @@ class LostClicks(Shown):
     rates: NDArray[np.float64]
     companion: NDArray[np.float64]
     dark: NDArray[np.float64]
+    rates_error: NDArray[np.float64]
+    click_error: NDArray[np.float64]
 
     def _summary(self) -> Summary:
         trajectories, times, _ = self.rates.shape
@@ -84,6 +90,7 @@ def lost_clicks(
     pair: tuple[str, str] | None = None,
     window: float | None = None,
     initial: Any = "steady",
+    tolerance: float | None = None,
 ) -> LostClicks:
     """Infer the clicks that were not detected from those that were.
 
@@ -110,6 +117,9 @@ def lost_clicks(
         How far apart they may be, in 1/ω_b; 3/κ of the system's parameters when not given.
     initial : {"steady"}, or whatever `simulate` takes
         State at the start of every trajectory.
+    tolerance : float, optional
+        Above 30 dimensions: largest error of a probability, and of a rate relative to it. What is in doubt by more
+        is smoothed anew in larger models; 0.02 when not given, see `replay`.
 
     Returns
     -------
@@ -149,27 +159,33 @@ def lost_clicks(
     if both is not None:
         delta = window_of(system.parameters, None, "the system") if window is None else window
         delta = positive_number(delta, "window")
-    replayer = Replayer(clicks, system, initial, detectors)
+    replayer = Replayer(clicks, system, initial, detectors, tolerance=tolerance)
     if replayer.filter is None:
         raise InvalidInput("every channel is detected ideally, and nothing is lost; give detectors=")
     assert isinstance(replayer.filter, ConditionalFilter)  # constant systems have no other
-    smoother = Smoother(replayer.filter, system.channel_names, replayer.watching)
+    smoother = LostClickLevels(replayer.filter, system.channel_names, replayer.watching)
     place = np.array([list(replayer.watching).index(name) for name in clicks.channel_names], dtype=np.int64)
     rates = np.full((clicks.n_trajectories, len(grid), len(system.channel_names)), np.nan)
     companion, dark = np.full(len(clicks), np.nan), np.zeros(len(clicks))
+    rates_error, click_error = np.full(rates.shape[:2], np.nan), np.zeros(len(clicks))
+    names = [clicks.channel_names[k] for k in clicks.channel]
     for r, (low, high) in enumerate(pairwise(clicks.offsets.tolist())):
         start, stop = float(clicks.start[r]), float(clicks.stop[r])
-        path = smoother.follow(start, stop, clicks.time[low:high], place[clicks.channel[low:high]])
+        time, channel = clicks.time[low:high], place[clicks.channel[low:high]]
         inside = np.flatnonzero((grid >= start) & (grid <= stop))
-        if len(inside):
-            rates[r, inside] = path.lost_rates(grid[inside])
-        dark[low:high] = path.dark()
-        for n in range(low, high) if both is not None else ():
-            name = clicks.channel_names[clicks.channel[n]]
-            if both is not None and name in both:
-                companion[n] = path.companions(n - low, both[1 - both.index(name)], delta)
+        partners = [both[1 - both.index(n)] if both is not None and n in both else None for n in names[low:high]]
+        path = smoother.trajectory(start, stop, time, channel, Asked(grid[inside], partners, delta))
+        rates[r, inside], companion[low:high], dark[low:high] = path.found
+        rates_error[r, inside] = path.error[np.searchsorted(time, grid[inside])]
+        click_error[low:high] = path.error[:-1]
     return LostClicks(
-        system.channel_names, read_only(grid), read_only(rates), read_only(companion), read_only(dark)
+        system.channel_names,
+        read_only(grid),
+        read_only(rates),
+        read_only(companion),
+        read_only(dark),
+        read_only(rates_error),
+        read_only(click_error),
     )
 
 

@@ -35,7 +35,7 @@ class CompiledFilter:
     def __init__(self, model: LinearModel, watching: Mapping[str, Detector], *, full: bool) -> None:
         self.model, self.full = model, full
         self._names, self._detectors = tuple(watching), tuple(watching.values())
-        self._modes: dict[int, RealModes] = {}
+        self._modes: dict[tuple[bool, ...], RealModes] = {}
         self._made: tuple[set[int], float, Motions, Watch] | None = None
 
     def generator(self, dead: NDArray[np.bool_]) -> Array:
@@ -47,9 +47,13 @@ class CompiledFilter:
 
     def modes(self, number: int, bit: NDArray[np.int64]) -> RealModes:
         """Return the modes of L0 for the set of dead detectors of this number."""
-        if number not in self._modes:
-            self._modes[number] = real_modes(self.generator((bit & number) > 0))
-        return self._modes[number]
+        return self.modes_of(tuple(((bit & number) > 0).tolist()))
+
+    def modes_of(self, dead: tuple[bool, ...]) -> RealModes:
+        """Return the modes of L0 while some of the detectors are dead, one a detector; made once."""
+        if dead not in self._modes:
+            self._modes[dead] = real_modes(self.generator(np.array(dead, dtype=np.bool_)))
+        return self._modes[dead]
 
     def require_sound(self, max_condition: float, max_growth: float) -> None:
         """Raise `ConvergenceError` if the motion of a reduced model fails its checks."""

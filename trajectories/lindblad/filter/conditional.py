@@ -26,7 +26,17 @@ from .dead_sets_kernels import mark_dead_sets
 from .follow_kernels import Clicks, follow
 from .linear_model import LinearModel, core_model, full_model
 from .motions import MAX_FULL_CONDITION
-from .stretches import Found, cut_out, differences, ended_by_clicks, rates_apart, rows_of_gaps, with_neighbours
+from .stretches import (
+    Found,
+    cut_out,
+    differences,
+    digest_of,
+    ended_by_clicks,
+    rates_apart,
+    rows_of_gaps,
+    with_neighbours,
+    write,
+)
 
 Array = NDArray[np.float64]
 Matrix = NDArray[np.complex128]
@@ -55,6 +65,25 @@ MOST_DEAD = 12
 EARLY = 1e-9
 # Jitter is neglected where rates after a click change by less than this fraction within it.
 BLURRED = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How a record was followed.
+
+    Attributes
+    ----------
+    digest : bytes
+        Of the record.
+    level : int
+        The level of the whole.
+    anew : list of (int, ndarray, int)
+        Level, gaps and lead of what was followed anew, in this order.
+    """
+
+    digest: bytes
+    level: int
+    anew: list[tuple[int, NDArray[np.int64], int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +138,9 @@ class ConditionalFilter:
         core, while there is one of at most 2600 pairs, or of 3400 where a tolerance is given.
     like : ConditionalFilter, optional
         The filter of a similar system that has followed a record: the same basis states, the modes that are most
-        like its modes, and the same pairs are taken, so that likelihoods are smooth functions of the system's
-        parameters. Errors are not estimated then.
+        like its modes, and the same pairs are taken. Of that record the same gaps are followed anew in the same
+        finer cores, so that likelihoods are smooth functions of the system's parameters. Errors are not estimated
+        then.
 
     Raises
     ------
@@ -129,9 +159,9 @@ class ConditionalFilter:
         like: ConditionalFilter | None = None,
     ) -> None:
         self._system, self._watching, self._initial = system, dict(watching), initial
-        self._tolerance = TOLERANCE if tolerance is None else tolerance
+        self.tolerance = TOLERANCE if tolerance is None else tolerance
         self._largest = LARGEST_CORE if tolerance is None else LARGEST_FILTER
-        self._like, self._level = like, FIRST_LEVELS[1]
+        self._like, self._plan = like, Plan(b"", FIRST_LEVELS[1], [])
         dead = [name for name, detector in watching.items() if detector.dead_time > 0.0]
         refuse_afterpulses(watching)
         if len(dead) > MOST_DEAD:
@@ -166,13 +196,12 @@ class ConditionalFilter:
             np.array(channel, dtype=np.int64),
         )
         with one_blas_thread():
-            if self.exact or self._like is not None:
-                level = 0 if self._like is None else self._like._level
-                hazard, intensity, forbidden = self._at(level, clicks)
-                none, no_rate = np.zeros(len(hazard)), np.zeros(len(intensity))
-                sure = np.zeros(len(forbidden))
-                return Followed(hazard, none, intensity, no_rate, sure, forbidden, self._method(level))
-            return self._by_cores(clicks)
+            if not self.exact and self._like is None:
+                return self._by_cores(clicks)
+            hazard, intensity, forbidden = self._at(0, clicks) if self.exact else self._as_planned(clicks)
+            none, no_rate = np.zeros(len(hazard)), np.zeros(len(intensity))
+            method = self._method(0 if self._like is None else self._like._plan.level)
+            return Followed(hazard, none, intensity, no_rate, np.zeros(len(forbidden)), forbidden, method)
 
     def _by_cores(self, clicks: Clicks) -> Followed:
         """Follow with two cores, and what they leave in doubt with finer ones."""
@@ -182,20 +211,22 @@ class ConditionalFilter:
             found = self._at(level, clicks)
             added = differences(coarse, found, clicks)
             error = safety * with_neighbours(added.worst, clicks)
-            doubtful = np.flatnonzero(error > self._tolerance)
-            if len(doubtful) <= MOSTLY * len(error) or not self._has(level + 1):
+            doubtful = np.flatnonzero(error > self.tolerance)
+            if len(doubtful) <= MOSTLY * len(error) or not self.has(level + 1):
                 break
             coarse, level, safety = found, level + 1, SAFETY
-        self._level = level
+        plan = Plan(digest_of(clicks), level, [])
         row, ended = rows_of_gaps(clicks), ended_by_clicks(clicks)
         off = added.hazard.copy()
         off[ended] -= added.rate
         off *= -safety
         finest, anew = level, len(doubtful)
-        while len(doubtful) and self._has(finest + 1):
-            error[doubtful], off[doubtful] = self._refined(clicks, found, doubtful, finest)
+        while len(doubtful) and self.has(finest + 1):
+            error[doubtful], off[doubtful], lead = self._refined(clicks, found, doubtful, finest)
             finest += 1
-            doubtful = doubtful[error[doubtful] > self._tolerance]
+            plan.anew.append((finest, doubtful, lead))
+            doubtful = doubtful[error[doubtful] > self.tolerance]
+        self._plan = plan
         method = self._method(level)
         if finest > level:
             method += f", {anew} of {len(error)} gaps anew in up to {self._core_size(finest)}"
@@ -209,8 +240,20 @@ class ConditionalFilter:
             method,
         )
 
-    def _refined(self, clicks: Clicks, found: Found, gaps: NDArray[np.int64], level: int) -> tuple[Array, Array]:
-        """Follow some gaps anew one level finer, write them into what was found, and return their errors.
+    def _as_planned(self, clicks: Clicks) -> Found:
+        """Follow as the filter of the similar system did: of the record that it followed the same gaps anew."""
+        assert self._like is not None
+        plan = self._like._plan
+        found = self._at(plan.level, clicks)
+        for level, gaps, lead in plan.anew if plan.digest == digest_of(clicks) else ():
+            parts = cut_out(clicks, gaps, lead)
+            write(self._at(level, parts.clicks), parts, found, clicks)
+        return found
+
+    def _refined(
+        self, clicks: Clicks, found: Found, gaps: NDArray[np.int64], level: int
+    ) -> tuple[Array, Array, int]:
+        """Follow some gaps anew one level finer, write them into what was found; return their errors and the lead.
 
         The old level follows the stretches as well: its difference to what it found before is what the beginning
         of the stretches matters, and that of the two levels is the error of the finer one. Returned are the
@@ -228,7 +271,7 @@ class ConditionalFilter:
             before, now = found.intensity[click], same.intensity[click_here]
             moved[~np.isfinite(moved)] = 0.0
             moved[clicked] = np.maximum(moved[clicked], rates_apart(before, now, clicks.channel[click])[1])
-            if moved.max(initial=0.0) <= 0.1 * self._tolerance or lead >= LONGEST_LEAD:
+            if moved.max(initial=0.0) <= 0.1 * self.tolerance or lead >= LONGEST_LEAD:
                 break
             lead *= 2
         finer = self._at(level + 1, parts.clicks)
@@ -236,11 +279,10 @@ class ConditionalFilter:
         error = SAFETY * with_neighbours(added.worst, parts.clicks)[parts.here] + moved
         off = -added.hazard[parts.here]
         off[clicked] += added.rate[click_here]
-        found.hazard[gaps] = finer.hazard[parts.here]
-        found.intensity[click] = finer.intensity[click_here]
-        return error, SAFETY * off
+        write(finer, parts, found, clicks)
+        return error, SAFETY * off, lead
 
-    def _has(self, level: int) -> bool:
+    def has(self, level: int) -> bool:
         """Say whether there is a core of this level that serves."""
         if level >= len(CUTS) or self._core_size(level) > self._largest:
             return False

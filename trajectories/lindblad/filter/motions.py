@@ -90,8 +90,8 @@ def ladder(matrix: Array, longest: float) -> Ladder:
 class SilentMotion:
     """e^{Gt} and its adjoint on vectors of a model, at many times."""
 
-    def __init__(self, generator: Array) -> None:
-        self._modes: RealModes | None = real_modes(generator)
+    def __init__(self, generator: Array, modes: RealModes | None = None) -> None:
+        self._modes: RealModes | None = real_modes(generator) if modes is None else modes
         self._ladder: Ladder | None = None
         if self._modes.condition > MAX_FULL_CONDITION:
             self._modes, self._ladder = None, ladder(generator, 0.0)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ...detectors import Detector
 from ...errors import InvalidInput
 from ..blas import one_blas_thread
-from .conditional import EARLY, FIRST_LEVELS, ConditionalFilter
+from .compiled import CompiledFilter
+from .conditional import EARLY
 from .linear_model import LinearModel
 from .motions import SilentMotion
 
@@ -28,7 +29,7 @@ class Event:
 
 
 class Smoother:
-    """Posterior of lost clicks along trajectories; its model is that of a `ConditionalFilter`.
+    """Posterior of lost clicks along trajectories in one model.
 
     With ρ̃(t) from the clicks before and the effect matrix E(t) from those after, P(X at t | all) ∝ Tr[Xρ̃X†E];
     X = c_k of the part of a channel that is not detected gives the posterior rate of its lost clicks
@@ -36,20 +37,17 @@ class Smoother:
 
     Parameters
     ----------
-    conditional : ConditionalFilter
-        The filter.
+    compiled : CompiledFilter
+        States and their maps.
     every : tuple of str
         All channels of the system.
     watching : dict of str to Detector
         What watches the detected ones.
     """
 
-    def __init__(
-        self, conditional: ConditionalFilter, every: tuple[str, ...], watching: dict[str, Detector]
-    ) -> None:
-        self._compiled = conditional.compiled(0 if conditional.exact else FIRST_LEVELS[1])
-        self.model: LinearModel = self._compiled.model
-        self.every, self._watching = every, watching
+    def __init__(self, compiled: CompiledFilter, every: tuple[str, ...], watching: dict[str, Detector]) -> None:
+        self._compiled, self.every, self._watching = compiled, every, watching
+        self.model: LinearModel = compiled.model
         self._names, self.detectors = tuple(watching), tuple(watching.values())
         self._motions: dict[tuple[tuple[bool, ...], str | None], SilentMotion] = {}
 
@@ -81,7 +79,8 @@ class Smoother:
             if without is not None:
                 efficiencies[without] = 1.0
             dark = sum(self.detectors[i].dark_rate for i in seeing)
-            self._motions[key] = SilentMotion(self.model.silent(efficiencies, dark))
+            modes = self._compiled.modes_of(dead) if without is None else None
+            self._motions[key] = SilentMotion(self.model.silent(efficiencies, dark), modes)
         return self._motions[key]
 
     def _events(self, start: float, stop: float, time: Array, channel: NDArray[np.int64]) -> list[Event]:

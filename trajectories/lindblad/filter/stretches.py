@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -126,3 +127,23 @@ def cut_out(clicks: Clicks, gaps: Places, lead: int) -> Stretches:
     offsets = np.append(0, np.cumsum(until - begin))
     parts = Clicks(start, stop, offsets, clicks.time[chosen], clicks.channel[chosen])
     return Stretches(parts, gaps, last - begin[of] + offsets[of] + of)
+
+
+def write(finer: Found, parts: Stretches, found: Found, clicks: Clicks) -> None:
+    """Write the wanted gaps of stretches, and the rates at their last clicks, into what was found of all."""
+    clicked = ended_by_clicks(clicks)[parts.gaps]
+    found.hazard[parts.gaps] = finer.hazard[parts.here]
+    click, here = (
+        parts.gaps - rows_of_gaps(clicks)[parts.gaps],
+        parts.here - rows_of_gaps(parts.clicks)[parts.here],
+    )
+    found.intensity[click[clicked]] = finer.intensity[here[clicked]]
+
+
+def digest_of(clicks: Clicks) -> bytes:
+    """Return a digest of clicks and their windows."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in clicks:
+        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(b"|")
+    return digest.digest()
