@@ -15,8 +15,8 @@ class Detector:
 
     Loss and dark counts turn the jump map J into η J + d, so every exact formula keeps its form. Afterpulses, dead
     time and jitter act on the events one after the other, in this order: an event within the dead time of the last
-    registered one is lost, each registered one is followed by an afterpulse with some probability, and times are
-    blurred at last.
+    registered one is lost, or of the last one at all if the detector is paralysable; each registered one is
+    followed by an afterpulse with some probability, and times are blurred at last.
 
     Parameters
     ----------
@@ -25,13 +25,16 @@ class Detector:
     dark_rate : float
         Rate d of events that have no click behind them, in ω_b, not negative.
     dead_time : float
-        Time after an event in which further ones are lost, in 1/ω_b, not negative (non-paralysable).
+        Time after an event in which further ones are lost, in 1/ω_b, not negative.
     jitter : float
         Standard deviation of the normal error of each event time, in 1/ω_b, not negative.
     afterpulsing : float
         Probability that a registered event is followed by an afterpulse, in [0, 1); afterpulses have some too.
     afterpulse_delay : float
         Mean of the exponential law of the time from an event to its afterpulse, in 1/ω_b.
+    paralysable : bool
+        Whether lost events prolong the dead time too (extending): an event is registered if none came within a
+        dead time before it.
 
     Raises
     ------
@@ -52,10 +55,13 @@ class Detector:
     jitter: float = 0.0
     afterpulsing: float = 0.0
     afterpulse_delay: float = 0.0
+    paralysable: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
             name, value = field.name, getattr(self, field.name)
+            if name == "paralysable":
+                continue
             if isinstance(value, bool) or not np.isfinite(value) or value < 0:
                 raise InvalidInput(f"detector {name}={value} must be finite and not negative")
         if self.efficiency > 1:
@@ -64,3 +70,11 @@ class Detector:
             raise InvalidInput(f"detector afterpulsing={self.afterpulsing} must be below 1")
         if self.afterpulsing and not self.afterpulse_delay:
             raise InvalidInput(f"detector afterpulsing={self.afterpulsing} needs an afterpulse_delay above 0")
+        if not isinstance(self.paralysable, bool):
+            raise InvalidInput(f"detector paralysable={self.paralysable!r} must be true or false")
+        if self.paralysable and not self.dead_time:
+            raise InvalidInput("detector paralysable=True needs a dead_time above 0")
+        if self.paralysable and self.afterpulsing:
+            raise InvalidInput(
+                f"detector paralysable=True with afterpulsing={self.afterpulsing} has no model here; leave one out"
+            )

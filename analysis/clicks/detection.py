@@ -30,10 +30,10 @@ def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed
     """Return the record that imperfect detectors would have made of the same clicks.
 
     Channel by channel: every click is seen with probability η; dark counts are a Poisson process of rate d
-    within the observation window; events closer than the dead time to the last registered one are lost
-    (non-paralysable); a registered event is followed by an afterpulse with its probability, after an exponential
-    delay, unless that falls into the dead time; the registered times get a normal error, those that fall outside
-    the window are dropped, and the record is sorted again.
+    within the observation window; events closer than the dead time to the last registered one are lost, or to
+    the last one at all if the detector is paralysable; a registered event is followed by an afterpulse with its
+    probability, after an exponential delay, unless that falls into the dead time; the registered times get a
+    normal error, those that fall outside the window are dropped, and the record is sorted again.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def _channel_events(record: ClickRecord, number: int, detector: Detector, key: t
             index = np.where(source < 0, len(record), np.append(index, len(record))[source])
             kept = np.ones(len(time), dtype=np.bool_)
         elif detector.dead_time > 0:
-            alive(time, detector.dead_time, kept)
+            alive(time, detector.dead_time, detector.paralysable, kept)
         time = time + detector.jitter * random.standard_normal(len(time))
         kept &= (time >= start) & (time <= stop)
         count = int(kept.sum())

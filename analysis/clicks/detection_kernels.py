@@ -9,12 +9,15 @@ from ..jit import kernel
 
 
 @kernel()
-def alive(time: NDArray[np.float64], dead_time: float, seen: NDArray[np.bool_]) -> None:
-    """Mark the events that a non-paralysable detector registers: those `dead_time` or more after the last one."""
+def alive(time: NDArray[np.float64], dead_time: float, paralysable: bool, seen: NDArray[np.bool_]) -> None:
+    """Mark the events that a detector registers: those `dead_time` or more after the last registered one.
+
+    After the last one, registered or not, if it is paralysable.
+    """
     last = -np.inf
     for i in range(len(time)):
         seen[i] = time[i] - last >= dead_time
-        if seen[i]:
+        if seen[i] or paralysable:
             last = time[i]
 
 

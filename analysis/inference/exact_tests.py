@@ -127,17 +127,23 @@ def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], click
     curves = _g2_curves(setting, both, clicking)
     for first, second in combinations_with_replacement(clicking, 2):
         dead = any(remembers(setting.detectors.get(name), "dead_time") for name in (first, second))
-        if dead and (first, second) not in curves:
-            found.unknown.append(f"g² {spelled((first, second), '–')}")
-            continue
-        # An autocorrelation is even: its negative lags are the same pairs once more.
-        chosen = slice(len(half) - 1 if first == second else 0, None)
         name = f"g² {spelled((first, second), '–')}"
-        if (first, second) not in curves:  # clicks too rarely beside its decay for an exact curve
+        edges, curve = both, curves.get((first, second))
+        if dead and curve is None:  # above a few dimensions, lags at which the dead detector clicks first
+            remembering = remembers(setting.detectors.get(first), "dead_time")
+            edges = half if remembering else -half[::-1]
+            try:
+                curve = lindblad.g2(setting.steady, first, second, edges, setting.detectors)
+            except InvalidInput:
+                found.unknown.append(name)
+                continue
+        # An autocorrelation is even: its negative lags are the same pairs once more.
+        chosen = slice(len(half) - 1 if first == second and len(edges) > len(half) else 0, None)
+        if curve is None:  # clicks too rarely beside its decay for an exact curve
             found.add(name, None)
             continue
         often = rates[first] * rates[second]
-        binned = setting.bins(both[chosen], curves[first, second].value[chosen], often)
+        binned = setting.bins(edges[chosen], curve.value[chosen], often)
         if binned is None:
             found.add(name, None)
             continue

@@ -111,7 +111,7 @@ def test_provenance_tells_what_was_done():
     record = poisson_record(np.random.default_rng(64), {"a": 1.0}, 2, 5.0)
     seen = an.apply_detectors(record, {"a": Detector(0.5, 0.1)}, 7)
     entry = {"efficiency": 0.5, "dark_rate": 0.1, "dead_time": 0.0, "jitter": 0.0}
-    entry |= {"afterpulsing": 0.0, "afterpulse_delay": 0.0}
+    entry |= {"afterpulsing": 0.0, "afterpulse_delay": 0.0, "paralysable": False}
     assert seen.provenance["detectors"] == [{"seed": 7, "detectors": {"a": entry}}]
     assert "detectors" not in record.provenance
     assert len(an.apply_detectors(seen, {"a": Detector(0.5)}, 8).provenance["detectors"]) == 2

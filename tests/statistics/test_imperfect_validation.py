@@ -48,8 +48,24 @@ def test_only_the_right_detectors_are_accepted(clicks, detectors, wrong):
     tested = {test.name for test in found.tests}
     assert {"rate photon", "time rescaling", "number of clicks", "channels"} <= tested
     if detectors is DEAD and believed["photon"].dead_time:
-        assert any("no exact value with dead time" in line for line in found.untested)
-        assert "g² photon–photon" in tested  # of one channel with itself there is one
+        unknown = [line for line in found.untested if "no exact value with dead time" in line]
+        assert "waits, next clicks, bundles, Fano factor" in unknown[0]
+        assert {"g² photon–photon", "g² photon–magnon"} <= tested  # of one dead detector there are values
+
+
+def test_dead_times_of_two_channels_are_followed_together(clicks):
+    """The filter tests both clocks: right ones are accepted, either one ignored is rejected; g² has no value."""
+    detectors = {"photon": tj.Detector(0.5, 0.005, dead_time=0.8), "magnon": tj.Detector(0.6, dead_time=1.5)}
+    seen = an.apply_detectors(clicks, detectors, seed=2)
+    found = an.validate(seen, SYSTEM, window=3.0)
+    assert found.accepted, found
+    assert {"time rescaling", "number of clicks", "channels"} <= {test.name for test in found.tests}
+    assert any("g² photon–magnon, waits, next clicks, bundles" in line for line in found.untested)
+    for name in detectors:
+        ignored = an.validate(seen, SYSTEM, window=3.0, detectors=changed(detectors, name, dead_time=0.0))
+        assert not ignored.accepted
+        of_filter = ("time rescaling", "number of clicks", "channels")
+        assert min(test.p_value for test in ignored.tests if test.name in of_filter) < 1e-4
 
 
 def test_study_of_imperfect_detectors():

@@ -47,8 +47,8 @@ def register(commands: Commands) -> None:
     analyse.add_argument(
         "--detectors",
         metavar="FILE",
-        help="TOML with a table of efficiency, dark_rate, dead_time, jitter, afterpulsing and afterpulse_delay "
-        "for each imperfect detector: what they would have made of the clicks",
+        help="TOML with a table of efficiency, dark_rate, dead_time, paralysable, jitter, afterpulsing and "
+        "afterpulse_delay for each imperfect detector: what they would have made of the clicks",
     )
     analyse.add_argument(
         "--seen-with",

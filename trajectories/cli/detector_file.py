@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 from ..checks import finite_number, shown
 from ..detectors import Detector
@@ -37,4 +38,7 @@ def _detector(path: str, name: str, table: object) -> Detector:
     for key in table:
         if key not in KEYS:
             raise InvalidInput(f"{path} has the unknown key {key!r} in [{name}]; known are {', '.join(KEYS)}")
-    return Detector(**{key: finite_number(value, f"{name}.{key}") for key, value in table.items()})
+    found: dict[str, Any] = dict(table)
+    for key in found.keys() - {"paralysable"}:
+        found[key] = finite_number(found[key], f"{name}.{key}")
+    return Detector(**found)

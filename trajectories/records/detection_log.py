@@ -168,6 +168,7 @@ def _after(before: Detector, here: Detector) -> Detector | None:
             jitter=here.jitter,
             afterpulsing=here.afterpulsing,
             afterpulse_delay=here.afterpulse_delay,
+            paralysable=here.paralysable,
         )
     idle = 0.0 if before.jitter or before.afterpulsing else before.dead_time
     if here.efficiency < 1.0 or here.dark_rate or here.afterpulsing or here.dead_time > idle:
@@ -199,7 +200,10 @@ def _step(entry: Any) -> DetectionStep:
 def _detector(name: str, values: Any) -> Detector:
     if not isinstance(values, Mapping) or not set(values) <= set(KEYS):
         raise InvalidInput(f"the detector of {name!r} in the provenance is {shown(values)}; {REMEDY}")
-    return Detector(**{key: finite_number(value, f"recorded {key} of {name!r}") for key, value in values.items()})
+    found: dict[str, Any] = dict(values)
+    for key in found.keys() - {"paralysable"}:
+        found[key] = finite_number(found[key], f"recorded {key} of {name!r}")
+    return Detector(**found)
 
 
 def _spelled(detector: Detector | None) -> str:

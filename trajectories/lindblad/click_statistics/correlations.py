@@ -22,7 +22,7 @@ from ..superoperators.detected import NOISE, NOTHING, DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
 from ..superoperators.motions import MOST_DOUBLED, motion_of
 from .counting import rates
-from .dead_time import registered_g2
+from .dead_time import one_of_two_dead, registered_g2
 from .detector_memory import Blur, blurred, refuse_dead_time, remembers, without_memory
 
 Detectors = Mapping[str, Detector] | None
@@ -35,7 +35,9 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     average over a bin is exact, ∫e^{Lτ}dτ being summed with the series for e^{Lτ}. Loss does not change
     g², dark counts do; jitter and afterpulses convolve it (`detector_memory.Blur`). How other channels are
     detected does not matter. With a dead time g² of one channel with itself is that of registered events
-    (`dead_time`): to two dead times at any dimension, beyond them up to 30 dimensions.
+    (`dead_time`): to two dead times at any dimension, beyond them up to 30 dimensions, and at any of a paralysable
+    detector. With a dead time in one of two channels there are values of lags at which that one clicks first, and
+    up to 16 dimensions of all.
 
     Parameters
     ----------
@@ -56,8 +58,8 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     Raises
     ------
     InvalidInput
-        Unknown channels, one that never clicks, bad edges, a dead time in one of two different channels, or two of
-        dead time, jitter and afterpulses at once, which have no formula.
+        Unknown channels, one that never clicks, bad edges, a dead time in both of two different channels, or two
+        of dead time, jitter and afterpulses at once, which have no formula.
 
     Examples
     --------
@@ -71,6 +73,8 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     checked_detectors(steady.system, without_memory(detectors))
     if first == second and remembers((detectors or {}).get(first), "dead_time"):
         return _with_dead_time(steady, first, bins, (detectors or {})[first])
+    if one_is_dead(detectors, first, second):
+        return _one_dead(steady, first, second, bins, detectors or {})
     refuse_dead_time(detectors, (first, second), "g² of two channels")
     return _seen(steady, [(first, second)], bins, detectors)[first, second]
 
@@ -145,6 +149,10 @@ def g2_matrix(
     for name in (name for name in _clicking(steady, without_memory(detectors)) if name in dead):
         with suppress(InvalidInput):  # too many dimensions, or jitter as well
             found[name, name] = _with_dead_time(steady, name, bins, (detectors or {})[name])
+        for other in clicking:
+            for pair in ((name, other), (other, name)):
+                with suppress(InvalidInput):
+                    found[pair] = _one_dead(steady, *pair, bins, detectors or {})
     return found
 
 
@@ -283,6 +291,22 @@ def _seen(
     if sharp:
         found |= _binned(steady, sharp, edges, plain)
     return {pair: found[pair] for pair in pairs}
+
+
+def one_is_dead(detectors: Detectors, first: str, second: str) -> bool:
+    """Say whether just one of two different channels has a dead time."""
+    dead = [remembers((detectors or {}).get(name), "dead_time") for name in (first, second)]
+    return first != second and dead[0] != dead[1]
+
+
+def _one_dead(
+    steady: SteadyState, first: str, second: str, edges: NDArray[np.float64], detectors: Mapping[str, Detector]
+) -> Correlation:
+    """Return bin averages of g² of two channels of which one has a dead time."""
+    require_clicks(steady, (first, second), without_memory(detectors))
+    value, error, way = one_of_two_dead(steady, (first, second), detectors, edges)
+    nothing = np.zeros(len(value))
+    return Correlation(first, second, edges, value, nothing, nothing.astype(np.int64), way, error)
 
 
 def _with_dead_time(steady: SteadyState, name: str, edges: NDArray[np.float64], detector: Detector) -> Correlation:

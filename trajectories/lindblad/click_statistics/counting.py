@@ -20,6 +20,7 @@ from ..superoperators.detected import DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
 from .dead_time import RegisteredRate
 from .detector_memory import rate_with_memory, refuse_dead_time, remembers, without_memory
+from .paralysable import paralysed_fano
 
 
 def fano(
@@ -32,8 +33,8 @@ def fano(
 
     F(T) = 1 + (2/λT) ∫₀ᵀ (T − s) (Tr[𝒥 e^{Ls} 𝒥ρ] − λ²) ds, with 𝒥 summed over the channels and λ = Tr 𝒥ρ. The
     double integral is that of the series for e^{Ls}, exact for slow and fast motion alike. Of a single channel
-    the detector may have a dead time, up to 30 dimensions: F(T) = 1 + (2/T) ∫₀ᵀ (T − s)(r(s) − λ) ds with the rate
-    r of registered events after one (`dead_time`).
+    the detector may have a dead time, up to 30 dimensions unless it is paralysable: F(T) = 1 + (2/T) ∫₀ᵀ
+    (T − s)(r(s) − λ) ds with the rate r of registered events after one (`dead_time`, `paralysable`).
 
     Parameters
     ----------
@@ -88,6 +89,8 @@ def _fano_with_dead_time(
     steady: SteadyState, name: str, detector: Detector, durations: NDArray[np.float64]
 ) -> list[Estimate]:
     """Return the Fano factor of one channel whose detector has a dead time."""
+    if detector.paralysable:
+        return paralysed_fano(steady, name, detector, durations)
     curve = RegisteredRate(steady, name, detector, float(durations.max()))
     pairs = curve.integral(durations, order=2) - 0.5 * curve.rate * durations**2
     return [Estimate(float(value)) for value in 1.0 + 2.0 * pairs / durations]

@@ -9,6 +9,7 @@ of registered events at t after one follows from A' = L0 A + e^{Lτ}𝒥 A(t −
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil
 
@@ -23,12 +24,15 @@ from ..filter.linear_model import full_model
 from ..solver import Model, solver_of
 from ..steady_state import SteadyState
 from ..superoperators.hermitian_vectors import Vector
-from .detector_memory import MEMORY, TYPICAL_ROUNDS, after_event
+from .detector_memory import TYPICAL_ROUNDS, after_event, forgetful
+from .paralysable import paralysed_g2
 
 Array = NDArray[np.float64]
 
 # Up to this dimension the delayed equation is followed, on all N² numbers.
 LARGEST = 30
+# The same where another channel clicks first, whose click comes within dead times.
+LARGEST_OF_TWO = 16
 # Terms of the Taylor series of a piece, of which ‖L0‖ times its length is at most 1: 1/19! is rounding.
 TERMS = 19
 # Pieces that are followed at the most.
@@ -52,6 +56,8 @@ class RegisteredRate:
         Its detector, with a dead time.
     horizon : float
         Longest time, in 1/ω_b.
+    after : tuple of str and Detector, optional
+        Another channel, whose detector has no dead time: r is then the rate at time t after a click of it.
 
     Attributes
     ----------
@@ -59,12 +65,20 @@ class RegisteredRate:
         Mean rate λ of registered events; r tends to it.
     """
 
-    def __init__(self, steady: SteadyState, name: str, detector: Detector, horizon: float) -> None:
-        self.refuse(steady, name, detector)
+    def __init__(
+        self,
+        steady: SteadyState,
+        name: str,
+        detector: Detector,
+        horizon: float,
+        after: tuple[str, Detector] | None = None,
+    ) -> None:
+        self.refuse(steady, name, detector, LARGEST if after is None else LARGEST_OF_TWO)
         model = full_model(steady.system, steady.rho)
         dead, eta, dark = detector.dead_time, detector.efficiency, detector.dark_rate
         silent, click = model.silent({name: eta}, dark), model.click(name, eta, dark)
-        blind = linalg.expm(dead * model.silent({}, 0.0))
+        whole = model.silent({}, 0.0)
+        blind = linalg.expm(dead * whole)
         effect = model.effect(name, eta, dark)
         # The fixed point: 𝒥 times the state B while alive, L0B + e^{Lτ}𝒥B = 0, of which L0⁻¹e^{Lτ}𝒥 is the map.
         values, vectors = np.linalg.eig(np.linalg.solve(silent, -(blind @ click)))
@@ -72,12 +86,20 @@ class RegisteredRate:
         alive = np.real(alive / (model.trace @ alive))
         event = click @ alive / float(effect @ alive)
         self.rate = 1.0 / (dead + 1.0 / float(effect @ alive))
-        per_dead = max(ceil(dead * float(np.linalg.norm(silent, 1))), 1)
+        fastest = max(float(np.linalg.norm(matrix, 1)) for matrix in (silent, whole))
+        per_dead = max(ceil(dead * fastest), 1)
         self._step = dead / per_dead
         pieces = ceil(horizon / self._step) + 1
-        rows = [np.zeros(TERMS)] * per_dead
-        state, again = blind @ event, blind @ click
-        sources: deque[Array | None] = deque([None] * per_dead, per_dead)
+        again = blind @ click
+        sources: deque[Array | None]
+        if after is None:
+            rows, state = [np.zeros(TERMS)] * per_dead, blind @ event
+            sources = deque([None] * per_dead, per_dead)
+        else:
+            other = model.click(after[0], after[1].efficiency, after[1].dark_rate)
+            before = alive * (self.rate / float(effect @ alive) / float(model.trace @ (other @ model.start)))
+            rows, state = [], other @ before
+            sources = deque(self._revivals(whole, other, click @ before, per_dead), per_dead)
         settled = 0
         while len(rows) < pieces and settled <= per_dead:
             source = sources.popleft()
@@ -99,6 +121,32 @@ class RegisteredRate:
                     f"{MOST_PIECES} steps of its fastest motion; shorten it"
                 )
         self._coefficients = np.array(rows)
+
+    def _revivals(self, whole: Array, other: Array, event: Array, per_dead: int) -> list[Array]:
+        """Return what revives at t, of events at t − τ whose dead time the other click cuts, on each piece.
+
+        e^{Lt}𝒥' e^{L(τ − t)}𝒥A with 𝒥' the map of the other click.
+        """
+        step = self._step * whole
+        motion = linalg.expm(step)
+        earlier = [event]
+        for _ in range(per_dead):
+            earlier.append(motion @ earlier[-1])
+        since, found = np.eye(len(whole)), []
+        for n in range(per_dead):
+            terms = np.empty((len(whole), TERMS))
+            term = earlier[per_dead - n]
+            for k in range(TERMS):
+                terms[:, k] = other @ term
+                term = step @ term * (-1.0 / (k + 1))
+            total = terms.copy()
+            for k in range(TERMS - 1, 0, -1):  # e^{Lx} by Horner's rule
+                moved = step @ total / k
+                total = terms.copy()
+                total[:, 1:] += moved[:, :-1]
+            found.append(since @ total)
+            since = motion @ since
+        return found
 
     def at(self, times: Array) -> Array:
         """Return r(t), shape (n,); at a jump the value just after."""
@@ -132,17 +180,23 @@ class RegisteredRate:
         return np.asarray(value + beyond * within**2 / 2.0 + first[piece] * within + second[piece])
 
     @staticmethod
-    def refuse(steady: SteadyState, name: str, detector: Detector) -> None:
+    def refuse(steady: SteadyState, name: str, detector: Detector, largest: int = LARGEST) -> None:
         """Raise `InvalidInput` where there is no formula, or the system is too large to follow."""
         if detector.jitter or detector.afterpulsing:
             raise InvalidInput(
                 f"detector of {name!r} has a dead time with jitter or afterpulses, for which there is no exact "
                 "formula; leave the one or the other out"
             )
-        if steady.system.dimension > LARGEST:
+        if steady.system.dimension > largest and largest == LARGEST_OF_TWO:
+            raise InvalidInput(
+                f"lags at which {name!r} clicks second, with a dead time, are followed up to {largest} "
+                f"dimensions, not {steady.system.dimension}; lower the levels, or take lags at which it clicks "
+                "first"
+            )
+        if steady.system.dimension > largest:
             raise InvalidInput(
                 f"g² and counts of {name!r} beyond two dead times of {detector.dead_time:g} are followed up to "
-                f"{LARGEST} dimensions, not {steady.system.dimension}; lower the levels, shorten the lags, or "
+                f"{largest} dimensions, not {steady.system.dimension}; lower the levels, shorten the lags, or "
                 "leave the dead time out"
             )
 
@@ -152,9 +206,14 @@ def registered_waits(steady: SteadyState, name: str, detector: Detector, edges: 
 
     Exact at any dimension: the two motions are those of every model.
     """
+    if detector.paralysable:
+        raise InvalidInput(
+            f"detector of {name!r} is paralysable: the wait to its next registered event has no exact value here, "
+            "only its rate, g² and Fano factor; ask for those, or compare with a record that went through it"
+        )
     if detector.jitter or detector.afterpulsing:
         RegisteredRate.refuse(steady, name, detector)
-    plain = {name: replace(detector, **dict.fromkeys(MEMORY, 0.0))}
+    plain = {name: forgetful(detector)}
     dead = detector.dead_time
     later, place = np.unique(np.maximum(edges - dead, 0.0), return_inverse=True)
 
@@ -185,6 +244,8 @@ def registered_g2(
     `rate` is λ. Up to two dead times after an event at most one more can come, so that g² = W/λ, which is known at
     any dimension.
     """
+    if detector.paralysable:
+        return paralysed_g2(steady, name, detector, rate, edges)
     grid = np.unique(np.append(np.abs(edges), 0.0))
     if grid[-1] <= 2.0 * detector.dead_time:
         waits = registered_waits(steady, name, detector, grid)
@@ -196,3 +257,50 @@ def registered_g2(
         error, way = ROUNDING * rate, "exact, delayed equation of the density matrix"
     value = np.diff(np.sign(edges) * primitive) / np.diff(edges) / rate
     return value, np.full(len(value), error / rate), way
+
+
+def one_of_two_dead(
+    steady: SteadyState, names: tuple[str, str], detectors: Mapping[str, Detector], edges: Array
+) -> tuple[Array, Array, str]:
+    """Return bin averages of g² of two channels of which one has a dead time, their errors and the way.
+
+    Where the dead detector clicks first the other follows from the state just after a registered event, at any
+    dimension: λ'g² = Tr[𝒥' e^{Lt}y]. Where it clicks second, its clock at the first click has to be known.
+    """
+    dead = names[0] if detectors.get(names[0], Detector()).dead_time else names[1]
+    other = names[1] if dead == names[0] else names[0]
+    detector, watcher = detectors[dead], detectors.get(other, Detector())
+    if (
+        detector.paralysable
+        or watcher != forgetful(watcher)
+        or detector != replace(forgetful(detector), dead_time=detector.dead_time)
+    ):
+        raise InvalidInput(
+            f"g² of {dead!r} and {other!r} has an exact value where one of them has a dead time that lost events "
+            "do not prolong, and neither jitter or afterpulses; leave the rest out"
+        )
+    sign = 1.0 if dead == names[0] else -1.0
+    grid = np.unique(np.append(np.abs(edges), 0.0))
+    place = np.searchsorted(grid, np.abs(edges))
+    first, second = np.zeros(len(grid)), np.zeros(len(grid))
+    error, way = ROUNDING, "exact, delayed equation of the density matrix"
+    if (sign * edges < 0.0).any():
+        curve = RegisteredRate(steady, dead, detector, float(grid[-1]), (other, watcher))
+        second = curve.integral(grid) / curve.rate
+    if (sign * edges > 0.0).any():
+
+        def compute(model: Model) -> Array:
+            after = after_event(model, dead, detector.dead_time)[0]
+            moved = model.motion(float(grid[-1])).observe(after, model.effect(other)[None], grid, integrals=1)
+            return np.asarray(moved[1][:, 0] / model.rate(other, model.rho))
+
+        # The other channel's detector does not act on the motion of what is not looked at.
+        seen = {dead: forgetful(detector), other: watcher}
+        answer = solver_of(steady).answer(
+            compute, (dead,), seen, horizon=max(float(grid[-1]), detector.dead_time), starts=TYPICAL_ROUNDS,
+            stationary=True, curve=True, interest=(dead, other), judged=(dead, other),
+        )  # fmt: skip
+        first, error, way = answer.value, float(np.max(answer.error, initial=0.0)) + ROUNDING, answer.method
+    primitive = np.where(sign * edges > 0.0, first[place], second[place])
+    value = np.diff(np.sign(edges) * primitive) / np.diff(edges)
+    return value, np.full(len(value), error), way

@@ -20,7 +20,11 @@ from ..superoperators.hermitian_vectors import Vector
 Array = NDArray[np.float64]
 Detectors = Mapping[str, Detector] | None
 
-MEMORY = ("dead_time", "jitter", "afterpulsing", "afterpulse_delay")
+# What a detector without memory has instead.
+FORGOTTEN: dict[str, float | bool] = {
+    "dead_time": 0.0, "jitter": 0.0, "afterpulsing": 0.0, "afterpulse_delay": 0.0, "paralysable": False
+}  # fmt: skip
+MEMORY = ("dead_time", "jitter", "afterpulsing")
 # The state after a click is found to this; each round goes from click to click.
 SETTLED, MOST_ROUNDS = 1e-13, 20_000
 # Of which there are about so many, each of them as long as the dead time: what the solver reckons with.
@@ -35,17 +39,21 @@ def without_memory(detectors: Detectors, names: Sequence[str] | None = None) -> 
 
     What clicks of some channels do does not depend on how others are detected: their memory does not matter.
     """
-    plain = {name: 0.0 for name in MEMORY}
     found = dict(detectors or {})
     for name, detector in found.items():
         if isinstance(detector, Detector) and (names is None or name not in names):
-            found[name] = replace(detector, **plain)
+            found[name] = forgetful(detector)
     return found
+
+
+def forgetful(detector: Detector) -> Detector:
+    """Return a detector that loses and adds dark counts as another does, and remembers nothing."""
+    return replace(detector, **FORGOTTEN)  # type: ignore[arg-type]
 
 
 def remembers(detector: Detector | None, *kinds: str) -> bool:
     """Say whether a detector has dead time, jitter or afterpulses, or one of the kinds that are named."""
-    return detector is not None and any(getattr(detector, kind) > 0.0 for kind in kinds or MEMORY[:3])
+    return detector is not None and any(getattr(detector, kind) > 0.0 for kind in kinds or MEMORY)
 
 
 def rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Estimate:
@@ -53,7 +61,8 @@ def rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Esti
 
     With the state A while the detector is alive, of trace P(alive), L0A + e^{Lτ}𝒥A = 0: alive again a dead time τ
     after each event. So λ = Tr 𝒥A with Tr A + τ Tr 𝒥A = 1. The state just after an event is the fixed point of
-    y → 𝒥(−L0)⁻¹e^{Lτ}y. Afterpulses without dead time make λ/(1 − p) of λ. Each detector's is computed once.
+    y → 𝒥(−L0)⁻¹e^{Lτ}y. Of a paralysable detector λ = Tr[𝒥 e^{L0τ}ρ]: no event for τ, and then one. Afterpulses
+    without dead time make λ/(1 − p) of λ. Each detector's is computed once.
     """
     known = steady.workspace.setdefault("rates with memory", {})
     if (name, detector) not in known:
@@ -67,11 +76,14 @@ def _rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Est
         raise InvalidInput(
             f"detector of {name!r} has dead time and afterpulses, whose rate has no exact formula; leave one out"
         )
-    plain = {name: replace(detector, **{kind: 0.0 for kind in MEMORY})}
+    plain = {name: forgetful(detector)}
     dead = detector.dead_time
 
     def compute(model: Model) -> NDArray[np.float64]:
         rate = model.rate(name, model.rho)
+        if detector.paralysable:
+            silent = model.click_free_motion(dead).propagate(model.rho, np.array([dead]))[0]
+            return np.array([model.rate(name, silent)])
         if not dead:
             return np.array([rate / (1.0 - detector.afterpulsing)])
         return np.array([1.0 / (after_event(model, name, dead)[1] + dead)])

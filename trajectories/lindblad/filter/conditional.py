@@ -163,7 +163,7 @@ class ConditionalFilter:
         self._largest = LARGEST_CORE if tolerance is None else LARGEST_FILTER
         self._like, self._plan = like, Plan(b"", FIRST_LEVELS[1], [])
         dead = [name for name, detector in watching.items() if detector.dead_time > 0.0]
-        refuse_afterpulses(watching)
+        refuse_hidden_events(watching)
         if len(dead) > MOST_DEAD:
             raise InvalidInput(f"{len(dead)} channels have a dead time; at most {MOST_DEAD} can be followed")
         self._levels: dict[int, CompiledFilter] = {}
@@ -397,9 +397,14 @@ class ConditionalFilter:
             )
 
 
-def refuse_afterpulses(watching: Mapping[str, Detector]) -> None:
+def refuse_hidden_events(watching: Mapping[str, Detector]) -> None:
     """Refuse detectors that no filter follows."""
     for name, detector in watching.items():
+        if detector.paralysable:
+            raise InvalidInput(
+                f"detector of {name!r} is paralysable: lost events that are not in the record prolong its dead "
+                "time, and no filter follows them; leave it out, or compare its rate and g²"
+            )
         if detector.afterpulsing > 0.0:
             raise InvalidInput(
                 f"detector of {name!r} has afterpulsing={detector.afterpulsing:g}: which clicks are "

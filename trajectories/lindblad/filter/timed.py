@@ -20,7 +20,7 @@ from ..blas import one_blas_thread
 from ..pulses.motion import ENOUGH, MOST_TERMS, Part, TimedMotion
 from ..pulses.motion_kernels import SeriesRoom, StackedParts, taylor_series
 from ..superoperators.hermitian_vectors import pack
-from .conditional import EARLY, FULL, Followed, refuse_afterpulses
+from .conditional import EARLY, FULL, Followed, refuse_hidden_events
 from .follow_kernels import IMPOSSIBLE, NOTHING
 from .motions import SilentMotion
 
@@ -243,7 +243,7 @@ class TimedFilter:
                 f"imperfect detectors of a system that depends on time are followed up to {FULL} dimensions, not "
                 f"{system.dimension}; lower the levels, or record every channel ideally"
             )
-        refuse_afterpulses(watching)
+        refuse_hidden_events(watching)
         self._system, self._watching, self._start = system, dict(watching), pack(initial)
         self._names, self._detectors = tuple(watching), tuple(watching.values())
         self._silent: dict[tuple[tuple[bool, ...], bool], SilentPeriod] = {}
