@@ -1,21 +1,25 @@
-"""The colours of the emitter: spectra of all four channels, and what the atom's photon does to the bundles.
+"""The colours of the emitter: spectra, pairs of colours, and what the atom's photon does to the bundles.
 
     python examples/colours.py --out runs/figures
 
 The paper says that the atom's photon "is at another frequency and does not disrupt the bundle". Here is its
 spectrum, and bundles of light and magnons when one detector takes all light, the cavity's and the atom's, with and
-without a filter.
+without a filter. A second picture shows which colours come together: g² behind two narrow filters, for all pairs
+of frequencies.
 """
 
 from __future__ import annotations
 
 import warnings
+from itertools import product
 from typing import Any
 
 import numpy as np
 import regimes
 from figures import DIRECTIONS, REGIMES, figure, options, panel, save, style, timed, write_table
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import trajectories as tj
@@ -28,6 +32,9 @@ CHANNELS = ("photon", "phonon", "magnon", "atom")
 KAPPA = 0.005
 WINDOW = 3.0 / KAPPA
 RANGE = (-4.2, 4.2)
+# The maps of pairs of colours: the second channel and its frequencies beside the photon's; width of both filters.
+PAIRED = {"magnon": (0.0, 3.0), "atom": (-3.0, 3.0)}
+FILTER = 0.05
 
 
 def spectra(
@@ -171,6 +178,83 @@ def draw_disruption(axes: list[Axes], rows: Rows) -> None:
         panel(ax, letter, title)
 
 
+def pair_maps(detuning: float, levels: tuple[int, int, int], points: int) -> dict[str, Any]:
+    """Return spectra, g²_Γ(ω₁, ω₂) of a photon with quanta of other channels, and its values where lines cross."""
+    steady = lindblad.steady_state(tj.SpinningResonator("left", detuning=detuning, kappa=KAPPA).system(levels))
+    spectra = {name: lindblad.emission_spectrum(steady, name) for name in ("photon", *PAIRED)}
+    omega = np.linspace(-3.0, 3.0, points)
+    maps, rows = {}, []
+    for name, (low, high) in PAIRED.items():
+        lines = [[peak.frequency for peak in spectra[key].peaks[:4]] for key in ("photon", name)]
+        values = lindblad.two_photon_spectrum(steady, "photon", name, *lines, FILTER)
+        for (i, first), (j, second) in product(enumerate(lines[0]), enumerate(lines[1])):
+            rows.append({"second": name, "photon": first, "other": second, "g2": values[i, j]})
+        other = np.linspace(low, high, max(round(points * (high - low) / 6.0), 3))
+        maps[name] = (omega, other, lindblad.two_photon_spectrum(steady, "photon", name, omega, other, FILTER))
+    return {"spectra": spectra, "maps": maps, "rows": rows}
+
+
+def draw_pairs(picture: Figure, found: dict[str, Any]) -> None:
+    """Draw each map between the spectra of its two channels, with the sums of frequencies that energy allows."""
+    grid = picture.add_gridspec(2, 5, height_ratios=[1.0, 5.0], width_ratios=[1.0, 5.0, 1.0, 5.0, 0.25])
+    photon, flip = found["spectra"]["photon"], -found["spectra"]["atom"].peaks[0].frequency
+    pair = [found["spectra"][name].peaks[0].frequency for name in ("photon", "magnon")]
+    white = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+    for number, (name, (omega, other, values)) in enumerate(found["maps"].items()):
+        ax = picture.add_subplot(grid[1, 2 * number + 1])
+        norm = LogNorm(1e-2, 1e2)
+        mesh = ax.pcolormesh(omega, other, values.T, cmap="RdBu_r", norm=norm, rasterized=True)
+        ax.set_xlim(omega[0], omega[-1])
+        ax.set_ylim(other[0], other[-1])
+        ax.set_xlabel(r"$\omega_1$ of the photon, beside the drive ($\omega_b$)")
+        ax.tick_params(labelleft=False)
+        above = picture.add_subplot(grid[0, 2 * number + 1], sharex=ax)
+        beside = picture.add_subplot(grid[1, 2 * number], sharey=ax)
+        second = found["spectra"][name]
+        for strip, spectrum, turned in ((above, photon, False), (beside, second, True)):
+            places = np.union1d(spectrum.omega, omega)
+            places = places[(places >= omega[0]) & (places <= omega[-1])]
+            density = spectrum.at(places)
+            span = (1e-6 * density.max(), 3.0 * density.max())
+            if turned:
+                strip.fill_betweenx(places, density, span[0], color="0.4", lw=0.5)
+                strip.set_xscale("log")
+                strip.set_xlim(*span[::-1])
+            else:
+                strip.fill_between(places, density, span[0], color="0.4", lw=0.5)
+                strip.set_yscale("log")
+                strip.set_ylim(*span)
+        for axis in (above.yaxis, beside.xaxis):
+            axis.set_ticks([])
+            axis.set_ticks([], minor=True)
+        above.tick_params(labelbottom=False)
+        unit = r", beside the drive ($\omega_b$)" if name == "atom" else r" ($\omega_b$)"
+        beside.set_ylabel(rf"$\omega_2$ of the {name}{unit}")
+        panel(above, "ab"[number], rf"$g^{{(2)}}_\Gamma(\omega_1,\omega_2)$, photon and {name}")
+        marked = {0.0: (-2.55, 2.55), flip: (0.35, flip - 0.35)}
+        if name == "atom":
+            marked = {-flip: (-2.0, 2.0 - flip), 0.0: (-1.55, 1.55), flip: (0.45, flip - 0.45)}
+        for total, place in marked.items():
+            ax.plot(omega, total - omega, ":", color="black", lw=0.6)
+            slope = -62 if name == "magnon" else -45
+            text = f"sum {total:.2f}".replace("-", "−") if total else "sum 0"
+            ax.text(*place, text, fontsize=6, rotation=slope, bbox=white, ha="center", va="center")
+        if name == "magnon":
+            ax.plot(*pair, "o", ms=9, mfc="none", mec="black", mew=1.1)
+            line = {"arrowstyle": "-", "lw": 0.6}
+            ax.annotate("bundle", pair, (1.75, 1.75), fontsize=7, bbox=white, arrowprops=line)
+        else:
+            for centre in (-flip, flip):
+                ax.axhline(centre, color="black", lw=0.4, ls=":")
+            ax.axvline(pair[0], color="black", lw=0.4, ls=":")
+            ax.text(
+                pair[0], -2.95, "bundle's photon", fontsize=6, rotation=90, bbox=white, ha="right", va="bottom"
+            )
+            ax.text(-2.95, -flip, "atom's photon", fontsize=6, bbox=white, ha="left", va="bottom")
+    bar = picture.colorbar(mesh, cax=picture.add_subplot(grid[1, 4]), extend="both")
+    bar.set_label("apart (blue) – independent (1) – together (red)")
+
+
 def main() -> None:
     """Compute, write the tables, draw."""
     chosen = options(__doc__ or "", clicks=100_000, quick_clicks=9_000)
@@ -202,6 +286,11 @@ def main() -> None:
     )
     draw_disruption([picture.add_subplot(grid[-1, c]) for c in range(4)], rows)
     save(picture, chosen.out, "colours")
+    found_pairs = pair_maps(tuned["blue"], (2, 2, 2) if chosen.quick else (3, 3, 3), 31 if chosen.quick else 241)
+    write_table(chosen.out / "colours_pairs.csv", regimes.as_columns(found_pairs["rows"]))
+    picture = figure(3.2)
+    draw_pairs(picture, found_pairs)
+    save(picture, chosen.out, "colours_pairs")
 
 
 if __name__ == "__main__":

@@ -46,5 +46,22 @@ def test_the_atoms_photon_disrupts_the_bundles_and_a_filter_keeps_it_out(drawn):
     assert abs(filtered["purity"] - cavity["exact_purity"]) > SIGMAS * filtered["purity_error"]
 
 
+def test_colours_that_come_together_and_apart(drawn):
+    """Photon and magnon of a bundle come together; the atom cannot flip twice, nor beside an elastic photon."""
+    rows = rows_of(drawn[0] / "colours_pairs.csv")
+
+    def g2(second, photon, other):
+        near = [r for r in rows if r["second"] == second]
+        row = min(near, key=lambda r: abs(r["photon"] - photon) + abs(r["other"] - other))
+        assert abs(row["photon"] - photon) + abs(row["other"] - other) < 0.12
+        return row["g2"]
+
+    assert g2("magnon", 1.35, 1.05) > 5.0
+    assert g2("atom", 0.0, -2.4) < 0.1
+    assert g2("atom", -2.4, -2.4) < 0.1
+    assert g2("atom", 2.4, -2.4) > 1.0
+
+
 def test_pictures(drawn):
-    assert_pictures(drawn[0], "colours")
+    for name in ("colours", "colours_pairs"):
+        assert_pictures(drawn[0], name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from systems_with_answers import random_lindbladian
 
 import trajectories as tj
 from trajectories import lindblad
@@ -67,6 +68,22 @@ def test_bad_input_is_refused() -> None:
     ):
         with pytest.raises(InvalidInput, match=message):
             lindblad.two_photon_spectrum(steady, *arguments)
-    large = tj.SpinningResonator(detuning=1.3).system((3, 3, 3))
-    with pytest.raises(InvalidInput, match="exceeds"):
+    large = tj.SpinningResonator(detuning=1.3).system((3, 3, 4))
+    with pytest.raises(InvalidInput, match="dimension 72 exceeds 57"):
         lindblad.two_photon_spectrum(lindblad.steady_state(large), "photon", "magnon", [0.0], [0.0], 1.0)
+
+
+def test_a_complex_system_and_unequal_lists() -> None:
+    """Complex H and jumps, of which nothing is symmetric, beside one filter after another."""
+    system = random_lindbladian(5, 3, 2)
+    first, second = system.channel_names
+    omega1, omega2, width = [-1.0, 0.2, 1.7], [0.6], 2.0
+    found = lindblad.two_photon_spectrum(lindblad.steady_state(system), first, second, omega1, omega2, width)
+    assert found.shape == (3, 1)
+    for omega, value in zip(omega1, found[:, 0], strict=True):
+        both = system.filtered(first, omega, width, levels=5).filtered(second, omega2[0], width, levels=5)
+        steady = lindblad.steady_state(both)
+        exact = lindblad.g2_at(steady, f"{first} transmitted", f"{second} transmitted", [0.0])[0]
+        assert value == pytest.approx(exact, rel=1e-2)
+    turned = lindblad.two_photon_spectrum(lindblad.steady_state(system), second, first, omega2, omega1, width)
+    np.testing.assert_allclose(turned, found.T, rtol=1e-10)

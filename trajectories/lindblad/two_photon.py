@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import linalg, sparse
 
 from ..checks import finite_array, positive_number
 from ..errors import ConvergenceError, InvalidInput
-from ..stages import staged
+from ..stages import Stage, staged
 from .blas import one_blas_thread
+from .levels import CORE, LARGEST_FINER, MAX_CONDITION
+from .reduced.matrix_modes import MatrixModes
 from .steady_state import SteadyState
 
 Array = NDArray[np.float64]
 Matrix = NDArray[np.complex128]
 
-# The Liouvillian is diagonalised as a matrix of N² × N²: 15 s at the largest N.
-LARGEST = 26
-MAX_CONDITION = 1e8
+# L is diagonalised as a real matrix of N² × N²: some twenty seconds at the largest N.
+LARGEST = int(LARGEST_FINER**0.5)
 # Filtered light weaker than this beside the channel's is rounding.
 DARK = 1e-13
 
@@ -32,13 +32,14 @@ def two_photon_spectrum(
     what `g2_at` gives at τ = 0 for `OpenSystem.filtered` on
     channels that a beam splitter divides, for all pairs of frequencies at once.
 
-    The equations of the sensor method are solved in the eigenbasis of L: with the sensor's operators ordered,
-    ⟨f₁†f₂†f₂f₁⟩ follows from ⟨f₁⟩, ⟨f₁†f₁⟩, ⟨f₁f₂⟩, … by one division each.
+    The equations of the sensor method are solved in the eigenbasis of L, which is found once: with the sensors'
+    operators ordered, ⟨f₁†f₂†f₂f₁⟩ follows from ⟨f₁⟩, ⟨f₁†f₁⟩, ⟨f₁f₂⟩, … by one division each. The last
+    step is taken by the functional that it ends in, so that a pair of frequencies costs one sum over the basis.
 
     Parameters
     ----------
     steady : SteadyState
-        The stationary state of a system of at most 26 dimensions.
+        The stationary state of a system of at most 57 dimensions.
     first, second : str
         Channels, which may be the same.
     omega1, omega2 : array_like of shape (n,) and (m,)
@@ -80,64 +81,86 @@ def two_photon_spectrum(
             raise InvalidInput(f"{name} has shape {values.shape}; give at least one frequency in one dimension")
     half = 0.5 * positive_number(width, "width")
     steady.system.require_constant("two_photon_spectrum")
-    if steady.system.dimension > LARGEST:
-        raise InvalidInput(f"dimension {steady.system.dimension} exceeds {LARGEST}; take g2_at of system.filtered")
+    size = steady.system.dimension
+    if size > LARGEST:
+        raise InvalidInput(f"dimension {size} exceeds {LARGEST}; take g2_at of system.filtered")
     with one_blas_thread():
-        sensors = _Sensors(steady, operators, half)
-        return np.array([[sensors.g2(a, b) for b in lists[1].tolist()] for a in lists[0].tolist()])
+        if "matrix modes" not in steady.workspace:
+            with Stage(f"diagonalising {size**2} pairs of states", expected=CORE * size**6):
+                steady.workspace["matrix modes"] = MatrixModes(steady.system)
+        modes: MatrixModes = steady.workspace["matrix modes"]
+        if modes.condition > MAX_CONDITION:
+            raise ConvergenceError(
+                f"eigenvectors of L have condition {modes.condition:.2g}; take g2_at of system.filtered"
+            )
+        sensors = [
+            _Sensor(modes, steady.rho, operator.toarray(), omega, half)
+            for operator, omega in zip(operators, lists, strict=True)
+        ]
+        # −4(Γ/2) Tr X[1,1;1,1] = 2 Im Tr(c₁†X[0,1;1,1]) + 2 Im Tr(c₂†X[1,1;0,1])
+        both = -(_ends(modes, *sensors) + _ends(modes, *sensors[::-1]).T) / (2.0 * half)
+    light = [np.where(s.light > DARK * _strongest(steady) / half**2, s.light, np.nan) for s in sensors]
+    return np.asarray(both / np.multiply.outer(*light))
 
 
-class _Sensors:
-    """Moments of weakly coupled sensors, vectors over the eigenbasis of L.
+def _strongest(steady: SteadyState) -> float:
+    """Return the largest click rate."""
+    return max(steady.rate(name) for name in steady.system.channel_names)
 
-    A moment X[p, q; r, s] = Tr_sensors(f₁^q f₂^s ρ f₁†^p f₂†^r) obeys (L − i(q − p)ω₁ − i(s − r)ω₂ −
-    (p + q + r + s)Γ/2) X = i(what has one less on the left: q cX[…q−1…], …) − i(one less on the right).
+
+class _Sensor:
+    """What one weakly coupled sensor holds at each of its frequencies.
+
+    Of the moments X[p, q] = Tr_sensor(f^q ρ f†^p), X[0, 1] obeys (L − iω − Γ/2)X = icρ, and X[1, 1] obeys
+    (L − Γ)X = icX[0, 1]† − iX[0, 1]c†.
+
+    Attributes
+    ----------
+    amplitude, number : ndarray of shape (n, N, N)
+        X[0, 1] and X[1, 1].
+    light : ndarray of shape (n,)
+        ⟨f†f⟩.
     """
 
-    def __init__(self, steady: SteadyState, operators: list[sparse.csr_array], half: float) -> None:
-        one = sparse.eye_array(steady.system.dimension, format="csr")
-        h = steady.system.centred_H_eff
-        # Matrices are taken row by row: A X B is A ⊗ Bᵀ.
-        liouvillian = -1j * sparse.kron(h, one) + 1j * sparse.kron(one, h.conj())
-        for channel in steady.system.channels:
-            liouvillian = liouvillian + sparse.kron(channel.operator, channel.operator.conj())
-        self.values, right = linalg.eig(liouvillian.toarray())
-        left = np.linalg.inv(right)
-        condition = float(np.linalg.norm(left, 2) * np.linalg.norm(right, 2))
-        if condition > MAX_CONDITION:
-            raise ConvergenceError(
-                f"eigenvectors of L have condition {condition:.2g}; take g2_at of system.filtered"
-            )
-        self.half = half
-        self.before = [left @ (sparse.kron(c, one) @ right) for c in operators]
-        self.behind = [left @ (sparse.kron(one, c.conj()) @ right) for c in operators]
-        self.trace = one.toarray().reshape(-1) @ right
-        self.start = left @ steady.rho.reshape(-1)
-        self.scales = [steady.rate(channel.name) for channel in steady.system.channels]
+    def __init__(self, modes: MatrixModes, rho: Matrix, operator: Matrix, omega: Array, half: float) -> None:
+        self.operator, self.omega, self.half = operator, omega, half
+        self.adjoint = operator.conj().T
+        found = modes.coefficients(1j * operator @ rho) / (modes.values - 1j * omega[:, None] - half)
+        self.amplitude = modes.matrices(found)
+        source = -1j * self.amplitude @ self.adjoint
+        source = source + source.conj().swapaxes(-1, -2)
+        self.number = modes.matrices(modes.coefficients(source) / (modes.values - 2.0 * half))
+        self.light: Array = -np.einsum("kj,njk->n", self.adjoint, self.amplitude).imag / half
 
-    def g2(self, first: float, second: float) -> float:
-        """Return g² of two sensors."""
-        moments: dict[tuple[int, int, int, int], Matrix] = {(0, 0, 0, 0): self.start}
 
-        def moment(p: int, q: int, r: int, s: int) -> Matrix:
-            """Return X with p, r daggered lowerings of the sensors on the right and q, s on the left."""
-            if (p, q, r, s) not in moments:
-                source = np.zeros_like(self.start)
-                if q:
-                    source += 1j * self.before[0] @ moment(p, q - 1, r, s)
-                if p:
-                    source -= 1j * self.behind[0] @ moment(p - 1, q, r, s)
-                if s:
-                    source += 1j * self.before[1] @ moment(p, q, r, s - 1)
-                if r:
-                    source -= 1j * self.behind[1] @ moment(p, q, r - 1, s)
-                pole = -1j * ((q - p) * first + (s - r) * second) - (p + q + r + s) * self.half
-                moments[p, q, r, s] = source / (self.values + pole)
-            return moments[p, q, r, s]
+def _ends(modes: MatrixModes, one: _Sensor, two: _Sensor) -> Array:
+    """Return Im Tr(c₁†X[0,1;1,1]) for all pairs of frequencies, shape (n, m).
 
-        both, one, two = (
-            float((self.trace @ moment(*order)).real) for order in ((1, 1, 1, 1), (1, 1, 0, 0), (0, 0, 1, 1))
-        )
-        if min(one, two) <= DARK * max(self.scales) / self.half**2:
-            return float("nan")
-        return both / (one * two)
+    (L − iω₁ − 3Γ/2) X[0,1;1,1] = ic₁X[0,0;1,1] + ic₂X[0,1;1,0] − iX[0,1;0,1]c₂†. Tr(c₁†(L − iω₁ − 3Γ/2)⁻¹Y) is
+    Tr(WY), with one W for each ω₁.
+    """
+    half, c1, c2 = one.half, one.operator, two.operator
+    rows = modes.functionals(one.adjoint) / (modes.values - 1j * one.omega[:, None] - 3.0 * half)
+    w = modes.observables(rows)
+    result = np.einsum("nkj,mjk->nm", 1j * w @ c1, two.number)
+    # X[0,1;1,0]: (L − i(ω₁ − ω₂) − Γ) X = ic₁X[0,0;1,0] − iX[0,1;0,0]c₂†
+    reader = modes.functionals(1j * w @ c2)
+    ofs = modes.coefficients(-1j * one.amplitude @ two.adjoint)
+    ofm = modes.coefficients(1j * c1 @ two.amplitude.conj().swapaxes(-1, -2))
+    result += _divided(modes, reader, ofs, ofm, one.omega, -two.omega, half)
+    # X[0,1;0,1]: (L − i(ω₁ + ω₂) − Γ) X = ic₁X[0,0;0,1] + ic₂X[0,1;0,0]
+    reader = modes.functionals(-1j * two.adjoint @ w)
+    ofs, ofm = modes.coefficients(1j * c2 @ one.amplitude), modes.coefficients(1j * c1 @ two.amplitude)
+    result += _divided(modes, reader, ofs, ofm, one.omega, two.omega, half)
+    return np.asarray(result.imag)
+
+
+def _divided(
+    modes: MatrixModes, reader: Matrix, ofs: Matrix, ofm: Matrix, one: Array, two: Array, half: float
+) -> Matrix:
+    """Return Σ_k u_k(a)(s_k(a) + t_k(b))/(μ_k − i(a + b) − Γ) for all a and b."""
+    result = np.empty((len(one), len(two)), dtype=np.complex128)
+    for n, a in enumerate(one.tolist()):
+        poles = modes.values - 1j * (a + two[:, None]) - 2.0 * half
+        result[n] = np.sum(reader[n] * (ofs[n] + ofm) / poles, axis=1)
+    return result

@@ -105,7 +105,7 @@ class Spectrum:
 
     def coefficients(self, vector: Vector) -> Complex:
         """Return γ of x(0)."""
-        real = self._solved(vector)
+        real = self.solved(vector)
         return self._joined(real, -1.0)
 
     def readers(self, functionals: Array) -> Complex:
@@ -118,9 +118,9 @@ class Spectrum:
 
     def functional(self, amplitudes: Complex) -> Vector:
         """Return the u with u·x = Re Σ_k z_k γ_k(x) for all x."""
-        return self._solved(self._parted(amplitudes, 1.0), adjoint=True)
+        return self.solved(self._parted(amplitudes, 1.0), adjoint=True)
 
-    def _solved(self, vector: NDArray[Any], *, adjoint: bool = False) -> NDArray[Any]:
+    def solved(self, vector: NDArray[Any], *, adjoint: bool = False) -> NDArray[Any]:
         """Return P⁻¹x, or P⁻ᵀx."""
         factors, pivots = self._lu
         # LAPACK's wrapper counts the pivots from 1 for a while, in place: another thread must not see them.
@@ -158,7 +158,7 @@ class Spectrum:
         places = self.paired[first]
         vectors[:, places] += 1j * self.basis[:, self._second]
         residual = (matrix @ vectors.real) + 1j * (matrix @ vectors.imag) - vectors * values
-        real = self._solved(residual.real) + 1j * self._solved(residual.imag)
+        real = self.solved(residual.real) + 1j * self.solved(residual.imag)
         step = real.copy()  # along the complex eigenvectors
         step[self.paired] = 0.5 * (real[self.paired] - 1j * real[self._second])
         step[self._second] = 0.5 * (real[self.paired] + 1j * real[self._second])
