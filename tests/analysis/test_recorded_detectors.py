@@ -14,6 +14,7 @@ import trajectories as tj
 from trajectories import analysis as an
 from trajectories.analysis.report.exact_values import ExactValues
 from trajectories.analysis.report.run_summary import summary
+from trajectories.cli.detector_file import read_detectors
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 
@@ -142,6 +143,15 @@ def test_detectors_of_the_command_line_come_after_those_recorded(run, here, undr
     exact = clicks.provenance["steady_state"]["rates"]["left"]
     assert left["exact"] == pytest.approx(0.3 * exact, rel=1e-9)
     assert abs(left["deviation"]) < 4.5
+
+
+def test_a_file_may_say_that_a_detector_is_paralysable(tmp_path):
+    path = tmp_path / "detectors.toml"
+    path.write_text("[photon]\ndead_time = 0.5\nparalysable = true\n", encoding="utf-8")
+    assert read_detectors(str(path)) == {"photon": tj.Detector(dead_time=0.5, paralysable=True)}
+    path.write_text("[photon]\ndead_time = 0.5\nparalysable = 1\n", encoding="utf-8")
+    with pytest.raises(InvalidInput, match="paralysable=1 must be true or false"):
+        read_detectors(str(path))
 
 
 def test_the_command_line_honours_dead_time(run, here, clicks):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 from click_systems import watch
+from filter_accuracy_study import COLUMNS, ROWS, TABLE, TOLERANCE
 
 import trajectories as tj
 from trajectories import analysis as an
@@ -90,3 +93,17 @@ def test_lost_clicks_are_smoothed_in_larger_cores(monkeypatch):
     rates, clicks = off(mended, true)
     assert max(rates.max(), clicks.max()) < conditional.TOLERANCE
     assert max(mended.rates_error.max(), mended.click_error.max()) < conditional.TOLERANCE
+
+
+def test_study_of_accuracy():
+    """At N = 128, beside ρ itself: survivals and probabilities to 1e-6; a rate that is off by more says so."""
+    with TABLE.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert {int(row["seed"]) for row in rows} >= {ROWS[0][0]}
+    for row in rows:
+        assert tuple(row) == COLUMNS
+        assert int(row["gaps"]) > 20
+        assert max(float(row["survival"]), float(row["probability"])) < TOLERANCE
+        assert int(row["above"]) <= 1
+        assert float(row["rate"]) < max(TOLERANCE, min(float(row["stated"]), 1e-5))
+        assert float(row["log likelihood"]) < 1e-5

@@ -12,6 +12,7 @@ from systems_with_answers import PairSource
 
 import trajectories as tj
 from trajectories import analysis as an
+from trajectories.analysis.inference.validation import filter_tests
 
 pytestmark = pytest.mark.filterwarnings("ignore::trajectories.errors.TruncationWarning")
 SYSTEM = PairSource(coupling=0.2, levels=3).system()
@@ -51,6 +52,21 @@ def test_only_the_right_detectors_are_accepted(clicks, detectors, wrong):
         unknown = [line for line in found.untested if "no exact value with dead time" in line]
         assert "waits, next clicks, bundles, Fano factor" in unknown[0]
         assert {"g² photon–photon", "g² photon–magnon"} <= tested  # of one dead detector there are values
+
+
+@pytest.mark.parametrize("fault", ["loss forgotten", "dark counts forgotten", "efficiencies swapped"])
+def test_planted_faults_are_rejected_by_the_filter_alone(clicks, fault):
+    """At 1e5 detected clicks p is below 1e-6 in a test of the filter, whatever the estimates say."""
+    seen = an.apply_detectors(clicks, LOSSY, seed=2)
+    wrong = {
+        "loss forgotten": {name: tj.Detector(1.0, d.dark_rate) for name, d in LOSSY.items()},
+        "dark counts forgotten": {name: tj.Detector(d.efficiency) for name, d in LOSSY.items()},
+        "efficiencies swapped": {"photon": LOSSY["magnon"], "magnon": LOSSY["photon"]},
+    }[fault]
+    tests = filter_tests(tj.replay(seen, SYSTEM, detectors=wrong))
+    assert min(test.p_value for test in tests.values()) < 1e-6
+    right = filter_tests(tj.replay(seen, SYSTEM))
+    assert min(test.p_value for test in right.values()) > 1e-3
 
 
 def test_dead_times_of_two_channels_are_followed_together(clicks):
