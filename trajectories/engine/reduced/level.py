@@ -20,7 +20,7 @@ from ..modes.forms_kernels import FLOOR, MOST_LEAK, TOLERANCE, TURNED, ModesArra
 # Shares of the tolerance. First: what a jump may leave outside the basis (its norm² over the next threshold).
 # Second: a reserve for rounding. The eigenbasis and the audit take what they found; the kernels have the rest,
 # between the third share and the fourth. Before the audit they have the fourth.
-LEAK_SHARE, ROUNDING_SHARE = 0.1, 0.05
+LEAK_SHARE, ROUNDING_SHARE = 0.3, 0.05
 LEAST_KERNEL_SHARE, KERNEL_SHARE = 0.1, 0.4
 # Decay rates are less exact than those of a full eigenbasis. Their error counts in the error of every click.
 # Refined rates would need exact phases, which cost a third of the speed.

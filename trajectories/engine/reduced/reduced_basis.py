@@ -11,7 +11,7 @@ computed on the next level. What H_eff moves out of a level between jumps is not
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,8 +29,9 @@ from ..sparse.sparse_kernels import SparseArrays
 from ..trajectory_state import LEFT_BASIS, NEED_UNIFORMS, new_fields
 from .audit import LEAST_REPLAYED
 from .basis import make_bases
+from .levels_kernels import advance_between
 from .moves import Move, moves, pairs
-from .placement_kernels import ket_of, move, place
+from .placement_kernels import ket_of, place
 
 # Slots of ``ReducedArrays.audit``.
 AUDITED, REPLAYED, WORST, MISSED, COMPLETE = 0, 1, 2, 3, 4
@@ -98,7 +99,6 @@ class ReducedPropagator(Propagator):
         self.action = SparsePropagator(arrays.action)
         levels = tuple(basis.arrays for basis in self._bases)
         self.arrays = ReducedArrays(levels, arrays.moves, arrays.action, arrays.audit)
-        self._moves = dict(zip(pairs(len(levels)), arrays.moves, strict=True))
         # The vectors and the inverse of each level by their columns, for changes of level.
         self._columns = [(columns_of(level.vectors), columns_of(level.inverse)) for level in arrays.levels]
 
@@ -188,61 +188,67 @@ class ReducedPropagator(Propagator):
                 if fields.next_uniform + 3 > len(uniforms):
                     return NEED_UNIFORMS
                 self._place(state, 1.0 - uniforms[fields.next_uniform], jumps)
-            inner = TrajectoryState(fields, position.work)
-            if position.level == 0:
-                status = self._bases[0].advance(jumps, stop, inner, uniforms, sampling, clicks)
+            if position.level < len(self._bases):
+                status = self._advance_in_bases(jumps, stop, state, uniforms, sampling, clicks)
                 if status != LEFT_BASIS:
                     return status
-                # The state is not within this basis: the next level.
-                self._leave(state, jumps, uniforms, range(1, len(self._bases)))
+                self._leave(state, jumps)
                 continue
             before = int(fields.n_clicks)
-            # One gap at a time; then the smaller bases are tried again.
+            # One gap at a time; then the bases are tried again.
             one = (clicks[0][: before + 1], clicks[1][: before + 1])
-            by_action = position.level == len(self._bases)
-            propagator: Any = self.action if by_action else self._bases[position.level]
-            status = propagator.advance(jumps, stop, inner, uniforms, sampling, one)
+            inner = TrajectoryState(fields, position.work)
+            status = self.action.advance(jumps, stop, inner, uniforms, sampling, one)
             if fields.n_clicks == before:
                 return int(status)
-            if by_action:
-                # The kernel has drawn the next threshold already, unless the buffer of random numbers was empty.
-                fields.next_uniform -= fields.threshold >= 0.0
-                position.ket, position.error = position.work.psi.copy(), float(fields.missing)
-            else:
-                others = [number for number in range(len(self._bases)) if number != position.level]
-                stays = status != LEFT_BASIS
-                self._leave(state, jumps, uniforms, others[: position.level] if stays else others, stays=stays)
+            # The kernel has drawn the next threshold already, unless the buffer of random numbers was empty.
+            fields.next_uniform -= fields.threshold >= 0.0
+            position.ket, position.error = position.work.psi.copy(), float(fields.missing)
 
-    def _leave(
+    def _advance_in_bases(
         self,
-        state: TrajectoryState,
         jumps: Jumps,
+        stop: float,
+        state: TrajectoryState,
         uniforms: NDArray[np.float64],
-        levels: Sequence[int],
-        *,
-        stays: bool = False,
-    ) -> None:
-        """Take the state after the last jump to the first of some levels that holds it to its share.
+        sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]],
+        clicks: tuple[NDArray[np.float64], NDArray[np.int16]],
+    ) -> int:
+        """Follow a trajectory as far as one basis or the other holds it."""
+        position = state.work
+        if len(self._bases) == 1:
+            inner = TrajectoryState(state.fields, position.work)
+            return self._bases[0].advance(jumps, stop, inner, uniforms, sampling, clicks)
+        observables, sample_times, sampled, kets = sampling
+        (small, large), (up, down) = self.arrays.levels, self.arrays.moves
+        works = [self._workspace(position, number, len(position.work.psi)) for number in range(2)]
+        level = np.array([position.level])
+        status = advance_between(
+            small,
+            large,
+            up,
+            down,
+            stop,
+            uniforms,
+            observables,
+            sample_times,
+            state.fields,
+            *works,
+            level,
+            *clicks,
+            sampled,
+            kets,
+        )
+        position.level = int(level[0])
+        return int(status)
 
-        Where none does, the state stays, or the next level is the sparse action.
-        """
+    def _leave(self, state: TrajectoryState, jumps: Jumps) -> None:
+        """Go on with the whole state after the last jump, which no basis holds."""
         position, fields = state.work, state.fields
-        threshold = 1.0 - uniforms[fields.next_uniform]
-        work, source = position.work, self._bases[position.level].arrays
-        channel, blocks = int(work.jump[CHANNEL]), int(work.jump[BEFORE_BLOCKS])
-        for number in levels:
-            made, target = self._moves[position.level, number], self._bases[number].arrays
-            size, count = min(BLOCK * blocks, source.vectors.shape[1]), target.vectors.shape[1]
-            outside, image = move(made.columns[channel], work.before, size, count)
-            if outside <= target.scalars[MOST_LEAK] * threshold:
-                fields.norm_error += outside - fields.leak
-                fields.missing *= made.carried[channel, blocks]
-                fields.elapsed = fields.error = 0.0
-                self._begin(position, number, image[:, :count], len(work.psi))
-                return
-        if not stays:
-            position.error = float(source.scalars[VECTORS_NORM] * fields.missing + fields.rounded)
-            position.ket, position.first = self._after_jump(jumps, position.level, work), len(self._bases)
+        source = self._bases[position.level].arrays
+        position.error = float(source.scalars[VECTORS_NORM] * fields.missing + fields.rounded)
+        position.ket = self._after_jump(jumps, position.level, position.work)
+        position.first = len(self._bases)
 
     def _place(self, state: TrajectoryState, threshold: float, jumps: Jumps) -> None:
         """Go on from ``state.work.ket`` on the smallest level that holds it to its share of the tolerance."""
@@ -268,9 +274,13 @@ class ReducedPropagator(Propagator):
     def _begin(self, position: Position, number: int, amplitudes: NDArray[np.float64], dimension: int) -> None:
         """Begin a gap in a basis, from amplitudes of its modes, (2, modes)."""
         position.level = number
+        self._bases[number].restart(self._workspace(position, number, dimension), amplitudes)
+
+    def _workspace(self, position: Position, number: int, dimension: int) -> Any:
+        """Return the scratch of a trajectory in a basis."""
         if number not in position.works:
             position.works[number] = self._bases[number].workspace(dimension)
-        self._bases[number].restart(position.work, amplitudes)
+        return position.works[number]
 
     def _after_jump(self, jumps: Jumps, number: int, work: Any) -> NDArray[np.complex128]:
         """Return the whole state after the last jump, what lies outside the basis included."""
