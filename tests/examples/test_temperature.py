@@ -33,7 +33,13 @@ def test_a_bath_alone_gives_the_clicks_that_the_dashed_line_counts():
 def test_warmth_ruins_pairs(tmp_path):
     run_example("temperature.py", tmp_path)
     table = read_table(tmp_path / "temperature.csv")
-    assert list(table["millikelvin"]) == [10.0, 30.0]
+    assert list(table["millikelvin"]) == [10.0, 30.0, 50.0]
+    assert np.isnan(table["g2_moved"]).tolist() == [
+        True,
+        True,
+        False,
+    ]  # the last one is not converged, and says so
+    assert table["g2_moved"][2] > 0.03 * table["g2"][2]
     for name in ("purity", "g1", "contrast"):
         assert table[name][1] < table[name][0]
     assert table["g2"][1] > 2.0 * table["g2"][0]
