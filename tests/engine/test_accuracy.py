@@ -148,7 +148,9 @@ def test_advice_can_be_followed():
     # Steps add up rounding, which the eigenmodes do not.
     system = random_system(2, 6, 2, frequency=1e4)
     with pytest.warns(AccuracyWarning, match=r"give tolerance=\d.*, or propagator='auto'") as said:
-        watch(system, 1, 40.0, propagator="sparse", **asked)
+        record = watch(system, 1, 40.0, propagator="sparse", **asked)
+    # It says what can be kept.
+    assert f"{record.provenance['worst_error']:.2g} is what the sparse action can promise" in str(said[0].message)
     named = float(str(said[0].message).rpartition("tolerance=")[2].split(",")[0])
     watch(system, 1, 40.0, propagator="sparse", tolerance=named, **asked)
     watch(system, 1, 40.0, propagator="auto", **asked)

@@ -16,6 +16,8 @@ from scipy.linalg import null_space
 
 import trajectories as tj
 from trajectories import lindblad
+from trajectories.engine import compiled as compiling
+from trajectories.engine import cost
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.engine.cost import predicted_cost
@@ -453,6 +455,27 @@ def test_hot_system_is_refused_with_the_reason(monkeypatch):
     monkeypatch.setattr(essential, "MOST_STATES", 150)
     with pytest.raises(InvalidInput, match=r"more than 150 of the 300 basis states.*propagator='auto'"):
         compile_system(system, ground(system), propagator="reduced")
+
+
+def test_auto_follows_a_large_hot_system_by_the_sparse_action_and_says_why(monkeypatch):
+    """The choice at 6×60×6 levels and five thermal phonons, in small; clicks are right."""
+    monkeypatch.setattr(compiling, "SHORT", 0.0)
+    for name in ("LONG", "WORTH_REDUCING", "MOST_BYTES"):
+        monkeypatch.setattr(cost, name, 0.0)
+    monkeypatch.setattr(essential, "MOST_STATES", 60)
+    hot = tj.SpinningResonator(direction="left", detuning=1.3406, kappa=0.05, thermal=(0.0, 2.0, 0.0))
+    system = hot.system(levels=(2, 16, 2))
+    made = compile_system(system, ground(system))
+    assert made.propagator.name == "sparse"
+    assert "not reduced: trajectories reach more than 60 of the 128 basis states" in made.reason
+    ours, theirs = (
+        run_block(c, BlockTask(0, 4, 3, 200.0))
+        for c in (made, compile_system(system, ground(system), propagator="modes"))
+    )
+    for n in range(4):
+        first = [block.time[block.trajectory == n][:6] for block in (ours, theirs)]
+        assert len(first[0]) == 6
+        np.testing.assert_allclose(first[0], first[1], atol=1e-6)
 
 
 def test_choice_by_cost():

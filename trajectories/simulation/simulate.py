@@ -328,6 +328,7 @@ def _warn_of_breach(worst: float, tolerance: float, described: Mapping[str, Any]
     """Say when the bound of |ΔS|/S, truncation and rounding together, came out above what was asked for."""
     if worst <= tolerance:
         return
+    sparse = described["compiled_propagator"] == "sparse"
     # Rounding does not depend on the tolerance; the looser one leaves room for both.
     looser = 10.0 ** math.ceil(math.log10(4.0 * worst))
     if looser > LARGEST_TOLERANCE:
@@ -335,9 +336,11 @@ def _warn_of_breach(worst: float, tolerance: float, described: Mapping[str, Any]
     else:
         remedy = f"give tolerance={looser:.0e}"
         possible = described["dimension"] <= LARGEST_DIMENSION and described["propagator_reason"] == ASKED_FOR
-        if described["compiled_propagator"] == "sparse" and possible:
+        if sparse and possible:
             remedy += ", or propagator='auto'"
-    message = f"|ΔS|/S may have reached {worst:.2g}, above tolerance={tolerance:g}; {remedy}"
+    means = "the sparse action" if sparse else "double precision"
+    kept = f"{worst:.2g} is what {means} can promise for the longest gap"
+    message = f"|ΔS|/S may have exceeded tolerance={tolerance:g}: {kept}; {remedy}"
     warn_caller(message, AccuracyWarning)
 
 
