@@ -25,14 +25,15 @@ from .taylor_kernels import TimedArrays
 PILOT, TEST, AUDIT = 20, 21, 22
 # Leaves of the pilot; trajectories side by side, and periods, of the pilot and of the test that chooses the cut.
 PILOT_LEAVES, PILOTS, TESTS, PILOT_PERIODS, TEST_PERIODS = 96, 32, 16, 3, 2
-# Clicks of a trajectory in a period, and the power of the rates by which their channels are chosen.
-CLICKS, FLATTENED = 2.0, 0.5
+# Clicks of a trajectory in a period, how much more frequent they are made in the first one, and the power of the
+# rates by which channels are chosen in the pilot.
+CLICKS, FIRST_BOOST, FLATTENED = 2.0, 20.0, 0.5
 # Parts of a constant stretch at whose ends states are looked at; they grow geometrically.
 LOOKS, GROWTH = 10, 1.6
 # Of a state outside a frame, as norm² over the threshold: what blocks may leave out, as a share of the tolerance.
 LEAK_SHARE = 0.1
-# Share of the states of the test that may have more outside than is allowed.
-EXCEPTIONS = 1e-3
+# Share of the states of the test that may have more outside than is allowed, and of those behind jumps.
+EXCEPTIONS, JUMPS_OUTSIDE = 1e-3, 1e-2
 # Snapshots in one decomposition.
 SNAPSHOTS = 4096
 
@@ -45,16 +46,26 @@ class Group:
 
     states: Matrix
     numbers: np.random.Generator
-    boost: float = 1.0
+    flattened: float = 1.0
+    boost: float = FIRST_BOOST
     lost: list[float] = field(default_factory=list)
     clicked: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     @classmethod
-    def of(cls, system: OpenSystem, purpose: int, count: int, kets: Matrix, weights: NDArray[np.float64]) -> Group:
-        """Draw the first states from an ensemble."""
+    def of(
+        cls,
+        system: OpenSystem,
+        purpose: int,
+        count: int,
+        kets: Matrix,
+        weights: NDArray[np.float64],
+        flattened: float = 1.0,
+    ) -> Group:
+        """Draw the first states from an ensemble; channels are chosen by this power of their rates."""
         numbers = system_stream(system.digest, purpose)
         chosen = numbers.choice(len(kets), size=count, p=weights / weights.sum())
-        return cls(np.ascontiguousarray(kets[chosen].T), numbers, clicked=np.zeros(count, np.bool_))
+        states = np.ascontiguousarray(kets[chosen].T)
+        return cls(states, numbers, flattened, clicked=np.zeros(count, np.bool_))
 
     def click(self, system: OpenSystem, before: NDArray[np.float64], time: float) -> None:
         """Let some trajectories click at a time, given their norm² before; all others are normalised."""
@@ -68,7 +79,7 @@ class Group:
         jumped = self.states[:, self.clicked]
         images = [_amplitude(channel, time) * (channel.operator @ jumped) for channel in system.channels]
         rates = np.array([squared_norms(image) for image in images])
-        rates = np.where(rates > 1e-24 * rates.max(initial=0.0), rates, 0.0) ** FLATTENED
+        rates = np.where(rates > 1e-24 * rates.max(initial=0.0), rates, 0.0) ** self.flattened
         total = np.cumsum(rates, axis=0)
         picked = (self.numbers.random(jumped.shape[1]) * total[-1] > total).sum(axis=0)
         for column, channel in enumerate(np.minimum(picked, len(images) - 1)):
@@ -119,7 +130,7 @@ def find_frame(builder: Builder, kets: Matrix, weights: NDArray[np.float64], sha
     finite = [leaf for leaf in leaves if np.isfinite(leaf.stop)]
     triangle = np.zeros((0, builder.system.dimension), np.complex128)
     waiting: list[Matrix] = [np.ascontiguousarray(kets.T) * np.sqrt(weights / weights.sum())]
-    group = Group.of(builder.system, PILOT, PILOTS, kets, weights)
+    group = Group.of(builder.system, PILOT, PILOTS, kets, weights, FLATTENED)
     for states in passages(builder, arrays, finite, group, PILOT_PERIODS):
         waiting.append(states)
         if sum(piece.shape[1] for piece in waiting) >= SNAPSHOTS:
@@ -127,14 +138,17 @@ def find_frame(builder: Builder, kets: Matrix, weights: NDArray[np.float64], sha
             waiting = []
     triangle = _reduced(triangle, waiting)
     vectors = np.ascontiguousarray(linalg.svd(triangle, full_matrices=False, check_finite=False)[2].conj().T)
-    tails = []
-    for states in passages(
-        builder, arrays, finite, Group.of(builder.system, TEST, TESTS, kets, weights), TEST_PERIODS
-    ):
-        inside = np.cumsum(np.abs(vectors.conj().T @ states) ** 2, axis=0)
-        tails.append(np.maximum(1.0 - inside, 0.0))
+    tails, behind_jumps = [], []
+    group = Group.of(builder.system, TEST, TESTS, kets, weights)
+    for states in passages(builder, arrays, finite, group, TEST_PERIODS):
+        tail = np.maximum(1.0 - np.cumsum(np.abs(vectors.conj().T @ states) ** 2, axis=0), 0.0)
+        tails.append(tail)
+        if states.shape[1] < TESTS or group.clicked.all():
+            behind_jumps.append(tail)
     # The largest of every size of the frame, a few states left aside, which are followed outside it.
     worst = np.quantile(np.hstack(tails), 1.0 - EXCEPTIONS, axis=1)
+    if behind_jumps:
+        worst = np.maximum(worst, np.quantile(np.hstack(behind_jumps), 1.0 - JUMPS_OUTSIDE, axis=1))
     enough = np.flatnonzero(worst <= share * LEAK_SHARE * builder.tolerance)
     return np.ascontiguousarray(vectors[:, : (int(enough[0]) + 1 if len(enough) else vectors.shape[1])])
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..jit import kernel
 from ..jump_kernels import click_rates, squared_norm
-from .taylor_kernels import PERIOD, multiply
+from .taylor_kernels import PERIOD, multiply, multiply_some
 
 # Slots of a place in time. Integers: number of the period, leaf, step in the leaf; then the level of the block to
 # be tried next, the level of the largest block passed since the last click, and whether the state is that in the
@@ -35,6 +35,7 @@ class PulseWorkspace(NamedTuple):
     phi: NDArray[np.complex128]  # (r,): the ket in a frame
     lent: NDArray[np.complex128]  # (r,)
     near: NDArray[np.complex128]  # (r,): amplitudes of eigenmodes in a frame
+    active: NDArray[np.int64]  # eigenmodes that a first search looks at
     local: NDArray[np.float64]  # (n_terms, n_coefficients)
     rates: NDArray[np.float64]
     place: NDArray[np.int64]
@@ -137,6 +138,39 @@ def _turn(decay, energy, amplitudes, time, out):
     for j in range(len(amplitudes)):
         decayed, angle = np.exp(-decay[j] * time), energy[j] * time
         out[j] = amplitudes[j] * complex(decayed * np.cos(angle), -decayed * np.sin(angle))
+
+
+@kernel()
+def keep_active(amplitudes, share, active):
+    """Write the numbers of the modes above a share of the largest amplitude into `active`; return how many."""
+    largest, count = 0.0, 0
+    for z in amplitudes:
+        largest = max(largest, z.real * z.real + z.imag * z.imag)
+    for j in range(len(amplitudes)):
+        z = amplitudes[j]
+        if z.real * z.real + z.imag * z.imag > share * share * largest:
+            active[count] = j
+            count += 1
+    return count
+
+
+@kernel()
+def state_of_active(arrays, number, near, count, time, out, work):
+    """Write V e^{−iΛt} z of the active modes alone into `out` and return its norm²."""
+    turned = work.lent if near else work.phases
+    decay = arrays.near_decay[number] if near else arrays.decay[number]
+    energy = arrays.near_energy[number] if near else arrays.energy[number]
+    amplitudes = work.near if near else work.modes
+    for a in range(count):
+        j = work.active[a]
+        decayed, angle = np.exp(-decay[j] * time), energy[j] * time
+        turned[a] = amplitudes[j] * complex(decayed * np.cos(angle), -decayed * np.sin(angle))
+    if near:
+        norm = multiply_some(arrays.near_vectors[number], work.active[:count], turned, work.parts)
+    else:
+        norm = multiply_some(arrays.vectors[number], work.active[:count], turned, work.parts)
+    take(work.parts, out)
+    return norm
 
 
 @kernel()

@@ -90,10 +90,15 @@ def apply_rows(arrays, term, psi, factor, out):
     size = len(psi)
     for i in range(size):
         row = term * size + i
-        total = 0.0j
+        real, imag = 0.0, 0.0
         for p in range(arrays.indptr[row], arrays.indptr[row + 1]):
-            total += arrays.data[p] * psi[arrays.indices[p]]
-        out[i] += factor * total
+            value, z = arrays.data[p], psi[arrays.indices[p]]
+            real += value.real * z.real
+            imag += value.real * z.imag
+            if value.imag != 0.0:
+                real -= value.imag * z.imag
+                imag += value.imag * z.real
+        out[i] += complex(factor * real, factor * imag)
 
 
 @kernel(apart=True)
@@ -263,6 +268,34 @@ def multiply(matrix, psi, out):
     for j in range(width - width % 4, width):
         x, y = psi[j].real, psi[j].imag
         column_real, column_imag = matrix[j, 0], matrix[j, 1]
+        for i in range(size):
+            real[i] += column_real[i] * x - column_imag[i] * y
+            imag[i] += column_real[i] * y + column_imag[i] * x
+    norm = 0.0
+    for i in range(size):
+        norm += real[i] * real[i] + imag[i] * imag[i]
+    return norm
+
+
+@kernel(apart=True)
+def multiply_some(matrix, columns, psi, out):
+    """Write some columns of a matrix, parts apart, times the first elements of ψ into `out`; return the norm²."""
+    width, size = len(columns), matrix.shape[2]
+    real, imag = out[0], out[1]
+    for i in range(size):
+        real[i] = 0.0
+        imag[i] = 0.0
+    even = width - width % 2
+    for n in range(0, even, 2):
+        a, b = psi[n], psi[n + 1]
+        a_real, a_imag = matrix[columns[n], 0], matrix[columns[n], 1]
+        b_real, b_imag = matrix[columns[n + 1], 0], matrix[columns[n + 1], 1]
+        for i in range(size):
+            real[i] += (a_real[i] * a.real - a_imag[i] * a.imag) + (b_real[i] * b.real - b_imag[i] * b.imag)
+            imag[i] += (a_real[i] * a.imag + a_imag[i] * a.real) + (b_real[i] * b.imag + b_imag[i] * b.real)
+    for n in range(even, width):
+        x, y = psi[n].real, psi[n].imag
+        column_real, column_imag = matrix[columns[n], 0], matrix[columns[n], 1]
         for i in range(size):
             real[i] += column_real[i] * x - column_imag[i] * y
             imag[i] += column_real[i] * y + column_imag[i] * x

@@ -93,6 +93,7 @@ class TimedPropagator(Propagator):
             phi=np.zeros(near, np.complex128),
             lent=np.zeros(near, np.complex128),
             near=np.zeros(near, np.complex128),
+            active=np.zeros(size, np.int64),
             local=np.zeros(terms),
             rates=np.zeros(n_channels),
             place=np.zeros(N_PLACE, np.int64),
