@@ -247,3 +247,32 @@ def weaker():
     return tj.OpenSystem(
         0 * SIGMA, [tj.Channel("atom", 0.3 * SIGMA)], drives=[tj.Drive(FLIP, pulse)], period=100.0
     )
+
+
+def test_operators_by_diagonals_give_the_same_clicks(monkeypatch):
+    """Rows and diagonals of the same operators: from N = 40 on the latter are used where they are few."""
+    from trajectories.engine.pulses import tables
+
+    system, ket = two_modes_of(6, 4)
+    by_diagonals = compile_system(system, ket, propagator="steps", horizon=40.0)
+    assert len(by_diagonals.propagator.arrays.offsets) > 0
+    monkeypatch.setattr(tables, "LEAST_BY_DIAGONALS", 1000)
+    by_rows = compile_system(system, ket, propagator="steps", horizon=40.0)
+    assert len(by_rows.propagator.arrays.offsets) == 0
+    blocks = [run_block(compiled, BlockTask(0, 6, 1, 40.0)) for compiled in (by_diagonals, by_rows)]
+    assert len(blocks[0].time) > 20
+    np.testing.assert_array_equal(blocks[0].channel, blocks[1].channel)
+    np.testing.assert_allclose(blocks[0].time, blocks[1].time, atol=1e-9)
+
+
+def two_modes_of(photons, magnons):
+    """A complex drive and a decay that changes, on a space of some levels; N = 48."""
+    space = tj.HilbertSpace(photon=photons, magnon=magnons, atom=2)
+    a, m, s = (space.lower(name) for name in ("photon", "magnon", "atom"))
+    drive = tj.Drive(s.T, tj.Gaussian(6.0, 2.0, 0.9) * tj.Rotation(0.3, chirp=0.05, centre=6.0))
+    steady = tj.Drive(a + a.T, 0.4 * tj.Cosine(0.2))
+    channels = [tj.Channel("photon", 0.5 * a, tj.Ramp(0.0, 30.0, 0.6, 1.0)), tj.Channel("magnon", 0.5 * m)]
+    hamiltonian = 0.4 * (a.T @ m + m.T @ a) + 0.3 * (a.T @ s + s.T @ a) + 0.7 * space.number("photon")
+    return tj.OpenSystem(hamiltonian, channels, space, drives=[drive, steady]), space.ket(
+        photon=1, magnon=1, atom="e"
+    )

@@ -30,6 +30,7 @@ class PulseWorkspace(NamedTuple):
     parts: NDArray[np.float64]  # (2, N)
     series: NDArray[np.complex128]  # (MOST_TERMS, N)
     mixed: NDArray[np.complex128]
+    sums: NDArray[np.float64]  # (2, 2N)
     modes: NDArray[np.complex128]  # amplitudes of eigenmodes
     phases: NDArray[np.complex128]
     phi: NDArray[np.complex128]  # (r,): the ket in a frame

@@ -29,7 +29,7 @@ from .trees import blocks_of, distance, ladder_of, leaves_of, probes_of, rungs_o
 TREE_BYTES = 2.6e8
 # What states may have outside the frame as a share of what is allowed; a frame whose audit takes more than a share
 # of the tolerance is made anew with a smaller one. Above the last share it is refused.
-CHOSEN_SHARES, AUDIT_SHARE, MOST_AUDITED = (0.1, 0.01), 0.4, 0.7
+CHOSEN_SHARES, AUDIT_SHARE, MOST_AUDITED = (1.0, 0.1), 0.4, 0.7
 # A frame that more of the jumps leave saves nothing.
 MOST_MISSED = 0.2
 # Trajectories of the audit, and periods that they are followed for.

@@ -36,6 +36,8 @@ RADIANS, FINE_RADIANS, FINE = 8.0, 4.0, 1e-11
 # Rounding of a state in one step, and by one passage through eigenmodes times their condition; measured, with a
 # factor of two.
 ROUNDING_OF_STEP, ROUNDING_OF_MODES = 6e-16, 2e-14
+# Diagonals of operators are used from this dimension on, where they hold no more than so many times the elements.
+LEAST_BY_DIAGONALS, MOST_PADDED = 40, 4.0
 # Largest dimension whose constant stretches are diagonalised.
 LARGEST_DIAGONALISED = 1000
 
@@ -146,10 +148,16 @@ class Builder:
         scalars[LARGEST_DECAY] = self._largest_decay(coefficients)
         scalars[STEP_ERROR] = ROUNDING_OF_STEP * self.radians / RADIANS
         scalars[MODES_ERROR] = ROUNDING_OF_MODES * self.condition
+        offsets, first_diagonal, real, imag, has_imag = diagonals_of(self.operators)
         return TimedArrays(
             stacked.indptr,
             stacked.indices,
             stacked.data,
+            offsets=offsets,
+            first_diagonal=first_diagonal,
+            diagonal_real=real,
+            diagonal_imag=imag,
+            has_imag=has_imag,
             starts=np.concatenate([*(p.starts[:-1] for p in pieces), pieces[-1].starts[-1:]]),
             coefficients=coefficients,
             leaf_step=np.cumsum([0, *(leaf.steps for leaf in leaves)]),
@@ -207,6 +215,28 @@ class Builder:
                 raise ConvergenceError("a Taylor series of the no-click propagator does not converge")
             found[:, column : column + width] = columns[:, 0, :width] + 1j * columns[:, 1, :width]
         return found
+
+
+def diagonals_of(operators: list[sparse.csr_array]) -> tuple[NDArray[Any], ...]:
+    """Return operators by diagonals as the kernels take them, or none where there are too many."""
+    size = operators[0].shape[0]
+    by_diagonals = [sparse.dia_array(operator) for operator in operators]
+    first = np.cumsum([0, *(len(o.offsets) for o in by_diagonals)])
+    if size < LEAST_BY_DIAGONALS or first[-1] * size > MOST_PADDED * max(
+        sum(operator.nnz for operator in operators), 1
+    ):
+        nothing = np.zeros((0, 2 * size))
+        return np.zeros(0, np.int64), np.zeros_like(first), nothing, nothing, np.zeros(0, np.bool_)
+    values = np.zeros((int(first[-1]), size), np.complex128)
+    offsets = np.concatenate([o.offsets for o in by_diagonals]).astype(np.int64)
+    rows = iter(values)
+    for o in by_diagonals:
+        for offset, data in zip(o.offsets, o.data, strict=True):
+            # SciPy keeps element (i, i + offset) at column i + offset.
+            low, high = max(0, -offset), min(size, size - offset, len(data) - offset)
+            next(rows)[low:high] = data[low + offset : high + offset]
+    real, imag = (np.repeat(part, 2, axis=1) for part in (values.real, values.imag))
+    return offsets, first, real, imag, (imag != 0.0).any(axis=1)
 
 
 def columns_apart(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:

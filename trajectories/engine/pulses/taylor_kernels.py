@@ -37,6 +37,12 @@ class TimedArrays(NamedTuple):
     indptr: NDArray[np.int64]  # A and then every B_j, rows stacked
     indices: NDArray[np.int64]
     data: NDArray[np.complex128]
+    # The same by diagonals, where there are few: those of A, of B_0, …; elements of row i at 2i and 2i + 1.
+    offsets: NDArray[np.int64]  # (n_diagonals,): column less row; none if there are many
+    first_diagonal: NDArray[np.int64]  # (n_operators + 1,)
+    diagonal_real: NDArray[np.float64]  # (n_diagonals, 2N)
+    diagonal_imag: NDArray[np.float64]
+    has_imag: NDArray[np.bool_]  # (n_diagonals,)
     starts: NDArray[np.float64]  # (n_steps + 1,)
     coefficients: NDArray[np.float64]  # (n_steps, n_terms, n_coefficients)
     leaf_step: NDArray[np.int64]  # (n_leaves + 1,) first step of every leaf
@@ -102,11 +108,81 @@ def apply_rows(arrays, term, psi, factor, out):
 
 
 @kernel(apart=True)
+def apply_diagonals(arrays, operator, psi, real, imag):
+    """Add Re(O)ψ to `real` and Im(O)ψ to `imag`, for a stacked operator; states as 2N numbers."""
+    whole = len(psi)
+    for d in range(arrays.first_diagonal[operator], arrays.first_diagonal[operator + 1]):
+        shift = 2 * arrays.offsets[d]
+        low, high = max(0, -shift), min(whole, whole - shift)
+        source, values = psi[low + shift : high + shift], arrays.diagonal_real[d, low:high]
+        out = real[low:high]
+        for t in range(high - low):
+            out[t] += values[t] * source[t]
+        if arrays.has_imag[d]:
+            values, out = arrays.diagonal_imag[d, low:high], imag[low:high]
+            for t in range(high - low):
+                out[t] += values[t] * source[t]
+
+
+@kernel(apart=True)
+def _expand_by_diagonals(arrays, psi, step, offset, work):
+    """See `expand`; for systems whose operators have few diagonals."""
+    whole, degree = 2 * len(psi), arrays.coefficients.shape[2]
+    terms = arrays.coefficients.shape[1]
+    local, mixed = work.local, work.mixed.view(np.float64)
+    real, imag = work.sums[0], work.sums[1]
+    local_coefficients(arrays, step, offset, 1.0 - offset, local)
+    span = (arrays.starts[step + 1] - arrays.starts[step]) * (1.0 - offset)
+    first, begun = work.series[0].view(np.float64), psi.view(np.float64)
+    norm = 0.0
+    for t in range(whole):
+        first[t] = begun[t]
+        norm += begun[t] * begun[t]
+    limit, small = ENOUGH * ENOUGH * norm, 0
+    for k in range(MOST_TERMS - 1):
+        for t in range(whole):
+            real[t] = 0.0
+            imag[t] = 0.0
+        apply_diagonals(arrays, 0, work.series[k].view(np.float64), real, imag)
+        for j in range(terms):
+            used = False
+            for power in range(min(degree, k + 1)):
+                f = local[j, power]
+                if f == 0.0:
+                    continue
+                source = work.series[k - power].view(np.float64)
+                if used:
+                    for t in range(whole):
+                        mixed[t] += f * source[t]
+                else:
+                    for t in range(whole):
+                        mixed[t] = f * source[t]
+                used = True
+            if used:
+                apply_diagonals(arrays, 1 + j, mixed, real, imag)
+        following, factor = work.series[k + 1].view(np.float64), span / (k + 1.0)
+        norm = 0.0
+        for i in range(whole // 2):
+            # −i(Re O + i Im O)ψ
+            x = factor * (real[2 * i + 1] + imag[2 * i])
+            y = factor * (imag[2 * i + 1] - real[2 * i])
+            following[2 * i] = x
+            following[2 * i + 1] = y
+            norm += x * x + y * y
+        small = small + 1 if norm <= limit else 0
+        if small >= 2 and k >= degree:
+            return k + 2
+    return -1
+
+
+@kernel(apart=True)
 def expand(arrays, psi, step, offset, work):
     """Write the Taylor coefficients of the solution from `offset` of a step to its end; return their number.
 
     Returns −1 where they do not become small, which cannot happen on a step of the right length.
     """
+    if len(arrays.offsets) > 0:
+        return _expand_by_diagonals(arrays, psi, step, offset, work)
     size, degree = len(psi), arrays.coefficients.shape[2]
     terms = arrays.coefficients.shape[1]
     local, series, mixed = work.local, work.series, work.mixed

@@ -65,7 +65,13 @@ class TimedPropagator(Propagator):
         """Return the tables of a file; those of an earlier version have no frame."""
         size, modes = arrays["inverse"].shape[1] if arrays["inverse"].ndim == 4 else 0, len(arrays["energy"])
         size = size or arrays["tree"].shape[1]
+        operators = arrays["coefficients"].shape[1] + 1
         empty = {
+            "offsets": np.zeros(0, np.int64),
+            "first_diagonal": np.zeros(operators + 1, np.int64),
+            "diagonal_real": np.zeros((0, 2 * size)),
+            "diagonal_imag": np.zeros((0, 2 * size)),
+            "has_imag": np.zeros(0, np.bool_),
             "frame": np.zeros((0, 2, size)),
             "adjoint": np.zeros((size, 2, 0)),
             "near_energy": np.zeros((modes, 0)),
@@ -88,6 +94,7 @@ class TimedPropagator(Propagator):
             parts=np.zeros((2, size)),
             series=np.zeros((MOST_TERMS, size), np.complex128),
             mixed=np.zeros(size, np.complex128),
+            sums=np.zeros((2, 2 * size)),
             modes=np.zeros(size, np.complex128),
             phases=np.zeros(size, np.complex128),
             phi=np.zeros(near, np.complex128),
