@@ -210,7 +210,7 @@ def _origin(provenance: Mapping[str, str], commands: Sequence[str]) -> str:
     if not provenance and not commands:
         return ""
     made = "".join(f"{escape_markup(printable(command))}\n" for command in commands)
-    again = f"<p>To make this page again:</p>\n<pre>{made}</pre>\n" if made else ""
+    again = f'<div class="again"><p>To make this page again:</p>\n<pre>{made}</pre></div>\n' if made else ""
     return f"<h2>Where this comes from</h2>\n{_facts(provenance)}{again}"
 
 
