@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -24,6 +23,7 @@ from ..steady_state import SteadyState, steady_state
 from .compiled import CompiledFilter
 from .dead_sets_kernels import mark_dead_sets
 from .follow_kernels import Clicks, follow
+from .followed import Followed, Plan, refuse_hidden_events
 from .linear_model import LinearModel, core_model, full_model
 from .motions import MAX_FULL_CONDITION
 from .stretches import (
@@ -65,54 +65,6 @@ MOST_DEAD = 12
 EARLY = 1e-9
 # Jitter is neglected where rates after a click change by less than this fraction within it.
 BLURRED = 1e-2
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """How a record was followed.
-
-    Attributes
-    ----------
-    digest : bytes
-        Of the record.
-    level : int
-        The level of the whole.
-    anew : list of (int, ndarray, int)
-        Level, gaps and lead of what was followed anew, in this order.
-    """
-
-    digest: bytes
-    level: int
-    anew: list[tuple[int, NDArray[np.int64], int]]
-
-
-@dataclass(frozen=True, eq=False)
-class Followed:
-    """What the filter computed along some trajectories.
-
-    Attributes
-    ----------
-    hazard, hazard_error : ndarray of shape (n_gaps,)
-        −ln of the survival of every gap, and its estimated error.
-    intensity : ndarray of shape (n_clicks, K)
-        Rates of the watched channels just before every click.
-    intensity_error : ndarray of shape (n_clicks,)
-        Estimated relative error of the rate of the channel that clicked.
-    log_likelihood_error : ndarray of shape (n_trajectories,)
-        Estimated error of ln of the likelihood of each trajectory, with its sign.
-    forbidden : ndarray of bool, shape (n_trajectories,)
-        Trajectories with a click that is impossible in the model.
-    method : str
-        How states were carried.
-    """
-
-    hazard: Array
-    hazard_error: Array
-    intensity: Array
-    intensity_error: Array
-    log_likelihood_error: Array
-    forbidden: NDArray[np.bool_]
-    method: str
 
 
 class ConditionalFilter:
@@ -394,21 +346,6 @@ class ConditionalFilter:
             raise InvalidInput(
                 f"jitter={jitter:g} blurs what the clicks tell: rates after a click change by {change:.2g} of "
                 f"themselves within it, and at most {BLURRED:g} can be left out of account; lower it"
-            )
-
-
-def refuse_hidden_events(watching: Mapping[str, Detector]) -> None:
-    """Refuse detectors that no filter follows."""
-    for name, detector in watching.items():
-        if detector.paralysable:
-            raise InvalidInput(
-                f"detector of {name!r} is paralysable: lost events that are not in the record prolong its dead "
-                "time, and no filter follows them; leave it out, or compare its rate and g²"
-            )
-        if detector.afterpulsing > 0.0:
-            raise InvalidInput(
-                f"detector of {name!r} has afterpulsing={detector.afterpulsing:g}: which clicks are "
-                "afterpulses is not known, and no filter follows them; leave it out, or compare rates alone"
             )
 
 

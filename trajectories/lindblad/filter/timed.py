@@ -20,8 +20,9 @@ from ..blas import one_blas_thread
 from ..pulses.motion import ENOUGH, MOST_TERMS, Part, TimedMotion
 from ..pulses.motion_kernels import SeriesRoom, StackedParts, taylor_series
 from ..superoperators.hermitian_vectors import pack
-from .conditional import EARLY, FULL, Followed, refuse_hidden_events
+from .conditional import EARLY, FULL
 from .follow_kernels import IMPOSSIBLE, NOTHING
+from .followed import Followed, refuse_hidden_events
 from .motions import SilentMotion
 
 Array = NDArray[np.float64]
