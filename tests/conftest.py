@@ -19,28 +19,37 @@ TESTS = Path(__file__).parent
 LONGEST = (
     "engine/test_trajectory_kernels.py",
     "analysis/test_streaming.py",
+    "statistics/test_validation.py",
+    "lindblad/test_reduced.py",
+    "analysis/test_pulse_counts.py",
+    "engine/test_reduced.py",
+    "analysis/test_recorded_detectors.py",
+    "cli/test_analyse_command.py",
+    "statistics/test_fit.py",
     "lindblad/test_spectra.py",
     "simulation/test_crashes.py",
-    "statistics/test_validation.py",
     "simulation/test_executors.py",
-    "statistics/test_fit.py",
-    "cli/test_analyse_command.py",
-    "cli/test_report.py",
-    "cli/test_simulate_command.py",
+    "cli/test_pulsed_commands.py",
     "statistics/test_false_alarms.py",
-    "lindblad/test_reduced.py",
-    "engine/test_accuracy.py",
-    "lindblad/test_truncation.py",
+    "physics/test_two_time_wave_functions.py",
+    "lindblad/test_filter.py",
+    "engine/test_pulses.py",
+    "simulation/test_targets.py",
 )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     os.fsync = lambda _: None  # it guards against a loss of power, which no test makes, and takes milliseconds
-    gc.set_threshold(50_000, 20, 20)  # looking for garbage took a twentieth of the time
+    gc.set_threshold(300_000, 20, 20)  # looking for garbage took a twentieth of the time
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False  # by the number of tests, whatever time they take
     if "PYTEST_XDIST_WORKER" in os.environ:
         share_compilation()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The examples are a suite of their own: where it is not asked for, it is not read either."""
+    return True if collection_path == TESTS / "examples" and "not example" in config.option.markexpr else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

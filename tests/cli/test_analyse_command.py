@@ -216,7 +216,7 @@ def test_a_file_of_clicks_is_analysed_with_a_model(run, cascade, undrawn, here):
     assert any("--model CONFIG" in line for line in out)
 
 
-def test_a_record_without_bundles_is_analysed_too(run, here, quick_report):
+def test_a_record_without_bundles_is_analysed_too(run, here, quick_report, undrawn):
     """A driven atom: no window, no pair, but rates, g², waits and counts."""
     (here / "mine.py").write_text(ATOM, encoding="utf-8")
     size = ("--trajectories", "25", "--duration", "300", "--seed", "1", "--workers", "1", "--quiet")
@@ -231,7 +231,7 @@ def test_a_record_without_bundles_is_analysed_too(run, here, quick_report):
     assert 0.5 < document["scans"]["fano"]["fano"]["estimates"][-1]["value"] < 1.0
 
 
-def test_a_run_without_clicks_is_analysed_too(run, here, quick_report):
+def test_a_run_without_clicks_is_analysed_too(run, here, quick_report, undrawn):
     (here / "mine.py").write_text(ATOM, encoding="utf-8")
     size = ("--trajectories", "2", "--duration", "1e-6", "--seed", "1", "--workers", "1", "--quiet")
     assert run("simulate", "mine.py:system", "--out", "out", *size)[0] == 0

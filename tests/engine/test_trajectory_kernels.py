@@ -112,7 +112,7 @@ def test_kernel_and_twin_agree_on_the_paper_s_system(propagator):
     assert len(seen) == 4
 
 
-@pytest.mark.parametrize("name", ["random", "paper", "paper, warm"])
+@pytest.mark.parametrize("name", ["random", pytest.param("paper", marks=pytest.mark.slow), "paper, warm"])
 def test_every_click_of_a_record_is_where_its_random_numbers_put_it(name, propagator):
     """Replayed with dense exponentials, each gap ends where S is the number drawn, in the channel drawn."""
     if name == "random":

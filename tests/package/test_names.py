@@ -117,7 +117,7 @@ def test_every_file_keeps_every_name(tmp_path, suffix):
     assert tj.load(tj.export(original, tmp_path / f"a{suffix}", **options)).channel_names == tuple(ODD)
 
 
-def test_a_run_of_odd_names_is_simulated_analysed_and_validated(here):
+def test_a_run_of_odd_names_is_simulated_analysed_and_validated(here, undrawn):
     (here / "odd.py").write_text(
         f"import numpy as np\nimport trajectories as tj\nlower = np.diag(np.ones(3), 1)\nnames = {ODD[1:]!a}\n"
         "scales = [np.sqrt((1 + .1 * k) / 13) for k in range(13)]\n"

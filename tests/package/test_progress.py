@@ -81,7 +81,7 @@ def test_nothing_is_drawn_when_it_is_not_asked_for(capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("size", [(0, 0), (24, 80)])
+@pytest.mark.parametrize("size", [(0, 0), pytest.param((24, 80), marks=pytest.mark.slow)])
 def test_a_terminal_that_does_not_know_its_size_has_a_bar(tmp_path, size):
     """Containers and serial lines say 0 × 0; tqdm takes that for a screen on which no bar has room."""
     (tmp_path / "my_system.py").write_text(ATOM)

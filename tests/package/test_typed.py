@@ -56,6 +56,7 @@ def test_names_for_type_checkers_are_those_at_run_time(package):
         assert found[name] == home
 
 
+@pytest.mark.slow  # .ci/run runs it beside mypy
 def test_a_script_is_checked_and_its_one_mistake_reported(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
     options = ["--no-error-summary", "--ignore-missing-imports", "--cache-dir", os.devnull]

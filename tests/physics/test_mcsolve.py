@@ -56,7 +56,7 @@ def excitation(state) -> float:
 
 @pytest.mark.parametrize(
     "hamiltonian",
-    [NUMBER, [NUMBER], qutip.QobjEvo([NUMBER]), NUMBER.full()],
+    [NUMBER, pytest.param([NUMBER], marks=pytest.mark.slow), qutip.QobjEvo([NUMBER]), NUMBER.full()],
     ids=["Qobj", "list", "QobjEvo", "array"],
 )
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)

@@ -56,10 +56,11 @@ def deviations(case):
     return (found.value - exact) / found.standard_error
 
 
-# Fluorescence has a closed form, below.
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[pytest.mark.slow] * (case == "fluorescence")) for case in CASES]
-)
+# Fluorescence has a closed form, below, and pairs of photons are the harder case.
+SLOW = ("fluorescence", "cavity photons")
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] * (case in SLOW)) for case in CASES])
 def test_bundle_correlation_is_that_of_quantum_regression(case):
     assert np.abs(deviations(case)).max() < SIGMA
 
@@ -133,7 +134,9 @@ def plant(monkeypatch):
     return with_fault
 
 
-@pytest.mark.parametrize("fault", [unweighted, always_the_first, not_normalised])
+@pytest.mark.parametrize(
+    "fault", [unweighted, pytest.param(always_the_first, marks=pytest.mark.slow), not_normalised]
+)
 def test_wrong_branches_are_noticed(fault, plant):
     """Pairs of photons from a cavity: what is left after a pair differs much from moment to moment."""
     plant(fault)

@@ -39,7 +39,9 @@ def block(folder, bounds):
 
 
 class TestExtension:
-    @pytest.mark.parametrize("sizes", [(1, 2), (5, 12), (200, 201), (130, 700), (3, 9, 150, 400)])
+    @pytest.mark.parametrize(
+        "sizes", [(1, 2), (5, 12), (200, 201), pytest.param((130, 700), marks=pytest.mark.slow), (3, 9, 150, 400)]
+    )
     def test_an_extended_run_is_the_larger_run_and_its_blocks_stay(self, tmp_path, sizes):
         for size in sizes:
             kept = {path: path.read_bytes() for path in (tmp_path / "run" / "blocks").glob("*")}

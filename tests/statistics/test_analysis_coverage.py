@@ -58,6 +58,7 @@ def curve(found, exact):
     return list(zip(found.value, found.standard_error, exact, strict=True))
 
 
+@pytest.mark.slow
 def test_intervals_of_a_pair_stream_cover_their_exact_values():
     """100 trajectories and 2e4 clicks a record; bins expect more than 100 pairs."""
     rng = np.random.default_rng(91)

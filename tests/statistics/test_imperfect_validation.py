@@ -35,7 +35,7 @@ def changed(detectors, name, **values):
         (LOSSY, {"dark_rate": 0.01}),
         (DEAD, {}),
         (DEAD, {"dead_time": 0.0}),
-        (DEAD, {"efficiency": 0.475}),
+        pytest.param(DEAD, {"efficiency": 0.475}, marks=pytest.mark.slow),
     ],
     ids=["lossy", "efficiency", "dark rate", "dead", "dead time", "efficiency, dead"],
 )

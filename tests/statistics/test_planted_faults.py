@@ -183,7 +183,7 @@ def unnormalised_jump(jumps, channel, psi, out):
 
 
 @pytest.mark.parametrize("planted", [False, True], ids=["sound", "unnormalised"])
-@pytest.mark.parametrize("law", ["fock", "fluorescence"])
+@pytest.mark.parametrize("law", ["fock", pytest.param("fluorescence", marks=pytest.mark.slow)])
 def test_an_unnormalised_state_after_a_click_is_rejected(law, planted, monkeypatch):
     """The trajectory kernel is run as plain Python, where its jump can be replaced."""
     interpret(monkeypatch)

@@ -39,5 +39,12 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return buffered | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    """Return what a command is run with from outside; its modules are compiled by the first that needs them."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")}
+    bytecode = ROOT / ".pytest_cache" / "bytecode"
+    return kept | {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONPYCACHEPREFIX": str(bytecode),
+        "OMP_NUM_THREADS": "1",
+        "MPLBACKEND": "Agg",
+    }
