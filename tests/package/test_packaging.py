@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import pickle
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import trajectories as tj
-from trajectories import analysis
+from trajectories import analysis, lindblad
 
 INSTALLED = Path(tj.__file__).resolve().parents[1]
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -79,3 +82,17 @@ def test_a_folder_of_ones_own_named_analysis_is_not_in_the_way(tmp_path):
     command = [sys.executable, "-m", "trajectories.cli", "analyse", "--help"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["reduced", "steady_state"])
+def test_a_function_with_the_name_of_a_module_stays_the_function(name):
+    """However the module of that name is imported; a function of the user's pickles, too, as workers need it."""
+    module = importlib.import_module(f"trajectories.lindblad.{name}")
+    assert isinstance(module, ModuleType)
+    function = getattr(lindblad, name)
+    assert callable(function)
+    assert getattr(importlib.reload(lindblad), name) is function
+    assert pickle.loads(pickle.dumps(function)) is function
+    found: dict = {}
+    exec(f"import trajectories.lindblad.{name}\nfrom trajectories.lindblad import {name} as taken", found)
+    assert found["taken"] is getattr(found["trajectories"].lindblad, name) is function

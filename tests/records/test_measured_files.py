@@ -261,7 +261,7 @@ def test_headers_that_cannot_be_right_are_refused(tmp_path, kind, options, match
 def test_clicks_out_of_order_are_sorted_and_said(tmp_path):
     record = quiet(ptu_file(tmp_path / "a.ptu", [9, 5, 7], HYDRAHARP_2_T2))
     assert record.stamp.tolist() == [5, 7, 9]
-    assert "1 clicks stood behind a later one; sorted" in record.provenance["notes"]
+    assert "1 clicks were stored after a later one; sorted" in record.provenance["notes"]
 
 
 # Our own files: the same ticks again.

@@ -81,7 +81,7 @@ def add_measured_options(parser: argparse.ArgumentParser, *, unit: bool = True) 
 
 
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what `load` is to be told."""
+    """Return the keyword arguments of `load`."""
     told = {name: getattr(options, dest, None) for dest, name in READING.items()}
     if getattr(options, "markers", False):
         told["markers"] = True
@@ -91,7 +91,7 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
 def corrected(
     record: ClickRecord, steps: Sequence[tuple[str, Any]], told: Mapping[str, Any] | None = None
 ) -> ClickRecord:
-    """Return a record after the steps of the command line; `told` is how a file that it joins is to be read."""
+    """Return a record after the steps of the command line; `told` are arguments of `load` for files joined to it."""
     from ..records import corrections
     from ..records.formats import load
 

@@ -42,7 +42,7 @@ def leave_at_once(status: int = INTERRUPTED, line: str = AGAIN) -> None:
 def ignore() -> None:
     """From now on ignore Ctrl-C and SIGTERM: the interpreter is about to end after one of them.
 
-    What it cut short may be half made, and complain when Python takes it apart; nobody wants to know.
+    Objects that it left half made may raise errors when Python destroys them; these are not shown.
     """
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)

@@ -114,7 +114,7 @@ def _with_mode(system: Any, mode: str, count: int) -> HilbertSpace:
 
 
 def _places(system: Any, space: HilbertSpace, count: int) -> Any:
-    """Return where the basis state (source state, filter's level) stands in the new space."""
+    """Return where the basis state (source state, filter's level) is in the new space."""
     old: Sequence[str] = () if system.space is None else system.space.names
     shape = [space.levels[name] for name in old] or [system.dimension]
     axes = [*old, "filter"] if old else [SOURCE, "filter"]

@@ -52,7 +52,7 @@ class ClickRecord(Shown):
     clock : Clock or None
         The clock that stamped the clicks; None for clicks that were simulated.
     unit : TimeUnit
-        The unit of all times; 1/ω_b unless told otherwise.
+        The unit of all times; 1/ω_b by default.
     within : ndarray of int32, shape (n_clicks,), or None
         Time since the sync pulse in steps of `clock.fine`, for synced (T3) data, whose ticks are sync periods.
     final_states : TrajectoryStates or None

@@ -1,7 +1,7 @@
 """DetectionLog: which detectors a record went through, written and read in one place.
 
 In ``provenance["detectors"]`` lie the steps, first to last: ``{"seed": 7, "detectors": {"photon": {"efficiency":
-0.3, …}}}``. The seed stands beside the channels, not among them: a channel may be called "seed". A detector is
+0.3, …}}}``. The seed is kept beside the channels and not among them, since a channel may be named "seed". A detector is
 null where no `Detector` describes it.
 """
 
@@ -24,7 +24,7 @@ REMEDY = "give detectors= to say what the record was seen with"
 
 
 class Recorded(Protocol):
-    """What knows its channels and where it comes from: a `ClickRecord`, or a stream of them."""
+    """What has channel names and a provenance: a `ClickRecord`, or a stream of records."""
 
     @property
     def channel_names(self) -> tuple[str, ...]: ...  # noqa: D102

@@ -20,6 +20,13 @@ from .shared import noted, with_clicks
 def renamed(record: ClickRecord, names: Mapping[str, str]) -> ClickRecord:
     """Return the record with other names for some channels: {"channel 0": "photon"}.
 
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    names : mapping of str to str
+        New name of each channel that is renamed; the others keep theirs.
+
     Raises
     ------
     InvalidInput
@@ -37,6 +44,13 @@ def renamed(record: ClickRecord, names: Mapping[str, str]) -> ClickRecord:
 def selected(record: ClickRecord, channels: Sequence[str]) -> ClickRecord:
     """Return the record of only these channels, in this order; other channels, such as a sync, are left out.
 
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    channels : sequence of str, or str
+        Channels to keep.
+
     Raises
     ------
     InvalidInput
@@ -48,6 +62,13 @@ def selected(record: ClickRecord, channels: Sequence[str]) -> ClickRecord:
 
 def merged(record: ClickRecord, channels: Mapping[str, Sequence[str]]) -> ClickRecord:
     """Return the record with several channels merged into one: {"both": ["channel 0", "channel 1"]}.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    channels : mapping of str to sequence of str
+        For each merged channel its name and the channels whose clicks it takes; the others stay.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""CSV: one click a line, for eyes and spreadsheets; comment lines hold everything else."""
+"""CSV: one click a line, for reading and for spreadsheets; comment lines hold all metadata."""
 
 from __future__ import annotations
 

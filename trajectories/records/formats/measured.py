@@ -257,7 +257,7 @@ def in_order(
         backward |= (stamp[1:] == stamp[:-1]) & (within[1:] < within[:-1])
     if not backward.any():
         return stamp, place, within
-    note(notes, f"{int(backward.sum())} clicks stood behind a later one; sorted", loud=False)
+    note(notes, f"{int(backward.sum())} clicks were stored after a later one; sorted", loud=False)
     order = np.argsort(stamp, kind="stable") if within is None else np.lexsort((within, stamp))
     return stamp[order], place[order], None if within is None else within[order]
 

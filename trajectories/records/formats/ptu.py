@@ -44,7 +44,7 @@ MOST_CHANNELS = 63
 T2_WRAPS = (WRAP, MOST_WRAPS)
 # In T3 mode: bits 24–10 hold the steps since the sync pulse, bits 9–0 the sync pulses since the last overflow.
 HYDRAHARP_2_T3, T3, STEP_SHIFT, MOST_STEPS, T3_WRAPS = 0x01010304, 3, np.uint32(10), 2**15, (1024, 1023)
-# The marker that stands where the window of a trajectory begins.
+# Marker at the beginning of the window of a trajectory.
 START_MARKER = np.uint32(1)
 # Days from 1899-12-30, where these files count dates from, to 1970-01-01.
 EPOCH = 25569.0

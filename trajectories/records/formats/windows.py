@@ -23,7 +23,7 @@ class Windows:
     slot : ndarray of int64
         Tick of the file at which each begins.
     base : ndarray of int64
-        The trajectory's own tick that stands there.
+        Tick at which the window begins, on the clock of the trajectory.
     start, stop, origin : ndarray of float64
         Its window, and the time of its tick 0.
     """
