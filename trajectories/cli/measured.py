@@ -91,7 +91,7 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
 def corrected(
     record: ClickRecord, steps: Sequence[tuple[str, Any]], told: Mapping[str, Any] | None = None
 ) -> ClickRecord:
-    """Return a record after the steps of the command line; `told` are `load`'s arguments for files joined to it."""
+    """Return a record after the steps of the command line; `told` goes to `load` for files joined to it."""
     from ..records import corrections
     from ..records.formats import load
 

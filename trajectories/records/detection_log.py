@@ -1,8 +1,8 @@
 """DetectionLog: which detectors a record went through, written and read in one place.
 
 In ``provenance["detectors"]`` lie the steps, first to last: ``{"seed": 7, "detectors": {"photon": {"efficiency":
-0.3, …}}}``. The seed is kept beside the channels, since one of them may be named "seed". A detector is null where no
-`Detector` describes it.
+0.3, …}}}``. The seed is kept beside the channels, since one of them may be named "seed". A detector is null
+where no `Detector` describes it.
 """
 
 from __future__ import annotations
