@@ -119,6 +119,15 @@ def test_a_file_is_exported_with_the_length_of_the_unit_and_read_back_in_it(tmp_
     np.testing.assert_allclose(back.time, record.time, atol=1e-3)
 
 
+def test_a_run_is_exported_with_its_unit_too(tmp_path):
+    clicks_of(atom("ns"), out=tmp_path / "run")
+    for name in ("clicks.ptu", "clicks.csv", "clicks.npz"):
+        path = tj.export(
+            tj.Run.open(tmp_path / "run"), tmp_path / name, tick=1e-3 if name == "clicks.ptu" else None
+        )
+        assert tj.load(path).unit == TimeUnit("ns", 1e-9), name
+
+
 def test_the_command_line_says_the_unit_and_reads_files_in_it(run, here):
     (here / "my_system.py").write_text(FILE)
     size = ("--trajectories", "40", "--duration", "200", "--seed", "1", "--quiet", "--workers", "1")

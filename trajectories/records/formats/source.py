@@ -91,7 +91,7 @@ class Source:
             raise InvalidInput(f"{given.folder} has no finished block")
         kept = {key: value for key, value in first.provenance.items() if key not in OF_ONE_RUN}
         kept |= {"configuration": given.configuration, "complete": given.complete}
-        return cls(given, first.channel_names, kept)
+        return cls(given, first.channel_names, kept, unit=first.unit)
 
     def pieces(self) -> Iterator[ClickRecord]:
         """Yield the clicks in order; trajectories of each piece are numbered from 0."""
