@@ -187,7 +187,7 @@ def source():
     ("call", "message"),
     [
         (lambda: lindblad.periodic_state(two_level_source(1.0, 1.0).at(0.0)), "needs a system with a period"),
-        (lambda: lindblad.steady_state(two_level_source(1.0, 1.0)), "use lindblad.periodic_state"),
+        (lambda: lindblad.steady_state(two_level_source(1.0, 1.0)), "that of lindblad.periodic_state"),
         (lambda: lindblad.brightness("steady", "atom"), "pulses need a periodic state"),
         (lambda: lindblad.brightness(source(), "atom", 7.0), "leave it out"),
         (lambda: lindblad.brightness(source(), "b"), "no channel named"),

@@ -90,7 +90,10 @@ def stationary(system: OpenSystem, guess: Matrix | None, residual: float) -> Mat
     """
     size = system.dimension
     rho = np.eye(size, dtype=np.complex128) / size if guess is None else guess / np.trace(guess).real
-    liouvillian, resolvent = Liouvillian(system), choose_resolvent(system)
+    liouvillian = Liouvillian(system)
+    if liouvillian.scale == 0.0:  # nothing moves: a vacuum that is never left
+        return rho
+    resolvent = choose_resolvent(system)
     decay = float(system.decay.diagonal().real.mean())
     singular = resolvent.slowest() <= 1e-11 * liouvillian.scale
     shift = max(0.1 * decay, 1e-9 * liouvillian.scale) if singular else 0.0
