@@ -95,6 +95,32 @@ def test_mixture_agrees_with_the_density_matrix(propagator):
     compare(system, rho, record, replayed)
 
 
+@pytest.mark.parametrize("propagator", ["modes", "sparse", "steps"])
+def test_threads_share_the_trajectories_to_the_same_bits(propagator, monkeypatch):
+    """Each has buffers of its own, and none takes part of a trajectory."""
+    from trajectories.engine.replay import replay as module
+
+    system, rho = random_system(3, 5, 2), mixed(5, 5)
+    if propagator == "steps":
+        drive = tj.Drive(np.diag(np.arange(5.0)), tj.Gaussian(centre=10.0, sigma=2.0, height=0.3))
+        system = tj.OpenSystem(system.hamiltonian, system.channels, drives=[drive])
+    record = watch(system, 40, 30.0, seed=6, initial=rho)
+    compiled = compile_system(system, rho, propagator=propagator, horizon=30.0)
+    used = []
+    monkeypatch.setattr(module, "LEAST_SHARED", 0)
+    share = module.side_by_side
+    monkeypatch.setattr(module, "side_by_side", lambda *given: (used.append(given[-1]), share(*given)))
+    found = []
+    for processors in (1, 3):
+        monkeypatch.setattr(module, "usable_processors", lambda processors=processors: processors)
+        found.append(tj.replay(record, system, rho, compiled=compiled))
+    assert used == [1, 3]
+    for name in ("hazard", "intensity", "forbidden"):
+        np.testing.assert_array_equal(getattr(found[0], name), getattr(found[1], name))
+    assert found[0].discarded == found[1].discarded
+    assert found[0].log_likelihood == found[1].log_likelihood
+
+
 def test_thermal_cavity_from_its_steady_state():
     system = thermal_cavity(0.4, 0.5, levels=6)
     rho = steady_state(system).rho

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from ..checks import finite_array, integer
 from ..displays import bar as progress_bar
 from ..errors import ConvergenceError, InvalidInput
 from ..model import AvoidedCrossing, SpinningResonator
+from ..processors import usable_processors
 from ..results import read_only
 from ..stages import Stage, call, somebody_watches, staged
 from .blas import one_blas_thread
@@ -179,7 +179,7 @@ def excitation_spectrum(
     with call("excitation spectrum", progress), one_blas_thread():
         resonances, around = _resonances_within(resonator, levels, float(asked[0]), float(asked[-1]))
         points = np.union1d(asked, around)
-        rows = _sweep(resonator, points, levels, progress, workers or _processors())
+        rows = _sweep(resonator, points, levels, progress, workers or usable_processors())
     return Spectrum(
         direction=resonator.direction,
         levels=(int(levels[0]), int(levels[1]), int(levels[2])),
@@ -291,10 +291,3 @@ def _populations(state: SteadyState) -> NDArray[np.float64]:
     quanta = dict(zip(MODES, space.occupations.T.astype(np.float64), strict=False))  # atom left out
     products = [quanta[first] * quanta[second] for first, second in PAIRS.values()]
     return np.array([*quanta.values(), *products]) @ np.diag(state.rho).real
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

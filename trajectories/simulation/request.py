@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from ..errors import InvalidInput
 from ..model.operators import HERMITICITY, as_operator
 from ..model.states import InitialStates, initial_states, normalised, state_array
 from ..model.system import OpenSystem
+from ..processors import usable_processors
 
 # Trajectories of one run: each takes 16 bytes when read, besides its clicks.
 MOST_TRAJECTORIES = 10**9
@@ -251,5 +251,5 @@ def _observable(name: str, given: Any, dimension: int) -> sparse.csr_array:
 def checked_workers(workers: int | None) -> int:
     """Return the number of workers; None means all cores that this process may use."""
     if workers is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return usable_processors()
     return integer(workers, "workers", 1)

@@ -18,7 +18,7 @@ from ..modes.forms_kernels import MOST_LEAK
 from ..operators import columns_of, stack_operators
 from ..reduced.level import reduced_system
 from ..reduced.reduced_basis import ReducedArrays
-from .replay_kernels import FilterModes, follow_modes
+from .replay_kernels import FilterModes, follow_modes, in_modes
 
 
 def filter_modes(
@@ -51,9 +51,9 @@ class ReducedFilter:
         inside = ensemble[:, self.states]
         self._outside = 1.0 - float((np.abs(inside) ** 2).sum() / (np.abs(ensemble) ** 2).sum())
         self._most = float(level.scalars[MOST_LEAK])
-        self._ensemble = np.ascontiguousarray(inside)
         # The smaller basis has vectors of its own; the larger one consists of basis states.
         self._modes = filter_modes(level.energy, level.decay, level.vectors, level.inverse)
+        self._start = in_modes(self._modes, np.ascontiguousarray(inside))
         channels = reduced_system(system, self.states, None).channels
         self._jumps: Jumps = stack_operators([channel.operator for channel in channels], len(self.states))
 
@@ -63,9 +63,7 @@ class ReducedFilter:
         """Follow one trajectory as `follow_modes` does; None where it leaves the states by more than it may."""
         count = intensity.shape[1]
         split = np.empty((len(intensity), 2 * count))
-        dropped, forbidden = follow_modes(
-            self._modes, self._jumps, self._ensemble, clicks, discarded, hazard, split
-        )
+        dropped, forbidden = follow_modes(self._modes, self._jumps, self._start, clicks, discarded, hazard, split)
         intensity[:] = split[:, :count] + split[:, count:]
         row = np.arange(len(split))
         with np.errstate(divide="ignore", invalid="ignore"):

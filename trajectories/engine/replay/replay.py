@@ -15,6 +15,7 @@ from ...errors import InvalidInput
 from ...model.states import initial_states
 from ...model.system import OpenSystem
 from ...notebook import Shown, Summary
+from ...processors import side_by_side, usable_processors
 from ...records.clicks import ClickRecord
 from ...results import read_only
 from ..compiled import CompiledSystem, compile_system
@@ -24,16 +25,20 @@ from ..pulses.replay_kernels import follow_timed
 from ..pulses.timed import TimedPropagator
 from ..reduced.reduced_basis import ReducedPropagator
 from .reduced_filter import ReducedFilter, filter_modes
-from .replay_kernels import follow_modes, follow_sparse
+from .replay_kernels import follow_modes, follow_sparse, in_modes
 
 # Weight of a mixed state that may be dropped at each click.
 DISCARDED = 1e-12
 # −ln of the smallest survival probability above zero in double precision.
 LONGEST_GAP = 745.0
+# Records of fewer clicks are replayed on one thread.
+LEAST_SHARED = 2000
 
 # Follows one trajectory: gaps and channels in, hazards and intensities out; returns the weight dropped and whether
 # the model forbids a click.
 Follow = Callable[..., tuple[float, bool]]
+# Makes one with buffers of its own, for each thread.
+MakeFollow = Callable[[], Follow]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -182,27 +187,36 @@ def replay_ideal(
             f"the record has {', '.join(record.channel_names)}, and not all channels of the system; they are "
             f"{', '.join(system.channel_names)}"
         )
-    follow, method = _ket_filter(system, initial, compiled, float(record.stop.max()))
+    make, method = _ket_filter(system, initial, compiled, float(record.stop.max()))
     place = np.array([system.channel_names.index(name) for name in record.channel_names])
     channel = place[record.channel]
     offsets, n_clicks = record.offsets, len(record)
     hazard = np.empty(n_clicks + record.n_trajectories)
     intensity = np.empty((n_clicks, len(place)))
     forbidden = np.zeros(record.n_trajectories, dtype=np.bool_)
-    discarded = 0.0
-    for r, (low, high) in enumerate(pairwise(offsets)):
-        gaps = np.diff(record.time[low:high], prepend=record.start[r], append=record.stop[r])
-        clicks = (gaps, channel[low:high])
-        begun = float(record.start[r])
-        dropped, forbidden[r] = follow(clicks, hazard[low + r : high + r + 1], intensity[low:high], begun)
-        discarded += dropped
+    dropped = np.zeros(record.n_trajectories)
+
+    def worker() -> Callable[[tuple[int, tuple[int, int]]], None]:
+        follow = make()
+
+        def one(part: tuple[int, tuple[int, int]]) -> None:
+            r, (low, high) = part
+            gaps = np.diff(record.time[low:high], prepend=record.start[r], append=record.stop[r])
+            clicks = (gaps, channel[low:high])
+            begun = float(record.start[r])
+            dropped[r], forbidden[r] = follow(clicks, hazard[low + r : high + r + 1], intensity[low:high], begun)
+
+        return one
+
+    threads = min(usable_processors(), record.n_trajectories) if n_clicks >= LEAST_SHARED else 1
+    side_by_side(enumerate(pairwise(offsets)), worker, threads)
     return Replay(
         channel_names=record.channel_names,
         trajectory=read_only(np.repeat(np.arange(record.n_trajectories), np.diff(offsets) + 1)),
         hazard=read_only(hazard),
         intensity=read_only(intensity[:, place]),
         channel=record.channel,
-        discarded=discarded,
+        discarded=float(sum(dropped)),
         forbidden=read_only(forbidden),
         method=method,
         hazard_error=read_only(np.zeros(len(hazard))),
@@ -210,16 +224,20 @@ def replay_ideal(
     )
 
 
-def _timed_filter(propagator: TimedPropagator, jumps: Jumps, ensemble: NDArray[np.complex128]) -> Follow:
-    """Return the filter of a system that depends on time."""
-    work = propagator.start(ensemble[0], len(propagator.arrays.amplitude)).work
+def _timed_filter(propagator: TimedPropagator, jumps: Jumps, ensemble: NDArray[np.complex128]) -> MakeFollow:
+    """Return what makes the filter of a system that depends on time."""
 
-    def by_time(clicks: Any, hazard: Any, intensity: Any, begun: float) -> tuple[float, bool]:
-        return follow_timed(  # type: ignore[no-any-return]
-            propagator.arrays, jumps, ensemble, (*clicks, begun), DISCARDED, hazard, intensity, work
-        )
+    def make() -> Follow:
+        work = propagator.start(ensemble[0], len(propagator.arrays.amplitude)).work
 
-    return by_time
+        def by_time(clicks: Any, hazard: Any, intensity: Any, begun: float) -> tuple[float, bool]:
+            return follow_timed(  # type: ignore[no-any-return]
+                propagator.arrays, jumps, ensemble, (*clicks, begun), DISCARDED, hazard, intensity, work
+            )
+
+        return by_time
+
+    return make
 
 
 def _ket_filter(
@@ -227,8 +245,8 @@ def _ket_filter(
     initial: Any,
     compiled: CompiledSystem | Mapping[str, NDArray[Any]] | None,
     horizon: float,
-) -> tuple[Follow, str]:
-    """Return the filter for ideal detection of every channel."""
+) -> tuple[MakeFollow, str]:
+    """Return what makes the filter for ideal detection of every channel, and its name."""
     start = initial_states(initial, system.dimension)
     kets, weights = start.kets, start.weights
     ensemble = np.ascontiguousarray(np.sqrt(weights)[:, None] * kets)
@@ -241,11 +259,12 @@ def _ket_filter(
     if isinstance(propagator, ModesPropagator):
         arrays = propagator.arrays
         modes = filter_modes(arrays.energy, arrays.decay, arrays.vectors, arrays.inverse)
+        start_modes = in_modes(modes, ensemble)
 
         def by_modes(clicks: Any, hazard: Any, intensity: Any, _: float) -> tuple[float, bool]:
-            return follow_modes(modes, jumps, ensemble, clicks, DISCARDED, hazard, intensity)  # type: ignore[no-any-return]
+            return follow_modes(modes, jumps, start_modes, clicks, DISCARDED, hazard, intensity)  # type: ignore[no-any-return]
 
-        return by_modes, method
+        return lambda: by_modes, method
     if isinstance(propagator, TimedPropagator):
         return _timed_filter(propagator, jumps, ensemble), method
     reduced = None
@@ -253,13 +272,18 @@ def _ket_filter(
         reduced = ReducedFilter(system, propagator.arrays, ensemble)
         method = f"{method} to {len(reduced.states)} of {system.dimension} basis states"
         propagator = propagator.action
-    work = propagator.start(kets[0], len(system.channels)).work
+    action = propagator
 
-    def by_action(clicks: Any, hazard: Any, intensity: Any, _: float) -> tuple[float, bool]:
-        # A trajectory that leaves the states of a reduced basis is followed on all of them.
-        found = None if reduced is None else reduced.follow(clicks, DISCARDED, hazard, intensity)
-        if found is not None:
-            return found
-        return follow_sparse(propagator.arrays, jumps, ensemble, clicks, DISCARDED, hazard, intensity, work)  # type: ignore[no-any-return]
+    def make() -> Follow:
+        work = action.start(kets[0], len(system.channels)).work
 
-    return by_action, method
+        def by_action(clicks: Any, hazard: Any, intensity: Any, _: float) -> tuple[float, bool]:
+            # A trajectory that leaves the states of a reduced basis is followed on all of them.
+            found = None if reduced is None else reduced.follow(clicks, DISCARDED, hazard, intensity)
+            if found is not None:
+                return found
+            return follow_sparse(action.arrays, jumps, ensemble, clicks, DISCARDED, hazard, intensity, work)  # type: ignore[no-any-return]
+
+        return by_action
+
+    return make, method

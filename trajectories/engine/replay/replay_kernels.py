@@ -34,18 +34,32 @@ class FilterModes(NamedTuple):
 
 
 @kernel()
-def follow_modes(arrays, jumps, ensemble, clicks, budget, hazard, intensity):
+def in_modes(arrays, ensemble):
+    """Return V⁻¹φ of every ket of an ensemble, (ket, 2, mode)."""
+    size = len(arrays.energy)
+    amplitude = np.empty((2, size))
+    images = np.empty((len(ensemble), 2, size))
+    for i in range(len(ensemble)):
+        for j in range(size):
+            amplitude[0, j], amplitude[1, j] = ensemble[i, j].real, ensemble[i, j].imag
+        combine(arrays.inverse, amplitude, images[i])
+    return images
+
+
+@kernel()
+def follow_modes(arrays, jumps, start, clicks, budget, hazard, intensity):
     """Carry an ensemble along one trajectory, in the eigenbasis of H_eff.
 
-    `ensemble` holds kets whose squared norms sum to one, as rows; `clicks` are the gaps between clicks, first and
-    last included, and the channels; at most `budget` of the weight is dropped at a click. Written are −ln of the
-    no-click survival of every gap, and the click rates of all channels given the past at every click. Returns the
-    weight dropped over all clicks, and whether the model forbids some click, after which the ensemble starts anew.
+    `start` are V⁻¹φ of kets whose squared norms sum to one, as `in_modes` returns them: a steady state is many
+    kets, the same for every trajectory, of which one or two are left after a click. `clicks` are the gaps between
+    clicks, first and last included, and the channels; at most `budget` of the weight is dropped at a click.
+    Written are −ln of the no-click survival of every gap, and the click rates of all channels given the past at
+    every click. Returns the weight dropped over all clicks, and whether the model forbids some click, after which
+    the ensemble starts anew.
     """
     gaps, channels = clicks
-    size = len(arrays.energy)
-    phi, rank = ensemble.copy(), len(ensemble)
-    psi = np.empty_like(phi)
+    size, rank, begins = len(arrays.energy), len(start), True
+    phi, psi = np.empty((rank, size), np.complex128), np.empty((rank, size), np.complex128)
     phase = np.empty((2, size))
     amplitude, image = np.empty((2, size)), np.empty((2, size))
     scratch = np.empty(intensity.shape[1])
@@ -53,11 +67,13 @@ def follow_modes(arrays, jumps, ensemble, clicks, budget, hazard, intensity):
     for n in range(len(gaps)):
         exponentials(arrays.energy, arrays.decay, size, gaps[n], phase[0], phase[1])
         for i in range(rank):
+            if not begins:
+                for j in range(size):
+                    amplitude[0, j], amplitude[1, j] = phi[i, j].real, phi[i, j].imag
+                combine(arrays.inverse, amplitude, image)
+            modes = start[i] if begins else image
             for j in range(size):
-                amplitude[0, j], amplitude[1, j] = phi[i, j].real, phi[i, j].imag
-            combine(arrays.inverse, amplitude, image)
-            for j in range(size):
-                x, y = image[0, j], image[1, j]
+                x, y = modes[0, j], modes[1, j]
                 amplitude[0, j] = x * phase[0, j] - y * phase[1, j]
                 amplitude[1, j] = x * phase[1, j] + y * phase[0, j]
             combine(arrays.vectors, amplitude, image)
@@ -69,11 +85,10 @@ def follow_modes(arrays, jumps, ensemble, clicks, budget, hazard, intensity):
         total = _observe(jumps, psi, rank, hazard, intensity, n, scratch)
         rank, dropped = click(jumps, channels[n], psi, rank, intensity[n] * total, budget, phi)
         discarded += dropped
-        if rank == 0:
+        begins = rank == 0
+        if begins:
             forbidden = True
-            rank = len(ensemble)
-            for i in range(rank):
-                copy_ket(ensemble[i], phi[i])
+            rank = len(start)
     return discarded, forbidden
 
 

@@ -1,0 +1,65 @@
+"""The processors that this process may use, and work that is shared between them on threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+Part = TypeVar("Part")
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def side_by_side(parts: Iterable[Part], worker: Callable[[], Callable[[Part], None]], threads: int) -> None:
+    """Work through independent parts on several threads, each of which takes the next part when it is free.
+
+    The calling thread is one of them. The others are daemons: on Ctrl-C nothing waits for them.
+
+    Parameters
+    ----------
+    parts : iterable
+        What is to be done.
+    worker : callable
+        Called once on each thread; returns what does a part, with buffers that no other thread has.
+    threads : int
+        How many threads, the calling one included.
+
+    Raises
+    ------
+    BaseException
+        Whatever a part raised first; parts that were not begun are left.
+    """
+    waiting = iter(parts)
+    lock = threading.Lock()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work = worker()
+            while not errors:
+                with lock:
+                    try:
+                        part = next(waiting)
+                    except StopIteration:
+                        return
+                work(part)
+        except BaseException as error:
+            errors.append(error)
+
+    others = [threading.Thread(target=run, name="side by side", daemon=True) for _ in range(threads - 1)]
+    for thread in others:
+        thread.start()
+    run()
+    if errors and isinstance(errors[0], KeyboardInterrupt):
+        raise errors[0]
+    for thread in others:
+        thread.join()
+    if errors:
+        raise errors[0]
