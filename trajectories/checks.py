@@ -177,16 +177,25 @@ def channels_among(channels: Any, known: Sequence[str], least: int = 1) -> tuple
     return names
 
 
-def bundle_channels_among(channels: Any, known: Sequence[str]) -> tuple[str, ...]:
-    """Return the channels that form bundles; None means all whose name does not start with "atom"."""
+def bundle_channels_among(channels: Any, known: Sequence[str], finite: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the channels that form bundles; None means all but those of atoms and of `finite` factors."""
     if channels is not None:
         return channels_among(channels, known)
-    names = tuple(name for name in known if not name.startswith("atom"))
+    names = tuple(name for name in known if forms_bundles(name, tuple(finite)))
     if not names:
         raise InvalidInput(
             f"there are only the channels {', '.join(known)}, which bundles leave out; give channels="
         )
     return names
+
+
+def forms_bundles(channel: str, finite: Sequence[str] = ()) -> bool:
+    """Return whether the clicks of a channel form bundles unless something else is said.
+
+    Those of an atom do not, whose names start with "atom", nor those that bear the name of another finite factor,
+    alone or with what a filter adds: "spin", "spin transmitted".
+    """
+    return not channel.startswith("atom") and not f"{channel} ".startswith(tuple(f"{name} " for name in finite))
 
 
 def window_of(parameters: Mapping[str, Any], window: float | None, whose: str) -> float:

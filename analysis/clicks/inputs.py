@@ -24,8 +24,11 @@ def checked_channels(record: Watched, channels: str | Sequence[str] | None) -> t
 
 
 def bundle_channels(record: Watched, channels: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the channels that form bundles; None means all whose name does not start with "atom"."""
-    return bundle_channels_among(channels, record.channel_names)
+    """Return the channels that form bundles; None means all but those of atoms and other finite factors."""
+    space = record.provenance.get("space")
+    declared = space.get("finite") if isinstance(space, dict) else None
+    finite = [name for name in declared if isinstance(name, str)] if isinstance(declared, list | tuple) else []
+    return bundle_channels_among(channels, record.channel_names, finite)
 
 
 def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[int, int]:

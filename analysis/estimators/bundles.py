@@ -159,8 +159,8 @@ def find_bundles(
     window : float, optional
         δ in 1/ω_b; 3/κ when not given, with the smallest κ of the record's provenance.
     channels : str or sequence of str, optional
-        Detected channels; all whose name does not start with "atom" when not given, because the atom's photon
-        lies at another frequency and is no part of a bundle.
+        Detected channels; all but those of atoms and other finite factors when not given, because the atom's
+        photon lies at another frequency and is no part of a bundle.
 
     Returns
     -------

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectories import lindblad
+from trajectories.checks import forms_bundles
 from trajectories.errors import InvalidInput
 from trajectories.lindblad.click_statistics.detector_memory import remembers, without_memory
 from trajectories.lindblad.click_statistics.waiting import waiting_time_matrix
@@ -76,7 +77,10 @@ def compare_curves(setting: Setting) -> Comparisons:
         busiest = sorted(clicking, key=lambda name: -rates[name])[:MOST_COMPARED]
         found.crowded += [f"curves of {len(clicking) - len(busiest)} channels", "bundles"]
         clicking = [name for name in clicking if name in busiest]
-    bundled = [name for name in setting.names if not name.startswith("atom")]
+    space = setting.steady.system.space
+    finite = () if space is None else space.declared_finite
+    # A pair that was asked for is looked at in any case.
+    bundled = [name for name in setting.names if forms_bundles(name, finite) or name in (setting.pair or ())]
     in_bundles = setting.window is not None and bool(bundled) and len(setting.names) <= MOST_CHANNELS
     steps = Steps("exact values", (*WEIGHTS, *(BUNDLE_WEIGHTS if in_bundles else ())))
     with steps.next("g²"):

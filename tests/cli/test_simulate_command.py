@@ -53,6 +53,35 @@ def test_a_python_file_gives_any_system(run, here, quick_report, how):
     assert tj.load("out").time.tobytes() == record.time.tobytes()
 
 
+SPIN = """import numpy as np
+import trajectories as tj
+
+space = tj.HilbertSpace(spin=2, cavity=6{})
+a, s = space.lower("cavity"), space.transition("spin", 0, 1)
+h = 0.2 * (a.T @ s + s.T @ a) + 0.5 * (s + s.T)
+system = tj.OpenSystem(h, [tj.Channel("cavity", a), tj.Channel("spin", np.sqrt(0.3) * s)], space)
+"""
+
+
+def test_a_spin_that_is_declared_finite_is_no_truncation(run, here, quick_report):
+    size = ("--trajectories", "2", "--duration", "20", "--seed", "1")
+    (here / "spin.py").write_text(SPIN.format(", finite='spin'"), encoding="utf-8")
+    assert simulate(run, "spin.py:system", *size) == (0, [], [])
+    assert run("analyse", "out", "--window", "1", "--out", "analysed")[2] == []
+    _, out, err = run("info", "spin.py:system")
+    assert [line.split()[2] for line in out if line.startswith("top level")] == ["cavity"]
+    assert not err
+    (here / "mode.py").write_text(SPIN.format(""), encoding="utf-8")
+    status, _, err = run("simulate", "mode.py:system", "--out", "mode", "--quiet", "--workers", "1", *size)
+    assert status == 0
+    assert "finite=('spin',)" in "".join(err)
+    (here / "wrong.py").write_text(SPIN.format(", finite='spn'"), encoding="utf-8")
+    status, _, err = run("info", "wrong.py:system")
+    assert status != 0
+    assert len(err) == 1
+    assert "finite names 'spn'" in err[0]
+
+
 def test_a_python_file_may_use_dataclasses_and_its_neighbours(run, here, quick_report):
     """As a script run by Python may: its annotations resolve, and it imports what lies beside it."""
     (here / "rates.py").write_text("GAMMA = 0.4\n")

@@ -244,6 +244,23 @@ def test_the_witness_alone_does_not_tell_the_directions_apart() -> None:
     assert values["right", "phonon"] > values["right", "magnon"] > 0.01
 
 
+@pytest.mark.parametrize("d", [2, 3, 4])
+def test_two_maximally_entangled_atoms_of_d_levels(d: int) -> None:
+    """W = 8/d: of Tr A² = 2, half on each side, F_Q = 4 Var(A) = 16/d where the separable bound is 8/d."""
+    space = HilbertSpace(atom=d, spin=d, finite="spin")
+    ket = sum(space.ket(atom=level, spin=level) for level in range(d)) / np.sqrt(d)
+    found = lindblad.entanglement_witness(np.outer(ket, ket), space, ("atom", "spin"))
+    assert found.value == pytest.approx(8.0 / d, rel=1e-12)
+    assert [len(found.operators[name]) for name in space.names] == [d * d - 1] * 2
+    # Local rotations change nothing, and the mixture without coherence is separable.
+    rng = np.random.default_rng(d)
+    turn = np.kron(*(np.linalg.qr(rng.normal(size=(d, d)) + 1j * rng.normal(size=(d, d)))[0] for _ in range(2)))
+    turned = turn @ np.outer(ket, ket) @ turn.conj().T
+    assert lindblad.entanglement_witness(turned, space, space.names).value == pytest.approx(8.0 / d, rel=1e-10)
+    classical = np.diag(np.abs(ket) ** 2)
+    assert lindblad.entanglement_witness(classical, space, space.names).value <= 1e-12
+
+
 # --- bad input -----------------------------------------------------------------------------------------
 
 

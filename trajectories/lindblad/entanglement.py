@@ -167,9 +167,10 @@ def entanglement_witness(
     p_k + p_k' = 0 left out, and Γ is the symmetrised covariance within each part, zero between parts.
     The largest eigenvalue over unit c is W and its eigenvector gives the optimal operators.
 
-    Operators of a mode: x, p, x², p², (xp+px)/2 with x = o + o†, p = −i(o − o†); of an atom: σ_x, σ_y, σ_z
-    with σ_z = |e⟩⟨e| − |g⟩⟨g|. x² and p² are the true squares, which couple to two levels beyond the
-    truncation, not squares of truncated matrices: W is that of ρ taken as a state of untruncated modes.
+    Operators of a mode: x, p, x², p², (xp+px)/2 with x = o + o†, p = −i(o − o†); of a finite factor, such as an
+    atom: σ_x, σ_y, σ_z with σ_z = |e⟩⟨e| − |g⟩⟨g|, and with more levels the generators of SU(d) with Tr A² = 2.
+    x² and p² are the true squares, which couple to two levels beyond the truncation, not squares of truncated
+    matrices: W is that of ρ taken as a state of untruncated modes.
     With three parts or more, W > 0 excludes full separability, not every bipartition.
 
     Parameters
@@ -230,17 +231,25 @@ def entanglement_witness(
 def _local_operators(space: HilbertSpace, name: str) -> dict[str, NDArray[np.complex128]]:
     """Operators A_j of one part; those of a mode on `REACH` more levels than its truncation has."""
     if name not in space.modes:
-        lower = np.array([[0.0, 1.0], [0.0, 0.0]], dtype=np.complex128)
-        return {
-            "sigma_x": lower + lower.T,
-            "sigma_y": 1j * (lower - lower.T),
-            "sigma_z": lower.T @ lower - lower @ lower.T,
-        }
+        return _generators(space.levels[name])
     size = space.levels[name] + REACH
     lower = np.diag(np.sqrt(np.arange(1.0, size + 1)).astype(np.complex128), 1)
     x, p = lower + lower.T, -1j * (lower - lower.T)
     squares = {"x": x, "p": p, "x^2": x @ x, "p^2": p @ p, "(xp+px)/2": 0.5 * (x @ p + p @ x)}
     return {label: matrix[:size, :size] for label, matrix in squares.items()}  # exact on these levels
+
+
+def _generators(d: int) -> dict[str, NDArray[np.complex128]]:
+    """Generators of SU(d) with Tr A² = 2: the Pauli matrices, or x_ij, y_ij and z_l of Gell-Mann's kind."""
+    unit = np.eye(d, dtype=np.complex128)
+    found = {}
+    for high in range(1, d):
+        for low in range(high):
+            lower = np.outer(unit[low], unit[high])
+            found[f"x_{low}{high}"], found[f"y_{low}{high}"] = lower + lower.T, 1j * (lower - lower.T)
+        weights = high * unit[high] - unit[:high].sum(axis=0)
+        found[f"z_{high}"] = np.sqrt(2.0 / (high * (high + 1))) * np.diag(weights)
+    return dict(zip(("sigma_x", "sigma_y", "sigma_z"), found.values(), strict=True)) if d == 2 else found
 
 
 def _local_covariance(

@@ -38,8 +38,9 @@ def checked_channels(system: OpenSystem, channels: str | Sequence[str] | None) -
 
 
 def bundle_channels(system: OpenSystem, channels: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the channels that form bundles; None means all whose name does not start with "atom"."""
-    return bundle_channels_among(channels, system.channel_names)
+    """Return the channels that form bundles; None means all but those of atoms and other finite factors."""
+    finite = () if system.space is None else system.space.declared_finite
+    return bundle_channels_among(channels, system.channel_names, finite)
 
 
 def among(name: str, channels: tuple[str, ...]) -> str:

@@ -26,6 +26,6 @@ def truncation_warning(system: OpenSystem, top_level: dict[str, float]) -> str |
         return None
     modes = ", ".join(f"{name} {p:.2g}" for name, p in bad.items())
     space = system.space
-    doubtful = any(space is not None and space.levels.get(name) == 2 for name in bad)
-    hint = " (a two-level system is known by a name that begins with 'atom')" if doubtful else ""
+    doubtful = tuple(name for name in bad if space is not None and space.levels.get(name) == 2)
+    hint = f" (if of a two-level system, declare it: HilbertSpace(…, finite={doubtful!r}))" if doubtful else ""
     return f"top-level population above {TOP_LEVEL:g}: {modes}; raise these levels or run converge{hint}"

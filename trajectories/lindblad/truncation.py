@@ -173,7 +173,8 @@ def converge(
 
     At each truncation every level count is raised by one in turn; the one that moves an observable most
     is kept raised. A level that changes nothing at all is followed by the next one, because a
-    parity rule leaves every other level empty.
+    parity rule leaves every other level empty. A number that counts levels of a finite factor, such as an atom,
+    is never raised.
 
     Parameters
     ----------
@@ -267,6 +268,8 @@ class _Ladder:
         self.maximum, self.max_dimension, self.bar = maximum, max_dimension, bar
         self.tried: dict[Levels, TruncationStep | None] = {}
         self.labels: tuple[str, ...] = ()
+        self.finite: dict[str, int] = {}  # level counts of finite factors, if there are more numbers than modes
+        self.held: dict[int, bool] = {}  # which numbers are level counts of finite factors
 
     def at(self, levels: Levels) -> TruncationStep | None:
         """Return the observables at a truncation, or None beyond the limits."""
@@ -275,11 +278,9 @@ class _Ladder:
         return self.tried[levels]
 
     def _solve(self, levels: Levels) -> TruncationStep | None:
-        if self.maximum is not None and any(n > most for n, most in zip(levels, self.maximum, strict=True)):
+        if self._beyond(levels):
             return None
-        system = self.factory(levels)
-        if not isinstance(system, OpenSystem):
-            raise InvalidInput(f"system_factory gave {type(system).__name__} at {levels}, not an OpenSystem")
+        system = self._made(levels)
         if system.dimension > self.max_dimension:
             return None
         truncation = f"truncation {', '.join(map(str, levels))}, N={system.dimension}"
@@ -288,10 +289,20 @@ class _Ladder:
             state: Any = periodic_state(system) if system.depends_on_time else steady_state(system)
         self.bar.update()
         modes = system.space.modes if system.space is not None else ()
+        self.finite = _finite_levels(system) if len(levels) > len(modes) else {}
         self.labels = modes if len(modes) == len(levels) else tuple(f"levels[{i}]" for i in range(len(levels)))
         values = {name: _finite(name, observable(state), levels) for name, observable in self.observables.items()}
         top = max(state.top_level.values(), default=np.nan)
         return TruncationStep(levels, system.dimension, MappingProxyType(values), top, MappingProxyType({}))
+
+    def _beyond(self, levels: Levels) -> bool:
+        return self.maximum is not None and any(n > most for n, most in zip(levels, self.maximum, strict=True))
+
+    def _made(self, levels: Levels) -> OpenSystem:
+        system = self.factory(levels)
+        if not isinstance(system, OpenSystem):
+            raise InvalidInput(f"system_factory gave {type(system).__name__} at {levels}, not an OpenSystem")
+        return system
 
     def moves(self, levels: Levels) -> list[float]:
         """Return the relative move for each level count, recorded with the step; NaN beyond the limits."""
@@ -303,15 +314,39 @@ class _Ladder:
         return moves
 
     def _move(self, here: TruncationStep, position: int) -> float:
+        if self._holds(here.levels, position):
+            return 0.0
         raised = _raised(here.levels, position)
         move = _relative_move(here, self.at(raised))
         if move < NO_MOVE:
             move = _relative_move(here, self.at(_raised(raised, position)))
         return move
 
+    def _holds(self, levels: Levels, position: int) -> bool:
+        """Return whether a number counts levels of a finite factor, which has no more of them."""
+        if not self.finite:
+            return False
+        if position not in self.held:
+            raised = _raised(levels, position)
+            try:
+                self.held[position] = _finite_levels(self._made(raised)) != self.finite
+            except InvalidInput as error:  # such as that a spin of three levels has no lowering operator
+                if self._beyond(raised):
+                    return False
+                raise InvalidInput(
+                    f"system_factory takes levels={levels} but not {raised}: {error}; in start, count levels of "
+                    f"modes alone, not of the finite {', '.join(self.finite)}"
+                ) from error
+        return self.held[position]
+
     def steps(self) -> tuple[TruncationStep, ...]:
         """Return what was solved, in order."""
         return tuple(step for step in self.tried.values() if step is not None)
+
+
+def _finite_levels(system: OpenSystem) -> dict[str, int]:
+    """Return the level counts of a system's finite factors."""
+    return {} if system.space is None else {name: system.space.levels[name] for name in system.space.finite}
 
 
 def _relative_move(old: TruncationStep, new: TruncationStep | None) -> float:

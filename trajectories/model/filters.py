@@ -101,7 +101,7 @@ def _one_filter(
 
 
 def _with_mode(system: Any, mode: str, count: int) -> HilbertSpace:
-    """Return the space with one more mode, behind the other modes and before the atoms."""
+    """Return the space with one more mode, behind the other modes and before the finite factors."""
     if system.space is None:
         return HilbertSpace(**{mode: count, SOURCE: system.dimension})
     if system.space.max_quanta is not None:
@@ -110,7 +110,7 @@ def _with_mode(system: Any, mode: str, count: int) -> HilbertSpace:
         )
     if mode in system.space.names:
         raise InvalidInput(f"the space has a mode {mode!r} already; give the filter another name")
-    return HilbertSpace(**{**system.space.levels, mode: count})
+    return HilbertSpace(finite=system.space.declared_finite, **{**system.space.levels, mode: count})
 
 
 def _places(system: Any, space: HilbertSpace, count: int) -> Any:

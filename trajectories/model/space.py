@@ -1,10 +1,12 @@
-"""HilbertSpace: named bosonic modes and atoms, their truncation, their sparse operators."""
+"""HilbertSpace: named bosonic modes and finite factors, their truncation, their sparse operators."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,25 +26,43 @@ def _is_atom(name: str) -> bool:
     return name.startswith("atom")
 
 
-class HilbertSpace:
-    """Tensor product of named bosonic modes and atoms of few levels, truncated.
+def _declared(finite: Any, levels: Iterable[str]) -> tuple[str, ...]:
+    """Return the names in `finite`; refuse what names no factor."""
+    names = (finite,) if isinstance(finite, str) else tuple(finite) if isinstance(finite, Iterable) else (finite,)
+    known = tuple(levels)
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidInput(f"finite={shown(finite)} must name finite factors, such as finite=('spin',)")
+        if name not in known:
+            there = ", ".join(known)
+            raise InvalidInput(
+                f"finite names {name!r}, which is no subsystem; there are {there}{nearest(name, known)}"
+            )
+    return names
 
-    Basis states are |n₁, n₂, …; s⟩ with the modes in the order given and the atoms last; the last
-    factor varies fastest. For an atom of two levels, index 0 is |g⟩ and index 1 is |e⟩.
+
+class HilbertSpace:
+    """Tensor product of named bosonic modes, truncated, and of finite factors: atoms, spins.
+
+    Basis states are |n₁, n₂, …; s⟩ with the modes in the order given and the finite factors last; the last
+    factor varies fastest. For a finite factor of two levels, index 0 is |g⟩ and index 1 is |e⟩.
 
     Parameters
     ----------
     max_quanta : int, optional
-        Keep only states with Σ n ≤ max_quanta, summed over the modes (atoms are not counted).
+        Keep only states with Σ n ≤ max_quanta, summed over the modes (finite factors are not counted).
+    finite : str or sequence of str, optional
+        Names of the factors that have these levels and no more: spins, ions, quantum dots. Their levels are no
+        truncation, and one with more than two has no lowering operator but `transition`. A factor whose name
+        starts with ``atom`` is finite without being named here.
     **levels : int
-        Number of Fock levels of each mode (at least 2). A name that starts with ``atom`` is an atom: its levels
-        are no truncation, and one with more than two has no lowering operator but `transition`.
+        Number of levels of each factor (at least 2): of a mode its lowest Fock states.
 
     Raises
     ------
     InvalidInput
-        No subsystem, a level count that is not an integer ≥ 2, a cut-off below 1, or a dimension too large to
-        hold.
+        No subsystem, a level count that is not an integer ≥ 2, a cut-off below 1, a dimension too large to hold,
+        or a name in `finite` that is no subsystem's.
 
     Examples
     --------
@@ -51,12 +71,15 @@ class HilbertSpace:
     160
     >>> space.labels[space.index(photon=1, magnon=1, atom="e")]
     '|1,0,1,e⟩'
+    >>> HilbertSpace(spin=2, photon=3, finite="spin").labels
+    ('|0,g⟩', '|0,e⟩', '|1,g⟩', '|1,e⟩', '|2,g⟩', '|2,e⟩')
     """
 
-    def __init__(self, max_quanta: int | None = None, **levels: int) -> None:
+    def __init__(self, max_quanta: int | None = None, *, finite: str | Iterable[str] = (), **levels: int) -> None:
         if not levels:
             raise InvalidInput("the Hilbert space has no subsystem; name at least one, e.g. photon=5")
-        ordered = sorted(levels, key=_is_atom)  # stable: modes first, atoms last
+        self._finite = frozenset(_declared(finite, levels)) | {name for name in levels if _is_atom(name)}
+        ordered = sorted(levels, key=self._finite.__contains__)  # stable: modes first, finite factors last
         self.levels = MappingProxyType({name: integer(levels[name], f"levels of {name}", 2) for name in ordered})
         self.max_quanta = None if max_quanta is None else integer(max_quanta, "max_quanta", 1)
         if math.prod(self.levels.values()) > MAX_DIMENSION:
@@ -71,7 +94,17 @@ class HilbertSpace:
     @property
     def modes(self) -> tuple[str, ...]:
         """Names of the bosonic modes."""
-        return tuple(name for name in self.levels if not _is_atom(name))
+        return tuple(name for name in self.levels if name not in self._finite)
+
+    @property
+    def finite(self) -> tuple[str, ...]:
+        """Names of the finite factors, whose levels are no truncation: atoms, and those declared."""
+        return self.names[len(self.modes) :]
+
+    @property
+    def declared_finite(self) -> tuple[str, ...]:
+        """Names of the finite factors that had to be declared, because their names do not start with ``atom``."""
+        return tuple(name for name in self.finite if not _is_atom(name))
 
     @cached_property
     def occupations(self) -> NDArray[np.int64]:
@@ -88,8 +121,8 @@ class HilbertSpace:
         ways = np.ones(1, dtype=np.int64)  # ways to distribute 0, 1, 2, … quanta over the modes so far
         for mode in self.modes:
             ways = np.convolve(ways, np.ones(self.levels[mode], dtype=np.int64))
-        of_atoms = math.prod(count for name, count in self.levels.items() if _is_atom(name))
-        return int(ways[: None if self.max_quanta is None else self.max_quanta + 1].sum()) * of_atoms
+        of_finite = math.prod(self.levels[name] for name in self.finite)
+        return int(ways[: None if self.max_quanta is None else self.max_quanta + 1].sum()) * of_finite
 
     @cached_property
     def _flat_to_index(self) -> NDArray[np.int64]:
@@ -104,9 +137,9 @@ class HilbertSpace:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """Ket labels such as ``|1,0,1,g⟩``, one a basis state."""
-        atoms = [self._has_letters(name) for name in self.names]
+        letters = [self._has_letters(name) for name in self.names]
         return tuple(
-            "|" + ",".join("ge"[n] if atom else str(n) for n, atom in zip(row, atoms, strict=True)) + "⟩"
+            "|" + ",".join("ge"[n] if letter else str(n) for n, letter in zip(row, letters, strict=True)) + "⟩"
             for row in self.occupations.tolist()
         )
 
@@ -134,15 +167,15 @@ class HilbertSpace:
         return vector
 
     def lower(self, name: str) -> sparse.csr_array:
-        """Return the lowering operator of a subsystem: o|n⟩ = √n |n−1⟩ (σ = |g⟩⟨e| for an atom of two levels).
+        """Return the lowering operator of a subsystem: o|n⟩ = √n |n−1⟩ (σ = |g⟩⟨e| with two levels).
 
         Raises
         ------
         InvalidInput
-            An unknown subsystem, or an atom of more than two levels.
+            An unknown subsystem, or a finite factor of more than two levels.
         """
         self._check_name(name)
-        if _is_atom(name) and not self._has_letters(name):
+        if name in self._finite and not self._has_letters(name):
             raise InvalidInput(
                 f"{name} has {self.levels[name]} levels and no lowering operator; use transition({name!r}, to, of)"
             )
@@ -156,14 +189,14 @@ class HilbertSpace:
         return sparse.csr_array((amplitude.astype(np.complex128), (target, source)), shape=shape)
 
     def transition(self, name: str, to: int | str, of: int | str) -> sparse.csr_array:
-        """Return |to⟩⟨of| of a subsystem, for atoms of any number of levels.
+        """Return |to⟩⟨of| of a subsystem, for finite factors of any number of levels.
 
         Parameters
         ----------
         name : str
             The subsystem.
         to, of : int or str
-            Its levels, counted from 0; also "g" and "e" of an atom of two levels.
+            Its levels, counted from 0; also "g" and "e" of a finite factor of two levels.
 
         Raises
         ------
@@ -192,7 +225,7 @@ class HilbertSpace:
         return sparse.csr_array((ones, (target[kept], source[kept])), shape=shape)
 
     def number(self, name: str) -> sparse.csr_array:
-        """Return the number operator o†o of a subsystem (σ†σ for an atom; of more levels, the level's number)."""
+        """Return the number operator o†o of a subsystem; of a finite factor the level's number."""
         self._check_name(name)
         occupation = self.occupations[:, self.names.index(name)].astype(np.complex128)
         return sparse.csr_array(sparse.diags_array(occupation))
@@ -214,7 +247,7 @@ class HilbertSpace:
 
     def _has_letters(self, name: str) -> bool:
         """Whether the levels of a subsystem are |g⟩ and |e⟩."""
-        return _is_atom(name) and self.levels[name] == 2
+        return name in self._finite and self.levels[name] == 2
 
     def _level(self, name: str, given: int | str) -> int:
         value = ATOM_LEVELS.get(given, given) if isinstance(given, str) and self._has_letters(name) else given
@@ -233,4 +266,6 @@ class HilbertSpace:
         parts = [f"{name}={count}" for name, count in self.levels.items()]
         if self.max_quanta is not None:
             parts.insert(0, f"max_quanta={self.max_quanta}")
+        if self.declared_finite:
+            parts.append(f"finite={self.declared_finite!r}")
         return f"HilbertSpace({', '.join(parts)})"

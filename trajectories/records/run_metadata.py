@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -166,11 +166,17 @@ def _steady(value: Any) -> bool:
     )
 
 
+def _some_of(names: Iterable[str]) -> Fits:
+    known = set(names)
+    return lambda value: bool(value) and _list_of(_text)(value) and known.issuperset(value)
+
+
 def _space(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and _table_of(_count(1))(value.get("levels"))
         and _or_none(_count(0))(value.get("max_quanta"))
+        and _or_missing(_some_of(value["levels"]))(value.get("finite", MISSING))
     )
 
 
@@ -206,7 +212,7 @@ FIELDS: dict[tuple[str, ...], tuple[Fits, str]] = {
     ("channel_names",): (_distinct_names, "a list of distinct names"),
     ("parameters",): (_table_of(_anything), "a table"),
     ("time_unit",): (_or_missing(_unit), "a unit's name and its length in seconds or null"),
-    ("space",): (_or_none(_space), "levels of modes"),
+    ("space",): (_or_none(_space), "levels of modes and finite factors"),
     ("dimension",): (_count(1), "a positive integer"),
     ("compiled_propagator",): (_text, "text"),
     ("propagator_reason",): (_text, "text"),

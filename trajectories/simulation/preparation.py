@@ -14,6 +14,7 @@ from ..engine.compiled import CompiledSystem, compile_system
 from ..errors import InvalidInput, TruncationWarning
 from ..lindblad.essential_state import SteadyEnsemble, steady_ensemble
 from ..lindblad.steady_state import MAX_DIMENSION, SteadyState, steady_state
+from ..model.space import HilbertSpace
 from ..model.states import initial_states
 from ..stages import Stage
 from ..time_units import NATURAL
@@ -85,7 +86,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         "channel_names": list(system.channel_names),
         "parameters": system.parameters,
         **unit,
-        "space": None if space is None else {"levels": dict(space.levels), "max_quanta": space.max_quanta},
+        "space": None if space is None else _told(space),
         "dimension": system.dimension,
         **driven,
         "compiled_propagator": compiled.propagator.name,
@@ -94,6 +95,12 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         **shares,
         "software": software(),
     }
+
+
+def _told(space: HilbertSpace) -> dict[str, Any]:
+    """Return what ``run.json`` says of a space; of finite factors where some were declared."""
+    finite = {"finite": list(space.declared_finite)} if space.declared_finite else {}
+    return {"levels": dict(space.levels), "max_quanta": space.max_quanta, **finite}
 
 
 def _refuse_endless(rate: float, duration: float) -> None:

@@ -40,7 +40,7 @@ def composition_rates(
     window : float, optional
         δ in 1/ω_b; 3/κ when not given and the system's parameters name κ.
     channels : str or sequence of str, optional
-        Detected channels; all whose name does not start with "atom" when not given, because the atom's
+        Detected channels; all but those of atoms and other finite factors when not given, because the atom's
         photon is at another frequency.
     max_size : int, optional
         Largest number of clicks in a cluster; 3 when not given.
