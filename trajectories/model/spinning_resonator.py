@@ -369,12 +369,13 @@ class SpinningResonator:
 
         start = self._bare_resonance(pair)
         phonon, magnon = (1, 0) if pair == "photon-phonon" else (0, 1)
-        hamiltonian = replace(self, detuning=start).hamiltonian(space).toarray().real  # H is real
+        first = replace(self, detuning=start)
+        couplings = first.hamiltonian(space).real - sparse.diags_array(first._free_energies(space))  # H is real
 
         def gap(detuning: float) -> float:
             """Distance of the two eigenvalues whose eigenvectors carry |000+⟩ and the pair state."""
             moved = replace(self, detuning=detuning)
-            np.fill_diagonal(hamiltonian, moved._free_energies(space))
+            hamiltonian = sparse.csc_array(couplings + sparse.diags_array(moved._free_energies(space)))
             states = moved.dressed_ket(space, 0, 0, 0, "+"), moved.dressed_ket(space, 1, phonon, magnon, "-")
             return gap_between(hamiltonian, np.array(states))
 

@@ -1,0 +1,54 @@
+"""The gap of an avoided crossing from a few eigenvalues is the one from all, or they say they do not suffice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import trajectories as tj
+from trajectories.model import avoided_crossing as module
+from trajectories.model.avoided_crossing import ALL_EIGENVALUES, gap_among_all, gap_among_nearest, gap_between
+
+SIZE = ALL_EIGENVALUES + 10
+
+
+@pytest.mark.parametrize(
+    ("pair", "direction"), [("photon-magnon", "left"), ("photon-phonon", "right"), ("photon-phonon", "left")]
+)
+def test_few_eigenvalues_locate_the_resonance_that_all_do(pair, direction, monkeypatch):
+    """At N = 250; and none of the sixty detunings needs all of them."""
+    resonator, levels = tj.SpinningResonator(direction), (5, 5, 5)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "gap_among_all", None)
+        few = resonator.avoided_crossing(pair, levels)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "gap_among_nearest", lambda *_: None)
+        every = resonator.avoided_crossing(pair, levels)
+    assert few.detuning == pytest.approx(every.detuning, abs=1e-11)
+    assert few.gap == pytest.approx(every.gap, abs=1e-12)
+
+
+def test_kets_that_are_spread_over_many_eigenvectors_take_all():
+    rng = np.random.default_rng(1)
+    matrix = rng.normal(size=(SIZE, SIZE))
+    hamiltonian = sparse.csc_array(matrix + matrix.T)
+    kets = np.eye(SIZE)[:2].astype(complex)
+    assert gap_among_nearest(hamiltonian, kets, 6) is None
+    assert gap_between(hamiltonian, kets) == gap_among_all(hamiltonian, kets)
+
+
+@pytest.mark.parametrize(("first", "second"), [(3, 150), (20, 30)])
+def test_states_far_from_their_mean_energy_are_not_mistaken(first, second):
+    """Others lie between: without the check of weights two of those would be taken."""
+    hamiltonian = sparse.csc_array(sparse.diags_array(np.arange(SIZE) + 0.3 * np.sin(np.arange(SIZE))))
+    kets = np.eye(SIZE)[[first, second]].astype(complex)
+    assert gap_among_nearest(hamiltonian, kets, 6) is None
+    energies = hamiltonian.diagonal()
+    assert gap_between(hamiltonian, kets) == pytest.approx(energies[second] - energies[first], rel=1e-12)
+
+
+def test_a_mean_energy_that_is_an_eigenvalue_is_no_failure():
+    hamiltonian = sparse.csc_array(sparse.diags_array(np.arange(float(SIZE))))
+    kets = np.eye(SIZE)[[99, 101]].astype(complex)
+    assert gap_between(hamiltonian, kets) == pytest.approx(2.0, rel=1e-12)
