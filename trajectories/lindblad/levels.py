@@ -47,6 +47,9 @@ RESTRICT = 300
 MAX_CONDITION, MAX_GROWTH = 1e9, 1e-9
 # Predicted seconds of a core per R³.
 CORE = 6e-10
+# Relative error on essential states per root of the population at which they are cut: energies are shifted by what
+# is left out, in proportion to its amplitude.
+OUTSIDE = 40.0
 # Relative error of a diagonalisation per condition of its eigenvectors.
 ROUNDING = 1e-15
 
@@ -152,8 +155,8 @@ class Levels:
             size = self._size(level, question)
             cut = PAIR_CUTS[level] if size else 0.0
             error = stated_errors(values[-3:], question.curve, cut, question.chained) + ROUNDING * condition
-            if self.system(level).cut == 0.0:  # all pairs
-                error = np.full(error.shape, ROUNDING * condition)
+            if self.system(level).cut == 0.0:  # all pairs: of the states that were kept
+                error = np.full(error.shape, ROUNDING * condition + OUTSIDE * self._state_cut(level) ** 0.5)
             worst = float(error.max(initial=0.0))
             if not sound or not np.isfinite(worst) or worst > GIVE_UP:
                 return None
@@ -177,11 +180,15 @@ class Levels:
 
     def state(self, level: int) -> tuple[SteadyState, AllModes]:
         """Return the stationary state, on the essential states where there are many, and all modes."""
-        cut = STATE_CUT * STATE_CUTS[level] if self._given.system.dimension > RESTRICT else 0.0
+        cut = self._state_cut(level)
         if cut not in self._states:
             steady = self.inside(cut)
             self._states[cut] = steady, all_modes(steady.system)
         return self._states[cut]
+
+    def _state_cut(self, level: int) -> float:
+        """Return the population below which states are left out at a level."""
+        return STATE_CUT * STATE_CUTS[level] if self._given.system.dimension > RESTRICT else 0.0
 
     def inside(self, cut: float) -> SteadyState:
         """Return the stationary state on the basis states that hold more than a cut; on all with 0."""

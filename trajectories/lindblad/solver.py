@@ -18,7 +18,7 @@ from ..stages import Stage
 from .answers import Answer, scale_of
 from .blas import one_blas_thread
 from .inputs import checked_channels, checked_detectors
-from .levels import CORE, FIRST, LARGEST_CORE, REFINE, RESTRICT, Levels, Question, Reduced
+from .levels import CORE, FIRST, LARGEST_CORE, OUTSIDE, REFINE, RESTRICT, Levels, Question, Reduced
 from .reduced.essential import STATE_CUT
 from .reduced.kept import Kept
 from .reduced.model import ReducedModel
@@ -47,9 +47,7 @@ QUICK, TOO_LONG = 0.3, 7200.0
 PATIENCE = 120.0
 # Relative error of propagation.
 PROPAGATED = 1e-9
-# Relative error of propagation on essential states per root of the population at which they are cut.
-OUTSIDE = 40.0
-# That population: what lies outside causes less than 1e-6.
+# Population at which states are cut that are propagated: what lies outside causes less than 1e-6.
 FOLLOWED = 0.4 * STATE_CUT
 SETTLED = 40.0  # lifetimes of the slowest mode after which nothing moves
 EPSILON = float(np.finfo(np.float64).eps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -213,14 +214,18 @@ def steady_state(
     start = _start(guess, system.dimension)
     if system.dimension == 1:  # of one state no motion is to be solved
         return _finished(system, Doubled.of(np.ones(1)), method, 0, (0.0, np.zeros(1)))
-    if method == "essential" or (method == "auto" and system.dimension > LARGEST_WHOLE):
+    if method == "essential":
         found = _on_essential_states(system)
-        if found is not None:
-            return found
-        if method == "essential":
+        if found is None:
             raise ConvergenceError(
                 "the essential states are too many, or fall into parts that do not communicate; use method='auto'"
             )
+        return found
+    if method == "auto" and system.dimension > LARGEST_WHOLE:
+        with suppress(ConvergenceError):  # the whole is solved instead
+            found = _on_essential_states(system)
+            if found is not None:
+                return found
     if method == "elimination":
         if system.dimension > MOST_ELIMINATED:
             raise InvalidInput(
@@ -232,7 +237,14 @@ def steady_state(
     if error > AIM and system.dimension <= MOST_ELIMINATED:
         return _eliminated(system)
     if error > ACCEPTED:
-        raise solver.complaint(rho, other, error)
+        complaint = solver.complaint(rho, other, error)
+        if method == "auto" and system.dimension <= LARGEST_WHOLE:
+            # High empty levels spoil the modes of the whole, of a displaced cavity for instance.
+            with suppress(ConvergenceError):
+                found = _on_essential_states(system)
+                if found is not None:
+                    return found
+        raise complaint
     doubt = np.abs(subtract(other, rho).high[:: system.dimension + 1])
     return _finished(system, rho, solver.resolvent.name, solver.inverse.products, (error, doubt))
 

@@ -10,12 +10,17 @@ from ...model import Channel, OpenSystem
 
 Matrix = NDArray[np.complex128]
 States = NDArray[np.int64]
+Vector = NDArray[np.float64]
 
 # States of smaller estimated population, in ρ or after a click, are left out.
 STATE_CUT = 1e-15
 # Weight of populations after a click: their errors matter to one curve, those in ρ to all.
 AFTER_CLICK = 1e-3
-# Largest number of rounds; each adds neighbours of the states that the round before added.
+# Weight of the share of a channel's clicks that come from a state: rare light comes from hardly occupied states.
+BEFORE_CLICK = 1e-3
+# Rates below this share of the largest jump are rounding.
+NO_RATE = 1e-14
+# Rounds in which estimates alone choose. Each adds neighbours of the states that the round before added.
 MAX_ROUNDS = 40
 
 
@@ -42,28 +47,68 @@ def first_states(system: OpenSystem) -> States:
     if space is not None and space.modes:
         quanta = space.occupations[:, : len(space.modes)].sum(axis=1)
         return np.flatnonzero(quanta <= 2)
+    return reached(system, np.array([np.argmin(system.decay.diagonal().real)]), 2)
+
+
+def reached(system: OpenSystem, states: States, steps: int) -> States:
+    """Return the states together with those within some steps of H and the jumps, in either direction."""
     reach = abs(system.hamiltonian) + sum((abs(c.operator) for c in system.channels), start=0 * system.decay.real)
     reach = sparse.csr_array(reach + reach.T)
     inside = np.zeros(system.dimension, dtype=bool)
-    inside[int(np.argmin(system.decay.diagonal().real))] = True
-    for _ in range(2):
+    inside[states] = True
+    for _ in range(steps):
+        if inside.all():
+            break
         inside |= (reach @ inside.astype(np.float64)) > 0
     return np.flatnonzero(inside)
 
 
+def importance(system: OpenSystem, states: States, population: Vector, rates: Vector) -> Vector:
+    """Return populations p_i of some basis states, or a thousandth of p_i⟨i|c_k†c_k|i⟩/λ_k where that is more.
+
+    Parameters
+    ----------
+    system : OpenSystem
+        The system.
+    states : ndarray of shape (n,)
+        The basis states.
+    population : ndarray of shape (n,)
+        Their populations, or estimates.
+    rates : ndarray of shape (n_channels,)
+        Click rates λ_k of the channels; NaN for those that do not click.
+    """
+    found = population.copy()
+    for channel, rate in zip(system.channels, rates.tolist(), strict=True):
+        if np.isfinite(rate):
+            leaves = np.asarray(abs(channel.operator[:, states]).power(2).sum(axis=0)).reshape(-1)
+            found = np.maximum(found, BEFORE_CLICK * population * leaves / rate)
+    return found
+
+
+def click_rates(system: OpenSystem, rho: Matrix) -> Vector:
+    """Return the click rates λ_k = Tr c_k†c_kρ of all channels; NaN where one is rounding."""
+    rates = np.full(len(system.channels), np.nan)
+    for k, channel in enumerate(system.channels):
+        rate = float(np.real(np.sum(channel.operator.conj().multiply(channel.operator @ rho))))
+        if rate > NO_RATE * max(float(abs(channel.operator).max()) ** 2, 1e-300):
+            rates[k] = rate
+    return rates
+
+
 def neighbours(system: OpenSystem, states: States, rho: Matrix, cut: float) -> States:
-    """Return the states outside whose estimated population in ρ or after a click exceeds a cut.
+    """Return the states outside whose estimated population in ρ, or before or after a click, exceeds a cut.
 
     p_i = Σ_m w_m |⟨i|H|ψ_m⟩|²/|λ_m − H_ii|² + Σ_k ⟨i|c_kρc_k†|i⟩/Γ_i, with ψ_m the right eigenvectors of the
     restricted H_eff, λ_m their eigenvalues and w_m the populations in ρ, or a thousandth of those after
-    a click where that is more; H_ii includes the decay −iΓ_i/2.
+    a click where that is more; H_ii includes the decay −iΓ_i/2. Of a state that a good share of the clicks of a
+    channel comes from a thousandth of that share counts (see `importance`).
     """
     # Of all others only those that H or a jump leads to.
-    reached = np.zeros(system.dimension, dtype=bool)
+    led_to = np.zeros(system.dimension, dtype=bool)
     for operator in (system.hamiltonian, *(channel.operator for channel in system.channels)):
-        reached |= np.diff(sparse.csr_array(operator[:, states]).indptr) > 0
-    reached[states] = False
-    outside = np.flatnonzero(reached)
+        led_to |= np.diff(sparse.csr_array(operator[:, states]).indptr) > 0
+    led_to[states] = False
+    outside = np.flatnonzero(led_to)
     if not len(outside):
         return outside
     inner = restricted(system, states)
@@ -74,10 +119,10 @@ def neighbours(system: OpenSystem, states: States, rho: Matrix, cut: float) -> S
     gained = np.zeros(len(outside))
     decay = system.decay.diagonal().real[outside]
     slowest = float(system.decay.diagonal().real[system.decay.diagonal().real > 0].min(initial=np.inf))
-    for channel, part in zip(system.channels, inner.channels, strict=True):
-        rate = float(np.real(np.sum(part.operator.conj().multiply(part.operator @ rho))))
+    rates = click_rates(inner, rho)
+    for channel, part, rate in zip(system.channels, inner.channels, rates.tolist(), strict=True):
         jump = inverse @ (part.operator @ vectors)
-        if rate > 1e-14 * max(float(abs(part.operator).max()) ** 2, 1e-300):
+        if np.isfinite(rate):
             after = np.abs(np.einsum("jk,kl,jl->j", jump, state, jump.conj(), optimize=True)) / rate
             weight = np.maximum(weight, AFTER_CLICK * after)
         out = sparse.csr_array(channel.operator)[outside][:, states]
@@ -90,7 +135,7 @@ def neighbours(system: OpenSystem, states: States, rho: Matrix, cut: float) -> S
     distance = np.abs(values[None, :] - energy[:, None]) ** 2
     smallest = (1e-3 * np.median(np.abs(values - values.mean()))) ** 2 + 1e-300
     population = (amplitude / np.maximum(distance, smallest)) @ weight + gained
-    return outside[population > cut]
+    return outside[importance(system, outside, population, rates) > cut]
 
 
 def closed_under_jumps(system: OpenSystem, states: States) -> States:
@@ -104,10 +149,10 @@ def closed_under_jumps(system: OpenSystem, states: States) -> States:
     inside[states] = True
     while True:
         entries = sparse.coo_array(jumps)
-        reached = inside[entries.col] & ~inside[entries.row] & (decay[entries.row] < decay[entries.col])
-        if not reached.any():
+        led_to = inside[entries.col] & ~inside[entries.row] & (decay[entries.row] < decay[entries.col])
+        if not led_to.any():
             return np.flatnonzero(inside)
-        inside[entries.row[reached]] = True
+        inside[entries.row[led_to]] = True
 
 
 def _part(operator: sparse.csr_array, states: States) -> sparse.csr_array:
