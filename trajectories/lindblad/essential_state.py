@@ -69,7 +69,7 @@ class SteadyEnsemble(Shown):
         ‖Lρ‖_F / (‖H_eff‖₁ ‖ρ‖_F) on all N states.
     distance : float
         Estimate of the trace distance ½‖ρ − ρ_exact‖₁: that to the state whose essential states have ten times
-        the population at least. It bounds the difference of any probability.
+        the population at least. The true one bounds the difference of any probability.
     top_level : dict of str to float
         Population of the edge of the truncation, mode by mode; empty when the system has no space.
 
