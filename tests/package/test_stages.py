@@ -15,6 +15,8 @@ from click_systems import driven_atom
 import trajectories as tj
 from trajectories import analysis as an
 from trajectories import displays, stages
+from trajectories.analysis.inference import exact_tests
+from trajectories.analysis.inference.fit import RecordLikelihood
 from trajectories.displays import CLEAR
 from trajectories.progress import Progress
 from trajectories.stages import Stage, Steps, call, watched
@@ -299,6 +301,14 @@ def test_functions_with_progress_are_silent_without_it(script):
 def test_functions_with_progress_say_what_they_do(script, monkeypatch):
     terminal = script()
     monkeypatch.setattr(stages, "REDRAW", 0.001)
+
+    def slowed(module, name):
+        """Let a step last longer than the watcher sleeps, however quick the machine."""
+        function = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: (time.sleep(0.2), function(*given))[1])
+
+    slowed(exact_tests, "_add_g2")
+    slowed(RecordLikelihood, "_replayed")
     record = tj.simulate(driven_atom(1.0, 0.4), 20, 100.0, seed=1, workers=1, progress=False)
     assert terminal.getvalue() == ""
     an.validate(record, driven_atom(1.0, 0.4))
