@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 from command_line import ROOT
 
-from trajectories.cli.compile_ahead import compile_engine, parts
+from trajectories.cli.compile_ahead import _stored, compile_engine, parts
 from trajectories.engine.modes import modes_kernels
 from trajectories.kernel_cache import DraftCache, Kernel
 
@@ -50,6 +51,23 @@ print(before, len(advance.entry.signatures))
 """
 
 
+# A cavity of which a reduced basis holds a part.
+REDUCED = """
+import tempfile, numpy as np, trajectories as tj
+from trajectories.cli.compile_ahead import compile_reduced, _reduced_kernels
+compile_reduced()
+before = [len(kernel.entry.signatures) for kernel in _reduced_kernels()]
+space = tj.HilbertSpace(cavity=40, atom=2)
+a, s = space.lower("cavity"), space.lower("atom")
+hamiltonian = 0.3 * space.number("cavity") + 0.2 * (a @ s.T + a.T @ s) + 0.05 * (a + a.T)
+system = tj.OpenSystem(hamiltonian, [tj.Channel("cavity", 0.3 * a), tj.Channel("atom", 0.2 * s)])
+with tempfile.TemporaryDirectory() as folder:
+    options = dict(initial=np.eye(80)[0], propagator="reduced", workers=2, progress=False)
+    tj.simulate(system, 2, 200.0, seed=1, out=folder + "/run", **options)
+print(before, [len(kernel.entry.signatures) for kernel in _reduced_kernels()])
+"""
+
+
 needs_two = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="with one processor nothing is started")
 
 
@@ -80,6 +98,26 @@ def test_it_is_waited_for_and_used_and_made_only_once(tmp_path):
 def test_the_kernel_that_is_compiled_is_the_one_that_a_run_calls():
     """One signature for both: another would be compiled once more."""
     assert used(WHOLE + SAME, dict(os.environ)) == "1 1"
+
+
+def test_the_kernels_of_a_reduced_basis_are_those_that_a_run_calls():
+    assert used(REDUCED, dict(os.environ)) == "[1, 1, 1] [1, 1, 1]"
+
+
+@needs_two
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "failed"])
+def test_a_kernel_is_waited_for_until_it_is_there_or_its_process_has_ended(tmp_path, monkeypatch, compiled):
+    """One kernel at a time, of a process that compiles several: the first can be used while others are made."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path))
+    kernel = Kernel(modes_kernels.between.py_func, {}, False)
+    script = "import time; from trajectories.engine.modes.modes_kernels import between; {} time.sleep({})"
+    command = script.format("between(1.0, 3.0, 0.1);", 60) if compiled else script.format("", 0)
+    with subprocess.Popen([sys.executable, "-c", command], cwd=ROOT) as process:
+        _stored(kernel, process)
+        assert kernel.on_disk() == compiled
+        assert (process.poll() is None) == compiled
+        process.kill()
 
 
 @needs_two

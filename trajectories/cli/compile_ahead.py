@@ -1,9 +1,10 @@
-"""Compiles the engine's kernel in two more processes, while the first finds the resonance and the steady state.
+"""Compiles the engine's kernels in more processes, while the first finds the resonance and the steady state.
 
-This is done only where the kernel is not on disk yet: once after an installation. Numba compiles one function at a
-time in a process, and compiling takes most of the time until the first click. One process compiles the kernel that
-Python calls; the other compiles half of the kernels that this one calls, and stores them as drafts before the
-first process needs them.
+This is done only where a kernel is not on disk yet: once after an installation. Numba compiles one function at a
+time in a process, and compiling takes most of the time until the first click. One process compiles the kernel of
+the eigenmodes that Python calls; the other compiles half of the kernels that this one calls, and stores them as
+drafts before the first process needs them. Where a run may take a reduced basis, a third process then compiles
+what that adds, while the steady state is found and the pilot runs.
 """
 
 from __future__ import annotations
@@ -11,51 +12,105 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..stages import Stage
+
+if TYPE_CHECKING:
+    from ..engine.compiled import CompiledSystem
+    from ..model import OpenSystem
 
 # The folder that holds the package, so that the other process finds the same one.
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 # Ends at once: to give back what a compiler holds, piece by piece, takes half a second.
 SCRIPT = "import os; from trajectories.cli.compile_ahead import {0}; {0}(); os._exit(0)"
+# How often it is looked for a kernel that another process compiles, in seconds.
+POLL = 0.05
+
+
+class Ahead:
+    """The processes that compile ahead."""
+
+    def __init__(self, processes: ExitStack) -> None:
+        self._processes = processes
+        self._helper: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> None:
+        """Compile the eigenmodes' kernel in other processes if it is not on disk; its first call waits for it."""
+        from ..engine.modes.modes_kernels import advance
+
+        if not _missing(advance):
+            return
+        with ExitStack() as begun:
+            try:
+                whole = begun.enter_context(_process(compile_engine.__name__))
+                self._helper = begun.enter_context(_process(compile_parts.__name__))
+            except OSError:  # no room for other processes: then compiled here
+                return
+            self._processes.push(begun.pop_all())
+            advance.wait_for(lambda: whole.wait())
+
+    def make_room(self, reduced: bool = False) -> None:
+        """Prepare for long work in this process, which needs a processor.
+
+        With two of them both are left to the compilers until one is free. `reduced` says whether the run may take
+        a reduced basis, whose kernels are then compiled beside it.
+        """
+        from ..kernel_cache import COMPILING
+
+        if self._helper is not None and processors() == 2:
+            with Stage(COMPILING):
+                self._helper.wait()
+        missing = [kernel for kernel in _reduced_kernels() if _missing(kernel)] if reduced else []
+        if not missing:
+            return
+        try:
+            third = self._processes.enter_context(_process(compile_reduced.__name__))
+        except OSError:
+            return
+        for kernel in missing:
+            kernel.wait_for(partial(_stored, kernel, third))
 
 
 @contextmanager
-def compiled_ahead() -> Iterator[Callable[[], None]]:
-    """Compile the eigenmodes' kernel in other processes if it is not on disk; its first call waits for it.
-
-    Yields
-    ------
-    callable
-        To be called before long work: with two processors both are left to the compilers until one is free.
-    """
-    from ..engine.modes.modes_kernels import advance
-    from ..kernel_cache import COMPILING, Kernel
-
-    processors = os.cpu_count() or 1
-    if not isinstance(advance, Kernel) or advance.on_disk() or processors < 2:
-        yield lambda: None
-        return
+def compiled_ahead() -> Iterator[Ahead]:
+    """Compile kernels that are not on disk in other processes, which end with the context."""
     with ExitStack() as processes:
-        try:
-            whole = processes.enter_context(_process(compile_engine.__name__))
-            helper = processes.enter_context(_process(compile_parts.__name__))
-        except OSError:  # no room for other processes: then compiled here
-            processes.close()
-            yield lambda: None
-            return
-        advance.wait_for(lambda: whole.wait())
+        ahead = Ahead(processes)
+        ahead.begin()
+        yield ahead
 
-        def make_room() -> None:
-            if processors == 2:
-                with Stage(COMPILING):
-                    helper.wait()
 
-        yield make_room
+def processors() -> int:
+    """Return the number of processors."""
+    return os.cpu_count() or 1
+
+
+def _missing(kernel: Any) -> bool:
+    """Whether a kernel is to be compiled, and another process can do that."""
+    from ..kernel_cache import Kernel
+
+    return isinstance(kernel, Kernel) and not kernel.on_disk() and processors() >= 2
+
+
+def _stored(kernel: Any, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a kernel is on disk, or the process that compiles it and others has ended."""
+    while process.poll() is None and not kernel.on_disk():
+        time.sleep(POLL)
+
+
+def _reduced_kernels() -> tuple[Any, ...]:
+    """Return the kernels that Python calls of the reduced propagator, and of the audit of its basis."""
+    from ..engine.reduced import levels_kernels, placement_kernels
+    from ..engine.sparse import sparse_kernels
+
+    return sparse_kernels.propagate, placement_kernels.place, levels_kernels.advance_between
 
 
 @contextmanager
@@ -80,7 +135,26 @@ def compile_engine() -> None:
     """Compile the kernel of the eigenmodes, and store it, by following an atom for a short time."""
     from ..engine.blocks import BlockTask, run_block
 
-    run_block(_atom(), BlockTask(0, 1, 0, 1.0))
+    run_block(_compiled_atom(), BlockTask(0, 1, 0, 1.0))
+
+
+def compile_reduced() -> None:
+    """Compile and store the kernels that a reduced basis adds, by following an atom between two that are whole."""
+    import numpy as np
+
+    from ..engine.blocks import BlockTask, run_block
+    from ..engine.reduced.audit import AuditedGap, survival_in_all
+    from ..engine.reduced.level import reduced_arrays
+    from ..engine.reduced.moves import moves
+    from ..engine.reduced.reduced_basis import ReducedArrays, ReducedPropagator
+    from ..engine.sparse.sparse_action import SparsePropagator
+
+    system, compiled = _atom(), _compiled_atom()
+    action = SparsePropagator.compile(system, 1e-10)
+    survival_in_all(action, [AuditedGap(compiled.kets[0], 1.0)])
+    levels = (reduced_arrays(system, np.arange(2), None, 1e-10),) * 2
+    arrays = ReducedArrays(levels, moves(system, levels), action.arrays, np.zeros(5))
+    run_block(replace(compiled, propagator=ReducedPropagator(arrays)), BlockTask(0, 1, 0, 1.0))
 
 
 def compile_parts() -> None:
@@ -101,7 +175,7 @@ def parts() -> list[tuple[Any, tuple[Any, ...]]]:
 
     from ..engine.modes import forms_kernels, modal_jump_kernels, modes_kernels
 
-    compiled = _atom()
+    compiled = _compiled_atom()
     state = compiled.propagator.start(np.array([1.0 + 0.0j, 0.0]), 1)
     a, w = numba.typeof(compiled.propagator.arrays), numba.typeof(state.work)
     fields = numba.typeof(state.fields)
@@ -125,13 +199,18 @@ def parts() -> list[tuple[Any, tuple[Any, ...]]]:
     ]
 
 
-def _atom() -> Any:
-    """Return the smallest system there is, compiled: a driven atom."""
-    import numpy as np
-
-    from ..engine.compiled import compile_system
+def _atom() -> OpenSystem:
+    """Return the smallest system there is: a driven atom."""
     from ..model import Channel, HilbertSpace, OpenSystem
 
     sigma = HilbertSpace(atom=2).lower("atom")
-    system = OpenSystem(sigma + sigma.T, (Channel("atom", sigma),))
-    return compile_system(system, np.array([1.0, 0.0]), propagator="modes")
+    return OpenSystem(sigma + sigma.T, (Channel("atom", sigma),))
+
+
+def _compiled_atom() -> CompiledSystem:
+    """Return it compiled for the eigenmodes."""
+    import numpy as np
+
+    from ..engine.compiled import compile_system
+
+    return compile_system(_atom(), np.array([1.0, 0.0]), propagator="modes")

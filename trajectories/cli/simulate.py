@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -15,6 +15,7 @@ from .arguments import CONFIG_HELP, Commands, add_filters, integer, levels, numb
 from .run_report import report_run
 
 if TYPE_CHECKING:
+    from .compile_ahead import Ahead
     from .configuration import Job
 
 DESCRIPTION = """Simulate the clicks of a configuration, write them to a run folder, and report.
@@ -79,12 +80,12 @@ def _run(options: argparse.Namespace) -> None:
             chosen = context.enter_context(_executor(options))
             if chosen is None:  # a rank whose work is done
                 return
-            make_room = context.enter_context(compiled_ahead()) if here else None
+            ahead = context.enter_context(compiled_ahead()) if here else None
             job = _job(options)
         if options.dry_run:
             _estimate(job, options)
         else:
-            _simulate(job, options, *chosen, make_room)
+            _simulate(job, options, *chosen, ahead)
 
 
 @contextmanager
@@ -172,9 +173,10 @@ def _simulate(
     options: argparse.Namespace,
     executor: Executor | None,
     workers: int | None,
-    make_room: Callable[[], None] | None,
+    ahead: Ahead | None,
 ) -> None:
-    """Simulate into the run folder, after `make_room`, and report."""
+    """Simulate into the run folder, with kernels that are compiled `ahead`, and report."""
+    from ..engine.compiled import may_reduce
     from ..records import repair
     from ..simulation.request import checked_request
     from ..simulation.simulate import simulate_run
@@ -192,8 +194,8 @@ def _simulate(
     if options.repair:
         for place in repair(options.out):
             print(f"set aside {place}")
-    if make_room is not None:
-        make_room()
+    if ahead is not None:
+        ahead.make_room(may_reduce(job.system, job.propagator))
     run = simulate_run(
         request,
         options.out,

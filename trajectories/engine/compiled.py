@@ -13,7 +13,7 @@ from ..ensembles import strata
 from ..errors import ConvergenceError, InvalidInput
 from ..model.states import Draws, InitialStates, initial_states
 from ..model.system import OpenSystem
-from .cost import SHORT, modes_seconds, predicted_cost
+from .cost import LONG, SHORT, modes_seconds, predicted_cost
 from .jump_kernels import Jumps
 from .modes.eigenmodes import ModesPropagator
 from .operators import stack_operators
@@ -169,6 +169,14 @@ def compile_system(
             )
     chosen = _compile_propagator(system, propagator, tolerance, (start.kets, start.weights))
     return CompiledSystem(*chosen, stacked, start.kets, cumulative, start.draws)
+
+
+def may_reduce(system: OpenSystem, propagator: str) -> bool:
+    """Return whether `compile_system` may take the reduced propagator, as far as the system's size tells."""
+    if system.depends_on_time:
+        return False
+    seconds = modes_seconds(system.dimension, len(system.channels))
+    return propagator == "reduced" or (propagator == "auto" and seconds > LONG)
 
 
 def _compile_timed(

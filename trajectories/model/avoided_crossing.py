@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from ..errors import ConvergenceError
+from .minimum import minimum_between
 
 # Up to the first dimension all eigenvalues are computed at each of some sixty detunings; up to the second, above
 # which no resonance is located, only where few do not suffice.
@@ -18,6 +19,8 @@ ALL_EIGENVALUES, MAX_DENSE = 200, 2500
 NEAREST = (6, 24)
 # How far from the dressed-state formula the true resonance is searched; couplings shift it by about 0.02.
 SEARCH_HALF_WIDTH = 0.06
+# To what a resonance is located.
+LOCATED = 1e-8
 
 
 class AvoidedCrossing(NamedTuple):
@@ -54,11 +57,8 @@ def locate(gap: Callable[[float], float], start: float, what: str) -> AvoidedCro
         raise ConvergenceError(
             f"no {what} resonance within {SEARCH_HALF_WIDTH} of Δ_ad={start:.4f}; check the parameters"
         )
-    bounds = (grid[best - 1], grid[best + 1])
-    from scipy.optimize import minimize_scalar  # takes longer to load than all else here
-
-    found = minimize_scalar(lambda x: gap(float(x)), bounds=bounds, method="bounded", options={"xatol": 1e-8})
-    return AvoidedCrossing(float(found.x), float(found.fun))
+    found = minimum_between(gap, float(grid[best - 1]), float(grid[best + 1]), LOCATED)
+    return AvoidedCrossing(found.x, found.value)
 
 
 def gap_between(hamiltonian: sparse.csc_array, kets: NDArray[np.complex128]) -> float:

@@ -270,7 +270,8 @@ class SpinningResonator:
     def _free_energies(self, space: HilbertSpace) -> NDArray[np.float64]:
         """Return the diagonal of H: the energies of the basis states without couplings and drive."""
         photon, phonon, magnon, atom = (
-            space.number(name).diagonal().real for name in ("photon", "phonon", "magnon", "atom")
+            space.occupations[:, space.names.index(name)].astype(float)
+            for name in ("photon", "phonon", "magnon", "atom")
         )
         return (
             (self.number("detuning") + self.signed_fizeau) * photon

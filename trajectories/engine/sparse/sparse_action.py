@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 from scipy.sparse.linalg import eigsh
-from scipy.special import jv
 
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps, expectation, keep_ket
@@ -191,6 +190,8 @@ class SparsePropagator(Propagator):
 
 def coefficient_count(x: float, rho: float, truncation: float) -> int:
     """Return how many Bessel coefficients the kernel needs for steps up to `x`, with room for its recurrence."""
+    from scipy.special import jv  # a module that takes a while to load
+
     size = 32
     while True:
         if size > x:  # up to there the coefficients do not fall
