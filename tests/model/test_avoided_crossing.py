@@ -19,14 +19,26 @@ SIZE = ALL_EIGENVALUES + 10
 def test_few_eigenvalues_locate_the_resonance_that_all_do(pair, direction, monkeypatch):
     """At N = 250; and none of the sixty detunings needs all of them."""
     resonator, levels = tj.SpinningResonator(direction), (5, 5, 5)
+    module._crossing_near.cache_clear()
     with monkeypatch.context() as patched:
         patched.setattr(module, "gap_among_all", None)
         few = resonator.avoided_crossing(pair, levels)
+    module._crossing_near.cache_clear()
     with monkeypatch.context() as patched:
         patched.setattr(module, "gap_among_nearest", lambda *_: None)
         every = resonator.avoided_crossing(pair, levels)
     assert few.detuning == pytest.approx(every.detuning, abs=1e-11)
     assert few.gap == pytest.approx(every.gap, abs=1e-12)
+
+
+def test_it_is_located_once_for_all_detunings(monkeypatch):
+    found = tj.SpinningResonator("left", drive=0.7531).avoided_crossing("photon-magnon", (3, 3, 3))
+    monkeypatch.setattr(module, "locate", None)
+    for detuning in (1.3, 1.4):
+        moved = tj.SpinningResonator("left", detuning, drive=0.7531)
+        assert moved.avoided_crossing("photon-magnon", [3, 3, 3]) == found
+    with pytest.raises(TypeError):
+        tj.SpinningResonator("left", drive=0.7532).avoided_crossing("photon-magnon", (3, 3, 3))
 
 
 def test_kets_that_are_spread_over_many_eigenvectors_take_all():

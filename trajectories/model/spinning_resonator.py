@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..checks import finite_number, nonnegative_number, one_of, positive_number, shown
-from ..errors import ConvergenceError, InvalidInput
+from ..errors import InvalidInput
 from ..stages import staged
-from .avoided_crossing import MAX_DENSE, AvoidedCrossing, gap_between, locate
+from .avoided_crossing import MAX_DENSE, AvoidedCrossing, crossing_of
 from .channel import Channel
 from .drives import Drive
 from .envelopes import Constant, Envelope, envelope_from
@@ -256,7 +256,7 @@ class SpinningResonator:
         constant = replace(self, period=None, **nothing)
         if constant != self:
             return constant.hamiltonian(space)
-        free = sparse.diags_array(self._free_energies(space), format="csr")
+        free = sparse.diags_array(self.free_energies(space), format="csr")
         # Each product has its lowering operators to the right, so that a cut-off of the total excitation
         # truncates a term and its conjugate alike and H stays Hermitian.
         raising = (
@@ -267,7 +267,7 @@ class SpinningResonator:
         )
         return sparse.csr_array(free + raising + raising.conj().T)
 
-    def _free_energies(self, space: HilbertSpace) -> NDArray[np.float64]:
+    def free_energies(self, space: HilbertSpace) -> NDArray[np.float64]:
         """Return the diagonal of H: the energies of the basis states without couplings and drive."""
         photon, phonon, magnon, atom = (
             space.occupations[:, space.names.index(name)].astype(float)
@@ -339,7 +339,8 @@ class SpinningResonator:
         """Locate the avoided crossing of |000+⟩ and a pair state in the closed system.
 
         The search starts from (Δ_ad + Δ_F) + ω_o = √(Δ_σd² + 4ξ²), which the couplings shift by about
-        0.02, and minimises the gap between the two eigenstates of H that carry the two states.
+        0.02, and minimises the gap between the two eigenstates of H that carry the two states. `detuning` is
+        not used. What was found is kept for the next call.
 
         Parameters
         ----------
@@ -367,28 +368,8 @@ class SpinningResonator:
                 f"levels={shown(levels)} give dimension {space.dimension}, above {MAX_DENSE}, up to which a "
                 "resonance can be located; lower them, or give the detuning"
             )
-
-        start = self._bare_resonance(pair)
-        phonon, magnon = (1, 0) if pair == "photon-phonon" else (0, 1)
-        first = replace(self, detuning=start)
-        couplings = first.hamiltonian(space).real - sparse.diags_array(first._free_energies(space))  # H is real
-
-        def gap(detuning: float) -> float:
-            """Distance of the two eigenvalues whose eigenvectors carry |000+⟩ and the pair state."""
-            moved = replace(self, detuning=detuning)
-            hamiltonian = sparse.csc_array(couplings + sparse.diags_array(moved._free_energies(space)))
-            states = moved.dressed_ket(space, 0, 0, 0, "+"), moved.dressed_ket(space, 1, phonon, magnon, "-")
-            return gap_between(hamiltonian, np.array(states))
-
-        return locate(gap, start, pair)
-
-    def _bare_resonance(self, pair: str) -> float:
-        """Solve Δ + Δ_F + ω_o = √((Δ_σa + Δ)² + 4ξ²) for Δ; squaring makes it linear."""
-        offset = self.signed_fizeau + (1.0 if pair == "photon-phonon" else self.magnon_frequency)
-        if offset == self.atom_detuning:
-            raise ConvergenceError(f"no {pair} resonance: Δ_σa={self.atom_detuning} equals Δ_F + ω_o")
-        numerator = self.atom_detuning**2 + 4.0 * self.number("drive") ** 2 - offset**2
-        return numerator / (2.0 * (offset - self.atom_detuning))
+        photon, phonon, magnon, _ = space.levels.values()
+        return crossing_of(self, pair, (photon, phonon, magnon))
 
     @staticmethod
     def space(levels: tuple[int, int, int], max_quanta: int | None = None) -> HilbertSpace:
