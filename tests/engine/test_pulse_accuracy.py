@@ -58,3 +58,37 @@ def test_gaps_of_hundreds_of_periods_keep_the_tolerance():
     assert len(block.time) > 20_000
     assert np.diff(block.time).max() > 300 * 100.0
     assert 1e-14 < block.worst_error < 1e-10
+
+
+def fast_train(height=0.8, period=2000.0):
+    """A mode with an atom, frequencies near 10, under a square pulse; between pulses the atom may wait."""
+    space = tj.HilbertSpace(photon=3, atom=2)
+    a, s = space.lower("photon"), space.lower("atom")
+    hamiltonian = 9.7 * space.number("photon") + 10.3 * (s.T @ s) + 0.05 * (a.T @ s + s.T @ a)
+    channels = [tj.Channel("photon", 0.09 * a), tj.Channel("atom", 0.05 * s)]
+    pulse = height * tj.Square(100.0, 140.0)
+    return tj.OpenSystem(hamiltonian, channels, space, drives=[tj.Drive(s + s.T, pulse)], period=period)
+
+
+def test_long_constant_stretches_are_off_by_no_more_than_they_say():
+    """Square pulses beside matrix exponentials of 40 digits; the phase that all states share is no error of S."""
+    system = fast_train()
+    arrays = compile_system(system, np.eye(6)[0], propagator="tree").propagator.arrays
+    assert (arrays.leaf_modes >= 0).all()
+    mpmath.mp.dps = 40
+    exact = mpmath.eye(6)
+    for length, middle in ((100, 50.0), (40, 120.0), (1860, 1000.0)):
+        moment = system.at(middle)
+        generator = mpmath.matrix(moment.hamiltonian.toarray().tolist())
+        for channel in moment.channels:
+            jump = mpmath.matrix(channel.operator.toarray().tolist())
+            generator -= mpmath.mpc(0.0, 0.5) * (jump.H * jump)
+        exact = mpmath.expm(mpmath.mpc(0.0, -1.0) * generator * length, method="taylor") * exact
+    exact = np.array(exact.tolist(), dtype=np.complex128).astype(np.clongdouble)
+    found = matrices(arrays.ladder)[0].astype(np.clongdouble)
+    common = np.vdot(found, exact)
+    apart = np.linalg.norm((found * (common / abs(common)) - exact).astype(np.complex128), 2)
+    stated = arrays.rungs[0, 1]
+    assert 0.001 * stated < apart < stated
+    # Frequencies times a period are 2e4 radians, whose rounding alone is 2e-12.
+    assert stated < 1e-12

@@ -90,6 +90,47 @@ def test_a_constant_envelope_gives_the_clicks_of_the_constant_engine(propagator)
 
 
 @pytest.mark.parametrize("propagator", TIMED)
+def test_constant_stretches_are_followed_as_by_the_constant_engine(propagator):
+    """The paper's system under a drive that is on for a million: the same clicks, and as much work for them."""
+    drive = 0.8 + 0.1 * tj.Square(1.5e6, 1.6e6)
+    driven = tj.SpinningResonator(detuning=1.3406, drive=drive, period=2e6).system((2, 2, 2))
+    ket = np.eye(16)[0]
+    constant = compile_system(driven.at(1.0), ket)
+    timed = compile_system(driven, ket, propagator=propagator)
+    expected, block = (run_block(one, BlockTask(0, 24, 5, 1e4)) for one in (constant, timed))
+    assert len(block.time) > 20
+    first = np.concatenate([[0], np.cumsum(block.counts)[:-1]])[block.counts > 0]
+    np.testing.assert_array_equal(block.counts > 0, expected.counts > 0)
+    there = np.concatenate([[0], np.cumsum(expected.counts)[:-1]])[expected.counts > 0]
+    np.testing.assert_allclose(block.time[first], expected.time[there], atol=1e-8)
+    np.testing.assert_array_equal(block.channel[first], expected.channel[there])
+    expected, block = (run_block(one, BlockTask(0, 1, 5, 1e6)) for one in (constant, timed))
+    assert block.products / len(block.time) < 1.1 * expected.products / len(expected.time)
+
+
+def test_clicks_on_both_sides_of_a_step():
+    """Of a system that clicks often, across steps of the drive and into further periods: the tree as by steps."""
+    space = tj.HilbertSpace(photon=3, atom=2)
+    a, s = space.lower("photon"), space.lower("atom")
+    drive = tj.Drive(s + s.T, 0.3 * tj.Square(0.0, 30.0) + 0.8 * tj.Square(30.0, 40.0))
+    channels = [tj.Channel("photon", 0.5 * a, 1.0 - 0.5 * tj.Square(10.0, 20.0)), tj.Channel("atom", 0.4 * s)]
+    system = tj.OpenSystem(0.4 * (a.T @ s + s.T @ a), channels, space, drives=[drive], period=55.0)
+    ket = space.ket(photon=0, atom="g")
+    tree, steps = (clicks_of(system, ket, 400.0, one, trajectories=6) for one in ("tree", "steps"))
+    assert len(tree.time) > 100
+    np.testing.assert_array_equal(tree.channel, steps.channel)
+    np.testing.assert_allclose(tree.time, steps.time, atol=1e-6)
+    smooth = tj.OpenSystem(
+        system.hamiltonian, channels, space, drives=[drive, tj.Drive(a.T @ a, 0.0 * tj.Cosine(1.0))], period=None
+    )
+    # A term that is never constant, though zero: every stretch is followed in Taylor steps.
+    stepped = clicks_of(smooth, ket, 55.0, "steps", trajectories=6)
+    in_modes = tree.time[tree.time < 55.0]
+    assert len(in_modes) > 15
+    np.testing.assert_allclose(stepped.time, in_modes, atol=1e-7)
+
+
+@pytest.mark.parametrize("propagator", TIMED)
 def test_a_decay_rate_that_depends_on_time(propagator):
     """An excited atom with rate γ(t) clicks when ∫γ = −ln(1 − u), here γ = (1 + t/10)² up to t = 10, then 4."""
     g = tj.Ramp(0.0, 10.0, 1.0, 2.0)

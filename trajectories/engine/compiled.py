@@ -17,7 +17,7 @@ from .cost import LONG, SHORT, modes_seconds, predicted_cost
 from .jump_kernels import Jumps
 from .modes.eigenmodes import ModesPropagator
 from .operators import stack_operators
-from .propagator import Propagator
+from .propagator import Propagator, named_arrays
 from .pulses.reduced_tree import ReducedTreePropagator
 from .pulses.timed import TimedPropagator, TreePropagator
 from .pulses.trees import LARGEST_TREE, LONGEST_BUILD, build_seconds
@@ -82,7 +82,7 @@ class CompiledSystem:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name, for a pickle-free NPZ."""
-        named = {f"propagator.{key}": value for key, value in self.propagator.arrays._asdict().items()}
+        named = {f"propagator.{key}": value for key, value in named_arrays(self.propagator.arrays).items()}
         named |= {f"jumps.{key}": value for key, value in self.jumps._asdict().items()}
         return named | {
             "propagator": np.array(self.propagator.name),

@@ -76,3 +76,17 @@ class Propagator(Protocol):
         `sampling` is operators, times, the table that their values are written to, and the one for the states at
         the last of these times, which may have no row; `clicks` are the buffers of click times and channels.
         """
+
+
+def named_arrays(arrays: Any) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a propagator by name, those of a named tuple within as ``outer.inner``."""
+    found: dict[str, NDArray[Any]] = {}
+    for name, part in arrays._asdict().items():
+        found |= (
+            {f"{name}.{key}": value for key, value in part._asdict().items()} if _nested(part) else {name: part}
+        )
+    return found
+
+
+def _nested(part: Any) -> bool:
+    return hasattr(part, "_asdict")

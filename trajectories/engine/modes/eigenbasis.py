@@ -93,7 +93,7 @@ def eigenbasis(system: OpenSystem, tolerance: float, decay_share: float | None =
     values, vectors, inverse, image = _eigenmodes(system.centred_H_eff)
     decay = np.maximum(-values.imag, 0.0).astype(np.float64)
     _require_conditioned(system, values.real.astype(np.float64) - 1j * decay, vectors, inverse, tolerance)
-    exact = _wide_H_eff(system)
+    exact = wide_H_eff(system)
     residual = (image - vectors * values).astype(np.complex128)
     residual += (
         sparse.csr_array(exact - system.centred_H_eff.astype(np.clongdouble)).astype(np.complex128) @ vectors
@@ -126,7 +126,7 @@ def _eigenmodes(matrix: sparse.csr_array) -> tuple[Wide, NDArray[np.complex128],
     return values, vectors, inverse, image
 
 
-def _wide_H_eff(system: OpenSystem) -> sparse.csr_array:
+def wide_H_eff(system: OpenSystem) -> sparse.csr_array:
     """Return the centred H_eff in extended precision, of the Hermitian part of H."""
     hamiltonian = system.hamiltonian.astype(np.clongdouble)
     hamiltonian = 0.5 * (hamiltonian + sparse.csr_array(hamiltonian.conj().T))

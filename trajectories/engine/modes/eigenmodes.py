@@ -72,7 +72,7 @@ class ModesPropagator(Propagator):
     Arrays = ModesArrays
 
     def __init__(self, arrays: ModesArrays) -> None:
-        self.arrays = ModesArrays(*(_aligned(array) for array in arrays))
+        self.arrays = ModesArrays(*(aligned(array) for array in arrays))
 
     @classmethod
     def restored(cls, arrays: dict[str, NDArray[Any]]) -> ModesArrays:
@@ -319,7 +319,7 @@ def _aligned_rooms(shapes: Sequence[tuple[int, ...]]) -> Iterator[NDArray[np.flo
         yield room[place : place + size].reshape(shape)
 
 
-def _aligned(array: NDArray[Any]) -> NDArray[Any]:
+def aligned(array: NDArray[Any]) -> NDArray[Any]:
     """Return the array in C order from the start of a cache line, where vector loads are twice as fast."""
     if array.flags.c_contiguous and array.ctypes.data % CACHE_LINE == 0:
         return array

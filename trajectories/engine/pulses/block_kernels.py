@@ -13,7 +13,7 @@ import numpy as np
 from ..jit import kernel
 from ..jump_kernels import squared_norm
 from .place_kernels import BLOCK, CYCLE, INSIDE, LARGEST, LEAF, move_to_leaf, outside_of, take
-from .taylor_kernels import BLOCK_ERROR, MOST_LEAK, PERIOD, multiply
+from .taylor_kernels import MOST_LEAK, PERIOD, multiply
 
 
 @kernel()
@@ -27,8 +27,7 @@ def add_error(arrays, level, place, state):
         return
     first = place[LEAF]
     last = min(first + (1 << level), len(arrays.leaf_modes))
-    steps = float(arrays.leaf_step[last] - arrays.leaf_step[first])
-    state.error += arrays.scalars[BLOCK_ERROR] * steps * np.sqrt(state.survival)
+    state.error += (arrays.leaf_error[last] - arrays.leaf_error[first]) * np.sqrt(state.survival)
 
 
 @kernel()

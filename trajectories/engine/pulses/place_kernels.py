@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import kernel
-from ..jump_kernels import click_rates, squared_norm
-from .taylor_kernels import PERIOD, multiply, multiply_some
+from ..jump_kernels import click_rates
+from ..modes.forms_kernels import ModesWorkspace
+from .taylor_kernels import PERIOD, multiply
 
 # Slots of a place in time. Integers: number of the period, leaf, step in the leaf; then the level of the block to
-# be tried next, the level of the largest block passed since the last click, and whether the state is that in the
-# frame of a reduced tree. The real number: the position in the step as a share of it, or in a constant stretch as
-# a time.
-CYCLE, LEAF, STEP, BLOCK, LARGEST, INSIDE = 0, 1, 2, 3, 4, 5
-N_PLACE = 6
+# be tried next, the level of the largest block passed since the last click, whether the state is that in the frame
+# of a reduced tree, and whether it is that of ``work.modal`` in a constant stretch. The real number: the position
+# in the step as a share of it, or in a constant stretch as a time.
+CYCLE, LEAF, STEP, BLOCK, LARGEST, INSIDE, STILL = 0, 1, 2, 3, 4, 5, 6
+N_PLACE = 7
 
 
 class PulseWorkspace(NamedTuple):
@@ -35,14 +36,13 @@ class PulseWorkspace(NamedTuple):
     phases: NDArray[np.complex128]
     phi: NDArray[np.complex128]  # (r,): the ket in a frame
     lent: NDArray[np.complex128]  # (r,)
-    near: NDArray[np.complex128]  # (r,): amplitudes of eigenmodes in a frame
-    active: NDArray[np.int64]  # eigenmodes that a first search looks at
     local: NDArray[np.float64]  # (n_terms, n_coefficients)
     rates: NDArray[np.float64]
     place: NDArray[np.int64]
     offset: NDArray[np.float64]  # (1,)
     watch_place: NDArray[np.int64]
     watch_offset: NDArray[np.float64]
+    modal: ModesWorkspace  # the trajectory in a constant stretch
 
 
 @kernel()
@@ -102,76 +102,30 @@ def outside_of(arrays, psi, norm, parts, inside):
 
 
 @kernel()
-def modal_amplitudes(arrays, number, psi, limit, work):
-    """Write the amplitudes of the eigenmodes of a constant stretch for ψ, in the frame where it holds ψ.
-
-    Returns what lies outside the frame: at least 0 where the amplitudes are those of the frame, in ``work.near``;
-    −1 where they are those of all states, in ``work.modes``.
-    """
-    if len(arrays.frame) > 0:
-        norm = squared_norm(psi)
-        outside = outside_of(arrays, psi, norm, work.parts, work.lent)
-        if outside <= limit:
-            multiply(arrays.near_inverse[number], work.lent, work.parts)
-            take(work.parts, work.near)
-            return outside
+def modal_amplitudes(arrays, number, psi, work):
+    """Write the amplitudes of the eigenmodes of a constant stretch for ψ into ``work.modes``."""
     multiply(arrays.inverse[number], psi, work.parts)
     take(work.parts, work.modes)
-    return -1.0
 
 
 @kernel()
-def modal_state(arrays, number, near, time, out, work):
-    """Write V e^{−iΛt} z into `out` and return its norm²; of the frame's modes if `near`."""
-    if near:
-        _turn(arrays.near_decay[number], arrays.near_energy[number], work.near, time, work.lent)
-        norm = multiply(arrays.near_vectors[number], work.lent, work.parts)
-    else:
-        _turn(arrays.decay[number], arrays.energy[number], work.modes, time, work.phases)
-        norm = multiply(arrays.vectors[number], work.phases, work.parts)
+def modal_state(arrays, number, time, out, work):
+    """Write V e^{−iΛt} z of ``work.modes`` into `out` and return its norm²."""
+    decay, energy = arrays.decay[number], arrays.energy[number]
+    for j in range(len(work.modes)):
+        decayed, angle = np.exp(-decay[j] * time), energy[j] * time
+        work.phases[j] = work.modes[j] * complex(decayed * np.cos(angle), -decayed * np.sin(angle))
+    norm = multiply(arrays.vectors[number], work.phases, work.parts)
     take(work.parts, out)
     return norm
 
 
 @kernel()
-def _turn(decay, energy, amplitudes, time, out):
-    """Write z e^{−iΛt} into `out`."""
-    for j in range(len(amplitudes)):
-        decayed, angle = np.exp(-decay[j] * time), energy[j] * time
-        out[j] = amplitudes[j] * complex(decayed * np.cos(angle), -decayed * np.sin(angle))
-
-
-@kernel()
-def keep_active(amplitudes, share, active):
-    """Write the numbers of the modes above a share of the largest amplitude into `active`; return how many."""
-    largest, count = 0.0, 0
-    for z in amplitudes:
-        largest = max(largest, z.real * z.real + z.imag * z.imag)
-    for j in range(len(amplitudes)):
-        z = amplitudes[j]
-        if z.real * z.real + z.imag * z.imag > share * share * largest:
-            active[count] = j
-            count += 1
-    return count
-
-
-@kernel()
-def state_of_active(arrays, number, near, count, time, out, work):
-    """Write V e^{−iΛt} z of the active modes alone into `out` and return its norm²."""
-    turned = work.lent if near else work.phases
-    decay = arrays.near_decay[number] if near else arrays.decay[number]
-    energy = arrays.near_energy[number] if near else arrays.energy[number]
-    amplitudes = work.near if near else work.modes
-    for a in range(count):
-        j = work.active[a]
-        decayed, angle = np.exp(-decay[j] * time), energy[j] * time
-        turned[a] = amplitudes[j] * complex(decayed * np.cos(angle), -decayed * np.sin(angle))
-    if near:
-        norm = multiply_some(arrays.near_vectors[number], work.active[:count], turned, work.parts)
-    else:
-        norm = multiply_some(arrays.vectors[number], work.active[:count], turned, work.parts)
-    take(work.parts, out)
-    return norm
+def start_watch(work):
+    """Set the watched state to the state of the trajectory."""
+    work.watched[:] = work.psi
+    work.watch_place[:] = work.place
+    work.watch_offset[:] = work.offset
 
 
 @kernel()

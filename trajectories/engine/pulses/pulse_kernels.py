@@ -14,7 +14,7 @@ from ..jit import kernel
 from ..jump_kernels import apply_jump, choose_channel, expectation, keep_ket, squared_norm
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, PAUSED
 from .block_kernels import carry_block, end_of_block, highest_block, pass_block, pass_blocks
-from .leaf_kernels import BEYOND, PASSED, STUCK, through_leaf
+from .leaf_kernels import PASSED, STUCK, through_steps
 from .place_kernels import (
     BLOCK,
     CYCLE,
@@ -22,15 +22,19 @@ from .place_kernels import (
     LARGEST,
     LEAF,
     STEP,
+    STILL,
     at_leaf_start,
     channel_rates,
     modal_amplitudes,
     modal_state,
     move_to_leaf,
+    start_watch,
     take,
     time_of,
 )
-from .taylor_kernels import AUDITED, LARGEST_DECAY, MOST_LEAK, PERIOD, evaluate, expand, multiply
+from .still_kernels import PASSED as PASSED_STILL
+from .still_kernels import through_still
+from .taylor_kernels import AUDITED, LARGEST_DECAY, PERIOD, evaluate, expand, multiply
 
 # Work between two returns to the caller, in entries of the state times products.
 PAUSE_AFTER = 2**26
@@ -58,15 +62,14 @@ def watch_until(arrays, time, work):
         start = place[CYCLE] * arrays.scalars[PERIOD] if place[CYCLE] > 0 else 0.0
         number = arrays.leaf_modes[leaf]
         if number >= 0:
-            limit = arrays.scalars[MOST_LEAK] * squared_norm(psi)
-            near = modal_amplitudes(arrays, number, psi, limit, work) >= 0.0
+            modal_amplitudes(arrays, number, psi, work)
             end = start + arrays.leaf_start[leaf + 1]
             now = time_of(arrays, place, offset)
             if end <= time:
-                modal_state(arrays, number, near, end - now, psi, work)
+                modal_state(arrays, number, end - now, psi, work)
                 move_to_leaf(arrays, place, offset, leaf + 1)
             else:
-                modal_state(arrays, number, near, time - now, psi, work)
+                modal_state(arrays, number, time - now, psi, work)
                 offset[0] += time - now
                 return
             continue
@@ -98,14 +101,6 @@ def sample(arrays, observables, samples, until, state, work, sampled, kets):
 
 
 @kernel()
-def start_watch(work):
-    """Set the watched state to the state of the trajectory."""
-    work.watched[:] = work.psi
-    work.watch_place[:] = work.place
-    work.watch_offset[:] = work.offset
-
-
-@kernel()
 def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, times, channels, sampled, kets):
     """Follow one trajectory until it ends or a buffer has to be drained; return why it came back.
 
@@ -125,30 +120,34 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
             return CLICKS_FULL
         if state.products - begun > budget:
             return PAUSED
-        now = time_of(arrays, place, offset)
-        state.elapsed = now - state.gap_start
-        over = now > stop or place[LEAF] == len(arrays.leaf_modes)
-        sample(arrays, observables, samples, end if over else now, state, work, sampled, kets)
-        if over:
-            return HORIZON
-        if at_leaf_start(arrays, place, offset) and not pass_blocks(arrays, state, work):
-            continue
-        if place[LEAF] == len(arrays.leaf_modes):
+        if place[STILL] == 0:
+            now = time_of(arrays, place, offset)
+            state.elapsed = now - state.gap_start
+            over = now > stop or place[LEAF] == len(arrays.leaf_modes)
+            sample(arrays, observables, samples, end if over else now, state, work, sampled, kets)
+            if over:
+                return HORIZON
+            if at_leaf_start(arrays, place, offset) and not pass_blocks(arrays, state, work):
+                continue
+            if place[LEAF] == len(arrays.leaf_modes):
+                continue
+        if arrays.leaf_modes[place[LEAF]] >= 0:
+            outcome = through_still(
+                arrays, stop, uniforms, observables, samples, state, work, times, channels, sampled, kets
+            )
+            if outcome != PASSED_STILL:
+                return outcome
             continue
         if place[INSIDE] == 1:
             multiply(arrays.frame, work.phi, work.parts)
             take(work.parts, work.psi)
             place[INSIDE] = 0
-        outcome = through_leaf(arrays, jumps, stop, state, work)
+        outcome = through_steps(arrays, jumps, state, work)
         if outcome == STUCK:
             return NO_BRACKET
-        if outcome == BEYOND:
-            sample(arrays, observables, samples, end, state, work, sampled, kets)
-            return HORIZON
         if outcome == PASSED:
             continue
-        x = offset[0] if arrays.leaf_modes[place[LEAF]] < 0 else 0.0
-        total = channel_rates(arrays, jumps, work.trial, place, x, work.rates)
+        total = channel_rates(arrays, jumps, work.trial, place, offset[0], work.rates)
         click = time_of(arrays, place, offset)
         if total <= DARK_FRACTION * arrays.scalars[LARGEST_DECAY] * state.threshold:
             # Norm that is lost without a click rate is rounding: no click. S may fall on later.

@@ -13,17 +13,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from ...errors import ConvergenceError, InvalidInput
-from ...model.stretches import stretches
 from ...model.system import OpenSystem
 from ..propagator import check_tolerance
 from .frames import AUDIT, LEAK_SHARE, Group, Matrix, find_frame, squared_norms
 from .tables import ROUNDING_OF_STEP, Builder, Leaf, columns_apart
 from .taylor_kernels import AUDITED, AUDITED_GAPS, DRIFT, MISSED, MOST_LEAK, PARTS, TimedArrays
 from .timed import TimedPropagator
-from .trees import blocks_of, distance, ladder_of, leaves_of, probes_of, rungs_of, with_blocks
+from .trees import blocks_of, distance, ladder_of, leaf_errors, leaves_of, probes_of, rungs_of, with_blocks
 
 # Largest size of a tree in bytes: its leaves are followed in all states, so they should be short.
 TREE_BYTES = 2.6e8
@@ -133,20 +131,16 @@ def _made(
     rungs = rungs_of(ladder, probes, distance(ladder[0] @ probes, carried) + ROUNDING_OF_STEP * np.sqrt(steps))
     # As errors of states: half the relative error of their norm².
     rungs[:, 1] += 0.5 * found.drift * 2.0 ** np.arange(len(rungs)) * rungs[:, 0]
-    energies, decays, vectors, inverses = _near_modes(builder, frame)
-    arrays = with_blocks(arrays, nodes, first, ladder, rungs)
+    arrays = with_blocks(arrays, nodes, first, ladder, rungs, leaf_errors(builder, leaves, frame @ probes))
     scalars = arrays.scalars.copy()
     scalars[MOST_LEAK] = LEAK_SHARE * builder.tolerance
     scalars[AUDITED], scalars[AUDITED_GAPS], scalars[DRIFT] = found.worst, found.gaps, found.drift
     scalars[MISSED] = found.left / max(found.jumps, 1)
-    size, modes = frame.shape[1], len(builder.modes)
+    near = (len(builder.modes), frame.shape[1], 2, len(frame))
     return arrays._replace(
         frame=columns_apart(frame),
         adjoint=columns_apart(adjoint),
-        near_energy=np.array(energies).reshape(modes, size),
-        near_decay=np.array(decays).reshape(modes, size),
-        near_vectors=np.array([columns_apart(frame @ v) for v in vectors]).reshape(modes, size, 2, len(frame)),
-        near_inverse=np.array([columns_apart(v) for v in inverses]).reshape(modes, size, 2, size),
+        near_inverse=np.array([columns_apart(m.tables.inverse @ frame) for m in builder.modes]).reshape(near),
         scalars=scalars,
     ), found
 
@@ -154,27 +148,10 @@ def _made(
 def _leaf_matrix(builder: Builder, arrays: TimedArrays, number: int, leaf: Leaf, frame: Matrix) -> Matrix:
     """Return Q†UQ of a leaf."""
     if leaf.modes >= 0:
-        energy, decay, vectors, inverse = builder.modes[leaf.modes]
-        phases = np.exp(-(decay + 1j * energy) * (leaf.stop - leaf.start))
-        return np.asarray(((frame.conj().T @ vectors) * phases) @ (inverse @ frame))
+        modes = builder.modes[leaf.modes]
+        motion, tables = modes.motion(leaf.stop - leaf.start), modes.tables
+        return np.asarray((frame.conj().T @ tables.vectors) @ motion @ (tables.inverse @ frame))
     return np.asarray(frame.conj().T @ builder.carried(arrays, number, frame, CUTS))
-
-
-def _near_modes(builder: Builder, frame: Matrix) -> tuple[list[NDArray[Any]], ...]:
-    """Return energies, decays, modes and inverse modes of Q†H_effQ for each constant value of H_eff."""
-    found: tuple[list[NDArray[Any]], ...] = ([], [], [], [])
-    numbers = set()
-    for stretch in stretches(builder.system, builder.horizon):
-        number = builder.number_of(stretch)
-        if number < 0 or number in numbers:
-            continue
-        numbers.add(number)
-        matrix = frame.conj().T @ (builder.system.at(stretch.middle).H_eff @ frame)
-        values, vectors = linalg.eig(matrix, check_finite=False)
-        parts = values.real, -values.imag, vectors, linalg.inv(vectors, check_finite=False)
-        for place, part in zip(found, parts, strict=True):
-            place.append(part)
-    return found
 
 
 def _audited(

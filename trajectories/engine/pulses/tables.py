@@ -12,15 +12,14 @@ from scipy import sparse
 from ...errors import ConvergenceError
 from ...model.stretches import Steps, Stretch, polynomial_steps, stretches
 from ...model.system import OpenSystem
-from ..modes.eigenbasis import eigenbasis
 from ..operators import stack_operators
 from ..propagator import bracket_width
 from ..sparse.sparse_action import spectrum_bounds
+from .still import LARGEST_DIAGONALISED, MOST_BYTES, StillModes, stacked_modes
 from .taylor_kernels import (
     BRACKET,
     COLUMNS,
     LARGEST_DECAY,
-    MODES_ERROR,
     MOST_TERMS,
     N_SCALARS,
     PARTS,
@@ -33,13 +32,10 @@ from .taylor_kernels import (
 # Length of a step times the spectral radius: the first for tolerances above FINE, the second below. A series loses
 # digits in proportion to e^radians.
 RADIANS, FINE_RADIANS, FINE = 8.0, 4.0, 1e-11
-# Rounding of a state in one step, and by one passage through eigenmodes times their condition; measured, with a
-# factor of two.
-ROUNDING_OF_STEP, ROUNDING_OF_MODES = 6e-16, 2e-14
+# Rounding of a state in one step; measured, with a factor of two.
+ROUNDING_OF_STEP = 6e-16
 # Diagonals of operators are used from this dimension on, where they hold no more than so many times the elements.
 LEAST_BY_DIAGONALS, MOST_PADDED = 40, 4.0
-# Largest dimension whose constant stretches are diagonalised.
-LARGEST_DIAGONALISED = 1000
 
 
 @dataclass(frozen=True)
@@ -62,9 +58,8 @@ class Builder:
         low, high = spectrum_bounds(hermitian_part(constant))
         centred = constant - 0.5 * (low + high) * sparse.eye_array(system.dimension, format="csr")
         self.operators = [sparse.csr_array(centred), *terms]
-        self.modes: list[tuple[NDArray[Any], ...]] = []
+        self.modes: list[StillModes] = []
         self.mode_of: dict[bytes, int] = {}
-        self.condition = 1.0
         radians = RADIANS if tolerance >= FINE else FINE_RADIANS
         self.radians = radians
         self.widths = [spectral_radius(operator) for operator in terms]
@@ -95,15 +90,14 @@ class Builder:
         key = (stretch.values + 0.0).tobytes()
         if key not in self.mode_of:
             self.mode_of[key] = -1
-            if self.system.dimension <= LARGEST_DIAGONALISED:
+            room = sum(found.bytes for found in self.modes) < MOST_BYTES
+            if self.system.dimension <= LARGEST_DIAGONALISED and room:
                 try:
-                    basis = eigenbasis(self.system.at(stretch.middle), self.tolerance)
+                    found = StillModes.of(self.system.at(stretch.middle), self.tolerance)
                 except ConvergenceError:
                     return -1
                 self.mode_of[key] = len(self.modes)
-                self.modes.append((basis.energy, basis.decay, basis.vectors, basis.inverse))
-                norms = np.linalg.norm(basis.vectors, 2) * np.linalg.norm(basis.inverse, 2)
-                self.condition = max(self.condition, float(norms))
+                self.modes.append(found)
         return self.mode_of[key]
 
     def _steps(self, stretch: Stretch) -> Steps:
@@ -139,7 +133,7 @@ class Builder:
         for k, channel in enumerate(system.channels):
             if channel.amplitude is not None:
                 amplitude[k], seen = seen, seen + 1
-        modes = self.modes
+        modes = [found.tables for found in self.modes]
         scalars = np.zeros(N_SCALARS)
         scalars[PERIOD] = system.period or np.inf
         largest = max(float(np.abs(p.starts[np.isfinite(p.starts)]).max()) for p in pieces)
@@ -147,7 +141,6 @@ class Builder:
         scalars[BRACKET] = max(bracket_width(radius), 4.0 * np.spacing(largest))
         scalars[LARGEST_DECAY] = self._largest_decay(coefficients)
         scalars[STEP_ERROR] = ROUNDING_OF_STEP * self.radians / RADIANS
-        scalars[MODES_ERROR] = ROUNDING_OF_MODES * self.condition
         offsets, first_diagonal, real, imag, has_imag = diagonals_of(self.operators)
         return TimedArrays(
             stacked.indptr,
@@ -163,21 +156,20 @@ class Builder:
             leaf_step=np.cumsum([0, *(leaf.steps for leaf in leaves)]),
             leaf_start=np.array([*(leaf.start for leaf in leaves), leaves[-1].stop]),
             leaf_modes=np.array([leaf.modes for leaf in leaves]),
+            leaf_error=np.zeros(len(leaves) + 1),
             amplitude=amplitude,
-            energy=np.array([m[0] for m in modes]).reshape(len(modes), -1 if modes else size),
-            decay=np.array([m[1] for m in modes]).reshape(len(modes), -1 if modes else size),
-            vectors=np.array([columns_apart(m[2]) for m in modes]).reshape(len(modes), size, 2, size),
-            inverse=np.array([columns_apart(m[3]) for m in modes]).reshape(len(modes), size, 2, size),
+            energy=np.array([m.energy[:size] for m in modes]).reshape(len(modes), size),
+            decay=np.array([m.decay[:size] for m in modes]).reshape(len(modes), size),
+            vectors=np.array([columns_apart(m.vectors) for m in modes]).reshape(len(modes), size, 2, size),
+            inverse=np.array([columns_apart(m.inverse) for m in modes]).reshape(len(modes), size, 2, size),
             tree=np.zeros((0, size, 2, size)),
             level_node=np.zeros(1, np.int64),
             ladder=np.zeros((0, size, 2, size)),
             rungs=np.zeros((0, 2)),
             frame=np.zeros((0, 2, size)),
             adjoint=np.zeros((size, 2, 0)),
-            near_energy=np.zeros((len(modes), 0)),
-            near_decay=np.zeros((len(modes), 0)),
-            near_vectors=np.zeros((len(modes), 0, 2, size)),
-            near_inverse=np.zeros((len(modes), 0, 2, 0)),
+            near_inverse=np.zeros((len(modes), 0, 2, size)),
+            still=stacked_modes(self.modes, size, len(system.channels)),
             scalars=scalars,
         )
 
@@ -194,8 +186,7 @@ class Builder:
 
     def modal_matrix(self, number: int, length: float) -> NDArray[np.complex128]:
         """Return the propagator of a constant stretch."""
-        energy, decay, vectors, inverse = self.modes[number]
-        return np.asarray((vectors * np.exp(-(decay + 1j * energy) * length)) @ inverse)
+        return self.modes[number].propagator(length)
 
     def carried(
         self, arrays: TimedArrays, number: int, states: NDArray[np.complex128], cuts: int = PARTS

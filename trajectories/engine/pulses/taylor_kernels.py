@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import kernel
+from ..modes.forms_kernels import ModesArrays
 
 # Largest number of terms of a series; steps of ‖H‖h ≤ 8 need about 36.
 MOST_TERMS = 96
@@ -48,6 +49,7 @@ class TimedArrays(NamedTuple):
     leaf_step: NDArray[np.int64]  # (n_leaves + 1,) first step of every leaf
     leaf_start: NDArray[np.float64]  # (n_leaves + 1,)
     leaf_modes: NDArray[np.int64]  # (n_leaves,) which eigenmodes; −1: Taylor steps
+    leaf_error: NDArray[np.float64]  # (n_leaves + 1,) error of a state of norm 1 by the nodes of all leaves before
     amplitude: NDArray[np.int64]  # (n_channels,) term that is g² of the channel; −1: constant
     energy: NDArray[np.float64]  # (n_modes, N)
     decay: NDArray[np.float64]
@@ -60,18 +62,16 @@ class TimedArrays(NamedTuple):
     # Of a reduced tree, whose nodes and rungs are r×r; empty otherwise.
     frame: NDArray[np.float64]  # (r, 2, N): its orthonormal vectors Q as columns
     adjoint: NDArray[np.float64]  # (N, 2, r): columns of Q†
-    near_energy: NDArray[np.float64]  # (n_modes, r): eigenmodes of Q†H_effQ
-    near_decay: NDArray[np.float64]
-    near_vectors: NDArray[np.float64]  # (n_modes, r, 2, N): columns of QV
-    near_inverse: NDArray[np.float64]  # (n_modes, r, 2, r): columns of V⁻¹
+    near_inverse: NDArray[np.float64]  # (n_modes, r, 2, N): columns of V⁻¹Q
+    still: ModesArrays  # tables of the constant stretches, the first index which; V and V⁻¹ are those above
     scalars: NDArray[np.float64]  # see the names below
 
 
 # MOST_LEAK: what may lie outside a frame, as norm² over the threshold; AUDITED: |ΔS|/S that its audit found.
-PERIOD, BRACKET, LARGEST_DECAY, STEP_ERROR, MODES_ERROR, BLOCK_ERROR, MOST_LEAK, AUDITED = 0, 1, 2, 3, 4, 5, 6, 7
+PERIOD, BRACKET, LARGEST_DECAY, STEP_ERROR, MOST_LEAK, AUDITED = 0, 1, 2, 3, 4, 5
 # What else the audit found: gaps, the share of jumps that left the frame, |ΔS|/S of each further period.
-AUDITED_GAPS, MISSED, DRIFT = 8, 9, 10
-N_SCALARS = 11
+AUDITED_GAPS, MISSED, DRIFT = 6, 7, 8
+N_SCALARS = 9
 
 
 @kernel()
@@ -344,34 +344,6 @@ def multiply(matrix, psi, out):
     for j in range(width - width % 4, width):
         x, y = psi[j].real, psi[j].imag
         column_real, column_imag = matrix[j, 0], matrix[j, 1]
-        for i in range(size):
-            real[i] += column_real[i] * x - column_imag[i] * y
-            imag[i] += column_real[i] * y + column_imag[i] * x
-    norm = 0.0
-    for i in range(size):
-        norm += real[i] * real[i] + imag[i] * imag[i]
-    return norm
-
-
-@kernel(apart=True)
-def multiply_some(matrix, columns, psi, out):
-    """Write some columns of a matrix, parts apart, times the first elements of ψ into `out`; return the norm²."""
-    width, size = len(columns), matrix.shape[2]
-    real, imag = out[0], out[1]
-    for i in range(size):
-        real[i] = 0.0
-        imag[i] = 0.0
-    even = width - width % 2
-    for n in range(0, even, 2):
-        a, b = psi[n], psi[n + 1]
-        a_real, a_imag = matrix[columns[n], 0], matrix[columns[n], 1]
-        b_real, b_imag = matrix[columns[n + 1], 0], matrix[columns[n + 1], 1]
-        for i in range(size):
-            real[i] += (a_real[i] * a.real - a_imag[i] * a.imag) + (b_real[i] * b.real - b_imag[i] * b.imag)
-            imag[i] += (a_real[i] * a.imag + a_imag[i] * a.real) + (b_real[i] * b.imag + b_imag[i] * b.real)
-    for n in range(even, width):
-        x, y = psi[n].real, psi[n].imag
-        column_real, column_imag = matrix[columns[n], 0], matrix[columns[n], 1]
         for i in range(size):
             real[i] += column_real[i] * x - column_imag[i] * y
             imag[i] += column_real[i] * y + column_imag[i] * x

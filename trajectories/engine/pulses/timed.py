@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from ...errors import InvalidInput
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps
+from ..modes.eigenmodes import ModesPropagator, aligned
+from ..modes.forms_kernels import ModesArrays
 from ..propagator import Propagator, TrajectoryState, check_tolerance
 from ..trajectory_state import new_fields
-from .place_kernels import N_PLACE, PulseWorkspace
-from .pulse_kernels import advance, start_watch
+from .place_kernels import N_PLACE, PulseWorkspace, start_watch
+from .pulse_kernels import advance
+from .still import one_of
 from .tables import Builder
-from .taylor_kernels import MOST_TERMS, N_SCALARS, TimedArrays
+from .taylor_kernels import MOST_TERMS, TimedArrays
 from .trees import tree_arrays
 
 
@@ -26,8 +29,12 @@ class TimedPropagator(Propagator):
     Arrays = TimedArrays
 
     def __init__(self, arrays: TimedArrays) -> None:
-        contiguous: list[Any] = [np.ascontiguousarray(array) for array in arrays]
-        self.arrays = TimedArrays(*contiguous)
+        still = ModesArrays(*(aligned(part) for part in arrays.still))
+        others = arrays._asdict()
+        del others["still"]
+        contiguous = {name: np.ascontiguousarray(part) for name, part in others.items()}
+        self.arrays = TimedArrays(**contiguous, still=still)
+        self._scratch = ModesPropagator(one_of(still))
 
     @classmethod
     def compile(cls, system: OpenSystem, tolerance: float, horizon: float | None = None) -> TimedPropagator:
@@ -62,26 +69,10 @@ class TimedPropagator(Propagator):
 
     @classmethod
     def restored(cls, arrays: dict[str, NDArray[Any]]) -> TimedArrays:
-        """Return the tables of a file; those of an earlier version have no frame."""
-        size, modes = arrays["inverse"].shape[1] if arrays["inverse"].ndim == 4 else 0, len(arrays["energy"])
-        size = size or arrays["tree"].shape[1]
-        operators = arrays["coefficients"].shape[1] + 1
-        empty = {
-            "offsets": np.zeros(0, np.int64),
-            "first_diagonal": np.zeros(operators + 1, np.int64),
-            "diagonal_real": np.zeros((0, 2 * size)),
-            "diagonal_imag": np.zeros((0, 2 * size)),
-            "has_imag": np.zeros(0, np.bool_),
-            "frame": np.zeros((0, 2, size)),
-            "adjoint": np.zeros((size, 2, 0)),
-            "near_energy": np.zeros((modes, 0)),
-            "near_decay": np.zeros((modes, 0)),
-            "near_vectors": np.zeros((modes, 0, 2, size)),
-            "near_inverse": np.zeros((modes, 0, 2, 0)),
-        }
-        given = empty | arrays
-        missing = N_SCALARS - len(given["scalars"])
-        return TimedArrays(**given | {"scalars": np.concatenate([given["scalars"], np.zeros(missing)])})
+        """Return the tables of a file."""
+        modes = {key.removeprefix("still."): part for key, part in arrays.items() if key.startswith("still.")}
+        others = {key: part for key, part in arrays.items() if not key.startswith("still.")}
+        return TimedArrays(**others, still=ModesArrays(**modes))
 
     def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
         """Return the state of a trajectory that begins in `ket`, of norm 1, at t = 0."""
@@ -99,14 +90,13 @@ class TimedPropagator(Propagator):
             phases=np.zeros(size, np.complex128),
             phi=np.zeros(near, np.complex128),
             lent=np.zeros(near, np.complex128),
-            near=np.zeros(near, np.complex128),
-            active=np.zeros(size, np.int64),
             local=np.zeros(terms),
             rates=np.zeros(n_channels),
             place=np.zeros(N_PLACE, np.int64),
             offset=np.zeros(1),
             watch_place=np.zeros(N_PLACE, np.int64),
             watch_offset=np.zeros(1),
+            modal=self._scratch.workspace(size),
         )
         start_watch(work)
         fields = new_fields()

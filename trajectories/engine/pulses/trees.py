@@ -11,7 +11,7 @@ from ...errors import ConvergenceError
 from ...model.stretches import stretches
 from ...model.system import OpenSystem
 from .tables import RADIANS, ROUNDING_OF_STEP, Builder, Leaf, columns_apart, spectral_radius
-from .taylor_kernels import BLOCK_ERROR, COLUMNS, TimedArrays
+from .taylor_kernels import COLUMNS, TimedArrays
 
 # Rounding of a state in one step of a propagator in the tree; measured, with a factor of two.
 ROUNDING_IN_TREE = 2e-16
@@ -48,7 +48,9 @@ def tree_arrays(builder: Builder) -> TimedArrays:
     matrices = [_leaf_matrix(builder, arrays, i, leaf) for i, leaf in enumerate(finite)]
     nodes, first = blocks_of(matrices)
     ladder = [] if builder.system.period is None else ladder_of(nodes[-1])
-    return with_blocks(arrays, nodes, first, ladder, _rungs(builder, arrays, finite, ladder))
+    probes = probes_of(size)
+    errors = leaf_errors(builder, finite, probes)
+    return with_blocks(arrays, nodes, first, ladder, _rungs(builder, arrays, finite, ladder, probes), errors)
 
 
 def leaves_of(size: int, most_bytes: float) -> int:
@@ -77,15 +79,20 @@ def ladder_of(period: Matrix) -> list[Matrix]:
 
 
 def with_blocks(
-    arrays: TimedArrays, nodes: list[Matrix], first: list[int], ladder: list[Matrix], rungs: NDArray[np.float64]
+    arrays: TimedArrays,
+    nodes: list[Matrix],
+    first: list[int],
+    ladder: list[Matrix],
+    rungs: NDArray[np.float64],
+    errors: NDArray[np.float64],
 ) -> TimedArrays:
-    """Return the tables with a tree and a ladder."""
+    """Return the tables with a tree and a ladder, and what each leaf adds to the error of a state."""
     size = len(nodes[0])
-    scalars = arrays.scalars.copy()
-    scalars[BLOCK_ERROR] = ROUNDING_IN_TREE
+    added = np.zeros(len(arrays.leaf_modes))
+    added[: len(errors)] = errors
     return arrays._replace(
         rungs=rungs,
-        scalars=scalars,
+        leaf_error=np.concatenate([[0.0], np.cumsum(added)]),
         tree=np.array([columns_apart(node) for node in nodes]),
         level_node=np.array(first),
         ladder=np.array([columns_apart(rung) for rung in ladder]).reshape(len(ladder), size, 2, size),
@@ -112,7 +119,34 @@ def probes_of(size: int) -> Matrix:
     return np.asarray(random.normal(size=(size, COLUMNS, 2)) @ np.array([1.0, 1.0j]) / np.sqrt(2.0))
 
 
-def _rungs(builder: Builder, arrays: TimedArrays, leaves: list[Leaf], ladder: list[Matrix]) -> NDArray[np.float64]:
+def leaf_errors(builder: Builder, leaves: list[Leaf], states: Matrix) -> NDArray[np.float64]:
+    """Return what the propagator of each leaf adds to the error of a state of norm 1.
+
+    Of steps that is their rounding; a constant stretch is passed in thirds and at once.
+    """
+    return np.array(
+        [
+            ROUNDING_IN_TREE * leaf.steps
+            if leaf.modes < 0
+            else distance(
+                builder.modal_matrix(leaf.modes, leaf.stop - leaf.start) @ states, in_thirds(builder, leaf, states)
+            )
+            for leaf in leaves
+        ]
+    )
+
+
+def in_thirds(builder: Builder, leaf: Leaf, states: Matrix) -> Matrix:
+    """Return states behind a constant stretch that is passed in three parts."""
+    third = (leaf.stop - leaf.start) / 3.0
+    for length in (third, third, leaf.stop - leaf.start - 2.0 * third):
+        states = builder.modal_matrix(leaf.modes, length) @ states
+    return states
+
+
+def _rungs(
+    builder: Builder, arrays: TimedArrays, leaves: list[Leaf], ladder: list[Matrix], probes: Matrix
+) -> NDArray[np.float64]:
     """Return the norm of every rung, and the largest error of a state of norm 1 that passes it.
 
     Random states are carried through the period step by step, through a constant stretch in thirds, and apart
@@ -121,13 +155,10 @@ def _rungs(builder: Builder, arrays: TimedArrays, leaves: list[Leaf], ladder: li
     """
     if not ladder:
         return np.zeros((0, 2))
-    probes = probes_of(builder.system.dimension)
     carried = probes
     for number, leaf in enumerate(leaves):
         if leaf.modes >= 0:
-            third = (leaf.stop - leaf.start) / 3.0
-            for length in (third, third, leaf.stop - leaf.start - 2.0 * third):
-                carried = builder.modal_matrix(leaf.modes, length) @ carried
+            carried = in_thirds(builder, leaf, carried)
         else:
             carried = builder.carried(arrays, number, carried)
     # What both have in common: coefficients of steps that are rounded, each on its own.
