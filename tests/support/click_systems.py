@@ -8,6 +8,7 @@ from scipy.linalg import expm
 from scipy.stats import unitary_group
 
 import trajectories as tj
+from trajectories.engine.operators import stack_operators
 
 
 def watch(system: tj.OpenSystem, trajectories: int, duration: float, *, seed: int, **options) -> tj.ClickRecord:
@@ -156,3 +157,33 @@ def replay(
         shares[n] = rates / rates[-1]
         psi = after[channels[n]] / np.linalg.norm(after[channels[n]])
     return survival, shares
+
+
+def weak_cavity(levels: int = 60, slower: float = 1.0) -> tj.OpenSystem:
+    """Return a weakly driven atom in a cavity: of its many states a trajectory sees the lowest few."""
+    space = tj.HilbertSpace(cavity=levels, atom=2)
+    a, s = space.lower("cavity"), space.lower("atom")
+    hamiltonian = 0.3 * space.number("cavity") + 0.2 * (a @ s.T + a.T @ s) + 0.05 * (a + a.T)
+    cavity, atom = 0.3 * np.sqrt(slower) * a, 0.2 * np.sqrt(slower) * s
+    return tj.OpenSystem(hamiltonian, [tj.Channel("cavity", cavity), tj.Channel("atom", atom)], space)
+
+
+def ground(system: tj.OpenSystem) -> np.ndarray:
+    return np.eye(1, system.dimension, dtype=complex)[0]
+
+
+def jumps_of(system: tj.OpenSystem):
+    return stack_operators([channel.operator for channel in system.channels], system.dimension)
+
+
+def shelving(branching: float) -> tj.OpenSystem:
+    """Return a driven atom whose excited state decays to a shelf now and then, from where it is driven back."""
+    hamiltonian = np.zeros((5, 5))
+    hamiltonian[0, 1] = hamiltonian[1, 0] = 0.5
+    hamiltonian[2, 3] = hamiltonian[3, 2] = 0.2
+    hamiltonian[4, 4] = 3.0
+    down, shelve, back = np.zeros((3, 5, 5))
+    down[0, 1], shelve[2, 1], back[0, 3] = 1.0, np.sqrt(branching), np.sqrt(0.1)
+    return tj.OpenSystem(
+        hamiltonian, [tj.Channel("down", down), tj.Channel("shelve", shelve), tj.Channel("back", back)]
+    )

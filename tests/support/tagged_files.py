@@ -107,3 +107,18 @@ def random_words(kind, count=4000, seed=1):
         marker = (1 << 31) | (rng.integers(1, 16, count) << 25) | time
         overflow = (1 << 31) | (63 << 25) | rng.integers(0, 7, count)
     return np.choose(what, [photon, marker, overflow]).astype(np.uint32)
+
+
+HYDRAHARP_2_T2, HYDRAHARP_2_T3 = 0x01010204, 0x01010304
+
+
+def steady_words(photons=2000, every=30000):
+    """T2 photons at equal distances, with the overflows between them."""
+    stamps = np.arange(1, photons + 1) * every
+    words, passed = [], 0
+    for stamp in stamps.tolist():
+        while stamp // 2**25 > passed:
+            passed += 1
+            words.append((1 << 31) | (63 << 25) | 1)
+        words.append(stamp % 2**25)
+    return np.array(words, dtype=np.uint32), stamps

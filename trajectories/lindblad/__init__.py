@@ -13,13 +13,10 @@ from .steady_state import steady_state
 if TYPE_CHECKING:
     from .click_statistics.bundle_correlations import cluster_g2 as cluster_g2
     from .click_statistics.bundle_correlations import cluster_g2_at as cluster_g2_at
-    from .click_statistics.bundle_rates import PairBundles as PairBundles
     from .click_statistics.bundle_rates import accidental_purity as accidental_purity
     from .click_statistics.bundle_rates import cluster_rates as cluster_rates
     from .click_statistics.bundle_rates import composition_rates as composition_rates
     from .click_statistics.bundle_rates import order_rates as order_rates
-    from .click_statistics.bundle_rates import pair_bundles as pair_bundles
-    from .click_statistics.bundle_rates import pair_purity as pair_purity
     from .click_statistics.bundle_rates import purity as purity
     from .click_statistics.coincidences import coincidences as coincidences
     from .click_statistics.coincidences import g3 as g3
@@ -35,6 +32,9 @@ if TYPE_CHECKING:
     from .click_statistics.heralding import heralding_efficiency as heralding_efficiency
     from .click_statistics.ordering import lag_histogram as lag_histogram
     from .click_statistics.ordering import order_fraction as order_fraction
+    from .click_statistics.pair_bundles import PairBundles as PairBundles
+    from .click_statistics.pair_bundles import pair_bundles as pair_bundles
+    from .click_statistics.pair_bundles import pair_purity as pair_purity
     from .click_statistics.pulses import brightness as brightness
     from .click_statistics.pulses import click_density as click_density
     from .click_statistics.pulses import pulse_counts as pulse_counts
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .click_statistics.waiting import waiting_times as waiting_times
     from .closed import SuperRabi as SuperRabi
     from .closed import super_rabi as super_rabi
+    from .convergence import Convergence as Convergence
     from .emission import EmissionPeak as EmissionPeak
     from .emission import EmissionSpectrum as EmissionSpectrum
     from .emission import emission_spectrum as emission_spectrum
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
     from .spectra import excitation_spectrum as excitation_spectrum
     from .spectra import resonance as resonance
     from .steady_state import SteadyState as SteadyState
-    from .truncation import Convergence as Convergence
     from .truncation import at_resonance as at_resonance
     from .truncation import converge as converge
     from .two_photon import two_photon_spectrum as two_photon_spectrum
@@ -73,10 +73,10 @@ if TYPE_CHECKING:
 # holds this to the imports above, which are what editors and type checkers read. Two functions have the name of
 # what they are in the neighbourhood of, `steady_state` of its module, `reduced` of a folder: these are loaded now.
 _HOMES = {
-    "Convergence": ".truncation",
+    "Convergence": ".convergence",
     "EmissionPeak": ".emission",
     "EmissionSpectrum": ".emission",
-    "PairBundles": ".click_statistics.bundle_rates",
+    "PairBundles": ".click_statistics.pair_bundles",
     "PeriodicState": ".pulses.periodic",
     "Spectrum": ".spectra",
     "SteadyEnsemble": ".essential_state",
@@ -116,8 +116,8 @@ _HOMES = {
     "no_click_probability": ".click_statistics.waiting",
     "order_fraction": ".click_statistics.ordering",
     "order_rates": ".click_statistics.bundle_rates",
-    "pair_bundles": ".click_statistics.bundle_rates",
-    "pair_purity": ".click_statistics.bundle_rates",
+    "pair_bundles": ".click_statistics.pair_bundles",
+    "pair_purity": ".click_statistics.pair_bundles",
     "periodic_state": ".pulses.periodic",
     "pulse_counts": ".click_statistics.pulses",
     "pulse_map": ".click_statistics.pulses",

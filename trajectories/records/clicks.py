@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import finite_array, finite_number, positions, shown, time_unit, whole_numbers
+from ..checks import finite_number, shown, time_unit
 from ..ensembles import TrajectoryStates
 from ..errors import InvalidInput
 from ..names import display, nearest
@@ -19,9 +19,9 @@ from ..results import Expectation, read_only
 from ..time_units import NATURAL, TimeUnit
 from .click_strip import click_strip
 from .conversions import data_frame, dataset, numpy_table
-from .joining import joined_provenance, require_joinable
-from .record_checks import checked_names, refuse_outside
-from .ticks import Clock
+from .joining import joined_columns
+from .record_checks import checked_columns
+from .ticks import Clock, stamped_in_periods
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -133,48 +133,23 @@ class ClickRecord(Shown):
             Columns of unequal length, clicks out of order or outside their window, unknown trajectory or
             channel numbers, empty windows, NaN, or channel names that repeat.
         """
-        names = checked_names(channel_names)
-        first = np.atleast_1d(finite_array(start, "start"))
-        last = np.atleast_1d(finite_array(stop, "stop"))
-        if first.shape != last.shape or first.ndim != 1:
-            raise InvalidInput(f"start has shape {first.shape} and stop {last.shape}; give one each a trajectory")
-        if not (first < last).all():
-            worst = int(np.argmin(last - first))
-            raise InvalidInput(
-                f"window of trajectory {worst} is [{first[worst]:g}, {last[worst]:g}]; stop must exceed start"
-            )
-        row = positions(trajectory, "trajectory", len(first))
-        clock = None
-        if tick is not None:
-            clock = Clock(tick, np.broadcast_to(finite_array(origin, "origin"), first.shape), fine)
-        when = finite_array(time, "time") if clock is None else whole_numbers(time, "time")
-        which = positions(channel, "channel", len(names))
-        if not row.shape == when.shape == which.shape or when.ndim != 1:
-            raise InvalidInput(
-                f"trajectory, time and channel have shapes {row.shape}, {when.shape}, {which.shape}; must be equal"
-            )
-        step = np.diff(row)
-        unsorted = np.flatnonzero((step < 0) | ((step == 0) & (when[1:] < when[:-1])))
-        if len(unsorted):
-            raise InvalidInput(
-                f"click {int(unsorted[0]) + 1} is out of order; sort by trajectory, then time (np.lexsort)"
-            )
-        refuse_outside(row, when, first, last, clock)
-        rest = None if within is None else positions(within, "within", 2**31)
-        if rest is not None and (clock is None or clock.fine is None or rest.shape != when.shape):
-            raise InvalidInput("within needs tick= and fine=, and one number a click")
+        columns = checked_columns(
+            trajectory,
+            time,
+            channel,
+            channel_names,
+            start,
+            stop,
+            tick=tick,
+            origin=origin,
+            within=within,
+            fine=fine,
+        )
         return cls(
-            trajectory=read_only(row, np.int64),
-            stamp=read_only(when),
-            channel=read_only(which, np.int16),
-            channel_names=names,
-            start=read_only(first, np.float64),
-            stop=read_only(last, np.float64),
+            **columns,
             provenance=dict(provenance or {}),
             expectations=dict(expectations or {}),
-            clock=clock,
             unit=time_unit(unit),
-            within=None if rest is None else read_only(rest, np.int32),
             final_states=final_states,
         )
 
@@ -375,24 +350,7 @@ class ClickRecord(Shown):
         parts = list(records)
         if not parts:
             raise InvalidInput("concatenate needs at least one record")
-        require_joinable(parts)
-        shifts = np.cumsum([0] + [part.n_trajectories for part in parts[:-1]])
-        columns = {name: [part.columns()[name] for part in parts] for name in parts[0].columns()}
-        columns["trajectory"] = [p.trajectory + shift for p, shift in zip(parts, shifts, strict=True)]
-        clock = parts[0].clock
-        if clock is not None:
-            clock = replace(clock, origin=np.concatenate([p.clock.origin for p in parts if p.clock is not None]))
-        joined: dict[str, Any] = {name: read_only(np.concatenate(pieces)) for name, pieces in columns.items()}
-        return replace(
-            parts[0],
-            **joined,
-            start=read_only(np.concatenate([part.start for part in parts])),
-            stop=read_only(np.concatenate([part.stop for part in parts])),
-            provenance=joined_provenance(parts),
-            expectations={},
-            clock=clock,
-            final_states=None,
-        )
+        return replace(parts[0], **joined_columns(parts), expectations={}, final_states=None)
 
     def same_time(self, other: ClickRecord) -> bool:
         """Whether stamps of two records can be compared: one unit, and ticks of one length."""
@@ -421,8 +379,7 @@ class ClickRecord(Shown):
         if self.clock is not None:
             raise InvalidInput(f"the record is counted in {self.counted_in} already")
         clock = Clock(tick, self.start)
-        stamp = np.floor((self.stamp - self.start[self.trajectory]) / clock.tick).astype(np.int64)
-        return replace(self, stamp=read_only(stamp), clock=clock)
+        return replace(self, stamp=read_only(clock.ticks_of(self.stamp, self.trajectory)), clock=clock)
 
     @property
     def period(self) -> float | None:
@@ -450,19 +407,9 @@ class ClickRecord(Shown):
         period = self.period
         if period is None:
             raise InvalidInput("the record has no period; that of a system with OpenSystem(..., period=T) has one")
-        step = period / 2**15 if fine is None else finite_number(fine, "fine")
-        if not 0.0 < step <= period:
-            raise InvalidInput(f"fine={step:g} must lie between 0 and the period {period:g}")
-        pulse = np.floor(self.stamp / period)
-        within = np.floor(np.maximum(self.stamp - pulse * period, 0.0) / step)
-        within = np.minimum(within, np.ceil(period / step) - 1.0)
+        pulse, within, step = stamped_in_periods(self.stamp, period, fine)
         clock = Clock(period, np.zeros(self.n_trajectories), step)
-        return replace(
-            self,
-            stamp=read_only(pulse.astype(np.int64)),
-            within=read_only(within.astype(np.int32)),
-            clock=clock,
-        )
+        return replace(self, stamp=read_only(pulse), within=read_only(within), clock=clock)
 
     def without_ticks(self) -> ClickRecord:
         """Return the record with times instead of ticks, to which records of other clocks can be joined."""

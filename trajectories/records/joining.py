@@ -1,9 +1,10 @@
-"""Whether records can be joined: of one physics, and no trajectory twice, or the errors would be too small."""
+"""Records in one: of one physics, and no trajectory twice, or the errors would be too small."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from ..checks import shown
 from ..errors import InvalidInput
+from ..results import read_only
 from .detection_log import DetectionLog
+from .ticks import Clock
 
 # Provenance that a record joined from several does not share.
 OF_ONE_RUN = ("configuration", "run_trajectories", "complete", "worst_error")
@@ -38,9 +41,39 @@ class Joinable(Protocol):
     @property
     def n_trajectories(self) -> int: ...  # noqa: D102
     @property
+    def start(self) -> NDArray[np.float64]: ...  # noqa: D102
+    @property
+    def stop(self) -> NDArray[np.float64]: ...  # noqa: D102
+    @property
+    def clock(self) -> Clock | None: ...  # noqa: D102
+    @property
     def counted_in(self) -> str: ...  # noqa: D102
+    def columns(self) -> dict[str, NDArray[Any]]: ...  # noqa: D102
     def same_time(self, other: Any) -> bool: ...  # noqa: D102
     def __len__(self) -> int: ...
+
+
+def joined_columns(parts: Sequence[Joinable]) -> dict[str, Any]:
+    """Return columns, windows, clock and provenance of all records in one, trajectories numbered on.
+
+    Raises
+    ------
+    InvalidInput
+        As `require_joinable`.
+    """
+    require_joinable(parts)
+    shifts = np.cumsum([0] + [part.n_trajectories for part in parts[:-1]])
+    columns = {name: [part.columns()[name] for part in parts] for name in parts[0].columns()}
+    columns["trajectory"] = [p.trajectory + shift for p, shift in zip(parts, shifts, strict=True)]
+    clock = parts[0].clock
+    if clock is not None:
+        clock = replace(clock, origin=np.concatenate([p.clock.origin for p in parts if p.clock is not None]))
+    return {name: read_only(np.concatenate(pieces)) for name, pieces in columns.items()} | {
+        "start": read_only(np.concatenate([part.start for part in parts])),
+        "stop": read_only(np.concatenate([part.stop for part in parts])),
+        "provenance": joined_provenance(parts),
+        "clock": clock,
+    }
 
 
 def require_joinable(parts: Sequence[Joinable]) -> None:

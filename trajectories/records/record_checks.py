@@ -1,4 +1,4 @@
-"""What a record refuses: names that cannot tell channels apart, clicks outside their windows."""
+"""What a record refuses: disorder, clicks outside their windows, names that cannot tell channels apart."""
 
 from __future__ import annotations
 
@@ -6,14 +6,71 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ..checks import shown
+from ..checks import finite_array, positions, shown, whole_numbers
 from ..errors import InvalidInput
 from ..names import can_be_kept
+from ..results import read_only
 from .ticks import Clock
 
 MAX_CHANNELS = 32767  # channel numbers are stored as int16
+
+
+def checked_columns(
+    trajectory: ArrayLike,
+    time: ArrayLike,
+    channel: ArrayLike,
+    channel_names: Sequence[str],
+    start: ArrayLike,
+    stop: ArrayLike,
+    *,
+    tick: float | None,
+    origin: ArrayLike,
+    within: ArrayLike | None,
+    fine: float | None,
+) -> dict[str, Any]:
+    """Return the columns, windows and clock of a `ClickRecord` by name; refuse what `from_arrays` names."""
+    names = checked_names(channel_names)
+    first = np.atleast_1d(finite_array(start, "start"))
+    last = np.atleast_1d(finite_array(stop, "stop"))
+    if first.shape != last.shape or first.ndim != 1:
+        raise InvalidInput(f"start has shape {first.shape} and stop {last.shape}; give one each a trajectory")
+    if not (first < last).all():
+        worst = int(np.argmin(last - first))
+        raise InvalidInput(
+            f"window of trajectory {worst} is [{first[worst]:g}, {last[worst]:g}]; stop must exceed start"
+        )
+    row = positions(trajectory, "trajectory", len(first))
+    clock = None
+    if tick is not None:
+        clock = Clock(tick, np.broadcast_to(finite_array(origin, "origin"), first.shape), fine)
+    when = finite_array(time, "time") if clock is None else whole_numbers(time, "time")
+    which = positions(channel, "channel", len(names))
+    if not row.shape == when.shape == which.shape or when.ndim != 1:
+        raise InvalidInput(
+            f"trajectory, time and channel have shapes {row.shape}, {when.shape}, {which.shape}; must be equal"
+        )
+    step = np.diff(row)
+    unsorted = np.flatnonzero((step < 0) | ((step == 0) & (when[1:] < when[:-1])))
+    if len(unsorted):
+        raise InvalidInput(
+            f"click {int(unsorted[0]) + 1} is out of order; sort by trajectory, then time (np.lexsort)"
+        )
+    refuse_outside(row, when, first, last, clock)
+    rest = None if within is None else positions(within, "within", 2**31)
+    if rest is not None and (clock is None or clock.fine is None or rest.shape != when.shape):
+        raise InvalidInput("within needs tick= and fine=, and one number a click")
+    return {
+        "trajectory": read_only(row, np.int64),
+        "stamp": read_only(when),
+        "channel": read_only(which, np.int16),
+        "channel_names": names,
+        "start": read_only(first, np.float64),
+        "stop": read_only(last, np.float64),
+        "clock": clock,
+        "within": None if rest is None else read_only(rest, np.int32),
+    }
 
 
 def refuse_outside(

@@ -19,21 +19,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from itertools import takewhile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import plain_value
 from ..errors import InvalidInput, RunFolderError
 from ..notebook import Shown, Summary
-from .assembly import assemble
-from .averages import EnsembleAverages
-from .block_files import Bounds, block_checksum, bounds_in, columns_of, file_name, misfit, stored_columns
-from .clicks import ClickRecord
 from .files import (
     UNFINISHED,
     UNREADABLE,
@@ -49,13 +43,12 @@ from .files import (
 )
 from .layout import Layout
 from .lock import LOCK
+from .run_blocks import RunBlocks
 from .run_metadata import FORMAT, RESTORE, VERSION, check_metadata, identity_of
 from .system_check import contradiction, names_needed
 
-RECOMPUTE = "give --repair (from Python: trajectories.records.repair) to set it aside, and it is computed again"
 
-
-class Run(Shown):
+class Run(RunBlocks, Shown):
     """A run folder.
 
     Use `Run.create` for a new one and `Run.open` for one that exists. A process that writes holds its `RunLock`.
@@ -245,21 +238,6 @@ class Run(Shown):
         content["layout"] = [list(stretch) for stretch in layout.stretches]
         return self._described(self.folder, content)
 
-    @property
-    def configuration(self) -> dict[str, Any]:
-        """What the clicks and the averages depend on."""
-        return dict(self.metadata["configuration"])
-
-    @property
-    def trajectories(self) -> int:
-        """Number of trajectories asked for."""
-        return int(self.metadata["configuration"]["trajectories"])
-
-    @property
-    def run_id(self) -> str:
-        """Checksum of what identifies the run, to which every block is bound."""
-        return str(self.metadata["run_id"])
-
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the stored system and compiled arrays.
 
@@ -288,47 +266,6 @@ class Run(Shown):
         if wrong:
             raise RunFolderError(f"{self.folder / 'run.json'} was edited: {wrong}; {RESTORE}")
 
-    @property
-    def _layout(self) -> Layout:
-        return Layout(tuple((last, size) for last, size in self.metadata["layout"]))
-
-    @property
-    def n_blocks(self) -> int:
-        """Number of blocks, finished or not."""
-        return self._layout.n_blocks
-
-    def block_bounds(self) -> list[Bounds]:
-        """Return (first, last) of every block: trajectories first … last − 1."""
-        return list(self._layout)
-
-    def finished(self) -> list[Bounds]:
-        """Return the blocks that are there."""
-        return sorted(bounds for bounds, _ in self._files() if bounds is not None)
-
-    def missing(self) -> list[Bounds]:
-        """Return the blocks that are still to be computed."""
-        there = set(self.finished())
-        return [bounds for bounds in self._layout if bounds not in there]
-
-    def leading(self) -> list[Bounds]:
-        """Return the blocks before the first that is missing.
-
-        Blocks of few clicks finish early, so that all finished blocks of an unfinished run are a biased sample;
-        a run's leading trajectories are not chosen by what they contain.
-        """
-        there = set(self.finished())
-        return list(takewhile(there.__contains__, self._layout))
-
-    @property
-    def complete(self) -> bool:
-        """Whether every block is there."""
-        return len(self.finished()) == self.n_blocks
-
-    @property
-    def computed(self) -> int:
-        """One past the last trajectory of the last finished block."""
-        return max((last for _, last in self.finished()), default=0)
-
     def _summary(self) -> Summary:
         asked = self.configuration
         state = "complete" if self.complete else f"{self.computed} computed"
@@ -341,120 +278,6 @@ class Run(Shown):
             ("channels", ", ".join(self.metadata["channel_names"])),
         ]
         return Summary(f"Run {self.folder}", ("", ""), rows)
-
-    def write_block(self, bounds: Bounds, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Write one finished block, whole or not at all.
-
-        Parameters
-        ----------
-        bounds : (int, int)
-            One of `block_bounds`.
-        columns : mapping of str to ndarray
-            ``counts`` (clicks of each trajectory), ``time``, ``channel``, ``sampled`` and ``worst_error``; and
-            ``final_kets`` where states at the end were asked for.
-        """
-        arrays = stored_columns(columns, len(self.metadata["channel_names"]))
-        checksum = np.array(block_checksum(self.run_id, bounds, arrays))
-        write_whole(self._path(bounds), pack(arrays | {"checksum": checksum}))
-
-    def read_block(self, bounds: Bounds) -> dict[str, NDArray[Any]]:
-        """Read one block and check it.
-
-        Raises
-        ------
-        RunFolderError
-            The block is unreadable, damaged, or belongs to another run.
-        """
-        path = self._path(bounds)
-        try:
-            arrays = unpack(path, (*columns_of(self.metadata["configuration"]), "checksum"))
-            stored = str(arrays.pop("checksum"))
-            computed = block_checksum(self.run_id, bounds, arrays)
-            wrong = None if stored == computed else "is damaged or belongs to another run"
-            wrong = wrong or misfit(self.metadata, bounds, arrays)
-        except UNREADABLE as error:
-            raise RunFolderError(f"block {path} cannot be read ({error}); {RECOMPUTE}") from error
-        if wrong:
-            raise RunFolderError(f"block {path} {wrong}; {RECOMPUTE}")
-        return arrays
-
-    def damaged(self) -> dict[Path, RunFolderError]:
-        """Return the files among the blocks that are no sound block of this run, and what is wrong with each."""
-        wrong = {path: _stray(path) for path in self._strays()}
-        for bounds in self.finished():
-            try:
-                self.read_block(bounds)
-            except RunFolderError as error:
-                wrong[self._path(bounds)] = error
-        return wrong
-
-    def blocks(self) -> Iterator[ClickRecord]:
-        """Yield the leading blocks one by one as records, for analysis in bounded memory.
-
-        Raises
-        ------
-        RunFolderError
-            A block is damaged, or a file among them is none of the run's.
-        """
-        self.refuse_strays()
-        for bounds in self.leading():
-            yield assemble(self.metadata, [bounds], [self.read_block(bounds)])
-
-    def record(self) -> ClickRecord:
-        """Return the record of the leading trajectories: of all, when the run is complete.
-
-        Raises
-        ------
-        RunFolderError
-            The first block is not finished yet, a block is damaged, or a file among them is none of the run's.
-        """
-        self.refuse_strays()
-        bounds = self.leading()
-        if not bounds:
-            raise RunFolderError(
-                f"{self.folder} has no finished block yet; run the same command again to continue"
-            )
-        # Samples are added up block by block: of many trajectories they take more memory than the clicks.
-        averages = EnsembleAverages(self.metadata, np.concatenate([np.arange(*block) for block in bounds]))
-        parts = []
-        for block in bounds:
-            columns = self.read_block(block)
-            averages.add(block[0], columns.pop("sampled"))
-            parts.append(columns)
-        return assemble(self.metadata, bounds, parts, averages)
-
-    def worst_error(self) -> float:
-        """Return the largest bound of |ΔS|/S over the leading blocks, without reading their clicks."""
-        worst = 0.0
-        for path in map(self._path, self.leading()):
-            try:
-                worst = max(worst, float(unpack(path, ["worst_error"])["worst_error"].item()))
-            except (*UNREADABLE, TypeError) as error:
-                raise RunFolderError(f"block {path} cannot be read ({error}); {RECOMPUTE}") from error
-        return worst
-
-    def _files(self) -> Iterator[tuple[Bounds | None, Path]]:
-        """Yield the files among the blocks, each with the bounds that its name says; None where it is no block."""
-        layout = self._layout
-        for path in (self.folder / "blocks").glob("[!.]*"):
-            bounds = bounds_in(path.name)
-            ours = bounds is not None and bounds in layout and path == self._path(bounds) and path.is_file()
-            yield (bounds if ours else None), path
-
-    def _strays(self) -> list[Path]:
-        return sorted(path for bounds, path in self._files() if bounds is None)
-
-    def refuse_strays(self) -> None:
-        """Raise a `RunFolderError` that names the first file among the blocks that is none of the run's."""
-        for path in self._strays():
-            raise _stray(path)
-
-    def _path(self, bounds: Bounds) -> Path:
-        return self.folder / "blocks" / file_name(bounds)
-
-
-def _stray(path: Path) -> RunFolderError:
-    return RunFolderError(f"{path} is no block of this run; give --repair to set it aside, or move it away")
 
 
 def _require_free(path: Path) -> None:

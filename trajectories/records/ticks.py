@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import finite_array, positive_number
+from ..checks import finite_array, finite_number, positive_number
 from ..errors import InvalidInput
 from ..results import read_only
 
@@ -51,6 +51,29 @@ class Clock:
     def elapsed(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return times, one a trajectory, in ticks from each origin; whole where they are meant as whole."""
         return near_whole((time - self.origin) / self.tick)
+
+    def ticks_of(self, time: NDArray[np.float64], row: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the ticks in which clicks of trajectories `row` fall."""
+        return np.floor((time - self.origin[row]) / self.tick).astype(np.int64)
+
+
+def stamped_in_periods(
+    time: NDArray[np.float64], period: float, fine: float | None
+) -> tuple[NDArray[np.int64], NDArray[np.int32], float]:
+    """Return the period of each click, its step within the period, and the length of a step (2⁻¹⁵ of the period).
+
+    Raises
+    ------
+    InvalidInput
+        A step that is not positive, or longer than the period.
+    """
+    step = period / 2**15 if fine is None else finite_number(fine, "fine")
+    if not 0.0 < step <= period:
+        raise InvalidInput(f"fine={step:g} must lie between 0 and the period {period:g}")
+    pulse = np.floor(time / period)
+    within = np.floor(np.maximum(time - pulse * period, 0.0) / step)
+    within = np.minimum(within, np.ceil(period / step) - 1.0)
+    return pulse.astype(np.int64), within.astype(np.int32), step
 
 
 def near_whole(ticks: ArrayLike) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from ...checks import bin_edges
 from ...detectors import Detector
 from ...results import Estimate, Histogram
 from ..steady_state import SteadyState
-from .bundle_rates import PairBundles, bundles_of_pair, pair_bundles, refuse_absent
+from .pair_bundles import PairBundles, bundles_of_pair, pair_bundles, refuse_absent
 
 Detectors = Mapping[str, Detector] | None
 Channels = str | Sequence[str] | None
