@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from .evolution import density_matrix as density_matrix
     from .evolution import evolve as evolve
     from .information import information_rate as information_rate
+    from .moments.steady import SteadyMoments as SteadyMoments
+    from .moments.steady import steady_moments as steady_moments
     from .pulses.periodic import PeriodicState as PeriodicState
     from .pulses.periodic import periodic_state as periodic_state
     from .spectra import Spectrum as Spectrum
@@ -80,6 +82,7 @@ _HOMES = {
     "PeriodicState": ".pulses.periodic",
     "Spectrum": ".spectra",
     "SteadyEnsemble": ".essential_state",
+    "SteadyMoments": ".moments.steady",
     "SteadyState": ".steady_state",
     "SuperRabi": ".closed",
     "Witness": ".entanglement",
@@ -126,6 +129,7 @@ _HOMES = {
     "rates": ".click_statistics.counting",
     "resonance": ".spectra",
     "steady_ensemble": ".essential_state",
+    "steady_moments": ".moments.steady",
     "super_rabi": ".closed",
     "transient_g2": ".click_statistics.correlations",
     "two_photon_spectrum": ".two_photon",

@@ -17,11 +17,12 @@ class TruncationStep:
     levels : tuple of int
         What the system factory was given.
     dimension : int
-        N.
+        N, or how many moments were solved for.
     values : mapping of str to float
         The observables.
     top_level : float
-        Largest population of any mode's highest level; NaN for a system without a space.
+        Largest population of any mode's highest level, or share of the moments of highest order; NaN for a system
+        without a space.
     moves : mapping of str to float
         For each level count, the largest relative move of any observable when it alone is raised by
         one; NaN where the limits forbade to try. Empty if this truncation was only tried as a neighbour.

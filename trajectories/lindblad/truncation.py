@@ -16,6 +16,7 @@ from ..model import OpenSystem, SpinningResonator
 from ..stages import Stage, call, somebody_watches
 from .blas import one_blas_thread
 from .convergence import Convergence, Levels, TruncationStep
+from .moments.steady import SteadyMoments
 from .pulses.periodic import PeriodicState, periodic_state
 from .spectra import resonance
 from .steady_state import SteadyState, steady_state
@@ -23,7 +24,8 @@ from .steady_state import SteadyState, steady_state
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-Observable = Callable[[SteadyState], float] | Callable[[PeriodicState], float]
+Made = OpenSystem | SteadyMoments
+Observable = Callable[[SteadyState], float] | Callable[[PeriodicState], float] | Callable[[SteadyMoments], float]
 
 # A move below this counts as none. A parity rule may be the reason, so the next level is tried too.
 NO_MOVE = 1e-10
@@ -63,7 +65,7 @@ def at_resonance(resonator: SpinningResonator, pair: str) -> Callable[[Levels], 
 
 
 def converge(
-    system_factory: Callable[[Levels], OpenSystem],
+    system_factory: Callable[[Levels], Made],
     observables: Mapping[str, Observable],
     *,
     start: Sequence[int] = (3, 3, 3),
@@ -84,10 +86,11 @@ def converge(
     system_factory : callable
         From a tuple of level counts to an OpenSystem, e.g. ``resonator.system`` at fixed Δ_ad,
         ``at_resonance(resonator, pair)``, or, with one number, a cut-off of the total excitation:
-        ``lambda n: resonator.system((n[0] + 1,) * 3, max_quanta=n[0])``.
+        ``lambda n: resonator.system((n[0] + 1,) * 3, max_quanta=n[0])``. Or to SteadyMoments, with an order
+        for the levels: ``lambda n: lindblad.steady_moments(system, 2 * n[0])``.
     observables : mapping of str to callable
-        Functions of a SteadyState, or of the PeriodicState of a system that depends on time, that give a finite
-        real number.
+        Functions of a SteadyState, of the PeriodicState of a system that depends on time, or of SteadyMoments,
+        that give a finite real number.
     start : sequence of int
         The first truncation.
     tolerance : float
@@ -95,7 +98,7 @@ def converge(
     maximum : sequence of int, optional
         Never go beyond these level counts.
     max_dimension : int
-        Never go beyond this N.
+        Never go beyond this N; of moments only `maximum` limits the order.
     progress : bool
         Whether to count steady states in a progress bar, at a terminal and in a notebook.
 
@@ -107,8 +110,8 @@ def converge(
     Raises
     ------
     InvalidInput
-        No observable, one that is not finite, a factory that gives no OpenSystem, a tolerance that is not
-        positive, or a start outside the limits.
+        No observable, one that is not finite, a factory that gives neither OpenSystem nor SteadyMoments, a
+        tolerance that is not positive, or a start outside the limits.
 
     Examples
     --------
@@ -160,7 +163,7 @@ class _Ladder:
 
     def __init__(
         self,
-        factory: Callable[[Levels], OpenSystem],
+        factory: Callable[[Levels], Made],
         observables: Mapping[str, Observable],
         maximum: Sequence[int] | None,
         max_dimension: int,
@@ -183,29 +186,38 @@ class _Ladder:
     def _solve(self, levels: Levels) -> TruncationStep | None:
         if self._beyond(levels):
             return None
-        system = self._made(levels)
-        if system.dimension > self.max_dimension:
+        made = self._made(levels)
+        if isinstance(made, SteadyMoments):
+            state: Any = made
+            self.labels = ("order",) if len(levels) == 1 else tuple(f"order[{i}]" for i in range(len(levels)))
+            dimension, top = made.unknowns, made.top_order
+        elif made.dimension > self.max_dimension:
             return None
+        else:
+            state = self._stationary(made, levels)
+            dimension, top = made.dimension, max(state.top_level.values(), default=np.nan)
+            modes = made.space.modes if made.space is not None else ()
+            self.finite = _finite_levels(made) if len(levels) > len(modes) else {}
+            self.labels = modes if len(modes) == len(levels) else tuple(f"levels[{i}]" for i in range(len(levels)))
+        self.bar.update()
+        values = {name: _finite(name, observable(state), levels) for name, observable in self.observables.items()}
+        return TruncationStep(levels, dimension, MappingProxyType(values), top, MappingProxyType({}))
+
+    def _stationary(self, system: OpenSystem, levels: Levels) -> SteadyState | PeriodicState:
         truncation = f"truncation {', '.join(map(str, levels))}, N={system.dimension}"
         self.bar.set_description(truncation, refresh=False)
         with Stage(truncation, covers=True, shown=bool(self.bar.disable)):
-            state: Any = periodic_state(system) if system.depends_on_time else steady_state(system)
-        self.bar.update()
-        modes = system.space.modes if system.space is not None else ()
-        self.finite = _finite_levels(system) if len(levels) > len(modes) else {}
-        self.labels = modes if len(modes) == len(levels) else tuple(f"levels[{i}]" for i in range(len(levels)))
-        values = {name: _finite(name, observable(state), levels) for name, observable in self.observables.items()}
-        top = max(state.top_level.values(), default=np.nan)
-        return TruncationStep(levels, system.dimension, MappingProxyType(values), top, MappingProxyType({}))
+            return periodic_state(system) if system.depends_on_time else steady_state(system)
 
     def _beyond(self, levels: Levels) -> bool:
         return self.maximum is not None and any(n > most for n, most in zip(levels, self.maximum, strict=True))
 
-    def _made(self, levels: Levels) -> OpenSystem:
-        system = self.factory(levels)
-        if not isinstance(system, OpenSystem):
-            raise InvalidInput(f"system_factory gave {type(system).__name__} at {levels}, not an OpenSystem")
-        return system
+    def _made(self, levels: Levels) -> Made:
+        made = self.factory(levels)
+        if not isinstance(made, OpenSystem | SteadyMoments):
+            kind = type(made).__name__
+            raise InvalidInput(f"system_factory gave {kind} at {levels}, not an OpenSystem or SteadyMoments")
+        return made
 
     def moves(self, levels: Levels) -> list[float]:
         """Return the relative move for each level count, recorded with the step; NaN beyond the limits."""
@@ -247,9 +259,11 @@ class _Ladder:
         return tuple(step for step in self.tried.values() if step is not None)
 
 
-def _finite_levels(system: OpenSystem) -> dict[str, int]:
-    """Return the level counts of a system's finite factors."""
-    return {} if system.space is None else {name: system.space.levels[name] for name in system.space.finite}
+def _finite_levels(system: Made) -> dict[str, int]:
+    """Return the level counts of a system's finite factors, where numbers may count them."""
+    if isinstance(system, SteadyMoments) or system.space is None:
+        return {}
+    return {name: system.space.levels[name] for name in system.space.finite}
 
 
 def _relative_move(old: TruncationStep, new: TruncationStep | None) -> float:
@@ -278,7 +292,7 @@ def _reason(converged: bool, tolerance: float, maximum: Sequence[int] | None, ma
 
 
 def _checked(
-    system_factory: Callable[[Levels], OpenSystem],
+    system_factory: Callable[[Levels], Made],
     observables: Mapping[str, Observable],
     start: Sequence[int],
     tolerance: float,
@@ -290,7 +304,7 @@ def _checked(
         raise InvalidInput(f"system_factory must be callable, but is {type(system_factory).__name__}")
     if not isinstance(observables, Mapping) or not observables or not all(map(callable, observables.values())):
         raise InvalidInput(
-            "observables must map at least one name to a function of a SteadyState or PeriodicState"
+            "observables must map at least one name to a function of a SteadyState, PeriodicState or SteadyMoments"
         )
     positive_number(tolerance, "tolerance")
     first = _counts(start, "start")

@@ -13,20 +13,21 @@ from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..stages import staged
 from .inputs import checked_operator, checked_times
+from .moments.steady import SteadyMoments
 from .steady_state import SteadyState
 from .superoperators.detected import NOISE, NOTHING
 from .superoperators.hermitian_vectors import pack
 from .superoperators.motions import motion_of
 
 
-def cross_correlation(steady: SteadyState, first_mode: str, second_mode: str) -> float:
+def cross_correlation(steady: SteadyState | SteadyMoments, first_mode: str, second_mode: str) -> float:
     """Return g₁_oo'(0) = ⟨o†o o'†o'⟩/(⟨o†o⟩⟨o'†o'⟩), the cross correlation of the paper's Fig. 3.
 
     For one mode with itself this is ⟨o†o†oo⟩/⟨o†o⟩², normally ordered.
 
     Parameters
     ----------
-    steady : SteadyState
+    steady : SteadyState or SteadyMoments
         The stationary state; its system has a space.
     first_mode, second_mode : str
         Names of modes or atoms of the space.
@@ -56,15 +57,17 @@ def cross_correlation(steady: SteadyState, first_mode: str, second_mode: str) ->
 
 
 @staged("bundle correlation")
-def bundle_correlation(steady: SteadyState, operator: Any, tau: ArrayLike = 0.0) -> NDArray[np.float64]:
+def bundle_correlation(
+    steady: SteadyState | SteadyMoments, operator: Any, tau: ArrayLike = 0.0
+) -> NDArray[np.float64]:
     """Return the generalised second-order correlation of a bundle, the paper's Eq. (3).
 
     g₂(τ) = ⟨B†(0) B†(τ) B(τ) B(0)⟩/⟨B†B⟩² = Tr[B†B e^{L|τ|} BρB†]/Tr[B†Bρ]², with B = o o' for a pair.
 
     Parameters
     ----------
-    steady : SteadyState
-        The stationary state.
+    steady : SteadyState or SteadyMoments
+        The stationary state; of moments only g₂(0) follows.
     operator : sequence of str, or array of shape (N, N)
         B: names of modes, whose lowering operators are multiplied in the order written, such as
         ``("photon", "magnon")`` or ``("photon", "photon")``, or any matrix.
@@ -79,7 +82,8 @@ def bundle_correlation(steady: SteadyState, operator: Any, tau: ArrayLike = 0.0)
     Raises
     ------
     InvalidInput
-        An unknown mode, a matrix of another dimension, or a bundle that the state does not contain.
+        An unknown mode, a matrix of another dimension, a bundle that the state does not contain, or delays of
+        moments.
 
     Notes
     -----
@@ -98,6 +102,8 @@ def bundle_correlation(steady: SteadyState, operator: Any, tau: ArrayLike = 0.0)
     bundle = bundle_operator(steady.system, operator)
     delays = np.abs(checked_times(tau, "tau", lowest=-np.inf))
     rate = _norm(steady, bundle)
+    if isinstance(steady, SteadyMoments):
+        return _of_moments(steady, bundle, delays, rate)
     terms = float(np.sum(abs(bundle) @ np.abs(steady.rho) * abs(bundle).toarray()))
     if rate <= max(NOISE * terms, NOTHING * float(sparse.linalg.norm(bundle)) ** 2):
         raise InvalidInput(f"the state holds no such bundle: ⟨B†B⟩={rate:.3g}; choose another operator")
@@ -129,6 +135,19 @@ def bundle_operator(system: OpenSystem, operator: Any) -> sparse.csr_array:
     return sparse.csr_array(bundle)
 
 
-def _norm(steady: SteadyState, operator: sparse.csr_array) -> float:
+def _of_moments(
+    steady: SteadyMoments, bundle: sparse.csr_array, delays: NDArray[np.float64], rate: float
+) -> NDArray[np.float64]:
+    """Return g₂(0); refuse delays, and a bundle that is not there."""
+    if float(delays.max(initial=0.0)) > 0.0:
+        raise InvalidInput("moments are those of one time; give tau=0, or a SteadyState")
+    if rate <= NOTHING:
+        raise InvalidInput(f"the state holds no such bundle: ⟨B†B⟩={rate:.3g}; choose another operator")
+    return np.full(delays.shape, steady.norm(bundle, 2) / rate**2)
+
+
+def _norm(steady: SteadyState | SteadyMoments, operator: sparse.csr_array) -> float:
     """Return ⟨B†B⟩ = Tr[BρB†]."""
+    if isinstance(steady, SteadyMoments):
+        return steady.norm(operator)
     return float(np.real(np.trace(operator @ (operator @ steady.rho).conj().T)))
