@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .model import Gaussian as Gaussian
     from .model import HilbertSpace as HilbertSpace
     from .model import OpenSystem as OpenSystem
+    from .model import Piecewise as Piecewise
     from .model import Ramp as Ramp
     from .model import Rotation as Rotation
     from .model import Sampled as Sampled
@@ -65,6 +66,7 @@ _HOMES = {
     "PulseMap": ".pulse_results",
     "Square": ".model",
     "Sech": ".model",
+    "Piecewise": ".model",
     "Sampled": ".model",
     "Rotation": ".model",
     "Ramp": ".model",

@@ -186,13 +186,24 @@ def test_qutip_coefficients_become_the_same_functions_of_time():
     ("H", "message"),
     [
         ([[qutip.sigmam(), lambda t: t + 1j]], "not Hermitian at t=0"),
-        ([[qutip.sigmax(), lambda t: float(t > 3.3)]], "followed by a spline only to"),
+        ([[qutip.sigmax(), lambda t: np.sin(1e9 * t)]], "not followed by 20000 polynomials"),
         ([[qutip.sigmax(), lambda t: np.nan]], "not finite"),
+        ([lambda t: qutip.sigmax()], r"give \[operator, coefficient\] pairs"),
     ],
 )
 def test_qutip_coefficients_that_cannot_be_followed_are_refused(H, message):
     with pytest.raises(InvalidInput, match=message):
         tj.OpenSystem.from_qutip(H, [qutip.sigmam()], tlist=np.linspace(0.0, 10.0, 11))
+
+
+def test_steps_of_a_function_are_placed_and_the_phase_of_a_jump_operator_is_dropped():
+    step, phase = [qutip.sigmax(), lambda t: float(t >= 3.3)], [qutip.sigmam(), lambda t: 2.0 * np.exp(-5j * t)]
+    system = tj.OpenSystem.from_qutip([step], [phase], tlist=np.linspace(0.0, 10.0, 11))
+    edges = system.drives[0].envelope.steps
+    assert len(edges) == 1
+    assert edges[0] == pytest.approx(3.3, abs=1e-10)
+    assert system.drives[0].envelope([3.3 - 1e-9, 3.3 + 1e-9]).tolist() == [0.0, 1.0]
+    np.testing.assert_allclose(system.channels[0].amplitude(np.linspace(0.0, 10.0, 7)), 2.0, rtol=1e-13)
 
 
 def test_to_qutip_gives_the_same_functions_back():

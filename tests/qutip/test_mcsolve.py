@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import qutip
-from scipy import stats
+from scipy import integrate, stats
 
 import trajectories as tj
 from trajectories import analysis as an
@@ -202,6 +202,36 @@ def test_seeds_give_the_same_trajectories_again_in_any_pieces_and_on_any_threads
     assert sizes == [(4, 0, 64), (4, 64, 64), (4, 128, 22)]
 
 
+def test_coefficients_that_depend_on_time_are_taken_as_qutip_takes_them():
+    times = np.linspace(1.0, 5.0, 9)  # a pulse that is half over when the evolution begins
+    H = [0.2 * SIGMA.dag() * SIGMA, [SIGMA + SIGMA.dag(), lambda t, w: np.exp(-0.5 * (t - 1.5) ** 2 / w**2)]]
+    c_ops = [[np.sqrt(0.8) * SIGMA, np.sqrt(0.1 + 0.2 * times) * np.exp(0.3j * times)], 0.3 * SIGMA.dag() * SIGMA]
+    state, e_ops = (qutip.basis(2, 0) + 0.3 * UP).unit(), [SIGMA.dag() * SIGMA, SIGMA]
+    given = {"e_ops": e_ops, "args": {"w": 0.6}}
+    expected = qutip.mesolve(H, state, times, c_ops, options={"atol": 1e-12, "rtol": 1e-10}, **given).expect
+    found = mcsolve(H, state, times, c_ops, ntraj=600, seeds=3, options=QUIET, **given)
+    assert worst(found, expected, 0) < SIGMAS
+    assert "tree" in found.stats["method"]
+    assert min(t for clicks in found.col_times for t in clicks) >= 1.0
+    again = mcsolve(H, state, times, c_ops, ntraj=20, seeds=3, options=QUIET | {"map": "parallel"}, **given)
+    assert again.col_times == found.col_times[:20]
+    # The planted fault: time that is counted from 0, as if the pulse were still to come.
+    early = mcsolve(H, state, times - 1.0, c_ops, ntraj=600, seeds=3, options=QUIET, **given)
+    assert worst(early, expected, 0) > SIGMAS
+
+
+def test_improved_sampling_of_a_pulse_follows_the_silent_trajectory_once():
+    times = np.linspace(0.0, 6.0, 13)
+    H, population = [[0.02 * (SIGMA + SIGMA.dag()), lambda t: float(1.0 <= t < 3.0)]], SIGMA.dag() * SIGMA
+    given = {"e_ops": [population], "options": QUIET | {"improved_sampling": True}}
+    found = mcsolve(H, qutip.basis(2, 0), times, [SIGMA], ntraj=200, seeds=2, **given)
+    fine = {"max_step": 0.05, "atol": 1e-12}
+    expected = qutip.mesolve(H, qutip.basis(2, 0), times, [SIGMA], e_ops=[population], options=fine).expect[0]
+    assert 1.0 - found.deterministic_weights[0] == pytest.approx(integrate.trapezoid(expected, times), rel=0.05)
+    assert min(clicks[0] for clicks in found.col_times) >= 1.0
+    np.testing.assert_allclose(found.average_expect[0], expected, atol=2e-5)
+
+
 def test_it_ends_when_the_target_or_the_time_is_reached():
     arguments = (DRIVE, UP, TIMES, DECAY)
     e_ops = [SIGMA.dag() * SIGMA]
@@ -226,8 +256,10 @@ def test_without_collapse_operators_nothing_is_random():
     [
         ({"H": qutip.liouvillian(DRIVE)}, "superoperator"),
         ({"H": 3.0}, "no operator of QuTiP"),
-        ({"H": [DRIVE, [DRIVE, np.cos]]}, r"from_qutip\(H, c_ops, tlist=times\)"),
-        ({"c_ops": [[qutip.destroy(2), lambda t: np.exp(-t)]]}, r"from_qutip\(H, c_ops, tlist=times\)"),
+        ({"H": lambda t: np.cos(t) * DRIVE}, r"give \[operator, coefficient\] pairs"),
+        ({"H": [DRIVE, [SIGMA, np.cos]]}, "not Hermitian at t=0"),
+        ({"c_ops": [[SIGMA, [SIGMA.dag(), np.cos]]]}, "collapse operator"),
+        ({"c_ops": [qutip.QobjEvo([SIGMA, [SIGMA.dag(), np.cos]])]}, "is a sum of operators"),
         ({"options": {"mehtod": "bdf"}}, "unknown option"),
         ({"options": {"map": "mpi"}}, "trajectories.simulate"),
         ({"options": {"tolerance": 2.0}}, "tolerance"),

@@ -5,6 +5,7 @@ from .channel import Channel
 from .drives import Drive
 from .envelopes import Envelope
 from .fizeau import fizeau_shift
+from .piecewise import Piecewise
 from .shapes import Cosine, Gaussian, Ramp, Rotation, Sampled, Sech, Square
 from .space import HilbertSpace
 from .spinning_resonator import SpinningResonator
@@ -19,6 +20,7 @@ __all__ = [
     "Gaussian",
     "HilbertSpace",
     "OpenSystem",
+    "Piecewise",
     "Ramp",
     "Rotation",
     "Sampled",

@@ -122,7 +122,7 @@ def as_envelope(value: Any) -> Envelope:
         return value
     if callable(value):
         raise InvalidInput(
-            f"an amplitude must be data, not {shown(value)}; give tj.Sampled(t, f(t)) or a named shape"
+            f"an amplitude must be data, not {shown(value)}; give tj.Piecewise.of(f, start, stop) or a named shape"
         )
     return Constant(value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,15 @@ from scipy import sparse
 
 from ..checks import shown
 from ..errors import InvalidInput, MissingPackage
+from .piecewise import Piecewise, TooManyPieces
 from .shapes import Sampled, cubic_spline
 from .space import HilbertSpace
 
-# How well a spline follows a coefficient that is a function, relative to its largest value, and with how many
-# samples at the most.
-SAMPLED_TO, MOST_SAMPLES = 1e-10, 2**17
+# How well a spline must follow what may be samples, relative to its largest value, and how many polynomials are
+# tried for a function before.
+SAMPLED_TO, FEW_PIECES = 1e-10, 64
+
+TimedTerm: TypeAlias = tuple[sparse.csr_array, Sampled | Piecewise]
 
 
 def matrix_of(operator: Any, what: str) -> Any:
@@ -87,16 +90,16 @@ def _depends_on_time(what: str) -> DependsOnTime:
 
 def timed_terms(
     operator: Any, what: str, tlist: NDArray[np.float64], args: Mapping[str, Any] | None
-) -> tuple[Any, list[tuple[sparse.csr_array, Sampled]]]:
+) -> tuple[Any, list[TimedTerm]]:
     """Return the constant part of what QuTiP takes for an operator that depends on time, and Σ f_j(t) O_j.
 
-    Coefficients that are arrays over `tlist` become the same cubic splines that QuTiP makes of them. Functions are
-    sampled on `tlist` and between its times until the spline is right to `SAMPLED_TO` of their largest value.
+    Coefficients that are arrays over `tlist` become the same cubic splines that QuTiP makes of them, functions the
+    fewest polynomials that follow them to rounding, on `tlist` and between its times.
 
     Raises
     ------
     InvalidInput
-        What QuTiP does not take, or a function that no spline follows.
+        What QuTiP does not take, or a function that no polynomials follow.
     """
     import qutip
 
@@ -119,25 +122,25 @@ def timed_terms(
     return constant, timed
 
 
-def _sampled(coefficient: Any, what: str, tlist: NDArray[np.float64]) -> Sampled:
-    """Return a coefficient as a spline through enough samples."""
-    times = tlist
-    while True:
-        values = np.array([complex(coefficient(t)) for t in times])
-        if not np.isfinite(values).all():
-            raise InvalidInput(f"a coefficient of {what} is not finite at t={times[~np.isfinite(values)][0]:g}")
-        middle = 0.5 * (times[1:] + times[:-1])
-        between = np.array([complex(coefficient(t)) for t in middle])
-        largest = max(float(np.abs(values).max()), 1e-300)
-        error = float(np.abs(cubic_spline(times, values)(middle) - between).max()) / largest
-        if error <= SAMPLED_TO:
-            return Sampled(times, values, sampling_error=error)
-        if 2 * len(times) > MOST_SAMPLES:
-            raise InvalidInput(
-                f"a coefficient of {what} is followed by a spline only to {error:.1g} with {len(times)} samples; "
-                "where it steps or has kinks, give a Drive with tj.Square, tj.Ramp or tj.Sampled instead"
-            )
-        times = np.sort(np.concatenate([times, middle]))
+def _sampled(coefficient: Any, what: str, tlist: NDArray[np.float64]) -> Sampled | Piecewise:
+    """Return a coefficient as few polynomials; where it is a spline over `tlist`, as that."""
+    middle = 0.5 * (tlist[1:] + tlist[:-1])
+    span, at = (float(tlist[0]), float(tlist[-1])), np.concatenate([tlist, middle])
+    try:
+        return Piecewise.of(coefficient, *span, at=at, most=max(FEW_PIECES, len(tlist) // 4))
+    except TooManyPieces:
+        pass
+    except InvalidInput as error:
+        raise InvalidInput(f"a coefficient of {what}: {error}") from error
+    values, between = (np.array([complex(coefficient(t)) for t in times]) for times in (tlist, middle))
+    largest = max(float(np.abs(values).max()), 1e-300)
+    apart = float(np.abs(cubic_spline(tlist, values)(middle) - between).max()) / largest
+    if apart <= SAMPLED_TO:
+        return Sampled(tlist, values, sampling_error=apart)
+    try:
+        return Piecewise.of(coefficient, *span, at=at)
+    except InvalidInput as refused:
+        raise InvalidInput(f"a coefficient of {what}: {refused}") from refused
 
 
 def same_subsystems(hamiltonian: Any, collapse_operators: Sequence[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +14,19 @@ from ..checks import finite_array
 from ..errors import InvalidInput
 from .channel import Channel
 from .drives import Drive
-from .qutip_objects import DependsOnTime, default_names, matrix_of, operator_list, same_subsystems, timed_terms
+from .piecewise import Piecewise
+from .qutip_objects import (
+    DependsOnTime,
+    TimedTerm,
+    default_names,
+    matrix_of,
+    operator_list,
+    same_subsystems,
+    timed_terms,
+)
 from .shapes import Sampled
 
-# How far sampled coefficients may leave H(t) from Hermitian, relative to its largest entry.
+# How far coefficients may leave H(t) from Hermitian, relative to its largest entry.
 SAMPLED_HERMITICITY = 1e-8
 
 
@@ -50,8 +60,11 @@ def parts_of_qutip(
             continue
         if len(timed) > 1 or abs(constant).sum() > 0.0:
             raise InvalidInput(f"{what} is a sum of operators; only g(t)·c with one coefficient is simulated")
-        errors.append(timed[0][1].sampling_error)
-        channels.append(Channel(name, *timed[0]))
+        matrix, amplitude = timed[0]
+        if amplitude.is_complex and times is not None:
+            amplitude = _modulus(amplitude, times)
+        errors.append(amplitude.sampling_error)
+        channels.append(Channel(name, matrix, amplitude))
     constant, timed = _constant_and_timed(hamiltonian, "Hamiltonian", times, args)
     drives = []
     for matrix, envelope in timed:
@@ -64,9 +77,25 @@ def parts_of_qutip(
     return QutipParts(constant, tuple(channels), tuple(drives), max(errors))
 
 
+def _modulus(amplitude: Sampled | Piecewise, times: NDArray[np.float64]) -> Piecewise:
+    """Return |g(t)|: the phase of a jump operator changes neither clicks nor averages."""
+    found = Piecewise.of(lambda t: abs(complex(amplitude(t))), float(times[0]), float(times[-1]), at=times)
+    return replace(found, sampling_error=found.sampling_error + amplitude.sampling_error)
+
+
+def begins_at_zero(parts: QutipParts, start: float) -> QutipParts:
+    """Return the parts of the same system with its time counted from `start`, as trajectories here count it."""
+    channels = tuple(
+        channel if channel.amplitude is None else replace(channel, amplitude=channel.amplitude.delayed(-start))
+        for channel in parts.channels
+    )
+    drives = tuple(replace(drive, envelope=drive.envelope.delayed(-start)) for drive in parts.drives)
+    return parts._replace(channels=channels, drives=drives)
+
+
 def _constant_and_timed(
     given: Any, what: str, times: NDArray[np.float64] | None, args: Mapping[str, Any] | None
-) -> tuple[Any, list[tuple[sparse.csr_array, Sampled]]]:
+) -> tuple[Any, list[TimedTerm]]:
     """Return the constant part of a QuTiP operator and its terms that depend on time."""
     try:
         return matrix_of(given, what), []
@@ -76,7 +105,7 @@ def _constant_and_timed(
     return timed_terms(given, what, times, args)
 
 
-def _require_hermitian(timed: list[tuple[sparse.csr_array, Sampled]], times: NDArray[np.float64]) -> None:
+def _require_hermitian(timed: list[TimedTerm], times: NDArray[np.float64]) -> None:
     """Refuse Σ f_j(t) O_j that is not Hermitian at some of the times."""
     for t in times[:: max(1, len(times) // 64)]:
         total = sum((complex(f(t)) * operator for operator, f in timed[1:]), complex(timed[0][1](t)) * timed[0][0])

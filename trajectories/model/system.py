@@ -125,9 +125,10 @@ class OpenSystem:
     ) -> OpenSystem:
         """Build a system from what a script gives to QuTiP's `mcsolve`: H and c_ops.
 
-        Coefficients that depend on time become cubic splines: arrays over `tlist` the same that QuTiP makes of
-        them, functions to 1e-10 of their largest value between the first and the last time; how far they are off
-        is in ``parameters["sampling_error"]``. Outside, their end values go on.
+        Coefficients that depend on time become data: arrays over `tlist` the cubic splines that QuTiP makes of
+        them, functions polynomials (`Piecewise`) between the first and the last time, to 1e-13 of their largest
+        value, steps included; how far they are off is in ``parameters["sampling_error"]``. Outside, their end
+        values go on.
 
         Parameters
         ----------
@@ -149,8 +150,8 @@ class OpenSystem:
         Raises
         ------
         InvalidInput
-            A time-dependent operator without `tlist`, coefficients that a spline does not follow, an H that is not
-            Hermitian at all times, an object that is no operator, or whatever `OpenSystem` refuses.
+            A time-dependent operator without `tlist`, coefficients that polynomials do not follow, an H that is
+            not Hermitian at all times, an object that is no operator, or whatever `OpenSystem` refuses.
         """
         parts = parts_of_qutip(hamiltonian, collapse_operators, names, tlist, args)
         parameters = {"sampling_error": parts.sampling_error} if parts.sampling_error > 0.0 else {}

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import finite_array, shown
 from ..errors import InvalidInput, MissingPackage
-from ..model.qutip_objects import DependsOnTime, operator_list
+from ..model.qutip_objects import operator_list
+from ..model.qutip_systems import begins_at_zero, parts_of_qutip
 from ..model.system import OpenSystem
 from ..stages import call
 from .ensemble import PureStart, checked_seeds, pure_starts
@@ -46,13 +47,13 @@ def mcsolve(
     Parameters
     ----------
     H : qutip.Qobj, QobjEvo or list
-        Hamiltonian; an operator.
+        Hamiltonian; an operator, or operators and [operator, coefficient] pairs.
     state : qutip.Qobj, or list of pairs (ket, weight)
         Ket, density matrix, or a mixture. A mixture is averaged with its exact weights.
     tlist : array_like of float, shape (n_times,)
         Ascending times of the results; the evolution begins at the first.
     c_ops : operator or list of operators
-        Collapse operators.
+        Collapse operators; what depends on time must be one operator with one coefficient.
     e_ops : Qobj, QobjEvo, callable, or a list or dict of them, optional
         What to average; a callable is called as ``f(t, ket)`` with a ket of norm 1. Need not be Hermitian.
     ntraj : int, or list of int
@@ -79,7 +80,8 @@ def mcsolve(
     Raises
     ------
     InvalidInput
-        A superoperator, an unknown option, times that do not ascend, or what `OpenSystem.from_qutip` refuses.
+        A superoperator, an unknown option, times that do not ascend, or what `OpenSystem.from_qutip` refuses:
+        a coefficient that is not finite, or that no 20,000 polynomials follow.
 
     Notes
     -----
@@ -113,13 +115,8 @@ def mcsolve(
         raise InvalidInput(
             "H is a superoperator; give the Hamiltonian, and leave undetected channels out of the analysis"
         )
-    try:
-        system = OpenSystem.from_qutip(hamiltonian, operators)
-    except DependsOnTime as error:
-        raise InvalidInput(
-            "H or a collapse operator depends on time, which mcsolve does not take here; make "
-            "OpenSystem.from_qutip(H, c_ops, tlist=times) for trajectories.simulate, or take QuTiP's mcsolve"
-        ) from error
+    parts = begins_at_zero(parts_of_qutip(hamiltonian, operators, None, times, None), float(times[0]))
+    system = OpenSystem(parts.hamiltonian, parts.channels, drives=parts.drives)
     starts = pure_starts(state, ntraj, system.dimension)
     if target_tol is not None and len(starts) > 1:
         raise InvalidInput("target_tol is only for a pure initial state; give ntraj for a mixture")

@@ -137,9 +137,15 @@ class Solver:
     ) -> None:
         self._system, self._starts, self._sampled, self._options = system, starts, sampled, options
         self._kets = [np.ascontiguousarray(start.ket.full()[:, 0]) for start in starts]
-        first = compile_system(system, self._kets[0], propagator=options.propagator, tolerance=options.tolerance)
-        self._compiled = [replace(first, kets=ket[None, :]) for ket in self._kets]
         self._duration = float(times[-1])
+        first = compile_system(
+            system,
+            self._kets[0],
+            propagator=options.propagator,
+            tolerance=options.tolerance,
+            horizon=self._duration,
+        )
+        self._compiled = [replace(first, kets=ket[None, :]) for ket in self._kets]
         self._sampling = sampled.sampling(system.dimension)
         numbers = len(times) * (system.dimension if sampled.states else 1)
         self._block = max(1, min(BLOCK_TRAJECTORIES, BLOCK_NUMBERS // numbers))

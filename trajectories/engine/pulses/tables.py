@@ -63,6 +63,7 @@ class Builder:
         radians = RADIANS if tolerance >= FINE else FINE_RADIANS
         self.radians = radians
         self.widths = [spectral_radius(operator) for operator in terms]
+        self.constant_width = spectral_radius(self.operators[0])
 
     def arrays(self, most_leaves: int | None = None) -> tuple[TimedArrays, list[Leaf]]:
         """Return the tables and the leaves; stretches of steps are cut into about so many leaves, or to steps."""
@@ -112,6 +113,11 @@ class Builder:
         )
         ends = np.linspace(stretch.start, stop, 65)
         values = np.array([term.values(ends) for term in self.system.terms])
+        # Most stretches of sampled envelopes are one step by the coarsest bound, and need no better one.
+        largest = self.constant_width + float(np.abs(values).max(axis=1) @ np.array(self.widths))
+        length = stop - stretch.start
+        if length * largest <= self.radians:
+            return polynomial_steps(self.system, stretch, stop, length)
         middle = 0.5 * (values.max(axis=1) + values.min(axis=1))
         half = 0.5 * np.ptp(values, axis=1)
         whole = self.operators[0] + sum(
@@ -137,7 +143,7 @@ class Builder:
         scalars = np.zeros(N_SCALARS)
         scalars[PERIOD] = system.period or np.inf
         largest = max(float(np.abs(p.starts[np.isfinite(p.starts)]).max()) for p in pieces)
-        radius = max(spectral_radius(self.operators[0]), 1e-300)
+        radius = max(self.constant_width, 1e-300)
         scalars[BRACKET] = max(bracket_width(radius), 4.0 * np.spacing(largest))
         scalars[LARGEST_DECAY] = self._largest_decay(coefficients)
         scalars[STEP_ERROR] = ROUNDING_OF_STEP * self.radians / RADIANS
