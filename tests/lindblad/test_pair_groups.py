@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click_systems import driven_cavity, random_system, watch
 from false_alarm_systems import fock_bursts
-from systems_with_answers import PairSource
+from systems_with_answers import PairSource, paper_system
 
 from trajectories import lindblad
 from trajectories.detectors import Detector
@@ -16,6 +16,8 @@ from trajectories.errors import InvalidInput
 from trajectories.lindblad.click_statistics import count_groups, essential_equations
 from trajectories.lindblad.click_statistics.count_groups import CountGroups
 from trajectories.lindblad.click_statistics.pair_groups import PairGroups
+from trajectories.lindblad.reduced import core_resolvent
+from trajectories.lindblad.superoperators.krylov import gmres
 
 
 @pytest.mark.parametrize("quanta", [2, 5, 12])
@@ -56,6 +58,36 @@ def test_large_systems_take_another_path_to_the_same_numbers(monkeypatch):
     by_gmres = PairGroups(steady, 2.0)
     found = [by_gmres.of_pair("c0", "c0"), by_gmres.of_pair("c2", "c0"), by_gmres.of_all()]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("pairs", [1000, 100, 2])
+def test_a_core_of_pairs_saves_products_and_no_digits(monkeypatch, pairs):
+    """Where the core is small GMRES needs more products, and the numbers stay: chains of clicks, and counts."""
+    system, solutions = paper_system((3, 2, 2)), []
+
+    def counted(*arguments, **options):
+        found = gmres(*arguments, **options)
+        solutions.append(found.products)
+        return found
+
+    def numbers(plain):
+        monkeypatch.setattr(essential_equations, "LARGEST_PLAIN", plain)
+        steady = lindblad.steady_state(system)
+        solutions.clear()
+        groups = PairGroups(steady, 600.0)
+        values = [*groups.of_pair("photon", "magnon"), *groups.of_pair("atom", "atom"), *groups.of_all()]
+        values += list(CountGroups(steady).cumulants(system.channel_names))
+        return values, np.mean(solutions)
+
+    monkeypatch.setattr(essential_equations, "LARGEST_MATRIX", 1)
+    monkeypatch.setattr(count_groups, "MOST_ELIMINATED", 1)
+    monkeypatch.setattr(core_resolvent, "CORE_SIZE", pairs)
+    monkeypatch.setattr(essential_equations, "gmres", counted)
+    expected, products = numbers(1000)
+    found, fewer = numbers(1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    if pairs == 1000:  # all pairs of modes
+        assert fewer <= 3.0 < products
 
 
 def test_cumulants_to_a_few_digits_are_those_of_the_counting_statistics(monkeypatch):

@@ -12,7 +12,7 @@ from systems_with_answers import (
 )
 
 from trajectories import Channel, HilbertSpace, OpenSystem, lindblad, stages
-from trajectories.errors import ConvergenceError, SteadyStateNotUnique
+from trajectories.errors import ConvergenceError, InvalidInput, SteadyStateNotUnique
 from trajectories.lindblad import levels, solver
 from trajectories.lindblad.reduced import pair_core
 from trajectories.lindblad.reduced.stationary import cut_out, grown
@@ -52,6 +52,39 @@ def test_what_no_core_knows_to_a_millionth_is_propagated(monkeypatch):
     assert stated < 1e-6
     monkeypatch.setattr(solver, "PATIENCE", 0.0)
     assert asked("auto")[0].startswith("exact, core")
+
+
+def test_more_digits_are_had_where_they_are_asked_for(monkeypatch):
+    """A core that leaves pairs out states 3e-7 at the least: below, all pairs are taken, or all is propagated."""
+    monkeypatch.setattr(levels, "COMPLETE", 12)
+    monkeypatch.setattr(solver, "QUICK", 0.0)
+    monkeypatch.setattr(solver, "SHARED", np.inf)
+    steady, edges = lindblad.steady_state(paper_system((3, 2, 2))), np.array([0.0, 60.0, 600.0])
+    right, _ = curves_with(steady.with_solver("propagation"), edges)
+
+    def asked(accuracy):
+        state = steady.with_solver(accuracy=accuracy)
+        found, error = curves_with(state, edges)
+        assert (np.abs(found - right) <= error + 1e-9 * right).all()
+        return solver_of(state).answers[-1].method, (error / found).max()
+
+    way, stated = asked(1e-6)
+    assert way.startswith("exact, core")
+    assert 1e-8 < stated <= 1e-6
+    way, stated = asked(1e-8)
+    assert "all pairs of modes" in way
+    assert stated <= 1e-8
+    monkeypatch.setattr(levels, "LARGEST_FINER", 24**2 - 1)  # and where those would be too many
+    monkeypatch.setattr(levels, "LARGEST_CORE", 24**2 - 1)
+    way, stated = asked(1e-8)
+    assert way.startswith("exact, propagation")
+    assert stated <= 1e-8
+    way, stated = asked(1e-7)
+    assert way.startswith("exact, core")
+    assert stated <= 1e-7
+    for wrong in (1e-9, 1e-5, 0.0, float("nan")):
+        with pytest.raises(InvalidInput, match="accuracy"):
+            steady.with_solver(accuracy=wrong)
 
 
 def test_a_core_that_takes_longer_than_propagation_is_not_made(monkeypatch):

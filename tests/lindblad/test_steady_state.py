@@ -7,7 +7,7 @@ import pytest
 import qutip
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import sparse
+from scipy import sparse, special
 from systems_with_answers import (
     DecayingFock,
     DrivenCavity,
@@ -22,10 +22,12 @@ from systems_with_answers import (
 
 from trajectories import Channel, HilbertSpace, OpenSystem, SpinningResonator, lindblad
 from trajectories.errors import SteadyStateNotUnique
+from trajectories.lindblad.superoperators import sparse_inverse
 from trajectories.lindblad.superoperators.inverse import choose_resolvent
 from trajectories.lindblad.superoperators.krylov import gmres
 from trajectories.lindblad.superoperators.liouvillian import Liouvillian
 from trajectories.lindblad.superoperators.no_jump import Eigenmodes, SchurModes
+from trajectories.lindblad.superoperators.sparse_inverse import band_of
 
 FEW = (4, 5, 6, 7, 8, 9, 16, 23, 30)
 MANY = [pytest.param(levels, marks=pytest.mark.slow) for levels in range(4, 31) if levels not in FEW]
@@ -315,3 +317,48 @@ def test_filters_of_nearly_one_frequency_take_no_longer(apart):
     assert near.rate("atom transmitted 1") == pytest.approx(
         lindblad.steady_state(source).rate("atom transmitted"), rel=1e-10
     )
+
+
+@pytest.mark.parametrize(
+    ("levels", "coherent", "thermal"),
+    [(120, 4.0, 0.0), (200, 36.0, 0.0), (300, 0.0, 2.0), pytest.param(500, 100.0, 0.0, marks=pytest.mark.slow)],
+)
+def test_cavities_of_many_levels_and_photons_are_found_by_factors_of_L(levels, coherent, thermal):
+    """Coherent and thermal light fill states that growth from the vacuum, or L0 alone, finds late or never."""
+    space = HilbertSpace(cavity=levels)
+    a = space.lower("cavity")
+    channels = [Channel("out", np.sqrt(1.0 + thermal) * a)]
+    if thermal:
+        channels.append(Channel("in", np.sqrt(thermal) * a.T))
+    steady = lindblad.steady_state(OpenSystem(0.5 * np.sqrt(coherent) * (a + a.T), channels, space))
+    assert steady.method == "direct"
+    assert steady.error < 1e-9
+    n = np.arange(levels)
+    if thermal:
+        expected = (thermal / (1.0 + thermal)) ** n / (1.0 + thermal)
+    else:
+        expected = np.exp(n * np.log(coherent) - coherent - special.gammaln(n + 1.0))
+    np.testing.assert_allclose(np.diag(steady.rho).real, expected, atol=1e-13, rtol=1e-9)
+    assert steady.rate("out") == pytest.approx((1.0 + thermal) * (coherent + thermal), rel=1e-9)
+
+
+def test_factors_of_L_are_taken_of_chains_alone():
+    """The paper's system, whose modes link far states, would fill the memory; small systems need none."""
+    assert band_of(paper_system((4, 4, 4))) > sparse_inverse.LARGEST_BAND
+    assert sparse_inverse.sparse_inverse(paper_system((4, 4, 4))) is None
+    assert sparse_inverse.sparse_inverse(ThermalCavity(levels=60).system()) is None
+    chain = ThermalCavity(levels=120).system()
+    assert band_of(chain) == 120
+    random = np.random.default_rng(3)
+    shuffled = random.permutation(120)
+    operators = [sparse.csr_array(c.operator)[shuffled][:, shuffled] for c in chain.channels]
+    hamiltonian = sparse.csr_array(chain.hamiltonian)[shuffled][:, shuffled]
+    other = OpenSystem(hamiltonian, [Channel(f"c{k}", c) for k, c in enumerate(operators)])
+    assert band_of(other) == 120  # whatever the order of the basis
+
+
+def test_two_stationary_states_are_noticed_by_factors_of_L():
+    space = HilbertSpace(cavity=120)
+    a = space.lower("cavity")
+    with pytest.raises(SteadyStateNotUnique):  # pairs of photons leave: parity stays
+        lindblad.steady_state(OpenSystem(0.3 * (a @ a + (a @ a).T), [Channel("pair", a @ a)], space))

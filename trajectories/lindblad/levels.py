@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from ..detectors import Detector
 from ..stages import Stage
-from .answers import stated_errors
+from .answers import LEAST_SHARE, stated_errors
 from .reduced.essential import STATE_CUT
 from .reduced.kept import Kept
 from .reduced.mode_space import MODE_CUT, AllModes, all_modes, mode_space
 from .reduced.model import ReducedModel, ReducedSystem
 from .reduced.stationary import cut_out
-from .steady_state import SteadyState
+from .steady_state import ACCURACY, SteadyState
 
 Array = NDArray[np.float64]
 
@@ -116,8 +116,21 @@ class Levels:
 
     @property
     def complete(self) -> bool:
-        """Whether all pairs of modes are taken."""
-        return self._given.system.dimension <= COMPLETE
+        """Whether all pairs of modes are taken: of small systems, and where more digits than usual are wanted."""
+        dimension = self._given.system.dimension
+        return dimension <= COMPLETE or (self._given.accuracy < ACCURACY and dimension**2 <= LARGEST_FINER)
+
+    @property
+    def wanted(self) -> float:
+        """The relative error above which finer cores are made."""
+        return min(REFINE, self._given.accuracy)
+
+    def suffice(self, question: Question) -> bool:
+        """Return whether a core that is not too large can state the error that is wanted."""
+        if self.complete or self.wanted >= REFINE:
+            return True
+        level = self._sufficient()
+        return level is not None and self._size(level, question) <= LARGEST_CORE
 
     def made(self, question: Question) -> bool:
         """Return whether a question can be answered by models that are already made."""
@@ -160,7 +173,7 @@ class Levels:
             worst = float(error.max(initial=0.0))
             if not sound or not np.isfinite(worst) or worst > GIVE_UP:
                 return None
-            if worst <= REFINE or not self._finer(level + 1, question, patience):
+            if worst <= self.wanted or not self._finer(level + 1, question, patience):
                 way = f"core of {size} mode pairs" if size else "modes"
                 return Reduced(values[-1], error, way if self.system(level).cut else "all pairs of modes")
             level += 1
@@ -220,11 +233,22 @@ class Levels:
             sizes.append(system.core_size(tuple(dict.fromkeys([*question.names, *question.interest])), True))
         return max(sizes, default=0)
 
+    def _sufficient(self) -> int | None:
+        """Return the first level whose least stated error is what is wanted; None above 300 dimensions.
+
+        There it is the essential states that limit the accuracy.
+        """
+        if self._given.system.dimension > RESTRICT:
+            return None
+        return next(level for level, cut in enumerate(PAIR_CUTS) if LEAST_SHARE * cut <= self.wanted)
+
     def _finest(self, question: Question) -> int:
         """Return the finest of the levels that a question begins with."""
         if self._size(FIRST_OF_MODES, question) == 0:
             return FIRST_OF_MODES
         level = FIRST
+        if self.wanted < REFINE:
+            level = max(self._sufficient() or FIRST, FIRST)
         while level > 1 and self._size(level, question) > LARGEST_CORE:
             level -= 1
         return level

@@ -18,11 +18,11 @@ from ..stages import Stage
 from .answers import Answer, scale_of
 from .blas import one_blas_thread
 from .inputs import checked_channels, checked_detectors
-from .levels import CORE, FIRST, LARGEST_CORE, OUTSIDE, REFINE, RESTRICT, Levels, Question, Reduced
+from .levels import CORE, FIRST, LARGEST_CORE, OUTSIDE, RESTRICT, Levels, Question, Reduced
 from .reduced.essential import STATE_CUT
 from .reduced.kept import Kept
 from .reduced.model import ReducedModel
-from .steady_state import SteadyState
+from .steady_state import ACCURACY, SteadyState
 from .superoperators.detected import DetectedSystem
 from .superoperators.full_model import FullModel
 from .superoperators.hermitian_vectors import Vector, pack
@@ -258,6 +258,8 @@ class Solver:
             return False
         if levels.state(FIRST)[1].condition > MAX_MODES_CONDITION:
             return False
+        if not levels.suffice(question):
+            return False
         if dimension <= TINY or (levels.made(question) and not question.stationary):
             return True
         sizes = levels.sizes(question)
@@ -265,7 +267,7 @@ class Solver:
 
     def _better_propagated(self, found: Reduced, horizon: float, starts: int) -> bool:
         """Say whether a core leaves more open than is wanted, where propagation does not and is quick enough."""
-        if float(np.max(found.error, initial=0.0)) <= REFINE:
+        if float(np.max(found.error, initial=0.0)) <= self.levels.wanted:
             return False
         return self._patience(horizon, starts) < np.inf
 
@@ -274,21 +276,29 @@ class Solver:
         if self._given.solver != "auto":
             return np.inf
         seconds = self._propagation_cost(horizon, starts)
-        return seconds if seconds < PATIENCE else np.inf
+        return seconds if seconds < (PATIENCE if self._given.accuracy >= ACCURACY else TOO_LONG) else np.inf
 
     @cached_property
     def _followed(self) -> tuple[SteadyState, float]:
         """Return the state whose space is propagated, and the relative error that what lies outside may cause.
 
         That is the whole space, or above 300 dimensions, unless propagation is asked for by name, the essential
-        states: their energies are shifted by what is left out, in proportion to its amplitude.
+        states: their energies are shifted by what is left out, in proportion to its amplitude. Of a state that was
+        found on essential states that holds of the whole.
         """
-        if self._given.solver != "auto" or self._given.system.dimension <= RESTRICT:
-            return self._given, 0.0
+        if not self._restricts:
+            finer = self._given.accuracy < ACCURACY and self._given.method == "essential"
+            return self._given, OUTSIDE * STATE_CUT**0.5 if finer else 0.0
         inside = self.levels.inside(FOLLOWED)
         if len(inside.rho) == self._given.system.dimension:
             return self._given, 0.0
         return inside, OUTSIDE * FOLLOWED**0.5
+
+    @property
+    def _restricts(self) -> bool:
+        """Whether essential states are propagated: they do not allow more digits than usual."""
+        usual = self._given.solver == "auto" and self._given.accuracy >= ACCURACY
+        return usual and self._given.system.dimension > RESTRICT
 
     def _propagation_cost(self, horizon: float, starts: int) -> float:
         """Return the predicted seconds of following some states for a time."""
@@ -300,7 +310,7 @@ class Solver:
     @cached_property
     def _predicted(self) -> tuple[int, float]:
         """Dimension and spread of what would be propagated: of hardly fewer states, which the cores have found."""
-        if self._given.solver != "auto" or self._given.system.dimension <= RESTRICT:
+        if not self._restricts:
             return self._given.system.dimension, self._spread
         system = self.levels.state(FIRST)[0].system
         return system.dimension, spread_of(system)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..checks import one_of
+from ..checks import one_of, positive_number
 from ..errors import ConvergenceError, InvalidInput, SteadyStateNotUnique
 from ..model import OpenSystem
 from ..model.operators import as_operator
@@ -31,6 +31,8 @@ Matrix = NDArray[np.complex128]
 
 METHODS = ("auto", "eigenmodes", "schur", "elimination", "essential")
 SOLVERS = ("auto", "propagation", "reduced", "doubling")
+# Relative error of exact values that is aimed for, and the least that may be asked for.
+ACCURACY, LEAST_ACCURACY = 1e-6, 1e-8
 # A dense density matrix and its Krylov vectors must fit in memory: 81 × N² × 16 bytes.
 MAX_DIMENSION = 3000
 # Above this dimension the state is sought on essential basis states: 3 s instead of 73 at N = 1024.
@@ -55,7 +57,8 @@ class SteadyState(Shown):
     top_level : dict of str to float
         Population of the edge of the truncation, mode by mode; empty when the system has no space.
     method : str
-        ``"eigenmodes"`` or ``"schur"``: how L0 was inverted; or ``"elimination"``, or ``"essential"``.
+        ``"eigenmodes"`` or ``"schur"``: how L0 was inverted; or ``"direct"``, ``"elimination"``,
+        ``"essential"``.
     iterations : int
         Number of products with the Liouvillian; on essential states, of rounds in which they grew.
     error : float
@@ -63,6 +66,8 @@ class SteadyState(Shown):
         two unrelated starts still differ; on essential states, how far one with fewer states differs.
     solver : {"auto", "propagation", "reduced", "doubling"}
         How exact functions of clicks compute: see `Solver`. ``with_solver("propagation")`` gives the reference.
+    accuracy : float
+        Relative error that they aim for.
     workspace : dict
         What exact functions keep between calls.
 
@@ -83,6 +88,7 @@ class SteadyState(Shown):
     iterations: int = 0
     error: float = 0.0
     solver: str = "auto"
+    accuracy: float = ACCURACY
     workspace: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def _summary(self) -> Summary:
@@ -92,8 +98,8 @@ class SteadyState(Shown):
         rows += [("residual", f"{self.residual:.2g}"), ("relative error of a rate", f"{self.error:.2g}")]
         return Summary(title, ("", "value"), rows)
 
-    def with_solver(self, solver: str) -> SteadyState:
-        """Return the same state whose exact functions compute in a given way.
+    def with_solver(self, solver: str = "auto", accuracy: float = ACCURACY) -> SteadyState:
+        """Return the same state whose exact functions compute in a given way, or to a given accuracy.
 
         Parameters
         ----------
@@ -101,13 +107,29 @@ class SteadyState(Shown):
             ``"propagation"`` follows the whole density matrix: slow, and the reference for the others.
             ``"reduced"`` diagonalises over few modes even where propagation is quick. ``"doubling"`` follows a
             small system in doubled precision, at a cost that hardly grows with the time but as N⁶.
+        accuracy : float
+            Relative error that is aimed for, from 1e-8 to 1e-6. Below 1e-6 ``"auto"`` takes a core of mode pairs
+            only where it can be large enough, and else propagates the whole space, which may take minutes. What
+            was reached is stated with each value, and is refused only where it would take hours.
+            Above 400 dimensions the state must be one of the whole, ``method="eigenmodes"``.
 
         Raises
         ------
         InvalidInput
-            Another name.
+            Another name, or an accuracy outside these bounds.
+
+        Examples
+        --------
+        >>> import trajectories as tj
+        >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+        >>> steady = tj.lindblad.steady_state(tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)]))
+        >>> finer = steady.with_solver(accuracy=1e-8)
+        >>> bool(tj.lindblad.g2(finer, "atom", "atom", [0.0, 1.0]).numerical_error.max() < 1e-8)
+        True
         """
-        return replace(self, solver=one_of(solver, "solver", SOLVERS))
+        if not LEAST_ACCURACY <= positive_number(accuracy, "accuracy") <= ACCURACY:
+            raise InvalidInput(f"accuracy={accuracy:g} must lie between {LEAST_ACCURACY:g} and {ACCURACY:g}")
+        return replace(self, solver=one_of(solver, "solver", SOLVERS), accuracy=float(accuracy))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rho", read_only(self.rho, np.complex128))
@@ -168,7 +190,8 @@ def steady_state(
         How L0 is inverted: in the eigenbasis of H_eff, or by triangular Sylvester solves in its Schur
         basis, which also work at an exceptional point; ``"elimination"`` as above. ``"essential"`` solves on the
         basis states whose population is estimated above 1e-15, found from few on, and leaves the others empty.
-        ``"auto"`` takes the essential states above 400 dimensions where they are few, else the eigenbasis when its
+        ``"auto"`` takes the essential states above 400 dimensions where they are few; sparse factors of L
+        (``"direct"`` in the result) of chains such as a cavity of many levels; else the eigenbasis when its
         condition number allows, and elimination where it is needed.
     guess : SteadyState or ndarray of shape (N, N), optional
         Where to start, for sweeps; the maximally mixed state otherwise.

@@ -60,6 +60,42 @@ def importance(
     return np.maximum(found, found.T)
 
 
+def core_matrix(
+    space: ModeSpace, unwatched: Mapping[str, float], effect: Vector, diagonal: Complex, index: NDArray[np.int64]
+) -> Array:
+    """Return G on a core of pairs, real; the trace that leaks out of the core is returned into ρ.
+
+    Parameters
+    ----------
+    space : ModeSpace
+        The modes.
+    unwatched, effect
+        As in `PairMotion`.
+    diagonal : ndarray of shape (r, r)
+        D − d.
+    index : ndarray of int, shape (R,)
+        Places of the pairs in a packed matrix, of (k, j) with each (j, k).
+    """
+    r = len(diagonal)
+    rows, columns = np.divmod(index, r)
+    place = np.full((r, r), -1)
+    place[rows, columns] = np.arange(len(index))
+    matrix = np.zeros((len(index), len(index)))
+    d = diagonal[rows, columns]
+    matrix[np.arange(len(index)), np.arange(len(index))] = d.real
+    different = rows != columns
+    matrix[np.flatnonzero(different), place[columns, rows][different]] += d.imag[different]
+    for name, weight in unwatched.items():
+        if weight > 0.0:
+            add_jumps(rows, columns, space.jumps[name], weight, matrix)
+    trace, rho = pack(space.gram)[index], pack(space.rho)[index]
+    norm = float(trace @ rho)
+    if norm > 0.5:
+        leak = -(trace @ matrix + effect[index])
+        matrix += np.outer(rho / norm, leak)
+    return matrix
+
+
 class Spectrum:
     """Eigenvalues and eigenvectors of a real matrix, factored: G = P B P⁻¹ with real P.
 
@@ -252,25 +288,8 @@ class PairMotion:
         return np.concatenate([[found.condition, found.growth], found.exponents])
 
     def _matrix(self) -> Array:
-        """Return G on the core; the trace that leaks out of the core is returned into ρ."""
         space, unwatched, effect = self._made_of
-        rows, columns = np.divmod(self._index, self._r)
-        place = np.full((self._r, self._r), -1)
-        place[rows, columns] = np.arange(self.size)
-        matrix = np.zeros((self.size, self.size))
-        d = self._diagonal[rows, columns]
-        matrix[np.arange(self.size), np.arange(self.size)] = d.real
-        different = rows != columns
-        matrix[np.flatnonzero(different), place[columns, rows][different]] += d.imag[different]
-        for name, weight in unwatched.items():
-            if weight > 0.0:
-                add_jumps(rows, columns, space.jumps[name], weight, matrix)
-        trace, rho = pack(space.gram)[self._index], pack(space.rho)[self._index]
-        norm = float(trace @ rho)
-        if norm > 0.5:
-            leak = -(trace @ matrix + effect[self._index])
-            matrix += np.outer(rho / norm, leak)
-        return matrix
+        return core_matrix(space, unwatched, effect, self._diagonal, self._index)
 
     def _exponentials(self, times: Array, integrals: int) -> tuple[list[Complex], list[Complex]]:
         key = (times.tobytes(), integrals)

@@ -13,6 +13,7 @@ from ...model import OpenSystem
 from ..superoperators.inverse import choose_resolvent
 from ..superoperators.krylov import gmres
 from ..superoperators.liouvillian import Liouvillian, hermitian_part
+from ..superoperators.sparse_inverse import sparse_inverse
 from .essential import (
     MAX_ROUNDS,
     States,
@@ -104,7 +105,9 @@ def cut_out(system: OpenSystem, rho: Matrix, cut: float) -> EssentialState:
 
 
 def stationary(system: OpenSystem, guess: Matrix | None, residual: float) -> Matrix:
-    """Return ρ with Lρ = 0 and trace 1 by GMRES on L L0⁻¹, to a residual ‖Lρ‖/(‖H_eff‖₁‖ρ‖).
+    """Return ρ with Lρ = 0 and trace 1 by GMRES on L L0⁻¹, of chains on L(L − s)⁻¹, to a residual.
+
+    The residual is ‖Lρ‖/(‖H_eff‖₁‖ρ‖).
 
     Raises
     ------
@@ -116,7 +119,7 @@ def stationary(system: OpenSystem, guess: Matrix | None, residual: float) -> Mat
     liouvillian = Liouvillian(system)
     if liouvillian.scale == 0.0:  # nothing moves: a vacuum that is never left
         return rho
-    resolvent = choose_resolvent(system)
+    resolvent = sparse_inverse(system) or choose_resolvent(system)
     decay = float(system.decay.diagonal().real.mean())
     singular = resolvent.slowest() <= 1e-11 * liouvillian.scale
     shift = max(0.1 * decay, 1e-9 * liouvillian.scale) if singular else 0.0
