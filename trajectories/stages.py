@@ -220,7 +220,9 @@ class Watcher(threading.Thread):
             self.look()
 
     def left(self) -> None:
-        """Take notice of a stage that ended."""
+        """Take notice of a stage that ended: the seconds of what has no name begin anew."""
+        if _active and _active[-1].whole:
+            _active[-1].begun = time.monotonic()
         self.clear()
 
     def look(self) -> None:

@@ -145,3 +145,28 @@ def test_deviations_are_never_minus_nought():
     assert tj.Estimate(1.0, 1.0).deviation_text(1.01) == "+0.0 σ"
     assert tj.Estimate(1.0, 1.0).deviation_text(1.2) == "-0.2 σ"
     assert tj.Estimate(1.0, float("nan")).deviation_text(1.2) == "–"
+
+
+def test_the_process_ends_without_looking_for_cycles():
+    """Python looks through all that the libraries hold when it ends, which took a second; other handlers are called."""
+    code = """
+import atexit, sys
+from trajectories.cli import process
+
+class Cycle:
+    def __init__(self):
+        self.itself = self
+    def __del__(self):
+        print("collected")
+
+kept = Cycle()
+sys.argv = ["trajectories", "--version"]
+atexit.register(print, "handler before")
+try:
+    process.start()
+except SystemExit as leave:
+    atexit.register(print, "handler after")
+    raise
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["handler after", "handler before"], done.stderr

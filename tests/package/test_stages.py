@@ -316,3 +316,15 @@ def test_functions_with_progress_say_what_they_do(script, monkeypatch):
     drawn = len(terminal.getvalue())
     an.fit(record, lambda rabi: driven_atom(rabi, 0.4), {"rabi": 0.9}, profile=False)
     assert "fit, replay 2" in terminal.getvalue()[drawn:]
+
+
+def test_seconds_of_unnamed_work_are_those_since_the_last_name(monkeypatch):
+    """After a bar of 80 s the command said "working … 80 s"."""
+    out = Terminal()
+    with watched(out), Stage("working", whole=True) as unnamed:
+        unnamed.begun -= 80.0
+        with Stage("simulate", covers=True, shown=False):
+            pass
+        wait_for(out, "working … ")
+    assert "working … 0 s" in out.getvalue()
+    assert "working … 8" not in out.getvalue()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from contextlib import nullcontext
 
@@ -15,13 +17,16 @@ def start() -> int:
     nothing to finish. In between `main` handles them.
     """
     leave_at_once()
+    # What the libraries hold is left to the system when the process ends: to look for unused cycles among their
+    # objects takes Python up to a second. It was registered before all others, and so is the last to be called.
+    atexit.register(gc.freeze)
     from ..stages import Stage, watched
     from .entry import main
 
     status = INTERRUPTED
     try:
         # At a terminal something is shown before the work has a name; a log needs only what has one.
-        unnamed = Stage("working") if sys.stderr is not None and sys.stderr.isatty() else nullcontext()
+        unnamed = Stage("working", whole=True) if sys.stderr is not None and sys.stderr.isatty() else nullcontext()
         with watched(sys.stderr), unnamed:
             status = main()
         sys.stdout.flush()
