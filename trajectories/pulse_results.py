@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .errors import InvalidInput
 from .notebook import Shown, Summary
 from .results import Estimate, read_only
+from .time_units import NATURAL, TimeUnit
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -125,6 +126,8 @@ class PulseMap(Shown):
         Pairs counted (0 when exact).
     method : str
         How it was obtained.
+    unit : TimeUnit
+        Of the edges.
 
     Examples
     --------
@@ -141,6 +144,7 @@ class PulseMap(Shown):
     standard_error: NDArray[np.float64]
     counts: NDArray[np.int64]
     method: str = "exact"
+    unit: TimeUnit = NATURAL
 
     def __post_init__(self) -> None:
         for name in ("edges", "value", "standard_error"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,15 @@ def _freeze(result: object, **dtypes: type) -> None:
     """Replace columns of a frozen dataclass by private read-only copies."""
     for name, dtype in dtypes.items():
         object.__setattr__(result, name, read_only(getattr(result, name), dtype))
+
+
+def in_unit(found: Any, unit: TimeUnit) -> Any:
+    """Return a result whose times are in a unit, or a mapping or tuple of results; other values as they are."""
+    if isinstance(found, tuple):
+        return tuple(in_unit(each, unit) for each in found)
+    if isinstance(found, Mapping):
+        return {name: in_unit(each, unit) for name, each in found.items()}
+    return replace(found, unit=unit) if isinstance(getattr(found, "unit", None), TimeUnit) else found
 
 
 def _nothing() -> NDArray[np.float64]:
@@ -216,6 +226,8 @@ class Histogram(Shown):
         How far the computation of exact values may be off, as estimated by it.
     unit : TimeUnit
         Of the edges.
+    quantity : {"time", "clicks"}
+        What the bins are of.
 
     Examples
     --------
@@ -234,6 +246,7 @@ class Histogram(Shown):
     method: str = "exact"
     numerical_error: NDArray[np.float64] = field(default_factory=_nothing)
     unit: TimeUnit = NATURAL
+    quantity: str = "time"
 
     def __post_init__(self) -> None:
         _freeze(self, edges=np.float64, value=np.float64, standard_error=np.float64, counts=np.int64)
@@ -253,7 +266,8 @@ class Histogram(Shown):
 
     def _summary(self) -> Summary:
         title = f"Histogram: {len(self.value)} bins, {self.counts.sum()} events"
-        return Summary(title, (f"bin{_in(self.unit)}", "density", "events"), _bins(self), self.method)
+        bins = f"bin{_in(self.unit)}" if self.quantity == "time" else self.quantity
+        return Summary(title, (bins, "density", "events"), _bins(self), self.method)
 
 
 def _in(unit: TimeUnit) -> str:
@@ -284,6 +298,8 @@ class Expectation(Shown):
         Number of trajectories averaged (0 when exact).
     method : str
         How it was obtained.
+    unit : TimeUnit
+        Of the times.
     """
 
     times: NDArray[np.float64]
@@ -291,6 +307,7 @@ class Expectation(Shown):
     standard_error: NDArray[np.float64]
     n: int = 0
     method: str = "exact"
+    unit: TimeUnit = NATURAL
 
     def __post_init__(self) -> None:
         _freeze(self, times=np.float64, value=np.float64, standard_error=np.float64)
@@ -311,7 +328,8 @@ class Expectation(Shown):
         averaged = f", {self.n} trajectories" if self.n else ""
         pairs = zip(self.times.tolist(), self.value.tolist(), self.standard_error.tolist(), strict=True)
         rows = [(f"{t:g}", str(Estimate(value, error))) for t, value, error in pairs]
-        return Summary(f"⟨O⟩(t) at {len(self.times)} times{averaged}", ("t", "⟨O⟩"), rows, self.method)
+        title = f"⟨O⟩(t) at {len(self.times)} times{averaged}"
+        return Summary(title, (f"t{_in(self.unit)}", "⟨O⟩"), rows, self.method)
 
 
 @dataclass(frozen=True, repr=False)
@@ -332,6 +350,8 @@ class Coincidences(Shown):
         One over the other, the n-fold correlation averaged over the window.
     delays : tuple of float
         What was added to the times of each channel.
+    unit : TimeUnit
+        Of window and delays; the rates are per unit.
     """
 
     channels: tuple[str, ...]
@@ -340,11 +360,17 @@ class Coincidences(Shown):
     accidental: Estimate
     ratio: Estimate
     delays: tuple[float, ...] = ()
+    unit: TimeUnit = NATURAL
 
     def _summary(self) -> Summary:
-        title = f"Coincidences of {', '.join(self.channels)} within {self.window:g}"
-        names = ("rate", "accidental", "ratio")
-        return Summary(title, ("", "value"), [(name, str(getattr(self, name))) for name in names])
+        title = f"Coincidences of {', '.join(self.channels)} within {self.unit.of(f'{self.window:g}')}"
+        rate = self.unit.rate
+        rows = [
+            (f"rate ({rate})", str(self.rate)),
+            (f"accidental ({rate})", str(self.accidental)),
+            ("ratio", str(self.ratio)),
+        ]
+        return Summary(title, ("", "value"), rows)
 
 
 @dataclass(frozen=True, repr=False)
@@ -363,6 +389,8 @@ class TripleCorrelation(Shown):
         Triples counted in each bin (0 when exact).
     method : str
         How it was obtained.
+    unit : TimeUnit
+        Of the edges.
     """
 
     channels: tuple[str, str, str]
@@ -372,6 +400,7 @@ class TripleCorrelation(Shown):
     standard_error: NDArray[np.float64]
     counts: NDArray[np.int64]
     method: str = "exact"
+    unit: TimeUnit = NATURAL
 
     def __post_init__(self) -> None:
         _freeze(

@@ -101,7 +101,7 @@ def coincidences(
     total = int(counts.sum())
     events = np.array([total, int(clicks_of.sum()), total])
     rate, accidental, ratio = Pooled(sums, values, units, events).jackknife().estimates()
-    return Coincidences(names, length, rate, accidental, ratio, tuple(added.values()))
+    return Coincidences(names, length, rate, accidental, ratio, tuple(added.values()), record.unit)
 
 
 def g3(
@@ -171,4 +171,5 @@ def g3(
 
     resampled = Pooled(sums, values, units, counts.ravel()).jackknife()
     errors = resampled.errors.reshape(shape)
-    return TripleCorrelation(names, bins1, bins2, resampled.value.reshape(shape), errors, counts, resampled.method)
+    value = resampled.value.reshape(shape)
+    return TripleCorrelation(names, bins1, bins2, value, errors, counts, resampled.method, record.unit)

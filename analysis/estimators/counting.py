@@ -334,7 +334,7 @@ def count_distribution(record: Clicks, window: float, channels: str | Sequence[s
     resampled = Pooled({"numerator": seen, "denominator": per_unit}, ratio, units, counts).jackknife()
     edges = np.arange(-0.5, len(counts))
     method = f"probability of N clicks in a window of {duration:g}; {resampled.method}"
-    return Histogram(edges, resampled.value, resampled.errors, counts, method)
+    return Histogram(edges, resampled.value, resampled.errors, counts, method, unit=record.unit, quantity="clicks")
 
 
 def _events(per_unit: NDArray[Any]) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.notebook import Shown, Summary
 from trajectories.results import Estimate
+from trajectories.time_units import NATURAL, TimeUnit
 
 from ..clicks.streams import Clicks, ClickStream, stream
 from ..clicks.ticks import whole_tick_edges
@@ -188,6 +189,8 @@ class DetectorMemory(Shown):
         lags predict, per click.
     reach : float
         Largest lag that was looked at; the background is taken from as long a stretch behind it.
+    unit : TimeUnit
+        Of the times.
 
     Examples
     --------
@@ -205,14 +208,15 @@ class DetectorMemory(Shown):
     missing: Estimate
     afterpulsing: Estimate
     reach: float
+    unit: TimeUnit = NATURAL
 
     def _summary(self) -> Summary:
         rows = [
-            ("shortest wait", f"{self.dead_time:.6g}"),
+            ("shortest wait", self.unit.of(f"{self.dead_time:.6g}")),
             ("lack of pairs", str(self.missing)),
             ("afterpulses a click", str(self.afterpulsing)),
         ]
-        return Summary(f"Detector seen by lags up to {self.reach:g}", ("", "value"), rows)
+        return Summary(f"Detector seen by lags up to {self.unit.of(f'{self.reach:g}')}", ("", "value"), rows)
 
 
 def detector_memory(record: Clicks, channel: str, reach: float) -> DetectorMemory:
@@ -276,7 +280,7 @@ def detector_memory(record: Clicks, channel: str, reach: float) -> DetectorMemor
 
     counts = np.full(2, int(pairs[:, :half].sum()))
     afterpulsing, missing = Pooled(sums, values, counted.units, counts).jackknife().estimates()
-    return DetectorMemory(dead, missing, afterpulsing, length)
+    return DetectorMemory(dead, missing, afterpulsing, length, record.unit)
 
 
 def dark_detectors(dark: Clicks, detectors: Mapping[str, Detector] | None = None) -> dict[str, Detector]:

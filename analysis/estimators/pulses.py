@@ -14,6 +14,7 @@ from trajectories.errors import InvalidInput
 from trajectories.notebook import Shown, Summary
 from trajectories.records.ticks import whole_ticks
 from trajectories.results import Correlation, Estimate, Histogram
+from trajectories.time_units import NATURAL, TimeUnit
 
 from ..clicks.streams import Clicks, stream
 from ..statistics.goodness_of_fit import merged
@@ -111,7 +112,8 @@ def pulsed_g2(
     pooled = counted.pooled(first, second)
     resampled = Pooled(pooled.sums, shares, pooled.units, pooled.counts).jackknife()
     method = f"by the mean of {int(side.sum())} side peaks; {resampled.method}"
-    found = Correlation(first, second, edges, resampled.value, resampled.errors, resampled.counts, method)
+    columns = (resampled.value, resampled.errors, resampled.counts)
+    found = Correlation(first, second, edges, *columns, method, unit=record.unit)
     return _with_counting_errors(found)
 
 
@@ -214,6 +216,8 @@ class DecayFit(Shown):
         The fitted range.
     fit : TestResult
         Pearson's χ² of the counts against the fitted ones.
+    unit : TimeUnit
+        Of the times.
 
     Examples
     --------
@@ -235,14 +239,16 @@ class DecayFit(Shown):
     start: float
     stop: float
     fit: TestResult
+    unit: TimeUnit = NATURAL
 
     def _summary(self) -> Summary:
         rows = [
-            ("lifetime", str(self.lifetime)),
+            (f"lifetime ({self.unit.name})", str(self.lifetime)),
             ("share of background", str(self.background)),
             ("p of the fit", f"{self.fit.p_value:.2g}"),
         ]
-        return Summary(f"Decay fitted from {self.start:g} to {self.stop:g}", ("", "value"), rows)
+        title = f"Decay fitted from {self.start:g} to {self.unit.of(f'{self.stop:g}')}"
+        return Summary(title, ("", "value"), rows)
 
 
 def fit_decay(histogram: Histogram, start: float | None = None, stop: float | None = None) -> DecayFit:
@@ -352,4 +358,5 @@ def fit_decay(histogram: Histogram, start: float | None = None, stop: float | No
         begin,
         float(bins[-1]),
         fit,
+        histogram.unit,
     )

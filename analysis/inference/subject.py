@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from trajectories.errors import InvalidInput
 from trajectories.model import OpenSystem
-from trajectories.records.assembly import unit_of
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.run import Run
+from trajectories.records.run_metadata import unit_of
 from trajectories.time_units import SECONDS, TimeUnit
 
 from ..clicks.streams import Clicks, opened, stream

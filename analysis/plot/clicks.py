@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from trajectories.checks import integer
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
+from trajectories.time_units import TimeUnit
 
 from ..estimators.bundles import Bundles
 from .style import (
@@ -29,7 +30,7 @@ from .style import (
     VERMILION,
     YELLOW,
     channel_colour,
-    labelled_in,
+    in_its_unit,
     name_label,
     new_axes,
     time_unit,
@@ -48,6 +49,7 @@ LEGEND_WIDTH = 100
 NARROWEST_BUNDLE = 0.006
 
 
+@in_its_unit
 def click_stream(
     record: ClickRecord,
     trajectory: int = 0,
@@ -133,15 +135,17 @@ def record(
         first, last = record.offsets[trajectory : trajectory + 2]
         if last - first > FEW_CLICKS:
             stop = float(record.time[first + FEW_CLICKS])
-    with labelled_in(record.unit):
-        return click_stream(record, trajectory, start, stop, bundles, ax)
+    return click_stream(record, trajectory, start, stop, bundles, ax)
 
 
+@in_its_unit
 def populations(
     times: ArrayLike,
     populations: Mapping[str, ArrayLike],
     clicks: Mapping[str, ArrayLike] | None = None,
     ax: Axes | None = None,
+    *,
+    unit: TimeUnit | str | float | None = None,
 ) -> Axes:
     """Draw populations along a trajectory, with the instants of its clicks (paper, Fig. 2(d)–(g)).
 
@@ -155,6 +159,8 @@ def populations(
         Click times in 1/ω_b by channel; those outside `times` are not drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when not given.
+    unit : TimeUnit, str or float, optional
+        Unit of time for the labels, as of a record; 1/ω_b when not given.
 
     Returns
     -------

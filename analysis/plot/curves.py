@@ -182,8 +182,9 @@ def g2_matrix(
         correlation(matrix[pair], (exact or {}).get(pair), ax, critical=(critical or {}).get(pair))
         ax.get_legend().remove()
         ax.set_title(", ".join(short_label(name, LONGEST_IN_PANEL) for name in pair), fontsize="medium")
-        ax.set_ylabel(r"$g^{(2)}(\tau)$" if i == j else "")
-        ax.set_xlabel(rf"lag  $\tau$  ({time_unit()})" if i == j else "")
+        labelled = i == j or (names[i], names[i]) not in matrix
+        ax.set_ylabel(r"$g^{(2)}(\tau)$" if labelled else "")
+        ax.set_xlabel(rf"lag  $\tau$  ({time_unit()})" if labelled else "")
         if ax.get_xscale() == "linear":
             ax.locator_params(axis="x", nbins=4)
         ax.locator_params(axis="y", nbins=4)

@@ -123,12 +123,14 @@ def histogram(histogram: Histogram, exact: Histogram | None = None, ax: Axes | N
     if edges[0] > 0.0 and edges[-1] > 20.0 * edges[0] and np.diff(edges)[-1] > 2.0 * np.diff(edges)[0]:
         ax.set_xscale("log")
     ax.set_xlim(edges[0], edges[-1])
-    ax.set_xlabel(rf"time  ({time_unit()})")
-    ax.set_ylabel("density")
+    timed = histogram.quantity == "time"
+    ax.set_xlabel(f"time  ({time_unit()})" if timed else histogram.quantity)
+    ax.set_ylabel("density" if timed else "probability")
     ax.legend(frameon=False)
     return ax
 
 
+@in_its_unit
 def triple_correlation(triple: TripleCorrelation, ax: Axes | None = None) -> Axes:
     """Draw g³(τ₁, τ₂) as a map.
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from trajectories.results import Estimate
+from trajectories.time_units import TimeUnit
 
 from .style import (
     BLACK,
@@ -16,6 +17,7 @@ from .style import (
     checked_points,
     draw_exact_points,
     draw_points,
+    in_its_unit,
     logarithmic_x,
     name_label,
     new_axes,
@@ -27,6 +29,7 @@ from .style import (
 )
 
 
+@in_its_unit
 def purity(
     windows: ArrayLike,
     purities: Mapping[int, Sequence[Estimate]],
@@ -35,6 +38,7 @@ def purity(
     ax: Axes | None = None,
     *,
     critical: Mapping[int, float] | None = None,
+    unit: TimeUnit | str | float | None = None,
 ) -> Axes:
     """Draw purities π_n(δ) against the bundle window, with the accidental level of unrelated clicks.
 
@@ -52,6 +56,8 @@ def purity(
         Where to draw; a new figure when not given.
     critical : mapping of int to float, optional
         Half widths of the bands, as in `correlation`.
+    unit : TimeUnit, str or float, optional
+        Unit of time for the labels, as of a record; 1/ω_b when not given.
 
     Returns
     -------
@@ -81,6 +87,7 @@ def purity(
     return ax
 
 
+@in_its_unit
 def fano(
     windows: ArrayLike,
     estimates: Sequence[Estimate],
@@ -88,6 +95,7 @@ def fano(
     ax: Axes | None = None,
     *,
     critical: float | None = None,
+    unit: TimeUnit | str | float | None = None,
 ) -> Axes:
     """Draw the Fano factor F(T) = Var N/⟨N⟩ against the counting window; a Poisson stream has 1.
 
@@ -103,6 +111,8 @@ def fano(
         Where to draw; a new figure when not given.
     critical : float, optional
         Half width of the band, as in `correlation`.
+    unit : TimeUnit, str or float, optional
+        Unit of time for the labels, as of a record; 1/ω_b when not given.
 
     Returns
     -------
@@ -126,6 +136,7 @@ def fano(
     return ax
 
 
+@in_its_unit
 def rate_convergence(
     time: ArrayLike,
     estimates: Sequence[Estimate],
@@ -133,6 +144,7 @@ def rate_convergence(
     ax: Axes | None = None,
     *,
     name: str = "k",
+    unit: TimeUnit | str | float | None = None,
 ) -> Axes:
     """Draw how the estimate of a click rate settles while more is observed.
 
@@ -148,6 +160,8 @@ def rate_convergence(
         Where to draw; a new figure when not given.
     name : str
         The channel, for the labels.
+    unit : TimeUnit, str or float, optional
+        Unit of time for the labels, as of a record; 1/ω_b when not given.
 
     Returns
     -------

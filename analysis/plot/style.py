@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from trajectories.checks import time_unit as checked_unit
 from trajectories.errors import InvalidInput
 from trajectories.names import display
 from trajectories.notebook import in_notebook
@@ -58,13 +59,17 @@ def labelled_in(unit: TimeUnit) -> Iterator[None]:
 
 
 def in_its_unit(picture: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Draw with labels in the unit of the first estimate given, unless a page has chosen one; a decorator."""
+    """Draw with labels in the unit of the first estimate given, unless a page has chosen one; a decorator.
+
+    A keyword `unit`, for pictures of plain numbers, says it instead.
+    """
 
     @functools.wraps(picture)
     def drawn(*args: Given.args, **kwargs: Given.kwargs) -> Result:
         given: Any = args[0] if args else next(iter(kwargs.values()))
         estimate = next(iter(given.values()), None) if isinstance(given, Mapping) else given
-        unit = getattr(estimate, "unit", NATURAL)
+        named = kwargs.get("unit")
+        unit = getattr(estimate, "unit", NATURAL) if named is None else checked_unit(named)
         with labelled_in(unit) if _UNIT.get() == NATURAL else nullcontext():
             return picture(*args, **kwargs)
 

@@ -17,6 +17,7 @@ from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import recorded_detectors
 from trajectories.results import Estimate, Histogram
 from trajectories.stages import staged
+from trajectories.time_units import TimeUnit
 
 from .. import plot
 from ..clicks.inputs import bundle_channels, bundle_window
@@ -226,6 +227,7 @@ class TypicalBundle:
     trajectory: int
     times: NDArray[np.float64]
     clicks: dict[str, NDArray[np.float64]]
+    unit: TimeUnit
 
 
 def typical_bundle(record: Clicks, pair: tuple[str, str], window: float | None = None) -> TypicalBundle | None:
@@ -276,7 +278,7 @@ def _surroundings(record: ClickStream, row: int, start: float, length: float, wi
     samples = np.sort(samples[(samples >= begin) & (samples <= end)])
     clicks = {name: times[channels == k] for k, name in enumerate(record.channel_names) if (channels == k).any()}
     numbers = part.provenance.get("run_trajectories")
-    return TypicalBundle(row, row if numbers is None else int(numbers[row - first]), samples, clicks)
+    return TypicalBundle(row, row if numbers is None else int(numbers[row - first]), samples, clicks, record.unit)
 
 
 def population_picture(bundle: TypicalBundle, populations: Mapping[str, NDArray[np.float64]], path: Path) -> Path:
@@ -292,4 +294,5 @@ def population_picture(bundle: TypicalBundle, populations: Mapping[str, NDArray[
         The PNG file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return plot.save(plot.populations(bundle.times, populations, clicks=bundle.clicks), path)
+    ax = plot.populations(bundle.times, populations, clicks=bundle.clicks, unit=bundle.unit)
+    return plot.save(ax, path)

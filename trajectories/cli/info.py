@@ -57,7 +57,7 @@ def _describe_software() -> None:
 
 def _describe_run(folder: Path) -> None:
     from ..records import Run
-    from ..records.assembly import unit_of
+    from ..records.run_metadata import unit_of
 
     run = Run.open(folder)
     run.refuse_strays()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..results import Estimate
+from ..results import Estimate, in_unit
 
 Array = NDArray[np.float64]
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
 
 # Errors are relative to the value, or to this fraction of the largest value of the curve or list if that is more:
 # much smaller values have fewer correct digits.
@@ -46,6 +50,19 @@ class Answer:
     error: Array
     method: str
     seconds: float
+
+
+def in_its_unit(function: Callable[Given, Found]) -> Callable[Given, Found]:
+    """Give what a function of a system, or of its steady state, finds the unit of time of it; a decorator."""
+
+    @functools.wraps(function)
+    def found(*args: Given.args, **kwargs: Given.kwargs) -> Found:
+        subject: Any = args[0] if args else kwargs.get("steady", kwargs.get("system"))
+        result = function(*args, **kwargs)
+        unit = getattr(subject, "system", subject).time_unit
+        return cast(Found, in_unit(result, unit))
+
+    return found
 
 
 def estimates_of(answer: Answer) -> list[Estimate]:

@@ -16,6 +16,8 @@ from ..model import OpenSystem
 from ..notebook import Shown, Summary
 from ..results import read_only
 from ..stages import staged
+from ..time_units import NATURAL, TimeUnit
+from .answers import in_its_unit
 from .blas import one_blas_thread
 from .reduced.essential import STATE_CUT
 from .reduced.field_resolvent import FieldResolvent, FrequencyByFrequency, Poles
@@ -104,6 +106,8 @@ class EmissionSpectrum(Shown):
         How it was computed.
     numerical_error : float
         Estimated error of the density, relative to its largest value.
+    unit : TimeUnit
+        Of time; frequencies, widths and rates are one over it.
 
     Examples
     --------
@@ -125,6 +129,7 @@ class EmissionSpectrum(Shown):
     method: str
     numerical_error: float
     _resolvent: FieldResolvent
+    unit: TimeUnit = NATURAL
 
     def at(self, omega: ArrayLike) -> Array:
         """Return S at other frequencies, of any shape."""
@@ -142,10 +147,13 @@ class EmissionSpectrum(Shown):
             numbers = (f"{frequency:.5g}", f"{p.width:.3g}", f"{p.rate:.4g}", f"{p.share:.2f}")
             rows.append((p.transition or "–", *numbers))
         title = f"Emission spectrum of {self.channel}: rate {self.rate:.5g}, coherent {self.coherent:.3g}"
-        return Summary(title, ("peak", "ω", "width", "rate", "share"), rows, self.method)
+        within = "" if self.unit == NATURAL else f" ({self.unit.rate})"
+        heads = ("peak", f"ω{within}", f"width{within}", f"rate{within}", "share")
+        return Summary(title, heads, rows, self.method)
 
 
 @staged("emission spectrum")
+@in_its_unit
 def emission_spectrum(steady: SteadyState, channel: str, omega: ArrayLike | None = None) -> EmissionSpectrum:
     """Return the emission spectrum of a channel.
 

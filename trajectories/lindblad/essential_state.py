@@ -93,7 +93,8 @@ class SteadyEnsemble(Shown):
 
     def _summary(self) -> Summary:
         title = f"Steady state on {len(self.states)} of {self.system.dimension} basis states"
-        rows = [(f"rate of {name}", f"{self.rate(name):.6g}") for name in self.system.channel_names]
+        rate = self.system.time_unit.rate
+        rows = [(f"rate of {name} ({rate})", f"{self.rate(name):.6g}") for name in self.system.channel_names]
         rows += [(f"top level of {name}", f"{share:.2g}") for name, share in self.top_level.items()]
         rows += [("residual", f"{self.residual:.2g}"), ("trace distance", f"{self.distance:.2g}")]
         return Summary(title, ("", "value"), rows)

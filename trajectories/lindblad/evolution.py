@@ -12,6 +12,7 @@ from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..results import Expectation
 from ..stages import staged
+from .answers import in_its_unit
 from .inputs import checked_operator, checked_state, checked_times
 from .pulses.motion import TimedMotion
 from .pulses.periodic import density_matrices
@@ -68,6 +69,7 @@ def density_matrix(system: OpenSystem, rho0: ArrayLike, t: ArrayLike) -> NDArray
 
 
 @staged("evolution")
+@in_its_unit
 def evolve(
     system: OpenSystem, rho0: ArrayLike, times: ArrayLike, operators: Mapping[str, Any]
 ) -> dict[str, Expectation]:

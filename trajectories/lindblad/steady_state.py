@@ -93,7 +93,8 @@ class SteadyState(Shown):
 
     def _summary(self) -> Summary:
         title = f"Steady state of dimension {len(self.rho)}, by {self.method}"
-        rows = [(f"rate of {name}", f"{self.rate(name):.6g}") for name in self.system.channel_names]
+        rate = self.system.time_unit.rate
+        rows = [(f"rate of {name} ({rate})", f"{self.rate(name):.6g}") for name in self.system.channel_names]
         rows += [(f"top level of {name}", f"{share:.2g}") for name, share in self.top_level.items()]
         rows += [("residual", f"{self.residual:.2g}"), ("relative error of a rate", f"{self.error:.2g}")]
         return Summary(title, ("", "value"), rows)

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import time_unit
 from ..ensembles import Stratification, TrajectoryStates
-from ..time_units import NATURAL, TimeUnit
 from .averages import Dealt, EnsembleAverages, dealt_states
 from .clicks import ClickRecord
+from .run_metadata import unit_of
 
 # Entries of run.json about itself and its files, which a record does not keep.
 OF_THE_FOLDER = ("format", "version", "layout", "checksum")
@@ -64,11 +63,6 @@ def assemble(
         expectations=averages.result(),
         final_states=_final_states(configuration, parts, dealt_states(metadata, numbers)),
     )
-
-
-def unit_of(metadata: Mapping[str, Any]) -> TimeUnit:
-    """Return the unit of time of a run; runs that do not name one are in 1/ω_b."""
-    return time_unit(metadata.get("time_unit", NATURAL))
 
 
 def _final_states(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..ensembles import Stratification, strata
 from ..group_errors import errors_of_groups, groups_of_sums, independent_groups
 from ..results import Expectation
+from .run_metadata import unit_of
 
 # Up to so many samples of all trajectories together they are kept, and deviations are taken from their mean.
 SAMPLES_KEPT = 2**22
@@ -50,6 +51,7 @@ class EnsembleAverages:
         # later.
         self._certain_start = configuration["initial"] not in ("steady", "periodic")
         self._dealt = dealt_states(metadata, numbers)
+        self._unit = unit_of(metadata)
         self._numbers = numbers
         shape = (len(self._times), len(self._names))
         few = len(numbers) * shape[0] * shape[1] <= SAMPLES_KEPT
@@ -92,7 +94,8 @@ class EnsembleAverages:
         error = np.where(later[:, None], errors_of_groups(error, mean, groups, count), error)
         times = np.array(self._times)
         return {
-            name: Expectation(times, mean[:, k], error[:, k], count, method) for k, name in enumerate(self._names)
+            name: Expectation(times, mean[:, k], error[:, k], count, method, self._unit)
+            for k, name in enumerate(self._names)
         }
 
     def _of_kept(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -128,5 +128,6 @@ def _expectations(parts: Sequence[ClickRecord], shifts: Sequence[float]) -> dict
             np.concatenate([e.standard_error for e in one_by_one]),
             min(e.n for e in one_by_one),
             one_by_one[0].method,
+            one_by_one[0].unit,
         )
     return found

@@ -44,7 +44,7 @@ from .files import (
 from .layout import Layout
 from .lock import LOCK
 from .run_blocks import RunBlocks
-from .run_metadata import FORMAT, RESTORE, VERSION, check_metadata, identity_of
+from .run_metadata import FORMAT, RESTORE, VERSION, check_metadata, identity_of, unit_of
 from .system_check import contradiction, names_needed
 
 
@@ -271,7 +271,7 @@ class Run(RunBlocks, Shown):
         state = "complete" if self.complete else f"{self.computed} computed"
         rows = [
             ("trajectories", f"{self.trajectories} ({state})"),
-            ("duration", f"{asked['duration']:g}"),
+            ("duration", unit_of(self.metadata).of(f"{asked['duration']:g}")),
             ("seed", str(asked["seed"])),
             ("tolerance", f"{asked['tolerance']:g}"),
             ("propagator", str(self.metadata["compiled_propagator"])),

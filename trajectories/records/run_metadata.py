@@ -10,7 +10,7 @@ from typing import Any
 from ..checks import shown, time_unit
 from ..errors import InvalidInput, RunFolderError
 from ..names import can_be_kept
-from ..time_units import NATURAL
+from ..time_units import NATURAL, TimeUnit
 from .files import checksum_of_json
 
 FORMAT = "bundle-trajectories run"
@@ -178,6 +178,11 @@ def _space(value: Any) -> bool:
         and _or_none(_count(0))(value.get("max_quanta"))
         and _or_missing(_some_of(value["levels"]))(value.get("finite", MISSING))
     )
+
+
+def unit_of(metadata: Mapping[str, Any]) -> TimeUnit:
+    """Return the unit of time of a run; runs that do not name one are in 1/ω_b."""
+    return time_unit(metadata.get("time_unit", NATURAL))
 
 
 # Values that commands rely on; all others are covered by the run id alone.

@@ -19,13 +19,14 @@ from ..engine.propagator import LARGEST_TOLERANCE
 from ..engine.system_file import StoredSystem
 from ..errors import AccuracyWarning, InvalidInput, RunFolderError
 from ..model.system import OpenSystem
-from ..records.assembly import assemble, unit_of
+from ..records.assembly import assemble
 from ..records.averages import EnsembleAverages
 from ..records.clicks import ClickRecord
 from ..records.files import path_of, remove_leftovers
 from ..records.layout import Layout
 from ..records.lock import RunLock
 from ..records.run import Run
+from ..records.run_metadata import unit_of
 from ..stages import call
 from ..time_units import TimeUnit
 from .preparation import block_size, prepare, software, warn_caller

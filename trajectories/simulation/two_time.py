@@ -287,7 +287,8 @@ def bundle_correlation(
     if not (bundle @ bundle).count_nonzero():
         error[delays == 0.0] = 0.0  # BB = 0 is known, not estimated
     shape = asked.shape
-    return Expectation(asked, value[place].reshape(shape), error[place].reshape(shape), len(sums), METHOD)
+    columns = (value[place].reshape(shape), error[place].reshape(shape))
+    return Expectation(asked, *columns, len(sums), METHOD, system.time_unit)
 
 
 def _sums(

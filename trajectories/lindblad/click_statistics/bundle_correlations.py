@@ -14,6 +14,7 @@ from ...detectors import Detector
 from ...errors import InvalidInput
 from ...names import parted, spelled
 from ...results import Correlation
+from ..answers import in_its_unit
 from ..inputs import bundle_channels, bundle_window, checked_times
 from ..solver import Answer, Model, solver_of
 from ..steady_state import SteadyState
@@ -25,6 +26,7 @@ Channels = str | Sequence[str] | None
 Kind: TypeAlias = int | str | Sequence[str]
 
 
+@in_its_unit
 def cluster_g2(
     steady: SteadyState,
     n: Kind,

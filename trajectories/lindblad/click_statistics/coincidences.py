@@ -13,6 +13,7 @@ from ...checks import bin_edges, channels_among, delays_of, positive_number
 from ...detectors import Detector
 from ...errors import ConvergenceError
 from ...results import Coincidences, Estimate, TripleCorrelation
+from ..answers import in_its_unit
 from ..inputs import among
 from ..steady_state import SteadyState
 from ..superoperators.detected import DetectedSystem
@@ -25,6 +26,7 @@ Detectors = Mapping[str, Detector] | None
 NODES, MOST_NODES, AGREEMENT = 8, 256, 1e-8
 
 
+@in_its_unit
 def coincidences(
     steady: SteadyState,
     channels: Sequence[str],
@@ -169,6 +171,7 @@ class _Ordered:
         return kept
 
 
+@in_its_unit
 def g3(
     steady: SteadyState,
     first: str,

@@ -15,6 +15,7 @@ from ...detectors import Detector
 from ...errors import InvalidInput
 from ...model import OpenSystem
 from ...results import Correlation
+from ..answers import in_its_unit
 from ..inputs import checked_detectors, checked_state, checked_times
 from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
@@ -28,6 +29,7 @@ from .detector_memory import Blur, blurred, refuse_dead_time, remembers, without
 Detectors = Mapping[str, Detector] | None
 
 
+@in_its_unit
 def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors: Detectors = None) -> Correlation:
     """Return the second-order correlation of two channels, averaged over lag bins.
 
@@ -79,6 +81,7 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     return _seen(steady, [(first, second)], bins, detectors)[first, second]
 
 
+@in_its_unit
 def g2_of_halves(
     steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors: Detectors = None
 ) -> Correlation:
@@ -122,6 +125,7 @@ def g2_of_halves(
     return replace(one, value=value, numerical_error=error)
 
 
+@in_its_unit
 def g2_matrix(
     steady: SteadyState, edges: ArrayLike, detectors: Detectors = None
 ) -> dict[tuple[str, str], Correlation]:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from ...checks import bin_edges
 from ...detectors import Detector
 from ...results import Estimate, Histogram
+from ..answers import in_its_unit
 from ..steady_state import SteadyState
 from .pair_bundles import PairBundles, bundles_of_pair, pair_bundles, refuse_absent
 
@@ -45,6 +46,7 @@ def order_fraction(
     return bundles.order_fraction
 
 
+@in_its_unit
 def lag_histogram(
     steady: SteadyState,
     first: str,
@@ -95,6 +97,7 @@ def lag_histogram(
     return bundles_and_lags(steady, first, second, edges, window, channels, detectors)[1]
 
 
+@in_its_unit
 def bundles_and_lags(
     steady: SteadyState,
     first: str,

@@ -15,6 +15,7 @@ from ...errors import InvalidInput
 from ...pulse_results import PulseCounts, PulseMap
 from ...results import Correlation, Estimate, Histogram
 from ...stages import staged
+from ..answers import in_its_unit
 from ..inputs import checked_channels, checked_detectors
 from ..pulses.counting import Detected, joint_counts
 from ..pulses.motion import Part, Row
@@ -105,6 +106,7 @@ def brightness(
     return Estimate(detection.mean(channel), method="exact: ∫ rate over a period")
 
 
+@in_its_unit
 def click_density(
     steady: PeriodicState,
     channel: str,
@@ -149,6 +151,7 @@ def click_density(
 
 
 @staged("g² of pulses")
+@in_its_unit
 def pulsed_g2(
     steady: PeriodicState,
     first: str,
@@ -287,6 +290,7 @@ def pulse_counts(
 
 
 @staged("g² over a pulse")
+@in_its_unit
 def pulse_map(
     steady: PeriodicState,
     first: str,

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...checks import bin_edges, positive_numbers
 from ...detectors import Detector
 from ...results import Estimate, Histogram
-from ..answers import estimates_of
+from ..answers import estimates_of, in_its_unit
 from ..inputs import among, checked_channels
 from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
@@ -18,6 +18,7 @@ from .dead_time import registered_waits
 from .detector_memory import refuse_dead_time, remembers, without_memory
 
 
+@in_its_unit
 def waiting_times(
     steady: SteadyState,
     first: str,

@@ -63,7 +63,7 @@ class PeriodicState(Shown):
     periods: int
 
     def _summary(self) -> Summary:
-        rows = [("period", f"{self.period:g}"), ("residual", f"{self.residual:.1e}")]
+        rows = [("period", self.system.time_unit.of(f"{self.period:g}")), ("residual", f"{self.residual:.1e}")]
         return Summary(f"Periodic state of dimension {self.system.dimension}", ("", "value"), rows)
 
     @property

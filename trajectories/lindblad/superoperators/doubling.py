@@ -107,7 +107,7 @@ class DoublingMotion:
         longest = float(times.max(initial=0.0))
         if ROUNDOFF * self.fastest * longest > ACCEPTED:
             raise ConvergenceError(
-                f"a time of {longest:.3g}/ω_b is {self.fastest * longest:.2g} times that of the fastest motion, "
+                f"a time of {longest:.3g} is {self.fastest * longest:.2g} times that of the fastest motion, "
                 "more than 32 digits resolve; ask for a shorter one"
             )
         counts = [int(t) for t in np.floor(times / self._step).tolist()]

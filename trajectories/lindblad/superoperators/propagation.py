@@ -92,8 +92,8 @@ class Stepper:
         if steps > MAX_STEPS:
             step = self.expansion.step
             raise InvalidInput(
-                f"{steps * step:.3g}/ω_b takes {steps} steps of propagation, above {MAX_STEPS}; ask for at most "
-                f"{MAX_STEPS * step:.3g}/ω_b, or lower N to 30, where any time can be computed"
+                f"a time of {steps * step:.3g} takes {steps} steps of propagation, above {MAX_STEPS}; ask for "
+                f"at most {MAX_STEPS * step:.3g}, or lower N to 30, where any time can be computed"
             )
         room = max(8, min(MAX_VECTORS, MAX_BYTES // (8 * len(start))))
         first, state = 0, start
