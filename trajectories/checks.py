@@ -173,7 +173,7 @@ def channels_among(channels: Any, known: Sequence[str], least: int = 1) -> tuple
         raise InvalidInput(f"channels={shown(channels)} must be {wanted}")
     for name in names:
         if name not in known:
-            raise InvalidInput(f"no channel named {name!r}; there are {', '.join(known)}")
+            raise InvalidInput(f"no channel named {name!r}; there are {', '.join(known)}{nearest(name, known)}")
     return names
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectories.checks import bundle_channels_among, channels_among, window_of
+from trajectories.checks import bundle_channels_among, channels_among, shown, window_of
+from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
+from trajectories.names import nearest
 from trajectories.records.clicks import ClickRecord
+from trajectories.records.detection_log import recorded_detectors
 
 from .streams import ClickStream
 
@@ -31,11 +34,26 @@ def bundle_channels(record: Watched, channels: str | Sequence[str] | None) -> tu
     return bundle_channels_among(channels, record.channel_names, finite)
 
 
+def checked_detectors(record: Watched, detectors: Mapping[str, Detector] | None) -> dict[str, Detector]:
+    """Return detectors of a record's channels: those that are given, or those that the record keeps."""
+    given = recorded_detectors(record) if detectors is None else dict(detectors)
+    for name, detector in given.items():
+        if not isinstance(detector, Detector):
+            raise InvalidInput(f"detectors[{name!r}]={shown(detector)} must be a Detector")
+        if name not in record.channel_names:
+            raise InvalidInput(
+                f"there is a detector of {name!r}, and the record has {', '.join(record.channel_names)}"
+                f"{nearest(name, record.channel_names)}; leave it out: what a record lacks is not detected"
+            )
+    return given
+
+
 def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[int, int]:
     """Return the positions of two different detected channels."""
     for name in (first, second):
         if name not in channels:
-            raise InvalidInput(f"channel {name!r} is not detected; the detected ones are {', '.join(channels)}")
+            told = f"the detected ones are {', '.join(channels)}{nearest(name, channels)}"
+            raise InvalidInput(f"channel {name!r} is not detected; {told}")
     if first == second:
         raise InvalidInput(f"first={first!r} and second={second!r} must be different channels")
     return channels.index(first), channels.index(second)

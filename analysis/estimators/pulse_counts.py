@@ -333,5 +333,5 @@ def pulse_map(record: Clicks, first: str, second: str, edges: ArrayLike, period:
         found.errors.reshape(square),
         counts.reshape(square),
         found.method,
-        record.unit,
+        watched.record.unit,
     )

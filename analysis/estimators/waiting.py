@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import bin_edges
 from trajectories.errors import InvalidInput
+from trajectories.names import nearest
 from trajectories.results import Estimate, Histogram, read_only
 
 from ..clicks.inputs import checked_channels, detected_numbers
@@ -255,5 +256,6 @@ def _next_click_sums(
 
 def _position(names: tuple[str, ...], channel: str) -> int:
     if channel not in names:
-        raise InvalidInput(f"channel {channel!r} is not detected; the detected ones are {', '.join(names)}")
+        told = f"the detected ones are {', '.join(names)}{nearest(channel, names)}"
+        raise InvalidInput(f"channel {channel!r} is not detected; {told}")
     return names.index(channel)

@@ -19,10 +19,10 @@ from trajectories.model.states import initial_states
 from trajectories.model.system import OpenSystem
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.corrections import unfolded
-from trajectories.records.detection_log import recorded_detectors
 from trajectories.results import read_only
 from trajectories.stages import staged
 
+from ..clicks.inputs import checked_detectors
 from ..clicks.streams import Clicks, ClickStream, stream
 from .subject import in_memory
 
@@ -221,8 +221,5 @@ def watching(
     """Return what watches each channel of a record, in the system's order; ideal detectors where none is given."""
     for name in record.channel_names:
         system.channel(name)
-    given = recorded_detectors(record) if detectors is None else dict(detectors)
-    for name, detector in given.items():
-        if not isinstance(detector, Detector) or name not in record.channel_names:
-            raise InvalidInput(f"detectors[{name!r}]={shown(detector)} must be a Detector on a recorded channel")
+    given = checked_detectors(record, detectors)
     return {name: given.get(name, Detector()) for name in system.channel_names if name in record.channel_names}

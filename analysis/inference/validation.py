@@ -20,10 +20,9 @@ from trajectories.lindblad.kept_state import known_steady_state
 from trajectories.model import OpenSystem
 from trajectories.model.states import InitialStates, initial_states
 from trajectories.records.clicks import ClickRecord
-from trajectories.records.detection_log import recorded_detectors
 from trajectories.stages import call, staged
 
-from ..clicks.inputs import bundle_channels, pair_of
+from ..clicks.inputs import bundle_channels, checked_detectors, pair_of
 from ..clicks.streams import Clicks
 from ..statistics.goodness_of_fit import channel_choice, holm, rescaled_time, serial_independence, total_hazard
 from ..statistics.resampling import TestResult
@@ -140,7 +139,7 @@ def _validated(
     delta = _window(clicks, model, window)
     if pair is not None and delta is None:
         raise InvalidInput("pair= needs a bundle window, and neither record nor system names a κ; give window=")
-    watching = recorded_detectors(clicks) if detectors is None else dict(detectors)
+    watching = checked_detectors(clicks, detectors)
     start = _start(clicks, model, subject.initial)
     with one_blas_thread():
         steady = known_steady_state(model, {} if kept is None else kept) if start is None else None
@@ -168,7 +167,7 @@ def _validated(
 def _validate_pulses(subject: Subject, detectors: Mapping[str, Detector] | None, level: float) -> Validation:
     """Test a record of a system that depends on time: pulses against their exact values, and the filter."""
     clicks, model = subject.record, subject.system
-    watching = recorded_detectors(clicks) if detectors is None else dict(detectors)
+    watching = checked_detectors(clicks, detectors)
     found: dict[str, TestResult] = {}
     untested: list[str] = []
     given = subject.initial

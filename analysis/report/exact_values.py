@@ -21,6 +21,8 @@ from trajectories.pulse_results import PulseCounts
 from trajectories.records.detection_log import Recorded, recorded_detectors
 from trajectories.stages import Steps
 
+from ..clicks.inputs import checked_detectors
+
 Compute = Callable[..., Any]
 # Why statistics of a steady state have no exact value for a pulsed model.
 PULSED = "the model depends on time; what is exact of its pulses stands under pulses"
@@ -74,6 +76,7 @@ class ExactValues:
     def look_at(self, record: Recorded) -> None:
         """Take the detectors of this record for all further values, unless others were given."""
         if self._given:
+            checked_detectors(record, self._detectors)
             return
         try:
             self._see_through(recorded_detectors(record))

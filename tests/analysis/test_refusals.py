@@ -206,6 +206,18 @@ def test_detectors_on_channels_that_the_record_lacks_are_refused():
         np.testing.assert_array_equal(column, kept)
 
 
+@pytest.mark.parametrize("command", [an.analyse, an.validate])
+def test_a_detector_of_a_channel_that_the_record_lacks_is_refused_by_name(command):
+    """`validate` left its filter out without a word in its verdict, and `analyse` named no remedy."""
+    space = tj.HilbertSpace(cavity=2)
+    names = [*RECORD.channel_names, "pump"]
+    system = tj.OpenSystem(space.number("cavity"), [tj.Channel(k, space.lower("cavity")) for k in names])
+    with pytest.raises(InvalidInput, match=r"detector of 'pump', and the record has photon, .*leave it out"):
+        command(RECORD, system, detectors={"pump": Detector(efficiency=0.0)}, window=1.0)
+    with pytest.raises(InvalidInput, match="did you mean 'photon'"):
+        command(RECORD, system, detectors={"photn": Detector(efficiency=0.5)}, window=1.0)
+
+
 @pytest.mark.parametrize("pair", [("photon", "photon"), ("photon",), ("photon", "magnon", "photon"), "ab"])
 @pytest.mark.parametrize("command", ["analyse", "validate"])
 def test_a_pair_is_two_different_channels(command, pair):

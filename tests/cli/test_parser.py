@@ -148,7 +148,7 @@ def test_deviations_are_never_minus_nought():
 
 
 def test_the_process_ends_without_looking_for_cycles():
-    """Python looks through all that the libraries hold when it ends, which took a second; other handlers are called."""
+    """Python looks through all that the libraries hold when it ends, which took a second."""
     code = """
 import atexit, sys
 from trajectories.cli import process

@@ -139,7 +139,7 @@ def test_stretches_in_which_the_instrument_lost_tags_are_no_observed_time(librar
     monkeypatch.setattr("trajectories.records.formats.ttbin.CHUNK", chunk)
     rows = [(5, 1, TAG), (1000, 0, BEGIN), (2000, 1, MISSED), (3000, 0, END), (4000, 1, TAG), (8000, 0, BEGIN)]
     path = write(tmp_path / "a.ttbin", rows)
-    with pytest.warns(RecordWarning, match="lost events in 2 stretches, 4e-09 in all"):
+    with pytest.warns(RecordWarning, match="lost events in 2 stretches, 4e-09 s in all"):
         record = tj.load(path)
     np.testing.assert_allclose(record.start, [0.0, 3e-9])
     np.testing.assert_allclose(record.stop, [1e-9, 8e-9])

@@ -14,6 +14,7 @@ from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..model.operators import as_operator
 from ..model.states import initial_states, is_mixture, state_array
+from ..names import nearest
 
 # How far a given state may be from unit trace, Hermitian and positive.
 STATE_TOLERANCE = 1e-8
@@ -46,7 +47,8 @@ def bundle_channels(system: OpenSystem, channels: str | Sequence[str] | None) ->
 def among(name: str, channels: tuple[str, ...]) -> str:
     """Return `name` if it is one of the detected channels."""
     if name not in channels:
-        raise InvalidInput(f"channel {name!r} is not detected; the detected ones are {', '.join(channels)}")
+        told = f"the detected ones are {', '.join(channels)}{nearest(name, channels)}"
+        raise InvalidInput(f"channel {name!r} is not detected; {told}")
     return name
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...checks import positive_number, time_unit
 from ...errors import InvalidInput, RecordWarning
+from ...names import counted
 from ...results import read_only
 from ...time_units import TimeUnit
 from ..clicks import ClickRecord
@@ -35,7 +36,14 @@ def note(notes: list[str], said: str, *, loud: bool = True) -> None:
 
 
 def observed(
-    path: Path, claimed: float | None, latest: float, wait: float, asked: float | None, cut: bool, notes: list[str]
+    path: Path,
+    claimed: float | None,
+    latest: float,
+    wait: float,
+    asked: float | None,
+    cut: bool,
+    notes: list[str],
+    measure: TimeUnit,
 ) -> float:
     """Return when the observation ended: as asked, as the header says, or with the last event, whichever is true.
 
@@ -55,6 +63,8 @@ def observed(
         Whether the file ends before its header says.
     notes : list of str
         Remarks; more are added.
+    measure : TimeUnit
+        The record's unit.
 
     Raises
     ------
@@ -64,16 +74,17 @@ def observed(
     if asked is not None:
         if positive_number(asked, "duration") < latest * (1 - 1e-9):
             raise InvalidInput(
-                f"duration={asked:g} ends before the last event of {path} at {latest:g}; lengthen it"
+                f"duration={asked:g} ends before the last event of {path} at {measure.of(f'{latest:g}')}; "
+                "lengthen it"
             )
         return max(asked, latest)
     if claimed is None:
         note(notes, f"{path.name} does not say how long it was measured; the window ends with its last event "
-             f"({latest:.6g}); give duration= if it lasted longer", loud=False)  # fmt: skip
+             f"({measure.of(f'{latest:.6g}')}); give duration= if it lasted longer", loud=False)  # fmt: skip
         return latest
     if cut or (claimed - latest > WAITS_AFTER_THE_LAST * wait and claimed > 1.001 * latest):
-        why = "is cut off" if cut else f"claims a measurement of {claimed:.6g}"
-        note(notes, f"{path.name} {why}; its events end at {latest:.6g}, and so does the window; "
+        why = "is cut off" if cut else f"claims a measurement of {measure.of(f'{claimed:.6g}')}"
+        note(notes, f"{path.name} {why}; its events end at {measure.of(f'{latest:.6g}')}, and so does the window; "
              "give duration= if the rest was observed")  # fmt: skip
         return latest
     return max(claimed, latest)
@@ -88,7 +99,7 @@ def stop_of(
     seconds = file.claimed(latest)
     wait = span / max(file.room, photons, 1)
     return observed(
-        file.path, None if seconds is None else seconds / length, span, wait, asked, file.truncated, notes
+        file.path, None if seconds is None else seconds / length, span, wait, asked, file.truncated, notes, measure
     )
 
 
@@ -128,7 +139,10 @@ def with_markers(events: Events, synced: bool) -> Events:
 
 def marker_note(count: int, markers: bool) -> str:
     """Say how many markers a file has, and what became of them."""
-    return f"{count} markers " + ("are channels of their own" if markers else "are no photons")
+    found = counted(count, "marker", "markers")
+    if count == 1:
+        return f"{found} is {'a channel of its own' if markers else 'no photon'}"
+    return f"{found} are {'channels of their own' if markers else 'no photons'}"
 
 
 def record_of(
@@ -241,11 +255,10 @@ def without(record: ClickRecord, lost: NDArray[np.int64]) -> ClickRecord:
 
 def lost_note(file: EventFile, lost: NDArray[np.int64], measure: TimeUnit) -> str:
     """Say that an instrument lost events, and what is done about it."""
-    total = float((lost[:, 1] - lost[:, 0]).sum()) * file.tick / seconds_of(measure)
-    return (
-        f"{file.path.name}: the instrument lost events in {len(lost)} stretches, {total:.6g} in all; they are cut "
-        "out of the windows"
-    )
+    total = measure.of(f"{float((lost[:, 1] - lost[:, 0]).sum()) * file.tick / seconds_of(measure):.6g}")
+    places = counted(len(lost), "stretch", "stretches")
+    said = f"the instrument lost events in {places}, {total} in all"
+    return f"{file.path.name}: {said}; they are cut out of the windows"
 
 
 def in_order(
@@ -257,7 +270,8 @@ def in_order(
         backward |= (stamp[1:] == stamp[:-1]) & (within[1:] < within[:-1])
     if not backward.any():
         return stamp, place, within
-    note(notes, f"{int(backward.sum())} clicks were stored after a later one; sorted", loud=False)
+    late = counted(int(backward.sum()), "click was", "clicks were")
+    note(notes, f"{late} stored after a later one; sorted", loud=False)
     order = np.argsort(stamp, kind="stable") if within is None else np.lexsort((within, stamp))
     return stamp[order], place[order], None if within is None else within[order]
 

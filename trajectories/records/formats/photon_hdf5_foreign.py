@@ -76,7 +76,7 @@ def foreign(file: Any, unit: Any, duration: float | None) -> ClickRecord:
     ends = (int(stamp[0]), int(stamp[-1])) if len(stamp) else (0, 0)
     first, claimed = acquired(path, ends, tick, claimed, measure.seconds, duration, notes)
     span = (ends[1] + 1 - first) * tick
-    stop = observed(path, claimed, span, span / max(len(stamp), 1), duration, False, notes)
+    stop = observed(path, claimed, span, span / max(len(stamp), 1), duration, False, notes, measure)
     return ClickRecord.from_arrays(
         np.zeros(len(stamp), dtype=np.int64),
         stamp,

@@ -155,7 +155,7 @@ def _foreign(
         )
         values, place, _ = in_order(values, lookup[channel], None, notes)
         latest, start = float(values[-1]), min(0.0, float(values[0]))
-    stop = observed(path, None, latest, 0.0, duration, False, notes)
+    stop = observed(path, None, latest, 0.0, duration, False, notes, measure)
     return ClickRecord.from_arrays(
         np.zeros(len(values), dtype=np.int64),
         values,
