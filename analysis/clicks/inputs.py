@@ -13,7 +13,7 @@ from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.names import nearest
 from trajectories.records.clicks import ClickRecord
-from trajectories.records.detection_log import recorded_detectors
+from trajectories.records.detection_log import Recorded, recorded_detectors
 
 from .streams import ClickStream
 
@@ -34,7 +34,7 @@ def bundle_channels(record: Watched, channels: str | Sequence[str] | None) -> tu
     return bundle_channels_among(channels, record.channel_names, finite)
 
 
-def checked_detectors(record: Watched, detectors: Mapping[str, Detector] | None) -> dict[str, Detector]:
+def checked_detectors(record: Recorded, detectors: Mapping[str, Detector] | None) -> dict[str, Detector]:
     """Return detectors of a record's channels: those that are given, or those that the record keeps."""
     given = recorded_detectors(record) if detectors is None else dict(detectors)
     for name, detector in given.items():
