@@ -103,8 +103,7 @@ class SparsePropagator(Propagator):
         identity = sparse.eye_array(system.dimension)
         scaled = sparse.csr_array((system.H_eff - centre * identity) * (2.0 / radius))
         bracket = bracket_width(radius)
-        # Of the decay rates, what rounding of H_eff and of its scaled form cuts off.
-        drift = _lost_decay(system) + 2.0**-53 * fast
+        drift = _lost_decay(system, scaled, centre, radius)
         scalars = np.array([centre.real, centre.imag, radius, rho, step, truncation, bracket, fast, drift])
         parts = _split_diagonals(scaled)
         return cls(SparseArrays(**parts, step_terms=terms, jump_norms=norms, scalars=scalars))
@@ -279,13 +278,17 @@ def _best_ellipse(alpha: float, beta: float, slow: float, truncation: float) -> 
     return best[1:]
 
 
-def _lost_decay(system: OpenSystem) -> float:
-    """Return a bound of the anti-Hermitian part of what rounding cuts off H − iΓ/2 where both have an entry."""
+def _lost_decay(system: OpenSystem, scaled: sparse.csr_array, centre: complex, radius: float) -> float:
+    """Return a bound of the anti-Hermitian part of what rounding cuts off H_eff in its form 2(H_eff − c)/r."""
     half = sparse.csr_array(0.5 * (system.hamiltonian + sparse.csr_array(system.hamiltonian.conj().T)))
     exact = half.astype(np.clongdouble) - np.clongdouble(0.5j) * system.decay.astype(np.clongdouble)
-    lost = sparse.csr_array(exact - system.H_eff.astype(np.clongdouble)).astype(np.complex128)
+    kept = scaled.astype(np.clongdouble) * (np.longdouble(radius) / 2)
+    shift = sparse.eye_array(system.dimension, dtype=np.clongdouble) * np.clongdouble(centre)
+    lost = sparse.csr_array(exact - kept - shift).astype(np.complex128)
     skew = 0.5 * (lost - sparse.csr_array(lost.conj().T))
-    return float(abs(skew).sum(axis=1).max())
+    # What long double has no more digits for than double is not seen.
+    unseen = 2.0 * float(np.finfo(np.longdouble).eps) * abs(system.decay).max()
+    return float(abs(skew).sum(axis=1).max() + unseen)
 
 
 def _roughly_the_degree(x: float, rho: float, truncation: float) -> float:

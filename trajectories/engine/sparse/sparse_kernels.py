@@ -439,11 +439,10 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
         bound = 2.0 * (made + state.missing) / np.sqrt(state.threshold)
         state.worst_error = max(state.worst_error, bound)
         turned = turned_by_rounding(arrays, jumps, chosen, state.elapsed + wait, work)
-        # The jump may amplify what this gap has added to the error, all the more the less likely it is. What was
-        # added early is taken to have decayed as the state has.
+        # The jump may amplify what this gap has added to the error, all the more the less likely it is.
         largest = arrays.jump_norms[chosen] if chosen < len(arrays.jump_norms) else np.inf
         largest = min(largest, np.sqrt(arrays.scalars[LARGEST_DECAY]))
-        state.missing = turned + largest * made * np.sqrt(state.threshold / work.rates[chosen])
+        state.missing = turned + largest * made / np.sqrt(work.rates[chosen])
         apply_jump(jumps, chosen, work.lower, work.psi)
         state.gap_start = click
         state.elapsed = 0.0
