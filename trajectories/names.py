@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
 LONGEST_NAME = 255
 ESCAPE = "\\"
+# Entries of a folder among which a path that was probably meant is looked for.
+MOST_BESIDE = 1000
 
 
 def can_be_kept(name: object) -> bool:
@@ -113,3 +117,13 @@ class ByChannels(dict[tuple[str, ...], Value]):
 
     def _names(self, key: Any) -> Any:
         return parted(key, self.separator) if isinstance(key, str) else key
+
+
+def nearest_beside(path: str | Path) -> str:
+    """Return the end of an error about a path that does not exist: which of those beside it was probably meant."""
+    place = Path(path)
+    try:
+        found = [entry.name for entry in islice(place.parent.iterdir(), MOST_BESIDE)]
+    except OSError:
+        return ""
+    return nearest(place.name, sorted(found))

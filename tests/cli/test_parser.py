@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -55,7 +56,7 @@ def test_every_help_can_be_asked_for_in_two_ways_and_fits_a_terminal(command, ca
         (["exact"], "required: CONFIG; see trajectories exact --help"),
         (["validate", "x", "--levels", "3"], "three integers"),
         (["analyse", "x", "y"], "unknown argument 'y'"),
-        (["completion", "tcsh"], "choose from"),
+        (["completion", "tcsh"], "must be one of bash, zsh, fish"),
         (["frobnicate"], "the commands are simulate, "),
     ],
 )
@@ -63,6 +64,31 @@ def test_mistakes_are_one_line_with_the_nearest_word(arguments, told, capsys):
     with pytest.raises(SystemExit) as left:
         main(arguments)
     assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["export", "RUN", "--format", "cvs"], "did you mean 'csv'?"),
+        (["completion", "fisch"], "did you mean 'fish'?"),
+        (["simulate", "systm.toml", "--dry-run"], "did you mean 'system.toml'?"),
+        (["simulate", "mine.py:sytem", "--dry-run"], "did you mean 'system'?"),
+        (["simulate", "mime.py:system", "--dry-run"], "did you mean 'mine.py'?"),
+        (["info", "system.tml"], "did you mean 'system.toml'?"),
+        (["simulate", "system.toml", "--dry-run", "--propagator", "mode"], "did you mean 'modes'?"),
+    ],
+)
+def test_formats_shells_files_and_systems_have_hints_too(arguments, told, here, capsys):
+    (here / "system.toml").write_text("[simulation]\ntrajectories = 1\nduration = 1.0\n")
+    (here / "mine.py").write_text("system = 3\n")
+    try:
+        status = main(arguments)
+    except SystemExit as left:
+        status = left.code
+    assert status == 2
     said = capsys.readouterr().err
     assert told in said
     assert said.count("\n") == 1
@@ -116,9 +142,13 @@ def test_completion_knows_every_command_and_option(shell, capsys):
     script = capsys.readouterr().out
     for name, parser in commands_of(command_line_parser()).items():
         assert name in script
-        for option, _ in _options(parser):
-            assert (option if shell != "fish" else f"-l {option[2:]} ") in script
+        for option in _options(parser):
+            assert (option.name if shell != "fish" else f"-l {option.name[2:]} ") in script
     assert "%%" not in script
+    assert "npz csv photon-hdf5 ptu" in script
+    assert "bash zsh fish" in script
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=script, text=True, check=True)
 
 
 def completed(script, *words):
@@ -136,6 +166,9 @@ def test_bash_completes(capsys, tmp_path, monkeypatch):
     assert completed(script, "trajectories", "sim") == ["simulate"]
     assert completed(script, "trajectories", "simulate", "x", "--tr") == ["--trajectories"]
     assert "--json" in completed(script, "trajectories", "exact", "--")
+    assert completed(script, "trajectories", "export", "run", "--format", "p") == ["photon-hdf5", "ptu"]
+    assert completed(script, "trajectories", "completion", "") == ["bash", "zsh", "fish"]
+    assert completed(script, "trajectories", "help", "val") == ["validate"]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "blue.toml").touch()
     assert completed(script, "trajectories", "simulate", "bl") == ["blue.toml"]

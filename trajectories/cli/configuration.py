@@ -17,7 +17,7 @@ from ..checks import integer, positive_number, shown, time_unit
 from ..errors import InvalidInput
 from ..lindblad.inputs import bundle_channels, bundle_window, pair_of
 from ..model import OpenSystem, SpinningResonator
-from ..names import nearest
+from ..names import nearest, nearest_beside
 from ..time_units import NATURAL
 from .toml_file import read_toml
 
@@ -143,7 +143,8 @@ def read_job(
     except IsADirectoryError as error:
         raise InvalidInput(f"{source} is a folder; give a TOML file or file.py:name") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InvalidInput(f"configuration {source} does not exist; give a TOML file or file.py:name") from error
+        told = nearest_beside(source) or "; give a TOML file or file.py:name"
+        raise InvalidInput(f"configuration {source} does not exist{told}") from error
     except OSError as error:
         raise InvalidInput(f"configuration {source} cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -201,10 +202,12 @@ def _require_solvable(levels: tuple[int, int, int], max_quanta: int | None = Non
 
 def _python_job(path: Path, name: str, levels: tuple[int, int, int] | None) -> Job:
     if not path.is_file():
-        raise InvalidInput(f"{path} does not exist; give file.py:name")
+        raise InvalidInput(f"{path} does not exist{nearest_beside(path) or '; give file.py:name'}")
     with _loaded(path) as module:
         if not hasattr(module, name):
-            raise InvalidInput(f"{path} has no {name!r}; name an OpenSystem in it")
+            defined = [word for word in vars(module) if not word.startswith("_")]
+            told = nearest(name, defined) or "; name an OpenSystem in it"
+            raise InvalidInput(f"{path} has no {name!r}{told}")
         found = getattr(module, name)
         if callable(found) and not isinstance(found, type):
             found = _made_by(found, f"{path}:{name}")

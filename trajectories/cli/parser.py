@@ -83,6 +83,9 @@ class Parser(argparse.ArgumentParser):
             hint = nearest(word.partition("=")[0], sorted(self._known_options()))
             what = "option" if word.startswith("-") else "argument"
             return f"unknown {what} {word!r}{hint or f'; {ask} lists what there is'}"
+        if match := re.match(r"argument (.*): invalid choice: '(.*)' \(choose from (.*)\)", message):
+            known = [word.strip("'") for word in match[3].split(", ")]
+            return f"{match[1]} {match[2]} must be one of {', '.join(known)}{nearest(match[2], known)}"
         return f"{message}; see {ask}"
 
     def _known_options(self) -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
-from ..names import printable
+from ..names import nearest_beside, printable
 from .measured import corrected, reading_options, refuse_for_run
 
 # Measured files above this size are read piece by piece, if no correction needs the whole.
@@ -20,7 +20,8 @@ WHOLE = ("join", "append", "dark")
 def require_there(source: str) -> None:
     """Refuse a run folder or file that does not exist."""
     if not Path(source).exists():
-        raise InvalidInput(f"{printable(source)} does not exist; give a run folder or a file of clicks")
+        told = nearest_beside(source) or "; give a run folder or a file of clicks"
+        raise InvalidInput(f"{printable(source)} does not exist{printable(told)}")
 
 
 def opened(source: str, options: argparse.Namespace | None = None, *, pieces: bool = False) -> Any:

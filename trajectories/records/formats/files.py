@@ -10,6 +10,7 @@ from typing import Any
 
 from ...checks import integer, one_of, positive_number, shown, time_unit
 from ...errors import InvalidInput
+from ...names import nearest_beside
 from ..clicks import ClickRecord
 from ..files import path_of
 from ..run import Run
@@ -161,7 +162,8 @@ def load(
     """
     place = path_of(path)
     if not place.exists():
-        raise InvalidInput(f"{path} does not exist; give a run folder or a file of clicks")
+        told = nearest_beside(place) or "; give a run folder or a file of clicks"
+        raise InvalidInput(f"{path} does not exist{told}")
     if place.is_file() and (kind := _tagged_kind(place)) is not None:
         _refuse(path, kind, tick=tick, columns=columns, markers=(markers or None) if kind == "TTBIN" else None)
         if kind == "PTU":
@@ -233,7 +235,7 @@ def open_measured(
     place = path_of(path)
     size = PIECE if piece is None else integer(piece, "piece", 2)
     if not place.exists():
-        raise InvalidInput(f"{path} does not exist; give a file of an instrument")
+        raise InvalidInput(f"{path} does not exist{nearest_beside(place) or '; give a file of an instrument'}")
     kind = _tagged_kind(place) if place.is_file() else None
     measure = time_unit("s" if unit is None else unit)
     if kind is None and place.is_file() and place.suffix in HDF5_SUFFIXES and not is_own_hdf5(place):
