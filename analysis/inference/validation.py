@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectories import lindblad
+from trajectories.blas import one_blas_thread
 from trajectories.checks import positive_number, shown, window_of
 from trajectories.detectors import Detector
 from trajectories.engine.replay.replay import Replay
 from trajectories.errors import ConvergenceError, InvalidInput, RecordWarning
-from trajectories.lindblad.blas import one_blas_thread
 from trajectories.lindblad.click_statistics.detector_memory import without_memory
 from trajectories.lindblad.kept_state import known_steady_state
 from trajectories.model import OpenSystem

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from trajectories import lindblad
+from trajectories.blas import one_blas_thread
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput, TrajectoriesError
-from trajectories.lindblad.blas import one_blas_thread
 from trajectories.lindblad.kept_state import known_steady_state
 from trajectories.lindblad.reduced.kept import Kept
 from trajectories.model import OpenSystem

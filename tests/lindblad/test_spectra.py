@@ -9,8 +9,8 @@ import pytest
 import qutip
 
 from trajectories import SpinningResonator, lindblad
+from trajectories.blas import one_blas_thread, openblas_libraries
 from trajectories.errors import ConvergenceError, InvalidInput
-from trajectories.lindblad.blas import one_blas_thread, openblas_libraries
 
 SMALL = (3, 3, 3)
 

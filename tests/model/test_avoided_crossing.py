@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 import trajectories as tj
+from trajectories.errors import ConvergenceError, InvalidInput
 from trajectories.model import avoided_crossing as module
 from trajectories.model.avoided_crossing import ALL_EIGENVALUES, gap_among_all, gap_among_nearest, gap_between
 
@@ -64,3 +65,20 @@ def test_a_mean_energy_that_is_an_eigenvalue_is_no_failure():
     hamiltonian = sparse.csc_array(sparse.diags_array(np.arange(float(SIZE))))
     kets = np.eye(SIZE)[[99, 101]].astype(complex)
     assert gap_between(hamiltonian, kets) == pytest.approx(2.0, rel=1e-12)
+
+
+def test_beyond_the_dimension_of_all_eigenvalues_few_suffice_or_it_is_said(monkeypatch):
+    """As at N = 6750, in small: few eigenvalues find the same crossing, and nothing is ever made dense."""
+    resonator, levels = tj.SpinningResonator("left"), (5, 5, 5)
+    module._crossing_near.cache_clear()
+    right = resonator.avoided_crossing("photon-magnon", levels)
+    module._crossing_near.cache_clear()
+    monkeypatch.setattr(module, "MAX_DENSE", 100)
+    monkeypatch.setattr(module, "gap_among_all", None)
+    assert resonator.avoided_crossing("photon-magnon", levels) == right
+    module._crossing_near.cache_clear()
+    monkeypatch.setattr(module, "gap_among_nearest", lambda *_: None)
+    with pytest.raises(ConvergenceError, match=r"dimension 250 needs all eigenvalues.*; locate it with fewer"):
+        resonator.avoided_crossing("photon-magnon", levels)
+    with pytest.raises(InvalidInput, match="give dimension 8192, above 7000"):
+        resonator.avoided_crossing("photon-magnon", (16, 16, 16))

@@ -34,7 +34,7 @@ def _exact_bundles(job: Any, folder: Path) -> tuple[dict[str, float], Any]:
     from trajectories.analysis.report.exact_model_file import MODEL, keep_beside, read_kept
     from trajectories.analysis.report.run_summary import lag_edges
 
-    from ..lindblad.blas import one_blas_thread
+    from ..blas import one_blas_thread
     from ..lindblad.click_statistics.ordering import bundles_and_lags
     from ..lindblad.inputs import bundle_window
     from ..lindblad.kept_state import known_steady_state

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..blas import one_blas_thread
 from ..ensembles import strata
 from ..errors import ConvergenceError, InvalidInput
 from ..model.states import Draws, InitialStates, initial_states
@@ -104,6 +105,7 @@ class CompiledSystem:
         return cls(propagator, str(named["reason"]), jumps, named["kets"], named["cumulative"], draws)
 
 
+@one_blas_thread()
 def compile_system(
     system: OpenSystem,
     initial: ArrayLike | InitialStates,
@@ -113,7 +115,7 @@ def compile_system(
     rate: float | None = None,
     horizon: float | None = None,
 ) -> CompiledSystem:
-    """Compile a system for trajectories that start from a given state.
+    """Compile a system for trajectories that start from a given state; the same bits for any number of processors.
 
     Parameters
     ----------

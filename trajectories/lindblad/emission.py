@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.optimize import brentq, minimize_scalar
 
+from ..blas import one_blas_thread
 from ..checks import finite_array
 from ..errors import InvalidInput
 from ..model import OpenSystem
@@ -18,7 +19,6 @@ from ..results import read_only
 from ..stages import staged
 from ..time_units import NATURAL, TimeUnit
 from .answers import in_its_unit
-from .blas import one_blas_thread
 from .reduced.essential import STATE_CUT
 from .reduced.field_resolvent import FieldResolvent, FrequencyByFrequency, Poles
 from .reduced.mode_space import AllModes, all_modes

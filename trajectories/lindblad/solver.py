@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..blas import one_blas_thread
 from ..detectors import Detector
 from ..errors import ConvergenceError
 from ..model import OpenSystem
 from ..stages import Stage
 from .answers import Answer, scale_of
-from .blas import one_blas_thread
 from .inputs import checked_channels, checked_detectors
 from .levels import CORE, FIRST, LARGEST_CORE, OUTSIDE, RESTRICT, Levels, Question, Reduced
 from .reduced.essential import STATE_CUT

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 
+from ..blas import one_blas_thread
 from ..checks import finite_array, integer
 from ..displays import bar as progress_bar
 from ..errors import ConvergenceError, InvalidInput
@@ -18,7 +19,6 @@ from ..model import AvoidedCrossing, SpinningResonator
 from ..processors import usable_processors
 from ..results import read_only
 from ..stages import Stage, call, somebody_watches, staged
-from .blas import one_blas_thread
 from .steady_state import SteadyState, steady_state
 
 MODES = ("photon", "phonon", "magnon")

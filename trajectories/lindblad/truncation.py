@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ..blas import one_blas_thread
 from ..checks import integer, positive_number, shown
 from ..displays import bar as progress_bar
 from ..errors import InvalidInput
 from ..model import OpenSystem, SpinningResonator
 from ..stages import Stage, call, somebody_watches
-from .blas import one_blas_thread
 from .convergence import Convergence, Levels, TruncationStep
 from .moments.steady import SteadyMoments
 from .pulses.periodic import PeriodicState, periodic_state

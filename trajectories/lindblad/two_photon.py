@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..blas import one_blas_thread
 from ..checks import finite_array, positive_number
 from ..errors import ConvergenceError, InvalidInput
 from ..stages import Stage, staged
-from .blas import one_blas_thread
 from .levels import CORE, LARGEST_FINER, MAX_CONDITION
 from .reduced.matrix_modes import MatrixModes
 from .steady_state import SteadyState

@@ -17,9 +17,9 @@ from .minimum import minimum_between
 if TYPE_CHECKING:
     from .spinning_resonator import SpinningResonator
 
-# Up to the first dimension all eigenvalues are computed at each of some sixty detunings; up to the second, above
-# which no resonance is located, only where few do not suffice.
-ALL_EIGENVALUES, MAX_DENSE = 200, 2500
+# Up to the first dimension all eigenvalues are computed at each of some sixty detunings; up to the second only
+# where few do not suffice, and beyond it never. Above the third, at which few take a second, nothing is located.
+ALL_EIGENVALUES, MAX_DENSE, MAX_LOCATED = 200, 2500, 7000
 # How many eigenvalues next to the energies of the two states are computed, and how many if those do not suffice.
 NEAREST = (6, 24)
 # How far from the dressed-state formula the true resonance is searched; couplings shift it by about 0.02.
@@ -111,12 +111,22 @@ def gap_between(hamiltonian: sparse.csc_array, kets: NDArray[np.complex128]) -> 
 
     Of a large H only the eigenvalues next to the kets' energies are computed. They are the same two: all others
     together have less of the kets' weight than either of them. Else more, and at last all, are computed.
+
+    Raises
+    ------
+    ConvergenceError
+        Few eigenvalues do not suffice, and there are too many to compute all.
     """
     if hamiltonian.shape[0] > ALL_EIGENVALUES:
         for count in NEAREST:
             found = gap_among_nearest(hamiltonian, kets, count)
             if found is not None:
                 return found
+    if hamiltonian.shape[0] > MAX_DENSE:
+        raise ConvergenceError(
+            f"a resonance at dimension {hamiltonian.shape[0]} needs all eigenvalues, which are computed up to "
+            f"{MAX_DENSE}; locate it with fewer levels, or give the detuning"
+        )
     return gap_among_all(hamiltonian, kets)
 
 

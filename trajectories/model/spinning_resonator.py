@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..blas import one_blas_thread
 from ..checks import finite_number, nonnegative_number, one_of, positive_number, shown
 from ..errors import InvalidInput
 from ..stages import staged
-from .avoided_crossing import MAX_DENSE, AvoidedCrossing, crossing_of
+from .avoided_crossing import MAX_LOCATED, AvoidedCrossing, crossing_of
 from .channel import Channel
 from .drives import Drive
 from .envelopes import Constant, Envelope, envelope_from
@@ -335,6 +336,7 @@ class SpinningResonator:
         """Return the Δ_ad at which |000+⟩ and the pair state repel least; see `avoided_crossing`."""
         return self.avoided_crossing(pair, levels).detuning
 
+    @one_blas_thread()
     def avoided_crossing(self, pair: str, levels: tuple[int, int, int] = (4, 4, 4)) -> AvoidedCrossing:
         """Locate the avoided crossing of |000+⟩ and a pair state in the closed system.
 
@@ -357,15 +359,15 @@ class SpinningResonator:
         Raises
         ------
         InvalidInput
-            An unknown pair, or more than 2500 basis states.
+            An unknown pair, or more than 7000 basis states.
         ConvergenceError
             No crossing near the formula's value for these parameters.
         """
         one_of(pair, "pair", PAIRS)
         space = self.space(levels)
-        if space.dimension > MAX_DENSE:
+        if space.dimension > MAX_LOCATED:
             raise InvalidInput(
-                f"levels={shown(levels)} give dimension {space.dimension}, above {MAX_DENSE}, up to which a "
+                f"levels={shown(levels)} give dimension {space.dimension}, above {MAX_LOCATED}, up to which a "
                 "resonance can be located; lower them, or give the detuning"
             )
         photon, phonon, magnon, _ = space.levels.values()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..blas import one_blas_thread
 from ..engine.compiled import CompiledSystem, compile_system
 from ..errors import InvalidInput, TruncationWarning
 from ..lindblad.essential_state import SteadyEnsemble, steady_ensemble
@@ -28,8 +29,11 @@ BLOCK_CLICKS = 500_000
 MOST_CLICKS = 10**9
 
 
+@one_blas_thread()
 def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
     """Compile the system of a request, with the steady state where trajectories start from that, and describe it.
+
+    On one thread of BLAS: with more the last digits, and so the clicks, would depend on the number of processors.
 
     Returns
     -------

@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ...blas import one_blas_thread
 from ...detectors import Detector
 from ...errors import ConvergenceError, InvalidInput
 from ...model import OpenSystem
-from ..blas import one_blas_thread
 from ..levels import LARGEST_CORE, MAX_CONDITION, MAX_GROWTH, MODE_CUTS, PAIR_CUTS, RESTRICT
 from ..reduced.essential import MAX_ROUNDS, STATE_CUT, closed_under_jumps, neighbours, restricted
 from ..reduced.mode_space import MODE_CUT, AllModes, ModeSpace, all_modes, mode_space

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ...blas import one_blas_thread
 from ...detectors import Detector
 from ...errors import InvalidInput
-from ..blas import one_blas_thread
 from .compiled import CompiledFilter
 from .conditional import EARLY
 from .linear_model import LinearModel

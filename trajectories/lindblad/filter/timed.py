@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ...blas import one_blas_thread
 from ...detectors import Detector
 from ...errors import ConvergenceError, InvalidInput
 from ...model import OpenSystem
 from ...model.stretches import POINTS, polynomial_steps, stretches
-from ..blas import one_blas_thread
 from ..pulses.motion import ENOUGH, MOST_TERMS, Part, TimedMotion
 from ..pulses.motion_kernels import SeriesRoom, StackedParts, taylor_series
 from ..superoperators.hermitian_vectors import pack
