@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 # Second elements of the spawn keys.
-SAMPLE_TIMES, BRANCHES, STAGES = 0, 1, 2
+SAMPLE_TIMES, BRANCHES, STAGES, WARM_UPS = 0, 1, 2, 3
 
 
 def trajectory_stream(seed: int, index: int, stage: int = 0) -> np.random.Generator:
@@ -28,6 +28,11 @@ def trajectory_stream(seed: int, index: int, stage: int = 0) -> np.random.Genera
         of its own, also where the seed is the same.
     """
     return _philox(seed, (index, STAGES, stage) if stage else (index,))
+
+
+def warm_up_stream(seed: int, index: int) -> np.random.Generator:
+    """Return the stream of what trajectory `index` does before it is recorded."""
+    return _philox(seed, (index, WARM_UPS))
 
 
 def sample_times_stream(seed: int, index: int) -> np.random.Generator:

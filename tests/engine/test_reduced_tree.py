@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import trajectories as tj
+from trajectories.engine import compiled as compiled_module
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
-from trajectories.engine.pulses import reduced_tree
+from trajectories.engine.pulses import reduced_tree, trees
 from trajectories.engine.pulses.taylor_kernels import MISSED
 from trajectories.errors import InvalidInput
 
@@ -117,3 +118,51 @@ def test_what_has_no_period_is_refused():
     system = tj.OpenSystem(0 * S, source().channels, SPACE, drives=source().drives)
     with pytest.raises(InvalidInput, match="reduced tree is for systems with a period"):
         compile_system(system, GROUND, propagator="reduced", horizon=30.0)
+
+
+def paper_train(levels):
+    """The train of `benchmarks/pulse_trains.py`."""
+    drive = 0.05 + 0.75 * tj.Gaussian(1000.0, 100.0)
+    return tj.SpinningResonator(detuning=1.3406, drive=drive, period=4000.0).system((levels,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("levels", "chosen", "seconds"), [(3, "tree", 5.0), (4, "tree", 25.0), (6, "reduced tree", 600.0)]
+)
+def test_auto_takes_the_reduced_tree_where_a_tree_takes_more_than_a_minute(monkeypatch, levels, chosen, seconds):
+    """Of N = 54, 128 and 432; the first two were timed, the last one is what its N and its steps make of them."""
+    system, asked = paper_train(levels), []
+    for kind in (compiled_module.TreePropagator, compiled_module.ReducedTreePropagator):
+        monkeypatch.setattr(kind, "compile", classmethod(lambda cls, *_: asked.append(cls.name) or Chosen()))
+    compiled = compile_system(system, np.eye(system.dimension)[0])
+    assert asked == [chosen]
+    predicted = trees.build_seconds(system, 4000.0)
+    assert seconds / 3.0 < predicted < 3.0 * seconds
+    assert compiled.reason.startswith(
+        f"auto: the propagators of all blocks take about {predicted:.2g} s to prepare"
+    )
+    assert ("promised" in compiled.reason) == (chosen == "reduced tree")
+
+
+class Chosen:
+    """Stands for a propagator that was compiled."""
+
+    promise = "promised"
+
+
+def test_auto_says_why_and_so_does_a_dry_run(monkeypatch):
+    monkeypatch.setattr(compiled_module, "LONGEST_BUILD", 0.0)
+    told = tj.estimate_run(source(), 6, 4000.0, initial=GROUND, workers=1, seconds=0.05)
+    assert told.propagator == "reduced tree"
+    assert told.reason.startswith("auto: the propagators of all blocks take about")
+    assert "vectors, audited" in told.reason
+    assert "reduced tree (auto: " in told.table()
+    record = tj.simulate(source(), 6, 4000.0, seed=3, initial=GROUND, progress=False)
+    assert record.provenance["compiled_propagator"] == "reduced tree"
+    assert 0.3 < told.total_clicks / len(record.time) < 3.0
+    # One that the audit refuses is not taken.
+    found = reduced_tree.find_frame
+    monkeypatch.setattr(reduced_tree, "find_frame", lambda *given: found(*given)[:, :5].copy())
+    refused = compile_system(source(), GROUND)
+    assert refused.propagator.name == "steps"
+    assert "no reduced tree: the audit of the frame found" in refused.reason

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConvergenceError, InvalidInput, TrajectoriesError
-from ..random_streams import trajectory_stream
+from ..random_streams import trajectory_stream, warm_up_stream
 from .compiled import CompiledSystem
 from .interruption import Interruption
 from .jump_kernels import Jumps
@@ -171,8 +171,38 @@ def _follow(
 ) -> tuple[NDArray[np.float64], NDArray[np.int16], float, int]:
     """Follow one trajectory, draining and refilling the kernel's buffers."""
     stream = trajectory_stream(task.seed, index, task.stage)
+    if compiled.warm_up > 0.0:
+        ket = _warmed_up(compiled, task.seed, index, abort)
+    else:
+        ket = compiled.kets[compiled.initial(task.seed, index, stream)]
+    return _follow_from(ket, compiled, task, index, stream, sampling, report, abort)
+
+
+def _warmed_up(
+    compiled: CompiledSystem, seed: int, index: int, abort: threading.Event | None
+) -> NDArray[np.complex128]:
+    """Return the state of a trajectory after its time before it is recorded, from where the law begins anew."""
+    stream, kets = warm_up_stream(seed, index), np.zeros((1, compiled.dimension), np.complex128)
+    task = BlockTask(index, index + 1, seed, compiled.warm_up)
+    sampling = (NO_SAMPLING.operators, np.array([compiled.warm_up]), np.zeros((1, 0)), kets)
+    first = compiled.kets[compiled.initial(seed, index, stream)]
+    _follow_from(first, compiled, task, index, stream, sampling, None, abort)
+    return kets[0]
+
+
+def _follow_from(
+    ket: NDArray[np.complex128],
+    compiled: CompiledSystem,
+    task: BlockTask,
+    index: int,
+    stream: np.random.Generator,
+    sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]],
+    report: Report | None,
+    abort: threading.Event | None,
+) -> tuple[NDArray[np.float64], NDArray[np.int16], float, int]:
+    """Follow one trajectory from a state, with the numbers of a stream."""
     n_channels = (len(compiled.jumps.indptr) - 1) // compiled.dimension
-    state = compiled.propagator.start(compiled.kets[compiled.initial(task.seed, index, stream)], n_channels)
+    state = compiled.propagator.start(ket, n_channels)
     uniforms = stream.random(UNIFORMS)
     if task.first_threshold != (0.0, 1.0):
         low, high = task.first_threshold

@@ -58,6 +58,8 @@ class CompiledSystem:
         Their cumulative probabilities; the last is 1.
     draws : {"independent", "stratified", "each"}
         How a trajectory gets its initial state; see `InitialStates`.
+    warm_up : float
+        For how long a trajectory is followed from there before t = 0.
     """
 
     propagator: Propagator
@@ -66,6 +68,7 @@ class CompiledSystem:
     kets: NDArray[np.complex128]
     cumulative: NDArray[np.float64]
     draws: Draws = "independent"
+    warm_up: float = 0.0
 
     @property
     def dimension(self) -> int:
@@ -91,6 +94,7 @@ class CompiledSystem:
             "kets": self.kets,
             "cumulative": self.cumulative,
             "draws": np.array(self.draws),
+            "warm_up": np.array(self.warm_up),
         }
 
     @classmethod
@@ -102,7 +106,8 @@ class CompiledSystem:
         propagator = kind(kind.restored(arrays))
         jumps = Jumps(**{key: named[f"jumps.{key}"] for key in Jumps._fields})
         draws: Any = str(named["draws"]) if "draws" in named else "independent"
-        return cls(propagator, str(named["reason"]), jumps, named["kets"], named["cumulative"], draws)
+        warm_up = float(named["warm_up"]) if "warm_up" in named else 0.0
+        return cls(propagator, str(named["reason"]), jumps, named["kets"], named["cumulative"], draws, warm_up)
 
 
 @one_blas_thread()

@@ -232,6 +232,8 @@ def estimate_run(
         whole = system.period is None or abs(np.remainder(span / system.period + 0.5, 1.0) - 0.5) < WHOLE
         off = 0.0 if whole or system.period is None else count * system.period
         method = f"rates of the {'periodic' if system.depends_on_time else 'steady'} state"
+        if compiled.warm_up > 0.0:
+            method = "rates of a pilot"
         clicks = {name: Estimate(rate * total, rate * off, method=method) for name, rate in rates.items()}
     expected = sum(each.value for each in clicks.values())
     by_click = compiled.propagator.name != "sparse" and len(piece.time) >= ENOUGH_CLICKS
@@ -281,7 +283,12 @@ def memory_of(compiled: CompiledSystem) -> Memory:
     n_channels = (len(compiled.jumps.indptr) - 1) // compiled.dimension
     state = compiled.propagator.start(compiled.kets[0], n_channels)
     shared = sum(array.nbytes for array in compiled.to_arrays().values())
-    return Memory(shared, sum(array.nbytes for array in (state.fields, *state.work)))
+    return Memory(shared, state.fields.nbytes + sum(_size_of(part) for part in state.work))
+
+
+def _size_of(part: Any) -> int:
+    """Return the bytes of an array, or of all arrays of a named tuple."""
+    return sum(_size_of(one) for one in part) if isinstance(part, tuple) else int(part.nbytes)
 
 
 def _timed_piece(

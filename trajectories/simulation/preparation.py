@@ -20,6 +20,7 @@ from ..model.states import initial_states
 from ..stages import Stage
 from ..time_units import NATURAL
 from .request import Request
+from .warm_up import LONGEST_EXACT, exact_seconds, start_of_warm_up, warmed_up
 
 # Files a run is split into at the most where clicks are few, and clicks a block holds at the most where they
 # are many: blocks bound what an interruption loses and what a worker holds in memory.
@@ -42,17 +43,22 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
     """
     system, start, exact, rate = request.system, request.initial, None, None
     driven: dict[str, Any] = {}
+    warm = False
     if system.depends_on_time:
         driven = {"drives": len(system.drives), "period": system.period}
     if start is None and system.period is not None:
-        from ..lindblad import brightness, periodic_state  # only where something is driven in pulses
+        warm = exact_seconds(system) > LONGEST_EXACT
+        if warm:
+            start = start_of_warm_up(system)
+        else:
+            from ..lindblad import brightness, periodic_state  # only where something is driven in pulses
 
-        periodic = periodic_state(system)
-        start = initial_states(periodic.rho, system.dimension)
-        clicks = {name: brightness(periodic, name).value for name in system.channel_names}
-        rate = sum(clicks.values()) / system.period
-        _refuse_endless(rate, request.duration)
-        driven["periodic_state"] = {"clicks_per_pulse": clicks, "residual": float(periodic.residual)}
+            periodic = periodic_state(system)
+            start = initial_states(periodic.rho, system.dimension)
+            clicks = {name: brightness(periodic, name).value for name in system.channel_names}
+            rate = sum(clicks.values()) / system.period
+            driven["periodic_state"] = {"clicks_per_pulse": clicks, "residual": float(periodic.residual)}
+            _refuse_endless(rate, request.duration)
     elif start is None:
         steady: SteadyState | SteadyEnsemble
         if system.dimension > MAX_DIMENSION:
@@ -83,6 +89,10 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
             rate=rate,
             horizon=request.duration,
         )
+    if warm:
+        compiled, before = warmed_up(system, compiled)
+        driven["periodic_state"] = before.to_dict()
+        _refuse_endless(sum(before.clicks_per_pulse.values()) / (system.period or 1.0), request.duration)
     space = system.space
     shares = {"initial_shares": compiled.cumulative.tolist()} if compiled.draws == "stratified" else {}
     unit = {} if system.time_unit == NATURAL else {"time_unit": system.time_unit.to_dict()}

@@ -81,7 +81,9 @@ def simulate(
         Key of the random numbers, not negative. Trajectory r depends on (seed, r) and the system only.
     initial : {"steady"}, array_like, sparse array, qutip.Qobj, list of pairs (state, weight), or TrajectoryStates
         ``"steady"`` draws eigenvectors of the steady state, so that the record is stationary from t = 0; above
-        3,000 dimensions those of `lindblad.steady_ensemble`, which lie on essential basis states. Or a
+        3,000 dimensions those of `lindblad.steady_ensemble`, which lie on essential basis states. Of a system with
+        a period it draws from the periodic state; where ρ would take minutes, each trajectory runs for some
+        periods before t = 0, and ``.provenance["periodic_state"]`` says how many, and what may be left. Or a
         ket of shape (N,) or (N, 1) and any norm; a density matrix of shape (N, N) and trace 1; a mixture of such
         states, with weights that sum to 1. The `final_states` of a record let its trajectories go on; with a
         system that depends on time after whole periods.

@@ -1,0 +1,199 @@
+"""A swept resonance as a source: Δ_ad(t) crosses the blue resonance while the drive is on, at different speeds.
+
+    python examples/swept_resonance.py --out runs/figures
+
+Where a pulse at fixed Δ_ad asks for the resonance to a linewidth (`on_demand.py`), a sweep finds it. The drive is
+switched on over 100/ω_b, Δ_ad(t) rises by SPAN through the resonance at 1.311 and returns in the dark (N = 18, at
+most two quanta). |000+⟩ and |101−⟩ cross; if nothing leaked, a sweep would turn one into the other with the
+probability 1 − exp(−2πg²/α) of Landau and Zener, where g is half the gap and α the rate at which their energies
+part. (a) One wide sweep: driven from the left photons come when Δ_ad passes 1.311, driven from the right when it
+passes the other resonance, twice the Fizeau shift later. The direction is told by the time of a click. (b) Per
+pulse against the duration of the sweep: exactly one photon and one magnon, and more than one click in a channel;
+lines exact, dots from clicks, open ones and dotted lines driven from the right; grey: Landau and Zener, times the
+largest share that |000+⟩ holds. (c) One-pair purity, and contrast of the two directions in pulses of one pair.
+(d) One-pair pulses where the middle of the sweep is off by so much: dots a sweep, squares a pulse of the same
+duration at fixed Δ_ad; from clicks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from figures import MODES, figure, options, panel, save, style, timed, write_table
+from matplotlib.axes import Axes
+from on_demand import BEGIN, PAIR, RAMP, RESONANCE, pulse, seen_middle
+
+import trajectories as tj
+from trajectories import analysis as an
+from trajectories import lindblad
+
+PERIOD, SPAN = 9000.0, 0.04
+DURATIONS, FEW_DURATIONS = (300.0, 1000.0, 3000.0), (300.0,)
+WIDE, WIDE_DURATION, FIZEAU = 0.12, 4000.0, 0.025
+ERRORS, CHOSEN = (-0.03, -0.02, -0.01, 0.0, 0.01, 0.02, 0.03), 1000.0
+# Energy of |101−⟩ less that of |000+⟩ changes by 1 + (Δ_σa + Δ_ad)/√((Δ_σa + Δ_ad)² + 4ξ²) of −1 for each of Δ_ad.
+ATOM, DRIVE = -3.1, 0.8
+
+
+def swept(direction: str, duration: float, span: float = SPAN, middle: float = RESONANCE) -> tj.OpenSystem:
+    """Return the resonator whose Δ_ad rises by `span` about `middle` while the drive is on; fixed for span 0."""
+    begin = BEGIN + RAMP
+    detuning: Any = middle
+    if span > 0.0:
+        rise = tj.Ramp(begin, begin + duration, middle - 0.5 * span, middle + 0.5 * span)
+        detuning = rise - span * tj.Square(PERIOD - 500.0, PERIOD)
+    resonator = tj.SpinningResonator(
+        direction=direction, detuning=detuning, drive=pulse(BEGIN, duration), period=PERIOD
+    )
+    return resonator.system((3, 2, 3), max_quanta=2)
+
+
+def landau_zener(durations: np.ndarray) -> np.ndarray:
+    """Return 1 − exp(−2πg²/α) for sweeps of these durations."""
+    g = tj.SpinningResonator("left").avoided_crossing("photon-magnon", levels=(3, 2, 3)).effective_coupling
+    atom = ATOM + RESONANCE
+    slope = 1.0 - atom / np.hypot(atom, 2.0 * DRIVE)
+    return np.asarray(1.0 - np.exp(-2.0 * np.pi * g**2 * durations / (slope * SPAN)))
+
+
+def clicks_of(system: tj.OpenSystem, state: Any, pulses: int, seed: int) -> tj.ClickRecord:
+    """Simulate about so many pulses from the periodic state."""
+    count = max(1, pulses // 100)
+    return tj.simulate(system, 100, count * PERIOD, seed=seed, initial=state.rho, progress=False)
+
+
+def draw_times(ax: Axes, pulses: int) -> None:
+    """Draw when photons come during a wide sweep, from both sides."""
+    edges, fine = np.linspace(0.0, 7000.0, 36), np.linspace(0.0, 7000.0, 106)
+    middle = RESONANCE + FIZEAU
+    for direction, colour in (("left", MODES["photon"]["color"]), ("right", "0.35")):
+        system = swept(direction, WIDE_DURATION, WIDE, middle)
+        state = lindblad.periodic_state(system)
+        seen = an.click_density(clicks_of(system, state, pulses, 3), "photon", edges)
+        exact = lindblad.click_density(state, "photon", fine)
+        ax.stairs(1e4 * seen.value, edges, color=colour, alpha=0.5, lw=1.0)
+        ax.plot(seen_middle(fine), 1e4 * exact.value, color=colour, label=f"driven from the {direction}")
+    ax.set(xlabel=r"time since the period began ($1/\omega_b$)", ylabel=r"photons per pulse ($10^{-4}\,\omega_b$)")
+    top = 1.5 * ax.get_ylim()[1]
+    ax.set(xlim=(0.0, 7000.0), ylim=(0.0, top))
+    ax.legend(loc="upper right")
+    begin = BEGIN + RAMP
+    shown = ax.twinx()
+    shown.plot([begin, begin + WIDE_DURATION], [middle - 0.5 * WIDE, middle + 0.5 * WIDE], color="0.6", lw=1.0)
+    for resonance in (RESONANCE, RESONANCE + 2.0 * FIZEAU):
+        crossed = begin + WIDE_DURATION * (resonance - middle + 0.5 * WIDE) / WIDE
+        shown.plot([crossed], [resonance], "o", ms=3, color="0.4")
+    shown.set(
+        ylim=(middle - 0.5 * WIDE, middle + 1.5 * WIDE), ylabel=r"$\Delta_{ad}$ during the sweep ($\omega_b$)"
+    )
+    shown.set_yticks([1.29, 1.31, 1.36, 1.39])
+    shown.yaxis.label.set_color("0.5")
+    shown.tick_params(axis="y", colors="0.5")
+
+
+def draw_durations(ax: Axes, rows: list[dict[str, Any]]) -> None:
+    """Draw what a sweep gives against its duration."""
+    for key, colour, label in (("one", MODES["photon"]["color"], "exactly one pair"), ("more", "0.3", "more")):
+        for direction, line, fill in (("left", "-", colour), ("right", ":", "white")):
+            mine = [row for row in rows if row["direction"] == direction]
+            x = [row["duration"] for row in mine]
+            shown = label if direction == "left" else None
+            ax.plot(x, [row[f"{key}_exact"] for row in mine], color=colour, ls=line, label=shown)
+            ax.errorbar(
+                x, [row[key] for row in mine], [row[f"{key}_error"] for row in mine], fmt="o", ms=3.5,
+                color=colour, mfc=fill, lw=1.0,
+            )  # fmt: skip
+    x = np.geomspace(250.0, 3500.0, 60)
+    ax.plot(x, landau_zener(x), color="0.7", lw=1.0, label="Landau–Zener, no leak")
+    ax.plot([], [], "o:", color="0.3", mfc="white", ms=3.5, label="open: driven from the right")
+    ax.set(xscale="log", xlabel=r"duration of the sweep ($1/\omega_b$)", ylabel="per pulse", ylim=(0.0, None))
+    ax.set_xticks([300, 1000, 3000], ["300", "1000", "3000"])
+    ax.minorticks_off()
+    ax.legend(loc="upper left")
+
+
+def draw_quality(ax: Axes, rows: list[dict[str, Any]]) -> None:
+    """Draw purity and contrast against the duration."""
+    left, right = ([row for row in rows if row["direction"] == side] for side in ("left", "right"))
+    x = [row["duration"] for row in left]
+    colour = MODES["photon"]["color"]
+    ax.plot(x, [row["purity_exact"] for row in left], color=colour, label="one-pair purity, from the left")
+    ax.errorbar(
+        x, [row["purity"] for row in left], [row["purity_error"] for row in left], fmt="o", ms=3.5, color=colour
+    )
+    p, q = (np.array([row["one_exact"] for row in of]) for of in (left, right))
+    ax.plot(x, (p - q) / (p + q), color="0.3", label="contrast, left against right")
+    ax.set(xscale="log", xlabel=r"duration of the sweep ($1/\omega_b$)", ylabel="share", ylim=(0.0, 1.05))
+    ax.set_xticks([300, 1000, 3000], ["300", "1000", "3000"])
+    ax.minorticks_off()
+    ax.legend(loc="lower right")
+
+
+def draw_errors(ax: Axes, rows: list[dict[str, Any]]) -> None:
+    """Draw what an error of Δ_ad costs a sweep and a pulse."""
+    for kind, fmt, colour in (
+        ("sweep", "o-", MODES["photon"]["color"]),
+        ("pulse", "s--", MODES["magnon"]["color"]),
+    ):
+        mine = [row for row in rows if row["kind"] == kind]
+        x = [row["off"] for row in mine]
+        label = f"{kind} of {CHOSEN:g}/$\\omega_b$"
+        ax.errorbar(x, [r["one"] for r in mine], [r["one_error"] for r in mine], fmt=fmt, ms=3.5, color=colour,
+                    lw=1.0, label=label)  # fmt: skip
+    ax.set(xlabel=r"$\Delta_{ad}$ off by ($\omega_b$)", ylabel="exactly one pair, per pulse", ylim=(0.0, None))
+    ax.set_ylim(0.0, 1.25 * ax.get_ylim()[1])
+    ax.legend(loc="upper left")
+
+
+def row_of(direction: str, duration: float, pulses: int) -> dict[str, Any]:
+    """Return the numbers of one duration, from clicks and exactly."""
+    system = swept(direction, duration)
+    state = lindblad.periodic_state(system)
+    record = clicks_of(system, state, pulses, int(duration))
+    seen, exact = (of.pulse_counts(x, PAIR, most=2) for of, x in ((an, record), (lindblad, state)))
+    row: dict[str, Any] = {"direction": direction, "duration": duration, "rate": SPAN / duration}
+    for key, attribute in (("one", "one_each"), ("more", "more"), ("purity", "purity")):
+        mine, there = getattr(seen, attribute), getattr(exact, attribute)
+        row |= {key: mine.value, f"{key}_error": mine.standard_error, f"{key}_exact": there.value}
+    return row
+
+
+def row_off(kind: str, off: float, pulses: int) -> dict[str, Any]:
+    """Return one-pair pulses of a sweep, or of a pulse, whose Δ_ad is off by so much, from clicks."""
+    system = swept("left", CHOSEN, SPAN if kind == "sweep" else 0.0, RESONANCE + off)
+    ket = system.space.ket(photon=0, phonon=0, magnon=0, atom="g") if system.space is not None else None
+    record = tj.simulate(system, 100, max(2, pulses // 100) * PERIOD, seed=5, initial=ket, progress=False)
+    one = an.pulse_counts(record, PAIR, most=2).one_each
+    return {"kind": kind, "off": off, "one": one.value, "one_error": one.standard_error}
+
+
+def main() -> None:
+    """Simulate, compare and draw."""
+    chosen = options(__doc__ or "", clicks=20_000, quick_clicks=2_000)
+    style()
+    with timed():
+        drawn = figure(4.9)
+        axes = drawn.subplots(2, 2)
+        durations, errors = (FEW_DURATIONS, (0.0, 0.02)) if chosen.quick else (DURATIONS, ERRORS)
+        rows = [row_of(direction, d, chosen.clicks) for d in durations for direction in ("left", "right")]
+        off = [row_off(kind, error, chosen.clicks) for kind in ("sweep", "pulse") for error in errors]
+        draw_times(axes[0, 0], chosen.clicks)
+        draw_durations(axes[0, 1], rows)
+        draw_quality(axes[1, 0], rows)
+        draw_errors(axes[1, 1], off)
+        titles = (
+            "the time of a click tells the direction",
+            "the slower the sweep, the more pairs",
+            "slow enough to convert, short enough for one",
+            "a sweep forgives an error of the resonance",
+        )
+        for ax, letter, title in zip(axes.flat, "abcd", titles, strict=True):
+            panel(ax, letter, title)
+        save(drawn, chosen.out, "swept_resonance")
+        write_table(chosen.out / "swept_durations.csv", {key: [row[key] for row in rows] for key in rows[0]})
+        write_table(chosen.out / "swept_errors.csv", {key: [row[key] for row in off] for key in off[0]})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""A start in the periodic state where ρ is too large to be solved for: trajectories run for some periods before.
+
+Every trajectory starts some periods before t = 0 and is recorded from t = 0 on. Its state there is distributed as
+ρ after so many periods, without a sampling error. How far that is from the periodic state is estimated from a
+pilot: by how much what trajectories remember falls from one period to the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.blocks import BlockTask, Sampling, run_block
+from ..engine.compiled import CompiledSystem
+from ..engine.operators import stack_operators
+from ..errors import ConvergenceError, SteadyStateNotUnique, TrajectoriesError
+from ..lindblad.steady_state import MAX_DIMENSION, steady_state
+from ..model.states import InitialStates, initial_states
+from ..model.system import OpenSystem
+from ..stages import Stage
+
+# Periods that the exact solution takes, and seconds for a period, per unit of time and N³; measured.
+EXACT_PERIODS, SECONDS = 18.0, 2e-9
+# Seconds from which on trajectories run for some periods instead.
+LONGEST_EXACT = 120.0
+# Trajectories of the pilot and its periods, at first and at the most, and its seed.
+PILOTS, PILOT_PERIODS, MOST_PERIODS, SEED = 64, 16, 1024, 20261126
+# What may be left of the start, and how sure the estimate of it is, in standard errors.
+LEFT, SURE = 1e-8, 3.0
+# The states of two halves of the trajectories are told apart above so many standard errors.
+APART = 5.0
+# Variances below this share of the squared mean are rounding.
+ROUNDING = 1e-18
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """How long trajectories run before they are recorded, and what is known of it.
+
+    Attributes
+    ----------
+    periods : int
+        Periods before t = 0.
+    memory : float
+        What is left after a period of how trajectories differ: the largest correlation of the rates of the
+        channels and of the numbers of quanta at the ends of consecutive periods, and three standard errors.
+    left : float
+        What is left of the start, ``memory`` to the power ``periods``: an estimate, not a bound.
+    clicks_per_pulse : dict of str to float
+        Of each channel, from the pilot.
+    """
+
+    periods: int
+    memory: float
+    left: float
+    clicks_per_pulse: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the description of a run keeps."""
+        return {
+            "clicks_per_pulse": self.clicks_per_pulse,
+            "warm_up_periods": self.periods,
+            "memory": self.memory,
+            "left_of_the_start": self.left,
+        }
+
+
+def exact_seconds(system: OpenSystem) -> float:
+    """Return roughly how long the exact periodic state of a system takes."""
+    assert system.period is not None
+    return EXACT_PERIODS * SECONDS * system.period * float(system.dimension) ** 3
+
+
+def start_of_warm_up(system: OpenSystem) -> InitialStates:
+    """Return where trajectories begin: in the steady state of when a period begins, or in a basis state."""
+    try:
+        if system.dimension > MAX_DIMENSION:
+            raise ConvergenceError("too large")
+        return initial_states(steady_state(system.at(0.0)).rho, system.dimension)
+    except TrajectoriesError:
+        rates = sum(np.abs(c.operator.multiply(c.operator.conj())).sum(axis=0) for c in system.channels)
+        return initial_states(np.eye(system.dimension)[int(np.argmin(rates))], system.dimension)
+
+
+def warmed_up(system: OpenSystem, compiled: CompiledSystem) -> tuple[CompiledSystem, WarmUp]:
+    """Return the compiled system with as many periods before t = 0 as it takes to forget the start.
+
+    Raises
+    ------
+    ConvergenceError
+        The system forgets too slowly.
+    SteadyStateNotUnique
+        Trajectories remain in different states.
+    """
+    assert system.period is not None
+    periods = PILOT_PERIODS
+    with Stage("periods before the start"):
+        while True:
+            seen, counts = _pilot(system, compiled, periods)
+            memory = _memory(seen[:, periods // 2 :])
+            wanted = int(np.ceil(np.log(LEFT) / np.log(memory))) if memory < 1.0 else MOST_PERIODS
+            if wanted <= periods // 2:
+                break
+            periods *= 2
+            if periods > MOST_PERIODS:
+                raise ConvergenceError(
+                    f"no periodic state to start from: after {periods // 4} periods trajectories remember "
+                    f"{memory:.2g} of the period before; give `initial`, a state or a density matrix"
+                )
+    _require_one_state(seen[:, periods // 2 :], memory)
+    clicks = {name: float(n) for name, n in zip(system.channel_names, counts, strict=True)}
+    found = WarmUp(wanted, memory, memory**wanted, clicks)
+    return replace(compiled, warm_up=wanted * system.period), found
+
+
+def _pilot(
+    system: OpenSystem, compiled: CompiledSystem, periods: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return rates and numbers of quanta at the ends of periods, (PILOTS, periods, n), and clicks a period.
+
+    The clicks are those of the second half.
+    """
+    assert system.period is not None
+    watched = [c.operator.conj().T @ c.operator for c in system.channels]
+    if system.space is not None:
+        watched += [system.space.number(name) for name in system.space.levels]
+    operators = stack_operators(watched, system.dimension)
+    times = system.period * np.arange(1.0, periods + 1.0)
+    sampling = Sampling(len(watched), operators, np.asarray(times, np.float64))
+    block = run_block(compiled, BlockTask(0, PILOTS, SEED, periods * system.period, sampling))
+    late = block.channel[block.time > 0.5 * periods * system.period]
+    counts = np.bincount(late, minlength=len(system.channels)) / (PILOTS * (periods - periods // 2))
+    return block.sampled, counts
+
+
+def _memory(seen: NDArray[np.float64]) -> float:
+    """Return what is left of correlations after a period, at most 1.
+
+    From one period to the next their largest and SURE standard errors; over more periods what is significant,
+    without which an undamped rotation would look forgotten where its cosine is small.
+    """
+    mean = seen.mean(axis=(0, 1))
+    apart = seen - mean
+    variance = (apart**2).mean(axis=(0, 1))
+    moves = variance > ROUNDING * np.maximum(mean**2, 1e-300)
+    apart, variance, length = apart[..., moves], variance[moves], seen.shape[1]
+    memory = 0.0
+    for lag in range(1, max(2, length // 2 + 1)):
+        error = SURE / np.sqrt(len(seen) * (length - lag))
+        products = (apart[:, lag:] * apart[:, : length - lag]).mean(axis=(0, 1))
+        largest = float(np.abs(products / variance).max(initial=0.0))
+        memory = max(memory, largest + error if lag == 1 else max(largest - error, 0.0) ** (1.0 / lag))
+    return min(memory, 1.0)
+
+
+def _require_one_state(seen: NDArray[np.float64], memory: float) -> None:
+    """Refuse trajectories whose averages over time differ by more than their fluctuations allow."""
+    means = seen.mean(axis=1)
+    within = seen.var(axis=(0, 1)) / seen.shape[1] * (1.0 + memory) / (1.0 - memory)
+    between = means.var(axis=0, ddof=1)
+    # A variance of n numbers is known to √(2/n) of itself; fluctuations of clicks are far from normal.
+    limit = within * (1.0 + APART * np.sqrt(2.0 / len(means))) * 2.0
+    if (between > limit + ROUNDING * np.maximum(means.mean(axis=0) ** 2, 1e-300)).any():
+        raise SteadyStateNotUnique(
+            "the periodic state is not unique: trajectories remain in different states; give `initial`, a state "
+            "or a density matrix"
+        )
