@@ -122,7 +122,7 @@ class AnalysisFolder:
                 title,
                 GENERATOR,
                 charts=charts(findings, record),
-                provenance=origin_of(stream(record).provenance, trajectories.__version__)
+                provenance=origin_of(stream(record).provenance, trajectories.__version__, findings.unit)
                 | {"analysed on": date.today().isoformat()},
                 commands=commands,
             )

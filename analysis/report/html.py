@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from trajectories.names import printable
+from trajectories.time_units import NATURAL, TimeUnit
 
 from .analysis_results import AnalysisResults, Check
 from .charts import Chart
@@ -18,7 +19,7 @@ from .headline import SIGNIFICANCE, headlines, verdict
 
 BAD = ' class="bad"'
 # What of the provenance stands at the top of the page too.
-IN_HEAD = ("seed", "analysed with", "analysed on")
+IN_HEAD = ("parameters", "seed", "analysed with", "analysed on")
 WORDS = {
     "±": "One standard error, resampled over trajectories (or over long stretches of them). "
     "“± ?”: fewer than five independent groups of clicks stand behind the number, so its error is not known.",
@@ -68,9 +69,9 @@ def page(
     made, origin = charts or {}, provenance or {}
     body = [
         f"<h1>{escape(title)}</h1>\n",
-        _facts({**found.facts, **{name: origin[name] for name in IN_HEAD if name in origin}}),
         _verdict(found),
         _headlines(found),
+        _facts({**found.facts, **{name: origin[name] for name in IN_HEAD if name in origin}}),
         '<h2>Pictures</h2>\n<div class="charts">\n',
         *(_figure(picture, made.get(picture.name)) for picture in pictures),
         "</div>\n",
@@ -214,7 +215,7 @@ def _origin(provenance: Mapping[str, str], commands: Sequence[str]) -> str:
     return f"<h2>Where this comes from</h2>\n{_facts(provenance)}{again}"
 
 
-def origin_of(provenance: Mapping[str, Any], software: str) -> dict[str, str]:
+def origin_of(provenance: Mapping[str, Any], software: str, unit: TimeUnit = NATURAL) -> dict[str, str]:
     """Return where clicks come from as names and words, from a record's provenance.
 
     Parameters
@@ -223,10 +224,14 @@ def origin_of(provenance: Mapping[str, Any], software: str) -> dict[str, str]:
         Of the record.
     software : str
         Version of this package.
+    unit : TimeUnit
+        Of the record's times.
     """
     asked = provenance.get("configuration") or {}
     told: dict[str, Any] = {"seed": asked.get("seed", provenance.get("seed"))}
     told |= {name: asked.get(name) for name in ("trajectories", "duration", "tolerance")}
+    if told["duration"] is not None:
+        told["duration"] = unit.of(f"{told['duration']:.6g}")
     told["propagator"] = provenance.get("compiled_propagator")
     told["dimension"] = provenance.get("dimension")
     parameters = provenance.get("parameters") or {}

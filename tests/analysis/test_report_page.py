@@ -17,8 +17,9 @@ from trajectories.analysis.report.analysis_results import AnalysisResults, Check
 from trajectories.analysis.report.charts import charts
 from trajectories.analysis.report.figures import pictures
 from trajectories.analysis.report.headline import headlines, verdict
-from trajectories.analysis.report.html import origin_of, page
+from trajectories.analysis.report.html import asset, origin_of, page
 from trajectories.analysis.statistics.resampling import TestResult
+from trajectories.time_units import TimeUnit
 
 HOSTILE = '</script><script>alert("pwned")</script><b>&'
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -94,6 +95,10 @@ def read(report):
 
 
 def test_the_page_begins_with_verdict_and_five_numbers(report):
+    begun = report.index("<h1>")
+    marks = ('class="verdict', 'class="headline"', "<dl>", "<dt>parameters", "<figure", "<table", "<pre>")
+    order = [report.index(mark, begun) for mark in marks]
+    assert order == sorted(order)
     order = [report.index(mark) for mark in ('class="verdict', 'class="headline"', "<figure", "<table", "<pre>")]
     assert order == sorted(order)
     assert report.count("<li>rate of left") == 1
@@ -103,6 +108,38 @@ def test_the_page_begins_with_verdict_and_five_numbers(report):
     assert "trajectories analyse runs/x --window 5" in report
     assert "1/ω<sub>b</sub>" in report
     assert "ω_b" not in re.sub(r"<script.*?</script>", "", report, flags=re.DOTALL)
+
+
+def test_the_origin_says_the_unit_of_its_times():
+    asked = {"configuration": {"duration": 1000000.0}}
+    assert origin_of(asked, "0")["duration"] == "1e+06/ω_b"
+    assert origin_of(asked, "0", TimeUnit("ns"))["duration"] == "1e+06 ns"
+
+
+def luminance(colour):
+    """Relative luminance of WCAG 2.1."""
+    whole = colour.lstrip("#")
+    whole = whole if len(whole) == 6 else "".join(2 * digit for digit in whole)
+    parts = [int(whole[k : k + 2], 16) / 255 for k in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_and_curves_stand_out_from_the_page(scheme):
+    """WCAG 2.1 AA: 4.5 for text, 3 for what a picture cannot be read without."""
+    blocks = re.findall(r":root \{(.*?)\}", asset("report.css"), flags=re.DOTALL)
+    colours = dict(re.findall(r"--([\w]+): (#[0-9a-f]+);", blocks[scheme]))
+
+    def ratio(name, ground):
+        one, other = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
+        return (one + 0.05) / (other + 0.05)
+
+    for ground in ("page", "panel"):
+        for name in ("text", "quiet", "bad", "good", "unknown", "s0"):
+            assert ratio(name, ground) >= 4.5, (name, ground)
+    for name in ("s0", "s1", "s2", "s3", "s4", "s5", "exact", "axis"):
+        assert ratio(name, "page") >= 3.0, name
 
 
 def test_hostile_names_stay_text(report):
@@ -227,5 +264,14 @@ def hover(tab):
     assert tab.get_attribute("#g2 button[aria-label='logarithmic y axis']", "aria-pressed") == "true"
     clicks = tab.locator("#clicks .plot svg path").count()
     assert clicks >= 3
-    assert tab.get_attribute("#g2 a.png", "href").startswith("data:image/png")
+    for picture in tab.locator("figure a.png").all():
+        assert picture.get_attribute("href").startswith("data:image/png")
+    box = tab.locator("#clicks .plot svg").bounding_box()
+    tab.click("#clicks button[aria-label='zoom in']")
+    before = tab.locator("#clicks .plot svg").text_content()
+    tab.mouse.move(box["x"] + 600, box["y"] + 60)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 300, box["y"] + 60)
+    tab.mouse.up()
+    assert tab.locator("#clicks .plot svg").text_content() != before, "a drag moves the axis"
     assert "left" in tab.locator("#clicks svg").text_content()
