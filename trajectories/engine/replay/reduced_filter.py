@@ -29,7 +29,8 @@ def filter_modes(
 ) -> FilterModes:
     """Return an eigenbasis as the filter takes it; energies may be padded for the kernels of clicks."""
     count = vectors.shape[1]
-    return FilterModes(energy[:count].copy(), decay[:count].copy(), columns_of(vectors), columns_of(inverse))
+    skew = float(np.linalg.norm(vectors) * np.linalg.norm(inverse)) / count
+    return FilterModes(energy[:count].copy(), decay[:count].copy(), columns_of(vectors), columns_of(inverse), skew)
 
 
 class ReducedFilter:

@@ -58,7 +58,7 @@ class Replay(Shown):
     channel : ndarray of int16, shape (n_clicks,)
         The channel that clicked.
     discarded : float
-        Weight of the mixed state that was dropped, summed over all clicks.
+        Weight of the mixed state that was dropped, summed over all starts and clicks.
     forbidden : ndarray of bool, shape (n_trajectories,)
         Trajectories with a click that the system cannot make; after it they are replayed from the start state.
     method : str
@@ -164,7 +164,7 @@ def replay_ideal(
 
     Between clicks ρ̃' = L0ρ̃ with Tr ρ̃ = S, the probability of no click so far; a click in k comes at the rate
     Tr[J_kρ̃]/S and leaves J_kρ̃/Tr[J_kρ̃], J_k = c_k·c_k†. ρ̃ is carried as a few kets that follow exp(−iH_eff t), of
-    whose weight at most 1e-12 is dropped at a click.
+    whose weight at most 1e-12 is dropped at the start and at a click.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def replay_ideal(
             f"the record has {', '.join(record.channel_names)}, and not all channels of the system; they are "
             f"{', '.join(system.channel_names)}"
         )
-    make, method = _ket_filter(system, initial, compiled, float(record.stop.max()))
+    make, method, faint = _ket_filter(system, initial, compiled, float(record.stop.max()))
     place = np.array([system.channel_names.index(name) for name in record.channel_names])
     channel = place[record.channel]
     offsets, n_clicks = record.offsets, len(record)
@@ -204,7 +204,8 @@ def replay_ideal(
             gaps = np.diff(record.time[low:high], prepend=record.start[r], append=record.stop[r])
             clicks = (gaps, channel[low:high])
             begun = float(record.start[r])
-            dropped[r], forbidden[r] = follow(clicks, hazard[low + r : high + r + 1], intensity[low:high], begun)
+            weight, forbidden[r] = follow(clicks, hazard[low + r : high + r + 1], intensity[low:high], begun)
+            dropped[r] = faint + weight
 
         return one
 
@@ -245,11 +246,15 @@ def _ket_filter(
     initial: Any,
     compiled: CompiledSystem | Mapping[str, NDArray[Any]] | None,
     horizon: float,
-) -> tuple[MakeFollow, str]:
-    """Return what makes the filter for ideal detection of every channel, and its name."""
+) -> tuple[MakeFollow, str, float]:
+    """Return what makes the filter for ideal detection of every channel, its name, and what the start lacks."""
     start = initial_states(initial, system.dimension)
     kets, weights = start.kets, start.weights
-    ensemble = np.ascontiguousarray(np.sqrt(weights)[:, None] * kets)
+    # A steady state has many kets, most of them of less weight than may be dropped at a click.
+    order = np.argsort(weights)
+    kept = np.sort(order[np.cumsum(weights[order]) > DISCARDED])
+    ensemble = np.ascontiguousarray(np.sqrt(weights[kept])[:, None] * kets[kept])
+    faint = float(weights.sum() - weights[kept].sum()) if len(kept) < len(weights) else 0.0
     if compiled is None:
         ready = compile_system(system, kets[0], horizon=horizon)
     else:
@@ -264,9 +269,9 @@ def _ket_filter(
         def by_modes(clicks: Any, hazard: Any, intensity: Any, _: float) -> tuple[float, bool]:
             return follow_modes(modes, jumps, start_modes, clicks, DISCARDED, hazard, intensity)  # type: ignore[no-any-return]
 
-        return lambda: by_modes, method
+        return lambda: by_modes, method, faint
     if isinstance(propagator, TimedPropagator):
-        return _timed_filter(propagator, jumps, ensemble), method
+        return _timed_filter(propagator, jumps, ensemble), method, faint
     reduced = None
     if isinstance(propagator, ReducedPropagator):
         reduced = ReducedFilter(system, propagator.arrays, ensemble)
@@ -286,4 +291,4 @@ def _ket_filter(
 
         return by_action
 
-    return make, method
+    return make, method, faint
