@@ -192,13 +192,17 @@ def coefficient_count(x: float, rho: float, truncation: float) -> int:
     from scipy.special import jv  # a module that takes a while to load
 
     size = 32
-    while True:
-        if size > x:  # up to there the coefficients do not fall
-            k = np.arange(size, 4 * size + 200)
-            tail = np.abs(jv(k, x)) * (rho**k + rho ** -k.astype(float))
-            if FIELD_OF_VALUES_CONSTANT * tail.sum() < 1e-3 * truncation:
-                return size + 16
+    while size <= x:  # up to there the coefficients do not fall
         size = int(1.05 * size) + 8
+    while True:
+        first, last = size, 2 * size + 200  # beyond, they are nothing
+        k = np.arange(first, last)
+        terms = np.abs(jv(k, x)) * (rho**k + rho ** -k.astype(float))
+        tails = FIELD_OF_VALUES_CONSTANT * np.cumsum(terms[::-1])[::-1]
+        while size < (first + last) // 2:
+            if tails[size - first] < 1e-3 * truncation:
+                return size + 16
+            size = int(1.05 * size) + 8
 
 
 def step_terms(radius: float, rho: float, step: float, rate: float, truncation: float) -> NDArray[np.float64]:
