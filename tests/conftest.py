@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import solved_once
 from compile_once import share_compilation
 
 from trajectories import cli
@@ -19,32 +20,52 @@ TESTS = Path(__file__).parent
 LONGEST = (
     "engine/test_trajectory_kernels.py",
     "analysis/test_streaming.py",
+    "analysis/test_pulse_counts.py",
     "statistics/test_validation.py",
     "lindblad/test_reduced.py",
-    "analysis/test_pulse_counts.py",
-    "engine/test_reduced.py",
-    "analysis/test_recorded_detectors.py",
     "cli/test_analyse_command.py",
+    "analysis/test_recorded_detectors.py",
     "statistics/test_fit.py",
-    "lindblad/test_spectra.py",
+    "cli/test_pulsed_commands.py",
+    "engine/test_reduced_audit.py",
     "simulation/test_crashes.py",
     "simulation/test_executors.py",
-    "cli/test_pulsed_commands.py",
-    "statistics/test_false_alarms.py",
+    "lindblad/test_spectra.py",
     "physics/test_two_time_wave_functions.py",
     "lindblad/test_filter.py",
-    "engine/test_pulses.py",
+    "statistics/test_imperfect_validation.py",
     "simulation/test_targets.py",
+    "analysis/test_plot.py",
+    "engine/test_pulses.py",
+    "statistics/test_false_alarms.py",
+    "records/test_harmful_files.py",
+    "cli/test_report.py",
+    "lindblad/test_detector_memory.py",
+    "engine/test_reduced.py",
+    "engine/test_dark_states.py",
 )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # the processes share the cores, not BLAS
+        os.environ.setdefault(threads, "1")
     os.fsync = lambda _: None  # it guards against a loss of power, which no test makes, and takes milliseconds
     gc.set_threshold(300_000, 20, 20)  # looking for garbage took a twentieth of the time
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False  # by the number of tests, whatever time they take
+    solved_once.begin()
     if "PYTEST_XDIST_WORKER" in os.environ:
         share_compilation()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        solved_once.end()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    solved_once.share_for(item)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

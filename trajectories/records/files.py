@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import io
 import json
@@ -162,8 +163,8 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
         version = np.lib.format.read_magic(member)
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"{info.filename} has the NPY version {version}")
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(member)
+        count = member.read(2 if version == (1, 0) else 4)
+        shape, fortran, dtype = _header(version, count + member.read(int.from_bytes(count, "little")))
         if dtype.hasobject or not dtype.itemsize:
             raise ValueError(f"{info.filename} holds {dtype}, no numbers or text")
         size = dtype.itemsize
@@ -177,6 +178,13 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
     if len(content) != size:
         raise ValueError(f"{info.filename} ends early")
     return np.ndarray(shape, dtype, bytearray(content), order="F" if fortran else "C")
+
+
+@functools.lru_cache(maxsize=1024)
+def _header(version: tuple[int, int], header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, order and type that an NPY header says; NumPy parses it as Python, so of equal ones one."""
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(io.BytesIO(header))
 
 
 def memory() -> int:
