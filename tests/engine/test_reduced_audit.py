@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from click_systems import ground, jumps_of, random_matrix, random_system, shelving, superoperator, weak_cavity
@@ -26,6 +28,7 @@ from trajectories.engine.reduced.reduced_basis import REPLAYED, WORST, ReducedPr
 from trajectories.engine.sparse import sparse_kernels
 from trajectories.engine.sparse.sparse_action import SparsePropagator
 from trajectories.errors import ConvergenceError, InvalidInput
+from trajectories.stages import Stage
 
 
 def random_basis(dimension: int, states: int, vectors: int) -> tuple[np.ndarray, np.ndarray]:
@@ -211,6 +214,28 @@ def test_audit_follows_as_many_gaps_as_its_work_allows(monkeypatch, most, replay
     assert made.arrays.audit[REPLAYED] == replayed
     assert told in made.promise
     assert 0 < sum(spent) * (system.dimension + audit.PRODUCT_ENTRIES) <= most
+
+
+def test_making_a_basis_says_what_is_done_and_how_long_the_audit_will_take(monkeypatch):
+    told: list[tuple[str, float]] = []
+    enter = Stage.__enter__
+
+    def entered(stage: Stage) -> Stage:
+        told.append((stage.text, stage.left(time.monotonic())))
+        return enter(stage)
+
+    monkeypatch.setattr(Stage, "__enter__", entered)
+    system = weak_cavity()
+    made = ReducedPropagator.compile(system, 1e-10, (ground(system)[None], np.ones(1)))
+    texts = [text for text, _ in told]
+    for text in ("finding the basis states", "pilot of the reduced basis", "making the reduced basis"):
+        assert any(each.startswith(text) for each in texts), text
+    audited = [each for each in told if each[0].startswith("audit by the sparse action")]
+    count = int(made.arrays.audit[REPLAYED])
+    assert count > 1
+    for number, (text, left) in enumerate(audited[:count], 1):
+        assert text.startswith(f"audit by the sparse action {number} of {count}: a gap of ")
+        assert (left > 0.0) == (number > 1)
 
 
 def test_audit_of_a_slow_system_is_refused_before_any_work(monkeypatch):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import ConvergenceError
 from ...model.system import OpenSystem
+from ...stages import Steps
 from ..modes.forms_kernels import ModesArrays
 from ..sparse.sparse_action import SparsePropagator
 from ..sparse.sparse_kernels import STEP, propagate
@@ -92,13 +93,15 @@ def survival_in_all(propagator: SparsePropagator, gaps: list[AuditedGap]) -> NDA
     """Return S at the end of each gap, by the sparse action."""
     arrays, step = propagator.arrays, float(propagator.arrays.scalars[STEP])
     found = np.zeros(len(gaps))
+    steps = Steps("audit by the sparse action", [replay_work(propagator, len(gap.ket), gap.wait) for gap in gaps])
     for number, gap in enumerate(gaps):
         work = propagator.start(gap.ket, 1).work
         whole = int(gap.wait // step)
-        for _ in range(whole):
-            propagate(arrays, work.psi, step, work.trial, work)
-            work.psi[:] = work.trial
-        propagate(arrays, work.psi, gap.wait - whole * step, work.trial, work)
+        with steps.next(f"a gap of {gap.wait:.2g}"):
+            for _ in range(whole):
+                propagate(arrays, work.psi, step, work.trial, work)
+                work.psi[:] = work.trial
+            propagate(arrays, work.psi, gap.wait - whole * step, work.trial, work)
         found[number] = np.vdot(work.trial, work.trial).real
     return found
 

@@ -10,6 +10,7 @@ from scipy import linalg
 
 from ...errors import ConvergenceError
 from ...model.system import OpenSystem
+from ...stages import Stage
 from ..jump_kernels import Jumps
 from ..modes.forms_kernels import ModesArrays
 from ..sparse.sparse_action import SparsePropagator
@@ -81,11 +82,14 @@ def make_bases(
     """
     action = SparsePropagator.compile(system, AUDIT_TOLERANCE)
     for negligible in NEGLIGIBLE:
-        states = essential_states(system, kets, weights, negligible)
-        outer = reduced_arrays(system, states, None, tolerance)
-        pilot = list(gaps(outer, jumps, kets, weights, stream(system, PILOT), PILOT_CLICKS, SHORT))
-        _require_home(pilot)
-        inner, found, checked, missed = _inner(system, jumps, outer, pilot, (kets, weights), tolerance)
+        with Stage("finding the basis states that trajectories reach"):
+            states = essential_states(system, kets, weights, negligible)
+        with Stage("pilot of the reduced basis"):
+            outer = reduced_arrays(system, states, None, tolerance)
+            pilot = list(gaps(outer, jumps, kets, weights, stream(system, PILOT), PILOT_CLICKS, SHORT))
+            _require_home(pilot)
+        with Stage("making the reduced basis"):
+            inner, found, checked, missed = _inner(system, jumps, outer, pilot, (kets, weights), tolerance)
         complete = len(states) == system.dimension
         replayed = [] if complete else replayed_gaps(action, checked)
         right = survival_in_all(action, replayed)
