@@ -8,6 +8,7 @@ action is timed over a short piece.
 from __future__ import annotations
 
 import math
+import resource
 import sys
 import time
 
@@ -38,6 +39,7 @@ def measure(levels: tuple[int, ...], name: str) -> str:
     pace = len(block.time) / spent if name != "sparse" else RATE * duration / spent
     return (
         f"{system.dimension:6} {name:8} {pace:12,.2f} clicks/s, {made - begun:6.1f} s to prepare, "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB at the most so far, "
         f"|ΔS|/S ≤ {block.worst_error:.1e}  {compiled.reason}"
     )
 
