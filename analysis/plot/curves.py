@@ -28,6 +28,7 @@ from .style import (
     new_axes,
     rate_unit,
     reference_line,
+    seen,
     short_label,
     time_unit,
 )
@@ -227,14 +228,14 @@ def waiting_times(
     matplotlib.axes.Axes
     """
     ax = new_axes(ax, (6.0, 4.0))
-    positive = np.concatenate([h.value[(h.counts > 0) & np.isfinite(h.value)] for h in waits.values()])
+    positive = np.concatenate([h.value[seen(h) & np.isfinite(h.value)] for h in waits.values()])
     positive = positive[positive > 0.0]
     smallest = float(positive.min(initial=np.inf)) if len(positive) else 1.0
     for number, (name, histogram) in enumerate(waits.items()):
         colour, half = channel_colour(name, number), (critical or {}).get(name)
-        draw_bins(ax, histogram, colour, critical=half, label=f"then {name_label(name)}", lowest=0.2 * smallest)
-        ax.patches[-2].set(linestyle=LINE_STYLES[number % len(LINE_STYLES)])
-        ax.patches[-1].set_label("")
+        label, style = f"then {name_label(name)}", LINE_STYLES[number % len(LINE_STYLES)]
+        drawn = draw_bins(ax, histogram, colour, critical=half, label=label, lowest=0.2 * smallest, band=None)
+        drawn.set(linestyle=style)
     for number, histogram in enumerate((exact or {}).values()):
         draw_exact_bins(ax, histogram)
         ax.patches[-1].set(linestyle=(0, (4, 2)), linewidth=0.9, label="" if number else "exact")
@@ -276,8 +277,7 @@ def click_density(
     ax = new_axes(ax, (6.0, 4.0))
     for number, (name, histogram) in enumerate(densities.items()):
         colour, half = channel_colour(name, number), (critical or {}).get(name)
-        draw_bins(ax, histogram, colour, critical=half, label=name_label(name))
-        ax.patches[-1].set_label("")
+        draw_bins(ax, histogram, colour, critical=half, label=name_label(name), band=None)
     for number, histogram in enumerate((exact or {}).values()):
         draw_exact_bins(ax, histogram)
         ax.patches[-1].set(linestyle=(0, (4, 2)), linewidth=0.9, label="" if number else "exact")

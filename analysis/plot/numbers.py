@@ -10,6 +10,7 @@ from trajectories.results import Estimate, Expectation, Histogram, TripleCorrela
 from .style import (
     BLACK,
     BLUE,
+    EXACT,
     GREY,
     POINTWISE,
     band_label,
@@ -46,6 +47,8 @@ def estimate(estimate: Estimate, exact: Estimate | float | None = None, ax: Axes
     half = POINTWISE * estimate.standard_error
     known = np.isfinite(half)
     label = "clicks, 95 %" if known else "clicks, error unknown"
+    if not estimate.n and estimate.standard_error == 0.0:
+        label = EXACT
     ax.errorbar(
         [estimate.value],
         [0.0],

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
@@ -33,6 +34,8 @@ OTHER_COLOURS = (PURPLE, ORANGE, SKY, BLACK)
 SERIES_COLOURS = (BLUE, VERMILION, GREEN, PURPLE)
 LINE_STYLES = ("-", "--", "-.", ":")
 MARKERS = "osD^v"
+# What a series is called where the caller does not say.
+CLICKS, EXACT = "clicks", "exact"
 # The interval that bands show, and its half width in standard errors where each value is on its own.
 LEVEL = 0.95
 POINTWISE = float(ndtri(0.5 + 0.5 * LEVEL))
@@ -187,20 +190,38 @@ def band_label(critical: float | None) -> str:
     return f"{100 * LEVEL:g} % band" + ("" if critical is None else ", all at once")
 
 
+def is_exact(estimate: Histogram | Correlation) -> bool:
+    """Whether binned values were computed and not counted."""
+    return not estimate.counts.any() and not np.any(estimate.standard_error)
+
+
+def seen(estimate: Histogram | Correlation) -> NDArray[np.bool_]:
+    """Return which bins have a value to be drawn: those with an event, or all of exact values."""
+    return (estimate.counts > 0) | is_exact(estimate)
+
+
 def draw_bins(
     ax: Axes,
     estimate: Histogram | Correlation,
     colour: str,
     *,
     critical: float | None = None,
-    label: str = "clicks",
+    label: str = CLICKS,
     lowest: float = -np.inf,
-) -> None:
-    """Draw a binned estimate as steps with its band, cut off at `lowest` (for logarithmic axes)."""
+    band: str | None = "",
+) -> StepPatch:
+    """Draw a binned estimate as steps with its band, cut off at `lowest` (for logarithmic axes).
+
+    Exact values that are drawn alone have no band, and are named as such. `band` is the label of the band; ""
+    stands for what it is, None for no label. The steps are returned.
+    """
+    if is_exact(estimate):
+        name = EXACT if label == CLICKS else label
+        return ax.stairs(estimate.value, estimate.edges, baseline=None, color=colour, linewidth=1.4, label=name)
     half = (POINTWISE if critical is None else critical) * estimate.standard_error
     # Bins without an event have no error; they are left out rather than drawn as certain.
     value = np.where((estimate.counts > 0) | np.isfinite(half), estimate.value, np.nan)
-    ax.stairs(value, estimate.edges, baseline=None, color=colour, linewidth=1.4, label=label)
+    steps = ax.stairs(value, estimate.edges, baseline=None, color=colour, linewidth=1.4, label=label)
     ax.stairs(
         value + half,
         estimate.edges,
@@ -209,8 +230,9 @@ def draw_bins(
         color=colour,
         alpha=0.3,
         linewidth=0.0,
-        label=band_label(critical),
+        label=band_label(critical) if band == "" else band,
     )
+    return steps
 
 
 def draw_exact_bins(ax: Axes, exact: Histogram | Correlation) -> None:
@@ -225,15 +247,19 @@ def draw_points(
     number: int = 0,
     *,
     critical: float | None = None,
-    label: str = "clicks",
+    label: str = CLICKS,
 ) -> None:
     """Draw estimates at points as markers on a line with its band; `number` chooses colour and marker."""
+    certain = not any(estimate.n or estimate.standard_error for estimate in estimates)
+    label = EXACT if certain and label == CLICKS else label
     colour = SERIES_COLOURS[number % len(SERIES_COLOURS)]
     value = np.array([estimate.value for estimate in estimates])
     error = np.array([estimate.standard_error for estimate in estimates])
     half = (POINTWISE if critical is None else critical) * error
     marker = MARKERS[number % len(MARKERS)]
     ax.plot(x, value, color=colour, marker=marker, markersize=4, linewidth=1.2, label=label)
+    if certain:
+        return
     band = band_label(critical) if number == 0 else None
     ax.fill_between(x, value - half, value + half, color=colour, alpha=0.3, linewidth=0.0, label=band)
 

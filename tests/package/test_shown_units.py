@@ -147,6 +147,15 @@ def test_a_decay_and_a_histogram_of_counts(record):
     assert repr(counts).splitlines()[1].split()[0] == "clicks"
 
 
+@pytest.mark.parametrize("name", [name for name in EXACT if name not in ("g3", "g2_matrix", "coincidences")])
+def test_exact_values_that_are_drawn_alone_are_not_called_clicks(steady, name):
+    for part in parts_of(EXACT[name](steady)):
+        if hasattr(part, "plot"):
+            words = said_in(part.plot()).split("\n")
+            assert "exact" in words
+            assert not any("clicks" in word or "band" in word for word in words), words
+
+
 def test_pictures_of_plain_numbers_are_told_the_unit(record):
     scan = an.fano(record, [1.0, 2.0])
     times, history = an.rate_history(record)
@@ -157,6 +166,13 @@ def test_pictures_of_plain_numbers_are_told_the_unit(record):
         an.plot.rate_convergence(times, history["photon"], unit="ns"),
         an.plot.click_stream(record),
     ]
+    alone = an.plot.fano([1.0, 2.0], lindblad.fano(lindblad.steady_state(system()), [1.0, 2.0]), unit="ns")
+    assert "exact" in said_in(alone)
+    waits = lindblad.waiting_times(lindblad.steady_state(system()), *PAIR, LAGS)
+    apart = an.plot.waiting_times({"magnon": waits, "atom": waits}, first="photon")
+    assert apart.get_yscale() == "log"
+    assert "band" not in said_in(apart)
+    assert "clicks" not in said_in(alone)
     for ax in pictures:
         assert "ns" in said_in(ax)
         assert not NATURAL_WORDS.search(said_in(ax))
