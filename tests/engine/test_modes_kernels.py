@@ -12,7 +12,15 @@ from plain_kernels import interpret
 import trajectories as tj
 from trajectories.engine.compiled import compile_system
 from trajectories.engine.modes.eigenmodes import ModesPropagator
-from trajectories.engine.modes.forms_kernels import SUMS_STRIDE, VECTORS_NORM, form_value, move_to, survival
+from trajectories.engine.modes.forms_kernels import (
+    BLOCK,
+    SUMS_STRIDE,
+    VECTORS_NORM,
+    cut_rows,
+    form_value,
+    move_to,
+    survival,
+)
 from trajectories.engine.modes.modal_jump_kernels import click, extend_jump, live_blocks, open_base
 from trajectories.engine.phase_kernels import LARGEST_ANGLE, decayed, exponentials
 from trajectories.errors import ConvergenceError, InvalidInput
@@ -145,6 +153,32 @@ def test_survival_and_its_derivatives_are_those_of_the_dense_state(time, plain):
     # Pairs left out on purpose must show: the comparison above can fail.
     few = survival(propagator.arrays, 1e2, blocks, work)
     assert not np.allclose(few, expected, rtol=0, atol=1e-11 * (1.0 + np.abs(decay).max()))
+
+
+@pytest.mark.parametrize("share", [1e-3, 1e-6, 1e-9])
+def test_rows_are_cut_where_a_search_would_cut_them(share, plain):
+    propagator = compiled(PAPER)
+    work, blocks = settled(propagator, after_a_click(0), 30.0)
+    tails, rows = propagator.arrays.form_tail[2], BLOCK * blocks - 3
+    error = cut_rows(tails, share, rows, blocks, 0.5, work)
+    expected, left = [], 0.5
+    for i in range(rows):
+        size, last = 2.0 * np.sqrt(work.square[i]), i // BLOCK
+        while last < blocks and size * tails[last, i] * work.tails[last] > share:
+            last += 1
+        expected.append(last)
+        left += size * tails[last, i] * work.tails[last]
+    np.testing.assert_array_equal(work.until[:rows], expected)
+    assert error == left
+    assert len(set(expected)) > 2
+
+
+def test_tables_of_earlier_versions_are_read():
+    arrays = compiled(PAPER).arrays
+    turned = {name: getattr(arrays, name).transpose(0, 2, 1) for name in ("form_tail", "jump_tail")}
+    named = {key: value for key, value in arrays._asdict().items() if not key.startswith("leak")}
+    for now, then in zip(ModesPropagator.restored({**named, **turned}), arrays, strict=True):
+        np.testing.assert_array_equal(now, then)
 
 
 def critically_damped():

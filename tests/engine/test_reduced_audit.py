@@ -14,7 +14,8 @@ from trajectories import lindblad
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.engine.modes.eigenmodes import ModesPropagator
-from trajectories.engine.modes.forms_kernels import BLOCK, FLOOR, MOST_LEAK, TOLERANCE, TURNED
+from trajectories.engine.modes.forms_kernels import BEFORE_BLOCKS, BLOCK, FLOOR, MOST_LEAK, TOLERANCE, TURNED
+from trajectories.engine.modes.modal_jump_kernels import LEAK_ERROR
 from trajectories.engine.operators import stack_operators
 from trajectories.engine.reduced import audit
 from trajectories.engine.reduced import basis as bases
@@ -27,7 +28,7 @@ from trajectories.engine.reduced.placement_kernels import move
 from trajectories.engine.reduced.reduced_basis import REPLAYED, WORST, ReducedPropagator
 from trajectories.engine.sparse import sparse_kernels
 from trajectories.engine.sparse.sparse_action import SparsePropagator
-from trajectories.errors import ConvergenceError, InvalidInput
+from trajectories.errors import ConvergenceError, InvalidInput, RunFolderError
 from trajectories.stages import Stage
 
 
@@ -83,6 +84,39 @@ def test_what_a_jump_leaves_outside_is_measured():
         assert state.fields.leak == pytest.approx(share, rel=1e-8)
         seen += 1
     assert seen > 10
+
+
+def test_what_a_jump_leaves_outside_is_never_understated(paper):
+    """Columns that add less than its share of the limit are left out; what is stated still holds them."""
+    compiled = paper[1]
+    propagator, numbers = compiled.propagator._bases[0], np.random.default_rng(8)
+    arrays = propagator.arrays
+    state = propagator.start(compiled.kets[0], len(arrays.jump))
+    sampling = stack_operators([], len(compiled.kets[0])), np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0), complex)
+    clicks, left_out = (np.zeros(1), np.zeros(1, np.int16)), 0
+    for _ in range(60):
+        uniforms = numbers.random(5)
+        state.fields.n_clicks = state.fields.next_uniform = 0
+        propagator.advance(compiled.jumps, 1e9, state, uniforms, sampling, clicks)
+        threshold = 1.0 - uniforms[state.fields.next_uniform]
+        size = BLOCK * int(state.work.jump[BEFORE_BLOCKS])
+        before = state.work.before[0, :size] + 1j * state.work.before[1, :size]
+        columns = arrays.leak[clicks[1][0], :size, 0] + 1j * arrays.leak[clicks[1][0], :size, 1]
+        exact = np.linalg.norm(columns.T @ before)
+        more = 2.0 * LEAK_ERROR * np.sqrt(arrays.scalars[MOST_LEAK] * threshold)
+        stated = np.sqrt(state.fields.leak)
+        assert exact * (1.0 - 1e-9) <= stated <= exact + more
+        left_out += stated > exact * (1.0 + 1e-6)
+    # The test could not fail if nothing were ever left out.
+    assert left_out > 10
+
+
+def test_tables_of_a_development_version_are_refused(paper):
+    named = paper[1].propagator.arrays._asdict()
+    without = {key: value for key, value in named.items() if not key.endswith((".leak", ".leak_size"))}
+    assert ReducedPropagator.restored(named).levels[0].leak.any()
+    with pytest.raises(RunFolderError, match="start the run anew"):
+        ReducedPropagator.restored(without)
 
 
 @pytest.mark.parametrize("own_states", [False, True], ids=["same basis states", "other basis states"])

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import linalg, sparse
 
 from ...errors import ConvergenceError
 from ...model.system import OpenSystem
@@ -79,11 +79,21 @@ class ModesPropagator(Propagator):
         """Return the arrays of a file; what earlier versions did not know of is left out by zeros."""
         scalars = np.zeros(N_SCALARS)
         scalars[INVERSE_NORM], scalars[EXACT_FROM] = 1.0, np.inf
-        stored = arrays["scalars"]
+        stored, size = arrays["scalars"], len(arrays["energy"])
         scalars[: len(stored)] = stored
-        rest = arrays.get("energy_rest", np.zeros_like(arrays["energy"]))
-        states = arrays.get("states", np.arange(len(arrays["vectors"])))
-        return ModesArrays(**{**arrays, "energy_rest": rest, "states": states, "scalars": scalars})
+        known = {
+            "energy_rest": np.zeros_like(arrays["energy"]),
+            "states": np.arange(len(arrays["vectors"])),
+            "leak": np.zeros((0, size, 2, size)),
+            "leak_size": np.zeros((0, size)),
+            **arrays,
+            "scalars": scalars,
+        }
+        # Earlier versions had the tails of a row together.
+        for name in ("form_tail", "jump_tail"):
+            if known[name].shape[1] == size:
+                known[name] = known[name].transpose(0, 2, 1)
+        return ModesArrays(**known)
 
     @classmethod
     def compile(cls, system: OpenSystem, tolerance: float) -> ModesPropagator:
@@ -124,12 +134,15 @@ class ModesPropagator(Propagator):
         blocks = size // BLOCK
         pairs, column = (2, size), (size,)
         shapes = (pairs, column, (size + 1,), (2 * SUMS_STRIDE,), column, pairs, column, pairs, (8 * SUMS_STRIDE,))
-        before, before_size, before_rest, start, start_square, here, square, phase, sums = _aligned_rooms(shapes)
+        rooms = _aligned_rooms((*shapes, column))
+        before, before_size, before_rest, start, start_square, here, square, phase, sums, sizes = rooms
         return ModesWorkspace(
             before=before,
             before_size=before_size,
             before_rest=before_rest,
             rows=np.zeros(size, np.int64),
+            size=sizes,
+            until=np.zeros(size, np.int64),
             jump=np.zeros(3, np.int64),
             start=start,
             start_square=start_square,
@@ -192,6 +205,7 @@ def modes_arrays(system: OpenSystem, basis: Eigenbasis, tolerance: float, leaks:
         energy_rest=_padded_vector(_rest(basis.energy, basis.energy_rest)),
         decay=_padded_vector(basis.decay),
         **_forms(jumps, lost, basis.vectors),
+        **_leaks(lost, basis.vectors),
         **_jumps(jumps, basis.vectors, basis.inverse),
         slowest=_slowest(basis.decay, len(basis.decay) + -len(basis.decay) % BLOCK),
         states=np.arange(system.dimension),
@@ -231,13 +245,13 @@ def _rest(energy: NDArray[np.float64], rest: NDArray[np.float64]) -> NDArray[np.
 def _forms(
     jumps: list[sparse.csr_array], lost: list[sparse.csr_array], vectors: NDArray[np.complex128]
 ) -> dict[str, NDArray[Any]]:
-    """Return the tables of z†Fz for G, for every channel and every leak, made one at a time to save memory."""
+    """Return the tables of z†Fz for G and every channel, made one at a time to save memory."""
     size = len(vectors) + -len(vectors) % BLOCK
-    count, blocks = 1 + len(jumps) + len(lost), -(-size // BLOCK)
+    count, blocks = 1 + len(jumps), -(-size // BLOCK)
     tables: dict[str, NDArray[Any]] = {
         "form": _aligned_zeros((count, 2, size, size), np.float64),
         "diagonal": np.zeros((count, size)),
-        "form_tail": np.zeros((count, size, blocks + 1)),
+        "form_tail": np.zeros((count, blocks + 1, size)),
         "corner": np.zeros((count, blocks + 1)),
     }
     for k in range(count):
@@ -245,7 +259,7 @@ def _forms(
         upper = np.triu(form, 1)
         tables["form"][k, 0], tables["form"][k, 1] = upper[0].real, upper[0].imag
         tables["diagonal"][k] = np.diagonal(form[0]).real
-        tables["form_tail"][k], tables["corner"][k] = _tails(upper, BLOCK)[0], _corners(upper)[0]
+        tables["form_tail"][k], tables["corner"][k] = _tails(upper, BLOCK)[0].T, _corners(upper)[0]
     return tables
 
 
@@ -253,13 +267,26 @@ def _form(
     number: int, jumps: list[sparse.csr_array], lost: list[sparse.csr_array], vectors: NDArray[np.complex128]
 ) -> NDArray[np.complex128]:
     """Return one of the forms of `ModesArrays`."""
-    channel = (number - 1) % max(1, len(jumps))
-    images = (
-        [vectors] if number == 0 else [operators[channel] @ vectors for operators in (jumps, lost) if operators]
-    )
-    if number > len(jumps):
-        images = images[1:]
+    if number == 0:
+        images = [vectors]
+    else:
+        # In a reduced basis what a jump leaves outside is part of its rate.
+        images = [operators[number - 1] @ vectors for operators in (jumps, lost) if operators]
     return np.asarray(sum(image.conj().T @ image for image in images))
+
+
+def _leaks(lost: list[sparse.csr_array], vectors: NDArray[np.complex128]) -> dict[str, NDArray[Any]]:
+    """Return the triangles whose product with a state has the norm of what a jump leaves outside."""
+    size = len(vectors) + -len(vectors) % BLOCK
+    tables: dict[str, NDArray[Any]] = {
+        "leak": _aligned_zeros((len(lost), size, 2, size), np.float64),
+        "leak_size": np.zeros((len(lost), size)),
+    }
+    for k, operator in enumerate(lost):
+        triangle = _padded(linalg.qr(operator @ vectors, mode="r", check_finite=False)[0][None])[0]
+        tables["leak"][k, :, 0], tables["leak"][k, :, 1] = triangle.T.real, triangle.T.imag
+        tables["leak_size"][k] = ABOVE * np.linalg.norm(triangle, axis=0)
+    return tables
 
 
 def _jumps(
@@ -271,7 +298,7 @@ def _jumps(
     tables: dict[str, NDArray[Any]] = {
         "jump": _aligned_zeros((count, size, 2, size), np.float64),
         "jump_single": _aligned_zeros((count, size, 2, size), np.float32),
-        "jump_tail": np.zeros((count, size, -(-size // TAIL_STRIDE) + 1)),
+        "jump_tail": np.zeros((count, -(-size // TAIL_STRIDE) + 1, size)),
         "jump_corner": np.zeros((count, -(-size // BLOCK) + 1)),
     }
     for k, operator in enumerate(jumps):
@@ -279,7 +306,7 @@ def _jumps(
         columns = np.ascontiguousarray(jump.transpose(0, 2, 1))
         tables["jump"][k, :, 0], tables["jump"][k, :, 1] = columns[0].real, columns[0].imag
         tables["jump_single"][k] = tables["jump"][k]
-        tables["jump_tail"][k] = _tails(columns, TAIL_STRIDE)[0]
+        tables["jump_tail"][k] = _tails(columns, TAIL_STRIDE)[0].T
         tables["jump_corner"][k] = np.minimum(_corners(columns)[0], ABOVE * norm_bound(jump[0]))
     return tables
 

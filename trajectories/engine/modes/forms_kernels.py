@@ -37,7 +37,8 @@ class ModesArrays(NamedTuple):
     """A compiled eigenmode propagator; modes are ordered by importance, M is their number in whole blocks.
 
     Form 0 is G, form 1 + k is V†c_k†c_kV; their strict upper triangles are kept, with zeros below. In a reduced
-    basis Q, with V in place of QV, form 1 + K + k is V†c_k†(1 − QQ†)c_kV: what a jump leaves outside.
+    basis Q, with V in place of QV, ‖R_kz‖² is what a jump leaves outside: R_k†R_k = V†c_k†(1 − QQ†)c_kV with an
+    upper triangle R_k. In a full basis there is none.
     """
 
     energy: NDArray[np.float64]  # Re λ less that of mode 0, (M,)
@@ -45,11 +46,13 @@ class ModesArrays(NamedTuple):
     decay: NDArray[np.float64]  # −Im λ, (M,)
     form: NDArray[np.float64]  # (K + 1, 2, M, M)
     diagonal: NDArray[np.float64]  # (K + 1, M)
-    form_tail: NDArray[np.float64]  # norm of a row from BLOCK·b on, (K + 1, M, M/BLOCK + 1)
+    form_tail: NDArray[np.float64]  # norm of a row from BLOCK·b on, (K + 1, M/BLOCK + 1, M)
     corner: NDArray[np.float64]  # norm of all rows from BLOCK·b on, (K + 1, M/BLOCK + 1)
+    leak: NDArray[np.float64]  # R_k, (K or 0, column, 2, row)
+    leak_size: NDArray[np.float64]  # norms of its columns, (K or 0, M)
     jump: NDArray[np.float64]  # V⁻¹c_kV, (K, column, 2, row)
     jump_single: NDArray[np.float32]  # the same in single precision
-    jump_tail: NDArray[np.float64]  # norm of the rows from TAIL_STRIDE·b on, (K, column, blocks + 1)
+    jump_tail: NDArray[np.float64]  # norm of the rows from TAIL_STRIDE·b on, (K, strides + 1, column)
     slowest: NDArray[np.float64]  # least decay of the modes from TAIL_STRIDE·b on, (blocks + 1,)
     jump_corner: NDArray[np.float64]  # norm of all columns from BLOCK·b on, (K, M/BLOCK + 1)
     states: NDArray[np.int64]  # the basis states that modes reach, (n,), all N of them in a full basis
@@ -77,6 +80,8 @@ class ModesWorkspace(NamedTuple):
     before_size: NDArray[np.float64]  # its |z|, (M,)
     before_rest: NDArray[np.float64]  # single-precision error of all columns of the jump from each on, (M + 1,)
     rows: NDArray[np.int64]  # how many rows of each column of the jump have been added to `start`, (M,)
+    size: NDArray[np.float64]  # 2|z| of the rows of a form, (M,)
+    until: NDArray[np.int64]  # up to which block a row of a form counts, or stride a column of the jump, (M,)
     jump: NDArray[np.int64]  # channel of the last click (−1: none yet), blocks of `before`, blocks of `start`
     start: NDArray[np.float64]  # z just after the last click, real and imaginary parts, (2·SUMS_STRIDE,)
     start_square: NDArray[np.float64]  # its |z|², (M,)
@@ -153,25 +158,39 @@ def coupled_blocks(corner, tails, limit, blocks):
 
 
 @light_kernel()
+def cut_rows(row_tail, share, rows, blocks, error, work):
+    """Write into ``work.until`` up to which block each row counts; return `error` and a bound of what is cut off.
+
+    Tails fall, so the blocks that count can be counted; no processor could predict a search.
+    """
+    square, tails, size, until = work.square, work.tails, work.size, work.until
+    for i in range(rows):
+        size[i] = 2.0 * np.sqrt(square[i])
+        until[i] = i // BLOCK
+    for b in range(blocks):
+        tail = tails[b]
+        for i in range(min(rows, BLOCK * (b + 1))):
+            until[i] += size[i] * row_tail[b, i] * tail > share
+    for i in range(rows):
+        error += size[i] * row_tail[until[i], i] * tails[until[i]]
+    return error
+
+
+@light_kernel()
 def form_value(arrays, form, limit, blocks, work):
     """Return z†Fz of ``work.here``, and a bound of its error, which is at most `limit`."""
     here, square, tails, sums = work.here, work.square, work.tails, work.sums
-    real, imag, row_tail = arrays.form[form, 0], arrays.form[form, 1], arrays.form_tail[form]
+    real, imag, until = arrays.form[form, 0], arrays.form[form, 1], work.until
     count = BLOCK * blocks
     coupled, error = coupled_blocks(arrays.corner[form], tails, 0.5 * limit, blocks)
     rows = BLOCK * coupled
     share = 0.5 * limit / max(1, rows)
     sums[:count] = 0.0
     sums[SUMS_STRIDE : SUMS_STRIDE + count] = 0.0
+    error = cut_rows(arrays.form_tail[form], share, rows, blocks, error, work)
     for i in range(rows):
         x, y = here[0, i], here[1, i]
-        size = 2.0 * np.sqrt(square[i])
-        first = i // BLOCK
-        last = first
-        while last < blocks and size * row_tail[i, last] * tails[last] > share:
-            last += 1
-        error += size * row_tail[i, last] * tails[last]
-        for m in range(np.uint64(BLOCK * first), np.uint64(BLOCK * last)):
+        for m in range(np.uint64(BLOCK * (i // BLOCK)), np.uint64(BLOCK * until[i])):
             u, v = real[i, m], imag[i, m]
             sums[m] += x * u + y * v
             sums[SUM[1] + m] += x * v - y * u
@@ -190,7 +209,7 @@ def survival(arrays, limit, blocks, work):
     before it are p_0, p_1 + μp_0, p_2 + 2μp_1 + μ²p_0 and p_3 + 3μp_2 + 3μ²p_1 + μ³p_0.
     """
     here, square, tails, sums = work.here, work.square, work.tails, work.sums
-    real, imag, row_tail = arrays.form[0, 0], arrays.form[0, 1], arrays.form_tail[0]
+    real, imag, until = arrays.form[0, 0], arrays.form[0, 1], work.until
     energy, decay = arrays.energy, arrays.decay
     count = BLOCK * blocks
     coupled, _ = coupled_blocks(arrays.corner[0], tails, 0.5 * limit, blocks)
@@ -198,12 +217,9 @@ def survival(arrays, limit, blocks, work):
     share = 0.5 * limit / max(1, rows)
     for a in range(8):
         sums[a * SUMS_STRIDE : a * SUMS_STRIDE + count] = 0.0
+    cut_rows(arrays.form_tail[0], share, rows, blocks, 0.0, work)
     for i in range(rows):
-        size = 2.0 * np.sqrt(square[i])
-        first = i // BLOCK
-        last = first
-        while last < blocks and size * row_tail[i, last] * tails[last] > share:
-            last += 1
+        first, last = i // BLOCK, until[i]
         if last == first:
             continue
         g, w = -decay[i], energy[i]

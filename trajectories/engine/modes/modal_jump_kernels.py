@@ -40,6 +40,8 @@ SINGLE = 6e-8
 UNRESOLVED, SMALL_SHARE = 1e-12, 1e-6
 # Relative error that the sum of all rates may have, for the choice of a channel.
 RATE_ERROR = 1e-3
+# Error of the norm of what a jump leaves outside, over the most that it may.
+LEAK_ERROR = 0.05
 # Relative errors of an amplitude z_j(t), and of a form by rounding of its sum; measured.
 AMPLITUDE_ERROR, FORM_ERROR = 2e-14, 1e-15
 ULP = 2.0**-53
@@ -196,21 +198,51 @@ def channel_rate(arrays, channel, blocks, total, work):
 
 
 @light_kernel()
-def leak(arrays, channel, blocks, rate, next_threshold, work):
-    """Return the share of the norm² after a jump that lies outside the basis; 0 in a full one."""
-    form = 1 + len(arrays.jump) + channel
-    if form >= len(arrays.form):
+def leak(arrays, channel, blocks, next_threshold, work):
+    """Return a bound of the share of the norm² after the jump that lies outside the basis; 0 in a full one.
+
+    ``work.before`` is the state before the jump. The norm is bounded to within twice LEAK_ERROR of the most that
+    may lie outside.
+    """
+    if channel >= len(arrays.leak):
         return 0.0
-    limit = 0.1 * arrays.scalars[MOST_LEAK] * next_threshold * rate
-    outside, error = form_value(arrays, form, limit, blocks, work)
-    return (outside + error) / rate
+    columns, length, size, before = arrays.leak[channel], arrays.leak_size[channel], work.before_size, work.before
+    sums = work.sums
+    limit = LEAK_ERROR * np.sqrt(arrays.scalars[MOST_LEAK] * next_threshold)
+    # The modes that matter most leave next to nothing outside, and of the others little is there.
+    error, few = 0.0, blocks
+    while few > 0:
+        n = BLOCK * (few - 1)
+        more = (length[n] * size[n] + length[n + 1] * size[n + 1]) + (
+            length[n + 2] * size[n + 2] + length[n + 3] * size[n + 3]
+        )
+        more += (length[n + 4] * size[n + 4] + length[n + 5] * size[n + 5]) + (
+            length[n + 6] * size[n + 6] + length[n + 7] * size[n + 7]
+        )
+        if not error + more <= limit:
+            break
+        error += more
+        few -= 1
+    for i in range(BLOCK * few):
+        sums[i], sums[SUMS_STRIDE + i] = 0.0, 0.0
+    for j in range(BLOCK * few):
+        x, y = before[0, j], before[1, j]
+        # The rows of a triangle end at its diagonal.
+        for i in range(np.uint64(0), np.uint64(BLOCK * (j // BLOCK + 1))):
+            u, v = columns[j, 0, i], columns[j, 1, i]
+            sums[i] += u * x - v * y
+            sums[SUM[1] + i] += u * y + v * x
+    outside = 0.0
+    for i in range(BLOCK * few):
+        outside += sums[i] * sums[i] + sums[SUMS_STRIDE + i] * sums[SUMS_STRIDE + i]
+    return (np.sqrt(outside) + error) ** 2
 
 
 @light_kernel()
 def begin_jump(work):
     """Empty ``work.start``, so that `extend_jump` makes it anew."""
-    work.start[:] = 0.0
-    work.rows[:] = 0
+    for j in range(len(work.start_square)):
+        work.start[j], work.start[SUMS_STRIDE + j], work.rows[j] = 0.0, 0.0, 0
 
 
 @light_kernel()
@@ -228,7 +260,7 @@ def extend_jump(arrays, limit, finest, time, work):
     channel = work.jump[CHANNEL]
     columns, singles, tails = arrays.jump[channel], arrays.jump_single[channel], arrays.jump_tail[channel]
     count, most = BLOCK * work.jump[BEFORE_BLOCKS], len(start_square)
-    strides = tails.shape[1] - 1
+    until, strides = work.until, len(tails) - 1
     for b in range(strides + 1):
         weight[b] = exponential(-min(arrays.slowest[b] * time, LARGEST_EXPONENT))
     # Of the error a third is for rounding, a sixth for whole columns, and half for the ends of columns.
@@ -237,18 +269,19 @@ def extend_jump(arrays, limit, finest, time, work):
     error = rest[single] + rest[last_column] / SINGLE
     share = 0.5 * limit / max(1, last_column)
     extent = 0
+    # Counted rather than searched, which no processor could predict.
     for j in range(last_column):
-        amplitude = size[j]
-        kept = 0
-        # Counted rather than searched, which no processor could predict.
-        for b in range(strides):
-            kept += amplitude * (tails[j, b] * weight[b]) > share
-        first, last = added[j], min(most, kept * TAIL_STRIDE)
+        until[j] = 0
+    for b in range(strides):
+        for j in range(last_column):
+            until[j] += size[j] * (tails[b, j] * weight[b]) > share
+    for j in range(last_column):
+        done = max(until[j], -(-added[j] // TAIL_STRIDE))
+        error += size[j] * (tails[done, j] * weight[done])
+    for j in range(last_column):
+        first, last = added[j], min(most, until[j] * TAIL_STRIDE)
         if last <= first:
-            done = -(-first // TAIL_STRIDE)
-            error += amplitude * (tails[j, done] * weight[done])
             continue
-        error += amplitude * (tails[j, kept] * weight[kept])
         added[j] = last
         extent = max(extent, last)
         x, y = before[0, j], before[1, j]
@@ -296,12 +329,12 @@ def click(arrays, channel, wait, blocks, dropped, total, next_threshold, state, 
     state.missing = 2.0 * dropped * corner[blocks] * scale
     state.norm_error = norm_error + FORM_ERROR * parts / rate
     state.rounded = rounding
-    state.leak = leak(arrays, channel, blocks, rate, next_threshold, work)
     work.jump[CHANNEL], work.jump[BEFORE_BLOCKS], work.jump[START_BLOCKS] = channel, blocks, 0
     count = BLOCK * blocks
     for j in range(count):
         work.before[0, j], work.before[1, j] = work.here[0, j] * scale, work.here[1, j] * scale
         work.before_size[j] = np.sqrt(work.square[j]) * scale
+    state.leak = leak(arrays, channel, blocks, next_threshold, work)
     sum_rounding(arrays, channel, count, work)
     begin_jump(work)
     if parts > MOST_CANCELLED * rate:
@@ -314,7 +347,7 @@ def sum_rounding(arrays, channel, count, work):
     """Fill ``work.before_rest`` for the first `count` modes."""
     work.before_rest[count] = 0.0
     for j in range(count - 1, -1, -1):
-        rounding = SINGLE * work.before_size[j] * arrays.jump_tail[channel, j, 0]
+        rounding = SINGLE * work.before_size[j] * arrays.jump_tail[channel, 0, j]
         work.before_rest[j] = work.before_rest[j + 1] + rounding
 
 

@@ -54,6 +54,8 @@ def modes_of(still, number):
         still.diagonal[number],
         still.form_tail[number],
         still.corner[number],
+        still.leak[number],
+        still.leak_size[number],
         still.jump[number],
         still.jump_single[number],
         still.jump_tail[number],

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import RunFolderError
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps, apply_jump
 from ..modes.eigenmodes import ModesPropagator
@@ -139,7 +140,18 @@ class ReducedPropagator(Propagator):
 
     @classmethod
     def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> ReducedArrays:
-        """Return the arrays of a file."""
+        """Return the arrays of a file.
+
+        Raises
+        ------
+        RunFolderError
+            A development version wrote it.
+        """
+        if "level 0.leak" not in arrays:
+            raise RunFolderError(
+                "the compiled system has no tables of what jumps leave outside its basis (made by a development "
+                "version); start the run anew"
+            )
         levels: list[ModesArrays] = []
         while any(key.startswith(f"level {len(levels)}.") for key in arrays):
             levels.append(ModesPropagator.restored(_part(arrays, f"level {len(levels)}.")))
