@@ -303,9 +303,9 @@ def test_functions_with_progress_say_what_they_do(script, monkeypatch):
     monkeypatch.setattr(stages, "REDRAW", 0.001)
 
     def slowed(module, name):
-        """Let a step last longer than the watcher sleeps, however quick the machine."""
-        function = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda *given: (time.sleep(0.2), function(*given))[1])
+        """Let a step last longer than the watcher sleeps, however quick the machine, the first three times."""
+        function, pauses = getattr(module, name), iter([0.2] * 3)
+        monkeypatch.setattr(module, name, lambda *given: (time.sleep(next(pauses, 0.0)), function(*given))[1])
 
     slowed(exact_tests, "_add_g2")
     slowed(RecordLikelihood, "_replayed")

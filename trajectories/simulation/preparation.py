@@ -177,7 +177,8 @@ def block_size(trajectories: int, duration: float, description: Mapping[str, Any
 
 def warn_caller(message: str, category: type[Warning]) -> None:
     """Warn at the caller's line outside this package."""
+    ours = f"{__package__}.", "contextlib"  # the latter where a function of ours is decorated with a context
     level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith(f"{__package__}."):
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith(ours):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
