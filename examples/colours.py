@@ -40,9 +40,9 @@ FILTER = 0.05
 def spectra(
     wanted: list[tuple[str, str, str]], tuned: dict[str, float], levels: tuple[int, int, int]
 ) -> tuple[Rows, dict[tuple[str, str, str], Any]]:
-    """Return the peaks and the spectrum of each channel in each regime and direction."""
+    """Return the peaks and the spectrum of each channel in each regime and direction, also where it is silent."""
     rows, found = [], {}
-    for regime, direction, _ in wanted:
+    for regime, direction in product(dict.fromkeys(regime for regime, *_ in wanted), DIRECTIONS):
         system = tj.SpinningResonator(direction, detuning=tuned[regime], kappa=KAPPA).system(levels)
         steady = lindblad.steady_state(system)
         for channel in CHANNELS:
@@ -127,9 +127,11 @@ def one_detector(record: tj.ClickRecord, light: tuple[str, ...]) -> tj.ClickReco
     )
 
 
-def draw_spectra(axes: NDArray[Any], found: dict[tuple[str, str, str], Any]) -> None:
-    """Draw the four channels' spectra, a row for each regime and direction, whose lines nearly coincide."""
-    cases = list(dict.fromkeys((regime, direction) for regime, direction, _ in found))
+def draw_spectra(axes: NDArray[Any], cases: list[tuple[str, str]], found: dict[tuple[str, str, str], Any]) -> None:
+    """Draw the four channels' spectra, a row for each that emits pairs, with the name of the strongest peak.
+
+    Black lines: the same regime driven from the silent side.
+    """
     for column, channel in enumerate(CHANNELS):
         top = max(s.density.max() for key, s in found.items() if key[2] == channel)
         for ax, (regime, direction) in zip(axes[:, column], cases, strict=True):
@@ -137,14 +139,24 @@ def draw_spectra(axes: NDArray[Any], found: dict[tuple[str, str, str], Any]) -> 
             omega = np.union1d(spectrum.omega, np.linspace(*RANGE, 1500))
             omega = omega[(omega > RANGE[0]) & (omega < RANGE[1])]
             ax.fill_between(omega, spectrum.at(omega), 1e-9 * top, color=REGIMES[regime], lw=0.7, rasterized=True)
+            silent = "right" if direction == "left" else "left"
+            if (regime, silent) not in cases:
+                other = found[regime, silent, channel]
+                places = np.union1d(other.omega, omega)
+                places = places[(places > RANGE[0]) & (places < RANGE[1])]
+                ax.plot(places, other.at(places), color="black", lw=0.4, rasterized=True)
+            peak = spectrum.peaks[0]
+            name = peak.transition.replace(",", "")
+            ax.text(np.clip(peak.frequency, -1.7, 1.7), 8.0 * top, name, fontsize=5, ha="center", va="center")
             ax.set_yscale("log")
             ax.set_xlim(*RANGE)
-            ax.set_ylim(1e-6 * top, 3.0 * top)
+            ax.set_ylim(1e-6 * top, 40.0 * top)
             ax.set_yticks([10.0 ** np.floor(np.log10(top)) * share for share in (1e-4, 1e-2, 1.0)])
             ax.minorticks_off()
             ax.tick_params(labelbottom=False)
             if column == 0:
-                ax.set_ylabel(f"{regime}\n{DIRECTIONS[direction]}")
+                line = "" if (regime, silent) in cases else f"\nline: {DIRECTIONS[silent]}"
+                ax.set_ylabel(f"{regime}\n{DIRECTIONS[direction]}{line}", fontsize=6)
         axes[-1, column].tick_params(labelbottom=True)
         axes[-1, column].set_xlabel(r"$\omega$ beside the drive ($\omega_b$)")
         panel(axes[0, column], "abcd"[column], rf"{channel}, $S(\omega)$")
@@ -171,7 +183,7 @@ def draw_disruption(axes: list[Axes], rows: Rows) -> None:
             ax.errorbar(place, values, errors, fmt="s", ms=3, color="#D55E00")
             ax.plot([], [], "o", ms=3, color="black", label="light heralded by a magnon")
             ax.plot([], [], "s", ms=3, color="#D55E00", label="magnon heralded by light")
-            ax.legend(fontsize=5.5, loc="upper center")
+            ax.legend(fontsize=5, loc="upper center", handlelength=1.0, handletextpad=0.3, borderpad=0.2)
             ax.set_ylim(0.0, 1.45)
         ax.set_xticks(place, [label.replace(" ", "\n", 1) for label in labels], fontsize=5.5)
         ax.set_xlim(-0.6, len(rows) - 0.4)
@@ -282,7 +294,9 @@ def main() -> None:
     picture = figure(2.6 + 0.9 * len(wanted))
     grid = picture.add_gridspec(len(wanted) + 1, 4, height_ratios=[0.9] * len(wanted) + [2.6])
     draw_spectra(
-        np.array([[picture.add_subplot(grid[r, c]) for c in range(4)] for r in range(len(wanted))]), found
+        np.array([[picture.add_subplot(grid[r, c]) for c in range(4)] for r in range(len(wanted))]),
+        [(regime, direction) for regime, direction, _ in wanted],
+        found,
     )
     draw_disruption([picture.add_subplot(grid[-1, c]) for c in range(4)], rows)
     save(picture, chosen.out, "colours")

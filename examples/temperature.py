@@ -3,18 +3,20 @@
     python examples/temperature.py --out runs/figures
 
 Phonons of 2 GHz and magnons of 2.1 GHz meet baths of n = 1/(e^{hf/kT} − 1) quanta (Bose–Einstein); light stays
-cold. Blue regime, photon–magnon pairs, κ = 0.005. (a) n against temperature. (b) Pair purity (δ = 3/κ; clicks of
-photon, phonon and magnon; heating makes no click): exact where `converge` accepts a truncation; dashed: the share
-that the pairs of 10 mK would have among all clicks. (c) g₂(0) and g₁(0) of the pairs, and what independent thermal
-light and magnons have (dotted): 4 and 1. (d) Contrast of ⟨a†a m†m⟩ between the drives from the left and right.
+cold. Blue regime, photon–magnon pairs, κ = 0.005. (a) Quanta of the baths (lines) and of the modes (points).
+(b) Pair purity (δ = 3/κ; clicks of photon, phonon and magnon; heating makes no click). Dashed: the share that the
+pairs of 10 mK would have among all clicks. Dotted, above 100 mK: the purity that a phonon without any click for 2δ
+allows at most. (c) g₂(0) and g₁(0) of the pairs, and what independent thermal light and magnons have (dotted): 4
+and 1. (d) Contrast of ⟨a†a m†m⟩ between the drives from the left and right.
 
-Filled: truncations that `converge` accepts to 3 %. Open: the first temperature at which it accepts none, at fixed
-truncations, with a bar as long as the last level moved the number. Above it there are neither: at 1 K a mode needs
-some seventy levels, N = 40,000, and there is no pair left to look at: the last purity is below 1e-3.
+Everything but the purity is in moments (`lindblad.steady_moments`), whose order `converge` raises until nothing
+moves by 1 %: at 1 K Fock levels would be 40,000 states. The rate of pairs needs time, so Fock levels; silence of
+δ before and after a pair cools the modes, so that few suffice, which `converge` accepts to 3 %.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,15 +31,19 @@ from trajectories import lindblad
 
 FREQUENCIES = (2.0e9, 2.1e9)  # Hz: phonon, magnon
 KAPPA = 0.005
-TEMPERATURES = (10, 15, 20, 30, 40, 50, 70)  # mK
-QUICK = (10, 30)
-LARGEST = {False: 450, True: 260}
-# Beyond: a temperature, and truncations of which the last two are compared.
-HOT = {False: (100, ((4, 5, 5), (4, 6, 6))), True: (50, ((3, 3, 3), (3, 4, 4)))}
-DRAWN = ("purity", "g1", "g2", "contrast")
-COLOURS = {"purity": "#0072B2", "g1": "#0072B2", "g2": "#D55E00", "contrast": "#009E73"}
+WINDOW = 3.0 / KAPPA
+TEMPERATURES = (10, 15, 20, 30, 40, 50, 70, 100, 150, 200, 300, 500, 700, 1000)  # mK
+QUICK = (10, 30, 1000)
+# Above this temperature hardly a gap of the window is left; Fock levels of the rate of pairs.
+PURE_TO = {False: 100, True: 30}
+LARGEST = {False: 260, True: 130}
+START = {False: (4, 3, 4), True: (3, 2, 3)}
+# Levels show the powers of H and of the observables to the moments, no more.
+POWERS = (4, 3, 4)
+CLICKS = ("photon", "phonon", "magnon")
 # g₁ and g₂ of two independent thermal modes.
 THERMAL = {"g1": 1.0, "g2": 4.0}
+COLOURS = {"purity": "#0072B2", "g1": "#0072B2", "g2": "#D55E00", "contrast": "#009E73"}
 
 
 def occupation(frequency: float, kelvin: float) -> float:
@@ -50,59 +56,75 @@ def warm(resonator: tj.SpinningResonator, kelvin: float) -> tj.SpinningResonator
     return replace(resonator, thermal=(0.0, *(occupation(f, kelvin) for f in FREQUENCIES)))
 
 
-def pairs(steady: lindblad.SteadyState) -> float:
+def pairs(state: lindblad.SteadyMoments | lindblad.SteadyState) -> float:
     """Return ⟨a†a m†m⟩."""
-    space = steady.system.space
-    return float(steady.expect(space.number("photon") @ space.number("magnon")))
+    space = state.system.space
+    return float(state.expect(space.number("photon") @ space.number("magnon")))
 
 
-def watched() -> dict[str, regimes.Observable]:
-    """Return what the truncation must not move: clicks of the pair's modes, and what is drawn from them."""
-    rates = {name: lambda s, name=name: s.rate(name) for name in ("photon", "phonon", "magnon")}
+def watched() -> dict[str, Any]:
+    """Return what the order must not move: clicks of the pair's modes, and what is drawn from them."""
+    rates = {name: lambda s, name=name: s.rate(name) for name in CLICKS}
     return {**rates, **regimes.observables(["magnon"]), "pairs": pairs}
 
 
-def at(
-    resonator: tj.SpinningResonator, kelvin: float, largest: int, start: tuple[int, ...]
-) -> dict[str, Any] | None:
-    """Return the numbers at one temperature, or None where no truncation is accepted."""
+def in_moments(resonator: tj.SpinningResonator, kelvin: float) -> dict[str, Any]:
+    """Return the numbers of one time, at the order that `converge` accepts for both directions."""
     emitting = warm(resonator, kelvin)
-    found = lindblad.converge(emitting.system, watched(), start=start, tolerance=0.03, max_dimension=largest)
+    systems = [emitting.system(POWERS), replace(emitting, direction="right").system(POWERS)]
+    found = [
+        lindblad.converge(
+            lambda n, system=system: lindblad.steady_moments(system, 2 * n[0]),
+            wanted,
+            start=(4,),
+            tolerance=0.01,
+            maximum=(7,),
+        )
+        for system, wanted in zip(systems, (watched(), {"pairs": pairs}), strict=True)
+    ]
+    if not all(one.converged for one in found):
+        raise SystemExit(f"{1e3 * kelvin:g} mK: no order of moments is accepted")
+    state = lindblad.steady_moments(systems[0], 2 * found[0].levels[0])
+    space = state.system.space
+    values, silent = found[0].values, found[1].values["pairs"]
+    row = {"millikelvin": 1e3 * kelvin, "order": state.order, "moved": max(one.moves["order"] for one in found)}
+    row |= {f"quanta_{name}": float(state.expect(space.number(name))) for name in CLICKS}
+    row |= {"clicks": sum(values[name] for name in CLICKS), "clicks_magnon": values["magnon"]}
+    row |= {"g1": values["g1_am"], "g2": values["g2_am"]}
+    return row | {"contrast": (values["pairs"] - silent) / (values["pairs"] + silent)}
+
+
+def rate_of_pairs(
+    resonator: tj.SpinningResonator, kelvin: float, largest: int, start: Sequence[int]
+) -> tuple[float, tuple[int, ...]]:
+    """Return how often a photon and a magnon come together and alone, and the levels that `converge` accepts."""
+    emitting = warm(resonator, kelvin)
+
+    def rate(steady: lindblad.SteadyState) -> float:
+        return float(lindblad.pair_bundles(steady, "photon", "magnon", WINDOW, CLICKS).rate.value)
+
+    found = lindblad.converge(emitting.system, {"pairs": rate}, start=start, tolerance=0.03, max_dimension=largest)
     if not found.converged:
-        print(f"{1e3 * kelvin:5.0f} mK: not converged to 3 % with {largest} states ({found.reason})")
-        return None
-    row = numbers(resonator, kelvin, found.levels)
-    print(
-        f"{1e3 * kelvin:5.0f} mK: levels {row['levels']}, purity {row['purity']:.4f}, g2 {row['g2']:.3f}, "
-        f"contrast {row['contrast']:.3f}"
-    )
-    return row | {"next": found.levels}
+        raise SystemExit(f"{1e3 * kelvin:g} mK: {found.reason}")
+    return found.values["pairs"], found.levels
 
 
-def numbers(resonator: tj.SpinningResonator, kelvin: float, levels: tuple[int, ...]) -> dict[str, Any]:
-    """Return what is drawn, at a truncation."""
-    emitting = warm(resonator, kelvin)
-    steady = lindblad.steady_state(emitting.system(levels))
-    silent = lindblad.steady_state(replace(emitting, direction="right").system(levels))
-    bundles = lindblad.pair_bundles(steady, "photon", "magnon", channels=["photon", "phonon", "magnon"])
-    there, back = pairs(steady), pairs(silent)
-    row = {"millikelvin": 1e3 * kelvin, "levels": regimes.joined(levels), "purity": float(bundles.purity.value)}
-    row |= {
-        "pair_rate": float(bundles.rate.value),
-        "clicks": sum(steady.rate(n) for n in ("photon", "phonon", "magnon")),
-    }
-    both = regimes.observables(["magnon"])
-    row |= {"g1": float(both["g1_am"](steady)), "g2": float(both["g2_am"](steady))}
-    return row | {"contrast": (there - back) / (there + back)}
+def silence(quanta: float, time: float) -> float:
+    """Return the probability that a thermal mode makes no click for a time.
+
+    Without a click p_m(t) = A rᵐ stays geometric, with A' = −κnA and r' = κn − κ(2n + 1)r.
+    """
+    last = quanta / (2.0 * quanta + 1.0)
+    ratio = last + (quanta / (quanta + 1.0) - last) * np.exp(-KAPPA * (2.0 * quanta + 1.0) * time)
+    return float(np.exp(-KAPPA * quanta * time) / ((quanta + 1.0) * (1.0 - ratio)))
 
 
-def beyond(resonator: tj.SpinningResonator, quick: bool) -> dict[str, Any]:
-    """Return the numbers of the hot temperature, and by how much the last level moved them."""
-    millikelvin, truncations = HOT[quick]
-    before, row = (numbers(resonator, 1e-3 * millikelvin, levels) for levels in truncations)
-    moved = {name: abs(row[name] - before[name]) for name in DRAWN}
-    print(f"{millikelvin:5.0f} mK: levels {row['levels']}, not converged; the last level moved {moved}")
-    return row | {f"{name}_moved": value for name, value in moved.items()}
+def at_most(row: dict[str, Any], kelvin: float) -> float:
+    """Return the purity that a phonon silent from δ before a pair to δ after it allows.
+
+    Each pair has one of the magnon's clicks, and the phonon, which these pairs do not involve, is independent.
+    """
+    return 2.0 * row["clicks_magnon"] * silence(occupation(FREQUENCIES[0], kelvin), 2.0 * WINDOW) / row["clicks"]
 
 
 def by_hot_clicks(row: dict[str, Any], kelvin: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -118,50 +140,58 @@ def main() -> None:
     with timed():
         detuning = lindblad.resonance(tj.SpinningResonator("left"), "photon-magnon", regimes.FEW_LEVELS)
         resonator = tj.SpinningResonator("left", detuning, kappa=KAPPA)
-        rows, start = [], (3, 2, 3) if chosen.quick else (4, 3, 4)
+        rows, start = [], START[chosen.quick]
         for millikelvin in QUICK if chosen.quick else TEMPERATURES:
-            row = at(resonator, 1e-3 * millikelvin, LARGEST[chosen.quick], start)
-            if row is None:
-                break
-            start = row.pop("next")
+            kelvin = 1e-3 * millikelvin
+            row = in_moments(resonator, kelvin)
+            row |= {"purity_at_most": at_most(row, kelvin), "pair_rate": np.nan, "purity": np.nan, "levels": ""}
+            if millikelvin <= PURE_TO[chosen.quick]:
+                rate, start = rate_of_pairs(resonator, kelvin, LARGEST[chosen.quick], start)
+                row |= {"pair_rate": rate, "purity": 2.0 * rate / row["clicks"], "levels": regimes.joined(start)}
+            print(
+                f"{millikelvin:5.0f} mK: order {row['order']}, g1 {row['g1']:.3f}, g2 {row['g2']:.3f}, contrast "
+                f"{row['contrast']:.3f}, purity {row['purity']:.3g} ({row['levels'] or 'at most'} "
+                f"{row['purity_at_most']:.2g})"
+            )
             rows.append(row)
-        hot = beyond(resonator, chosen.quick)
     table = {name: [row[name] for row in rows] for name in rows[0]}
+    write_table(chosen.out / "temperature.csv", table)
+    save(drawn({name: np.array(column) for name, column in table.items()}, rows[0]), chosen.out, "temperature")
+
+
+def drawn(table: dict[str, NDArray[Any]], coldest: dict[str, Any]) -> Any:
+    """Draw the four panels."""
     kelvin = np.geomspace(0.01, 1.0, 61)
     x = table["millikelvin"]
     page = figure(4.4)
     axes = page.subplots(2, 2).ravel()
     for name, frequency in zip(("phonon", "magnon"), FREQUENCIES, strict=True):
-        axes[0].loglog(1e3 * kelvin, [occupation(frequency, t) for t in kelvin], label=name, **MODES[name])
-    axes[0].set(ylabel="quanta of the bath  $n$")
+        axes[0].loglog(1e3 * kelvin, [occupation(frequency, t) for t in kelvin], **MODES[name])
+    for name in CLICKS:
+        axes[0].loglog(x, table[f"quanta_{name}"], "o", color=MODES[name]["color"], markersize=3.5, label=name)
+    axes[0].set(ylabel="quanta")
     axes[0].legend(loc="lower right")
-    panel(axes[0], "a", "what the baths hold")
-    axes[1].semilogx(1e3 * kelvin, by_hot_clicks(rows[0], kelvin), "k--", linewidth=0.9, label="pairs of 10 mK")
-    axes[1].semilogx(x, table["purity"], "o-", color="#0072B2", markersize=3.5, label="exact")
-    axes[1].set(ylabel="pair purity", ylim=(0, 0.75))
-    axes[1].legend(loc="upper right")
+    panel(axes[0], "a", "what baths and modes hold")
+    axes[1].loglog(1e3 * kelvin, by_hot_clicks(coldest, kelvin), "k--", linewidth=0.9, label="pairs of 10 mK")
+    axes[1].loglog(x, table["purity"], "o-", color=COLOURS["purity"], markersize=3.5, label="exact")
+    hot = x >= 70.0
+    axes[1].loglog(x[hot], table["purity_at_most"][hot], ":", color=COLOURS["purity"], label="at most")
+    axes[1].set(ylabel="pair purity", ylim=(1e-9, 3.0))
+    axes[1].legend(loc="lower left")
     panel(axes[1], "b", "purity")
-    axes[2].loglog(x, table["g2"], "o-", color="#D55E00", markersize=3.5, label=r"$g_2(0)$ of pairs")
-    axes[2].loglog(x, table["g1"], "s-", color="#0072B2", markersize=3.5, label=r"$g_1(0)$ in pairs")
-    axes[2].set(ylabel="correlation")
-    axes[2].legend(loc="upper right")
-    panel(axes[2], "c", "bunching")
-    axes[3].semilogx(x, table["contrast"], "o-", color="#009E73", markersize=3.5)
-    axes[3].set(ylabel="contrast of the directions", ylim=(0, 1.05))
-    panel(axes[3], "d", "directionality")
-    for ax, names in ((axes[1], ("purity",)), (axes[2], ("g2", "g1")), (axes[3], ("contrast",))):
-        for name in names:
-            look = {"fmt": "s" if name == "g1" else "o", "color": COLOURS[name], "markerfacecolor": "white"}
-            ax.errorbar(hot["millikelvin"], hot[name], hot[f"{name}_moved"], markersize=3.5, linewidth=1.0, **look)
+    axes[2].loglog(x, table["g2"], "o-", color=COLOURS["g2"], markersize=3.5, label=r"$g_2(0)$ of pairs")
+    axes[2].loglog(x, table["g1"], "s-", color=COLOURS["g1"], markersize=3.5, label=r"$g_1(0)$ in pairs")
     for name, level in THERMAL.items():
         axes[2].axhline(level, color=COLOURS[name], linestyle=":", linewidth=1.0)
+    axes[2].set(ylabel="correlation")
+    axes[2].legend(loc="lower right")
+    panel(axes[2], "c", "bunching")
+    axes[3].semilogx(x, table["contrast"], "o-", color=COLOURS["contrast"], markersize=3.5)
+    axes[3].set(ylabel="contrast of the directions", ylim=(0, 1.05))
+    panel(axes[3], "d", "directionality")
     for ax in axes:
         ax.set(xlabel="temperature  (mK)", xlim=(9, 1100))
-    nothing = [np.nan] * len(rows)
-    table |= {f"{name}_moved": [*nothing, hot[f"{name}_moved"]] for name in DRAWN}
-    table |= {name: [*table[name], hot[name]] for name in rows[0]}
-    write_table(chosen.out / "temperature.csv", table)
-    save(page, chosen.out, "temperature")
+    return page
 
 
 if __name__ == "__main__":

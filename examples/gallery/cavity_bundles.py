@@ -1,7 +1,8 @@
 """Bundles of two and three photons from a driven two-level atom in a cavity (Sánchez Muñoz et al. 2014).
 
 Nat. Photon. 8, 550; arXiv:1306.1578. Its abstract, the only text used here, states "close to 100%" purity
-for two photons and "90%" for three within reach. The parameters below are our own:
+for two photons and "90%" for three within reach: words of the abstract, read as printed, with neither window,
+parameters nor error, so that nothing closer than a percent can be compared. The parameters below are our own:
 |0+⟩ turns into |n−⟩ where n Δ_a ≈ √(Δ_σ² + 4Ω²), shifted by the coupling and located numerically.
 """
 

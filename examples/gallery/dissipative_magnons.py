@@ -3,6 +3,7 @@
 A driven qubit coupled to a magnon mode: the Hamiltonian of `cavity_bundles`, with a mode that decays far faster
 than the qubit. The publication's text and parameters could not be found: the parameters are our own, and what is
 held against it is its title, that strong dissipation does not prevent bundles. Here it makes them antibunched.
+Two magnons are resonant where they bridge the dressed qubit, 2Δ_m = √(Δ_q² + 4Ω²).
 """
 
 from __future__ import annotations

@@ -22,6 +22,13 @@ def test_the_peaks_are_those_of_the_dressed_states(drawn):
     for row in rows:
         first.setdefault(row["channel"], row)
     assert set(first) == {"photon", "phonon", "magnon", "atom"}
+    # Named peaks of all four channels in both directions; from the silent side hardly a pair leaves.
+    assert {(row["direction"], row["channel"]) for row in rows} == {
+        (d, c) for d in ("left", "right") for c in first
+    }
+    assert all(row["transition"] for row in rows)
+    back = next(row for row in rows if row["direction"] == "right" and row["channel"] == "magnon")
+    assert back["rate"] < 0.1 * first["magnon"]["rate"]
     assert first["photon"]["transition"] == "|1,0,1,−⟩ → |0,0,1,−⟩"
     assert first["magnon"]["transition"] == "|1,0,1,−⟩ → |1,0,0,−⟩"
     assert first["atom"]["transition"] == "|0,0,0,−⟩ → |0,0,0,+⟩"

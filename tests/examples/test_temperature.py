@@ -30,18 +30,33 @@ def test_a_bath_alone_gives_the_clicks_that_the_dashed_line_counts():
     assert steady.rate("phonon") == pytest.approx(temperature.KAPPA * n * (n + 1.0), rel=1e-6)
 
 
+def test_silence_of_a_thermal_mode_is_that_of_the_density_matrix():
+    n = temperature.occupation(2.0e9, 0.05)
+    space = tj.HilbertSpace(phonon=12)
+    b = space.lower("phonon")
+    channels = [
+        tj.Channel("phonon", np.sqrt(temperature.KAPPA * (n + 1.0)) * b),
+        tj.Channel("phonon absorption", np.sqrt(temperature.KAPPA * n) * b.T),
+    ]
+    steady = lindblad.steady_state(tj.OpenSystem(space.number("phonon"), channels, space))
+    times = np.array([50.0, 600.0, 1200.0])
+    exact = lindblad.no_click_probability(steady, "phonon", times)
+    assert [temperature.silence(n, t) for t in times] == pytest.approx(exact, rel=1e-6)
+
+
 def test_warmth_ruins_pairs(tmp_path):
     run_example("temperature.py", tmp_path)
     table = read_table(tmp_path / "temperature.csv")
-    assert list(table["millikelvin"]) == [10.0, 30.0, 50.0]
-    assert np.isnan(table["g2_moved"]).tolist() == [
-        True,
-        True,
-        False,
-    ]  # the last one is not converged, and says so
-    assert table["g2_moved"][2] > 0.03 * table["g2"][2]
-    for name in ("purity", "g1", "contrast"):
-        assert table[name][1] < table[name][0]
-    assert table["g2"][1] > 2.0 * table["g2"][0]
+    assert list(table["millikelvin"]) == [10.0, 30.0, 1000.0]
+    assert (np.array(table["moved"]) < 0.01).all()
+    for name in ("g1", "contrast"):
+        assert (np.diff(table[name]) < 0.0).all()
+    assert (np.diff(table["g2"]) > 0.0).all()
+    assert table["g2"][0] == pytest.approx(0.204, abs=0.01)
+    assert table["g2"][2] == pytest.approx(4.97, abs=0.05)  # order 12
     assert table["purity"][0] > 0.5
+    assert table["purity"][1] < 0.2
+    assert np.isnan(table["purity"][2])
+    assert (np.array(table["purity"])[:2] < np.array(table["purity_at_most"])[:2]).all()
+    assert table["purity_at_most"][2] < 1e-20
     assert_pictures(tmp_path, "temperature")
