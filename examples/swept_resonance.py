@@ -3,16 +3,17 @@
     python examples/swept_resonance.py --out runs/figures
 
 Where a pulse at fixed Δ_ad asks for the resonance to a linewidth (`on_demand.py`), a sweep finds it. The drive is
-switched on over 100/ω_b, Δ_ad(t) rises by SPAN through the resonance at 1.311 and returns in the dark (N = 18, at
-most two quanta). |000+⟩ and |101−⟩ cross; if nothing leaked, a sweep would turn one into the other with the
-probability 1 − exp(−2πg²/α) of Landau and Zener, where g is half the gap and α the rate at which their energies
-part. (a) One wide sweep: driven from the left photons come when Δ_ad passes 1.311, driven from the right when it
-passes the other resonance, twice the Fizeau shift later. The direction is told by the time of a click. (b) Per
-pulse against the duration of the sweep: exactly one photon and one magnon, and more than one click in a channel;
-lines exact, dots from clicks, open ones and dotted lines driven from the right; grey: Landau and Zener, times the
-largest share that |000+⟩ holds. (c) One-pair purity, and contrast of the two directions in pulses of one pair.
-(d) One-pair pulses where the middle of the sweep is off by so much: dots a sweep, squares a pulse of the same
-duration at fixed Δ_ad; from clicks.
+switched on over 100/ω_b, Δ_ad(t) rises through resonances and returns in the dark (N = 18, at most two quanta).
+Where |000+⟩ and a pair state cross, a sweep that leaves nothing in between turns one into the other with the
+probability 1 − exp(−2πg²/α) of Landau and Zener: g is half the gap, α the rate at which the two energies part,
+both read off the spectrum. (a) One wide sweep passes two resonances, of pairs with a magnon and then with a
+phonon, earlier if driven from the left than from the right: the time of a photon tells which pair it belongs to,
+and the direction. Dots on the grey line mark the crossings; photons leak out some 1/κ later. (b) Sweeps of 0.04
+about the resonance of 1.311, per pulse against their duration: exactly one photon and one magnon, and more than
+one click in a channel; lines exact, dots from clicks, open ones and dotted lines driven from the right; grey:
+Landau–Zener. (c) One-pair purity, and contrast of the two directions in pulses of one pair. (d) One-pair pulses
+where the middle of the sweep is off by so much: dots a sweep, squares a pulse of the same duration at fixed Δ_ad;
+from clicks.
 """
 
 from __future__ import annotations
@@ -30,10 +31,16 @@ from trajectories import lindblad
 
 PERIOD, SPAN = 9000.0, 0.04
 DURATIONS, FEW_DURATIONS = (300.0, 1000.0, 3000.0), (300.0,)
-WIDE, WIDE_DURATION, FIZEAU = 0.12, 4000.0, 0.025
+WIDE, WIDE_DURATION, WIDE_MIDDLE = 0.12, 4000.0, 1.336
 ERRORS, CHOSEN = (-0.03, -0.02, -0.01, 0.0, 0.01, 0.02, 0.03), 1000.0
-# Energy of |101−⟩ less that of |000+⟩ changes by 1 + (Δ_σa + Δ_ad)/√((Δ_σa + Δ_ad)² + 4ξ²) of −1 for each of Δ_ad.
-ATOM, DRIVE = -3.1, 0.8
+# Where the four pairs of (direction, partner) cross, roughly, and how far from there the spectrum is looked at.
+CROSSINGS = {
+    ("left", "magnon"): 1.311,
+    ("left", "phonon"): 1.341,
+    ("right", "magnon"): 1.339,
+    ("right", "phonon"): 1.370,
+}
+NEAR, POINTS = 0.005, 21
 
 
 def swept(direction: str, duration: float, span: float = SPAN, middle: float = RESONANCE) -> tj.OpenSystem:
@@ -49,11 +56,32 @@ def swept(direction: str, duration: float, span: float = SPAN, middle: float = R
     return resonator.system((3, 2, 3), max_quanta=2)
 
 
+def crossing(direction: str, partner: str) -> tuple[float, float, float]:
+    """Return where |000+⟩ and the state of a pair cross, g, and how fast their energies part with Δ_ad.
+
+    Near the crossing the square of their distance is (2g)² + slope²·(Δ_ad − Δ)².
+    """
+    places = CROSSINGS[direction, partner] + NEAR * np.linspace(-1.0, 1.0, POINTS)
+    distances = []
+    for place in places:
+        system = tj.SpinningResonator(direction=direction, detuning=place).system((3, 2, 3), max_quanta=2)
+        energies, states = np.linalg.eigh(system.hamiltonian.toarray())
+        assert system.space is not None
+        bare = np.array([system.space.ket(photon=0, phonon=0, magnon=0, atom=level) for level in "ge"])
+        plus = bare.T @ np.linalg.eigh((bare @ (system.hamiltonian @ bare.T)).real)[1][:, 1]
+        near = np.argsort(-(np.abs(plus @ states) ** 2))[:2]
+        distances.append(float(energies[near[0]] - energies[near[1]]) ** 2)
+    square, linear, constant = np.polyfit(places, distances, 2)
+    return (
+        -0.5 * linear / square,
+        0.5 * float(np.sqrt(constant - linear**2 / (4.0 * square))),
+        float(np.sqrt(square)),
+    )
+
+
 def landau_zener(durations: np.ndarray) -> np.ndarray:
-    """Return 1 − exp(−2πg²/α) for sweeps of these durations."""
-    g = tj.SpinningResonator("left").avoided_crossing("photon-magnon", levels=(3, 2, 3)).effective_coupling
-    atom = ATOM + RESONANCE
-    slope = 1.0 - atom / np.hypot(atom, 2.0 * DRIVE)
+    """Return 1 − exp(−2πg²/α) for sweeps of these durations, driven from the left."""
+    _, g, slope = crossing("left", "magnon")
     return np.asarray(1.0 - np.exp(-2.0 * np.pi * g**2 * durations / (slope * SPAN)))
 
 
@@ -65,31 +93,32 @@ def clicks_of(system: tj.OpenSystem, state: Any, pulses: int, seed: int) -> tj.C
 
 def draw_times(ax: Axes, pulses: int) -> None:
     """Draw when photons come during a wide sweep, from both sides."""
-    edges, fine = np.linspace(0.0, 7000.0, 36), np.linspace(0.0, 7000.0, 106)
-    middle = RESONANCE + FIZEAU
-    for direction, colour in (("left", MODES["photon"]["color"]), ("right", "0.35")):
-        system = swept(direction, WIDE_DURATION, WIDE, middle)
+    edges, fine = np.linspace(0.0, 5500.0, 29), np.linspace(0.0, 5500.0, 111)
+    low, begin = WIDE_MIDDLE - 0.5 * WIDE, BEGIN + RAMP
+    line = ax.twinx()
+    line.plot([begin, begin + WIDE_DURATION], [low, low + WIDE], color="0.7", lw=1.0)
+    for direction, colour, height in (("left", MODES["photon"]["color"], 0.78), ("right", "0.35", 0.93)):
+        system = swept(direction, WIDE_DURATION, WIDE, WIDE_MIDDLE)
         state = lindblad.periodic_state(system)
         seen = an.click_density(clicks_of(system, state, pulses, 3), "photon", edges)
         exact = lindblad.click_density(state, "photon", fine)
         ax.stairs(1e4 * seen.value, edges, color=colour, alpha=0.5, lw=1.0)
-        ax.plot(seen_middle(fine), 1e4 * exact.value, color=colour, label=f"driven from the {direction}")
+        ax.plot(seen_middle(fine), 1e4 * exact.value, color=colour)
+        ax.annotate(f"driven from the {direction}", (0.03, height), xycoords="axes fraction", color=colour)
+        for partner in ("magnon", "phonon"):
+            place = crossing(direction, partner)[0]
+            time = begin + WIDE_DURATION * (place - low) / WIDE
+            line.plot([time], [place], "o", ms=3.5, color=colour)
+            ax.annotate(f"+ {partner}", (time + 200.0, height), xycoords=("data", "axes fraction"), color=colour,
+                        ha="center")  # fmt: skip
+    top = 1.45 * ax.get_ylim()[1]
     ax.set(xlabel=r"time since the period began ($1/\omega_b$)", ylabel=r"photons per pulse ($10^{-4}\,\omega_b$)")
-    top = 1.5 * ax.get_ylim()[1]
-    ax.set(xlim=(0.0, 7000.0), ylim=(0.0, top))
-    ax.legend(loc="upper right")
-    begin = BEGIN + RAMP
-    shown = ax.twinx()
-    shown.plot([begin, begin + WIDE_DURATION], [middle - 0.5 * WIDE, middle + 0.5 * WIDE], color="0.6", lw=1.0)
-    for resonance in (RESONANCE, RESONANCE + 2.0 * FIZEAU):
-        crossed = begin + WIDE_DURATION * (resonance - middle + 0.5 * WIDE) / WIDE
-        shown.plot([crossed], [resonance], "o", ms=3, color="0.4")
-    shown.set(
-        ylim=(middle - 0.5 * WIDE, middle + 1.5 * WIDE), ylabel=r"$\Delta_{ad}$ during the sweep ($\omega_b$)"
-    )
-    shown.set_yticks([1.29, 1.31, 1.36, 1.39])
-    shown.yaxis.label.set_color("0.5")
-    shown.tick_params(axis="y", colors="0.5")
+    ax.set(xlim=(-1500.0, 5500.0), ylim=(0.0, top))
+    ax.set_xticks([0, 1000, 2000, 3000, 4000, 5000])
+    line.set(ylim=(low, low + 1.6 * WIDE), ylabel=r"$\Delta_{ad}$ during the sweep ($\omega_b$)")
+    line.set_yticks([1.28, 1.31, 1.34, 1.37, 1.40])
+    line.yaxis.label.set_color("0.5")
+    line.tick_params(axis="y", colors="0.5")
 
 
 def draw_durations(ax: Axes, rows: list[dict[str, Any]]) -> None:
@@ -104,8 +133,8 @@ def draw_durations(ax: Axes, rows: list[dict[str, Any]]) -> None:
                 x, [row[key] for row in mine], [row[f"{key}_error"] for row in mine], fmt="o", ms=3.5,
                 color=colour, mfc=fill, lw=1.0,
             )  # fmt: skip
-    x = np.geomspace(250.0, 3500.0, 60)
-    ax.plot(x, landau_zener(x), color="0.7", lw=1.0, label="Landau–Zener, no leak")
+    swept_over = np.geomspace(250.0, 3500.0, 60)
+    ax.plot(swept_over, landau_zener(swept_over), color="0.7", lw=1.0, label="Landau–Zener")
     ax.plot([], [], "o:", color="0.3", mfc="white", ms=3.5, label="open: driven from the right")
     ax.set(xscale="log", xlabel=r"duration of the sweep ($1/\omega_b$)", ylabel="per pulse", ylim=(0.0, None))
     ax.set_xticks([300, 1000, 3000], ["300", "1000", "3000"])
@@ -142,6 +171,7 @@ def draw_errors(ax: Axes, rows: list[dict[str, Any]]) -> None:
         ax.errorbar(x, [r["one"] for r in mine], [r["one_error"] for r in mine], fmt=fmt, ms=3.5, color=colour,
                     lw=1.0, label=label)  # fmt: skip
     ax.set(xlabel=r"$\Delta_{ad}$ off by ($\omega_b$)", ylabel="exactly one pair, per pulse", ylim=(0.0, None))
+    ax.set_xticks([-0.03, -0.02, -0.01, 0.0, 0.01, 0.02, 0.03])
     ax.set_ylim(0.0, 1.25 * ax.get_ylim()[1])
     ax.legend(loc="upper left")
 
@@ -183,7 +213,7 @@ def main() -> None:
         draw_quality(axes[1, 0], rows)
         draw_errors(axes[1, 1], off)
         titles = (
-            "the time of a click tells the direction",
+            "a wide sweep: when tells which",
             "the slower the sweep, the more pairs",
             "slow enough to convert, short enough for one",
             "a sweep forgives an error of the resonance",

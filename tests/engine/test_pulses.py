@@ -8,6 +8,7 @@ import pytest
 from timed_trajectory import trajectory
 
 import trajectories as tj
+from trajectories import lindblad
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.errors import InvalidInput
@@ -139,6 +140,35 @@ def test_a_decay_rate_that_depends_on_time(propagator):
     wanted = [-np.log1p(-uniforms(5, r, 1)[0]) for r in range(40)]
     times = [10.0 * ((1.0 + 3.0 * x / 10.0) ** (1.0 / 3.0) - 1.0) for x in wanted]
     np.testing.assert_allclose(block.time, times, atol=1e-9)
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.7, np.pi])
+def test_the_frame_changes_in_an_instant(phase):
+    """Half a π pulse, and another half about an axis turned by φ: cos²(φ/2) is excited, and emits."""
+    half = tj.Square(0.0, 1.0, np.pi / 4.0)
+    turned = tj.Square(1.0, 2.0, np.pi / 4.0) * tj.Rotation(0.0, phase=phase)
+    drive = tj.Drive(SIGMA.T, half * tj.Rotation(0.0) + turned)
+    system = tj.OpenSystem(0 * SIGMA, [tj.Channel("atom", SIGMA, 1e-3 + tj.Square(2.0, 40.0))], drives=[drive])
+    excited = np.cos(0.5 * phase) ** 2
+    found = lindblad.evolve(system, GROUND, [2.0], {"n": SIGMA.T @ SIGMA})["n"].value
+    np.testing.assert_allclose(found, excited, atol=1e-5)
+    states = tj.simulate(system, 2, 2.0, seed=1, initial=GROUND, progress=False, final_states=True).final_states
+    np.testing.assert_allclose(np.abs(states.kets[:, 1]) ** 2, excited, atol=1e-5)
+    clicks = tj.simulate(system, 400, 40.0, seed=2, initial=GROUND, progress=False)
+    # 4.5σ of a binomial number, and what the small rate during the pulse may do.
+    assert abs(len(clicks.time) - 400.0 * excited) <= 4.5 * np.sqrt(400.0 * excited * (1.0 - excited)) + 1.0
+
+
+def test_a_landau_zener_sweep():
+    """|ψ⟩ stays in its diabatic state with probability exp(−2πg²/v), in Taylor steps of a linear ramp."""
+    v, g, span = 1.0, 0.25, 400.0
+    sweep = tj.Drive(np.diag([0.5, -0.5]), v * tj.Ramp(0.0, span, -span / 2, span / 2))
+    system = tj.OpenSystem(g * FLIP, [tj.Channel("atom", 1e-9 * SIGMA)], drives=[sweep])
+    states = tj.simulate(system, 1, span, seed=1, initial=GROUND, progress=False, final_states=True).final_states
+    stayed = float(np.abs(states.kets[0, 0]) ** 2)
+    assert abs(stayed - np.exp(-2.0 * np.pi * g**2 / v)) < 4.0 * g / (v * span)
+    exact = lindblad.density_matrix(system, [1.0, 0.0], span)[0, 0].real
+    assert abs(stayed - exact) < 1e-10
 
 
 @cache
