@@ -197,7 +197,7 @@ def as_text(value: Any) -> str:
 
 
 def envelopes_from_text(text: str) -> dict[str, Any]:
-    """Return what `as_text` wrote, its envelopes made."""
+    """Return what `as_text` wrote, with envelopes as objects."""
     given = json.loads(text)
     return {
         "period": given["period"],

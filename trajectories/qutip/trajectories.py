@@ -169,7 +169,7 @@ class Solver:
                 if self._options.improved_sampling:
                     silent = self._survival(ket)
                     self._add_silent(result, compiled, start.weight * silent)
-                    # A state that is dark to rounding cannot click; what weighs nothing need not.
+                    # A state that is dark to rounding cannot click, and one without weight is not needed.
                     dark = 1.0 - silent < LEAST_CHANCE
                     thresholds, weight = (0.0 if dark else silent, 0.0 if dark else 1.0), weight * (1.0 - silent)
                 if self._add(result, compiled, mine, weight, thresholds, bar, deadline):

@@ -14,7 +14,7 @@ from typing import Any
 
 
 class ForgivingFile(io.RawIOBase):
-    """A new file for reading and writing at any place.
+    """A new file for reading and writing at any position.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ class ForgivingFile(io.RawIOBase):
             raise self._error
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
+        """Set the position."""
         self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
         return self._place
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the position."""
         return self._place
 
     def write(self, content: Any) -> int:
@@ -93,7 +93,7 @@ class ForgivingFile(io.RawIOBase):
         return True
 
     def seekable(self) -> bool:
-        """Whether it has places."""
+        """Whether a position can be set."""
         return True
 
     def close(self) -> None:

@@ -80,7 +80,7 @@ def positive_of(file: Any, name: str) -> float:
 
 
 def integers_of(file: Any, group: str, name: str) -> NDArray[np.int64]:
-    """Return a column of events; refuse what an int64 would not hold as it is."""
+    """Return a column of events; refuse values that int64 cannot hold."""
     return _as_ticks(file, name, values_of(file, f"{group}/{name}"))
 
 

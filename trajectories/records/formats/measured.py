@@ -204,7 +204,7 @@ def _all_events(file: EventFile, markers: bool) -> tuple[Room, NDArray[np.bool_]
 
 
 def renumber(channel: NDArray[np.int16], numbers: NDArray[np.int16]) -> None:
-    """Replace numbers of channels by their places among `numbers`, where they stand."""
+    """Replace numbers of channels by their positions in `numbers`, in place."""
     if (numbers == np.arange(len(numbers))).all():
         return
     lookup = np.zeros(int(numbers.max()) + 1, dtype=np.int16)
@@ -223,7 +223,7 @@ def made(
     stop: float,
     notes: list[str],
 ) -> ClickRecord:
-    """Return a record of one trajectory; its columns are right, so that checking copies would only take memory."""
+    """Return a record of one trajectory; its columns are known to be valid, and checking would copy them."""
     length = seconds_of(measure)
     stamp, place, within = columns
     for column in columns:

@@ -74,7 +74,7 @@ def _unnamed(folder: Path) -> int | None:
 
 
 def _link(descriptor: int, path: Path) -> None:
-    """Give a file without a name its name."""
+    """Give a file without a name its path."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         # A folder is named so that Python calls linkat, which follows the link in /proc to the file.

@@ -255,7 +255,7 @@ def _describe(
 
 
 def read_photon_hdf5(path: Path, unit: Any = None, duration: float | None = None) -> ClickRecord:
-    """Read clicks, ours or anyone's.
+    """Read clicks from a file of this package or of any other program.
 
     A file of ours comes back with its trajectories, names and model, times to within a tick. Any other becomes one
     trajectory that lasts as long as the acquisition, its time in seconds or in the unit that is given. Links to
