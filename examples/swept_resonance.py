@@ -97,23 +97,23 @@ def draw_times(ax: Axes, pulses: int) -> None:
     low, begin = WIDE_MIDDLE - 0.5 * WIDE, BEGIN + RAMP
     line = ax.twinx()
     line.plot([begin, begin + WIDE_DURATION], [low, low + WIDE], color="0.7", lw=1.0)
-    for direction, colour, height in (("left", MODES["photon"]["color"], 0.78), ("right", "0.35", 0.93)):
+    for direction, colour, height in (("left", MODES["photon"]["color"], 0.66), ("right", "0.35", 0.76)):
         system = swept(direction, WIDE_DURATION, WIDE, WIDE_MIDDLE)
         state = lindblad.periodic_state(system)
         seen = an.click_density(clicks_of(system, state, pulses, 3), "photon", edges)
         exact = lindblad.click_density(state, "photon", fine)
         ax.stairs(1e4 * seen.value, edges, color=colour, alpha=0.5, lw=1.0)
-        ax.plot(seen_middle(fine), 1e4 * exact.value, color=colour)
-        ax.annotate(f"driven from the {direction}", (0.03, height), xycoords="axes fraction", color=colour)
+        ax.plot(seen_middle(fine), 1e4 * exact.value, color=colour, label=f"driven from the {direction}")
         for partner in ("magnon", "phonon"):
             place = crossing(direction, partner)[0]
             time = begin + WIDE_DURATION * (place - low) / WIDE
             line.plot([time], [place], "o", ms=3.5, color=colour)
-            ax.annotate(f"+ {partner}", (time + 200.0, height), xycoords=("data", "axes fraction"), color=colour,
+            ax.annotate(partner, (time + 200.0, height), xycoords=("data", "axes fraction"), color=colour,
                         ha="center")  # fmt: skip
-    top = 1.45 * ax.get_ylim()[1]
+    top = 1.65 * ax.get_ylim()[1]
+    ax.legend(loc="upper left", ncols=2)
     ax.set(xlabel=r"time since the period began ($1/\omega_b$)", ylabel=r"photons per pulse ($10^{-4}\,\omega_b$)")
-    ax.set(xlim=(-1500.0, 5500.0), ylim=(0.0, top))
+    ax.set(xlim=(0.0, 5500.0), ylim=(0.0, top))
     ax.set_xticks([0, 1000, 2000, 3000, 4000, 5000])
     line.set(ylim=(low, low + 1.6 * WIDE), ylabel=r"$\Delta_{ad}$ during the sweep ($\omega_b$)")
     line.set_yticks([1.28, 1.31, 1.34, 1.37, 1.40])
