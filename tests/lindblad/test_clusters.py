@@ -17,6 +17,9 @@ from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.lindblad.summary import summary
 
+# Every exact value that is tested here is computed in each of the ways there are.
+pytestmark = pytest.mark.usefixtures("every_way")
+
 
 @pytest.mark.parametrize("detectors", [None, {"c0": Detector(efficiency=0.6, dark_rate=0.1)}])
 def test_ordered_rates_against_the_dense_oracle(detectors):

@@ -22,6 +22,10 @@ from systems_with_answers import (
 from trajectories import Channel, OpenSystem, lindblad
 from trajectories.detectors import Detector
 
+# Every exact value that is tested here is computed in each of the ways there are.
+pytestmark = pytest.mark.usefixtures("every_way")
+
+
 TAU = np.array([-9.0, -1.2, -0.3, 0.0, 0.2, 1.0, 4.0, 25.0])
 
 

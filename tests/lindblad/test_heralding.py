@@ -12,6 +12,9 @@ from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 
+# Every exact value that is tested here is computed in each of the ways there are.
+pytestmark = pytest.mark.usefixtures("every_way")
+
 
 def jump(rate: float, to: int, out: int) -> np.ndarray:
     operator = np.zeros((3, 3))

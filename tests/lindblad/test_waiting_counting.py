@@ -22,6 +22,9 @@ from systems_with_answers import (
 from trajectories import lindblad
 from trajectories.detectors import Detector
 
+# Every exact value that is tested here is computed in each of the ways there are.
+pytestmark = pytest.mark.usefixtures("every_way")
+
 
 @pytest.mark.parametrize(("rabi", "gamma"), [(1.0, 0.3), (0.5, 1.0), (0.3, 4.0)])
 def test_waiting_times_of_resonance_fluorescence(rabi, gamma):
