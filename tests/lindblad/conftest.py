@@ -9,7 +9,7 @@ import pytest
 from trajectories import lindblad
 
 
-@pytest.fixture(params=["auto", "propagation", "reduced"])
+@pytest.fixture(params=["auto", pytest.param("propagation", marks=pytest.mark.slow), "reduced"])
 def every_way(request, monkeypatch):
     """Run a test as a user would, then by propagation of the whole space, then by modes and their pairs."""
     if request.param != "auto":
