@@ -109,26 +109,44 @@ def test_constant_stretches_are_followed_as_by_the_constant_engine(propagator):
     assert block.products / len(block.time) < 1.1 * expected.products / len(expected.time)
 
 
-def test_clicks_on_both_sides_of_a_step():
-    """Of a system that clicks often, across steps of the drive and into further periods: the tree as by steps."""
+def stepped():
+    """A system that clicks often and changes in steps, and its initial state."""
     space = tj.HilbertSpace(photon=3, atom=2)
     a, s = space.lower("photon"), space.lower("atom")
     drive = tj.Drive(s + s.T, 0.3 * tj.Square(0.0, 30.0) + 0.8 * tj.Square(30.0, 40.0))
     channels = [tj.Channel("photon", 0.5 * a, 1.0 - 0.5 * tj.Square(10.0, 20.0)), tj.Channel("atom", 0.4 * s)]
     system = tj.OpenSystem(0.4 * (a.T @ s + s.T @ a), channels, space, drives=[drive], period=55.0)
-    ket = space.ket(photon=0, atom="g")
+    return system, space.ket(photon=0, atom="g")
+
+
+def test_clicks_on_both_sides_of_a_step():
+    """Of a system that clicks often, across steps of the drive and into further periods: the tree as by steps."""
+    system, ket = stepped()
     tree, steps = (clicks_of(system, ket, 400.0, one, trajectories=6) for one in ("tree", "steps"))
     assert len(tree.time) > 100
     np.testing.assert_array_equal(tree.channel, steps.channel)
     np.testing.assert_allclose(tree.time, steps.time, atol=1e-6)
-    smooth = tj.OpenSystem(
-        system.hamiltonian, channels, space, drives=[drive, tj.Drive(a.T @ a, 0.0 * tj.Cosine(1.0))], period=None
-    )
+    still = tj.Drive(system.space.number("photon"), 0.0 * tj.Cosine(1.0))
+    drives = [*system.drives, still]
+    smooth = tj.OpenSystem(system.hamiltonian, system.channels, system.space, drives=drives, period=None)
     # A term that is never constant, though zero: every stretch is followed in Taylor steps.
-    stepped = clicks_of(smooth, ket, 55.0, "steps", trajectories=6)
+    in_steps = clicks_of(smooth, ket, 55.0, "steps", trajectories=6)
     in_modes = tree.time[tree.time < 55.0]
     assert len(in_modes) > 15
-    np.testing.assert_allclose(stepped.time, in_modes, atol=1e-7)
+    np.testing.assert_allclose(in_steps.time, in_modes, atol=1e-7)
+
+
+@pytest.mark.parametrize("propagator", TIMED)
+def test_clicks_in_constant_stretches_do_not_depend_on_being_watched(propagator):
+    system, ket = stepped()
+    alone = clicks_of(system, ket, 200.0, propagator)
+    watched = tj.simulate(
+        system, 8, 200.0, seed=5, initial=ket, progress=False, propagator=propagator,
+        observables={"n": system.space.number("photon")}, sample_times=np.linspace(0.0, 200.0, 2001),
+    )  # fmt: skip
+    assert len(alone.time) > 100
+    np.testing.assert_array_equal(watched.channel, alone.channel)
+    np.testing.assert_array_equal(watched.time, alone.time)
 
 
 @pytest.mark.parametrize("propagator", TIMED)

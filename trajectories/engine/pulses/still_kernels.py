@@ -184,7 +184,11 @@ def through_still(arrays, stop, uniforms, observables, samples, state, work, tim
         here = offset[0]
         offset[0] += wait
         time = time_of(arrays, place, offset)
+        looked = state.next_sample
         sample_still(arrays, modes, number, observables, samples, min(time, end), state, work, sampled, kets)
+        if state.next_sample > looked:
+            # The state at the click has made room for those at the samples.
+            move_to(modes, blocks, wait, work.modal)
         if time > stop:
             offset[0] = here
             return HORIZON
