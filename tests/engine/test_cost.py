@@ -10,14 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click_systems import random_system
+from click_systems import ground, jumps_of, random_system, weak_cavity
+from command_line import command, environment
 from scipy import sparse
 
 import trajectories as tj
 from trajectories.engine import compiled
 from trajectories.engine.compiled import compile_system, stack_operators
-from trajectories.engine.cost import modes_bytes, modes_seconds, predicted_cost
+from trajectories.engine.cost import Cost, modes_bytes, modes_seconds, predicted_cost
 from trajectories.engine.modes.eigenmodes import ModesPropagator
+from trajectories.engine.reduced.pilot import gaps
 from trajectories.engine.sparse.sparse_action import SparsePropagator
 from trajectories.simulation.estimate import memory_of
 
@@ -64,6 +66,111 @@ def test_alternatives_tell_what_each_propagator_takes():
     for clicks, quickest in ((1, "sparse"), (1000, "modes"), (1e7, "reduced")):
         assert min(found, key=lambda one: one.total(clicks)).name == quickest
     assert {one.name: one.bytes for one in found}["sparse"] < 1e6
+
+
+LEFT = {"direction": "left", "detuning": 1.3406}
+# Each with its click rate, as runs of 1e3 clicks have it.
+SYSTEMS = {
+    "paper": (lambda: tj.SpinningResonator(**LEFT).system(levels=(6, 6, 6)), 5.06e-4),
+    "hot": (lambda: tj.SpinningResonator(**LEFT, thermal=(0.0, 2.0, 0.0)).system(levels=(3, 20, 3)), 0.06),
+    "cavity": (lambda: weak_cavity(200), 3.08e-3),
+    "chain of 100": (lambda: lossy_chain(100, 20), 0.0334),
+    "chain of 300": (lambda: lossy_chain(300, 20), 0.0103),
+    "chain of 1024": (lambda: lossy_chain(1024, 20), 3.38e-3),
+}
+
+
+def cost_of(system: tj.OpenSystem, rate: float | None) -> Cost:
+    action = SparsePropagator.compile(system, 1e-10)
+    return predicted_cost(system, action, jumps_of(system), ground(system), rate)
+
+
+@pytest.mark.parametrize(
+    ("name", "few", "quickest"),
+    [
+        ("paper", "sparse", "modes"),
+        ("hot", "sparse", "modes"),
+        ("cavity", "modes", "modes"),
+        ("chain of 100", "sparse", "modes"),
+        ("chain of 300", "sparse", "sparse"),
+        ("chain of 1024", "sparse", "sparse"),
+    ],
+)
+def test_order_of_the_alternatives(name, few, quickest):
+    """As measured (table in `trajectories/README.md`): for a few clicks, and by the click of modes and sparse."""
+    make, rate = SYSTEMS[name]
+    cost = cost_of(make(), rate)
+    assert min(cost.alternatives, key=lambda one: one.total(1)).name == "sparse"
+    if name != "paper":
+        assert min((cost.modes, cost.sparse), key=lambda one: one.total(100)).name == few
+    assert min((cost.modes, cost.sparse), key=lambda one: one.seconds_per_click).name == quickest
+    assert cost.avoids_modes == (quickest == "sparse")
+    assert ("likely refused" in cost.reduced.remark) == (name == "chain of 1024")
+
+
+def test_a_chain_of_300_sites_takes_the_sparse_action(monkeypatch):
+    """All its modes count at each click: its eigenbasis is quick to make and slow to use."""
+    monkeypatch.setattr(ModesPropagator, "compile", lambda *_: pytest.fail("it was diagonalised"))
+    for rate in (None, 0.0103):
+        assert compile_system(lossy_chain(300, 20), np.eye(300)[150], rate=rate).propagator.name == "sparse"
+
+
+def test_pairs_of_modes_that_count_have_the_order_of_those_predicted():
+    """Counted in the states before clicks: |z_i G_ij z_j| above what the tolerance of S leaves to a pair."""
+    counted, predicted = {}, {}
+    for name, system in {
+        "chain": lossy_chain(64, 8),
+        "hot": tj.SpinningResonator(**LEFT, thermal=(0.0, 1.0, 0.0)).system(levels=(2, 8, 2)),
+        "cold": weak_cavity(40),
+    }.items():
+        modes = ModesPropagator.compile(system, 1e-10).arrays
+        start = ground(system)[None, :], np.ones(1)
+        seen = list(gaps(modes, jumps_of(system), *start, np.random.default_rng(1), 200, 200))
+        pairs = []
+        for z in (np.abs(gap.before) for gap in seen):
+            coupled = np.abs(modes.form[0, 0] + 1j * modes.form[0, 1])[: len(z), : len(z)]
+            shares = z[:, None] * coupled * z / np.sum(z**2)
+            pairs.append(2 * np.count_nonzero(shares > 1e-10 / len(z)) + len(z))
+        counted[name] = np.sqrt(np.mean(pairs)) / system.dimension
+        rate = 1.0 / np.mean([gap.wait for gap in seen])
+        predicted[name] = cost_of(system, rate).occupied / system.dimension
+    assert sorted(counted, key=counted.get) == sorted(predicted, key=predicted.get) == ["cold", "hot", "chain"]
+    assert min(counted["chain"], predicted["chain"]) > 0.9
+    assert max(counted["cold"], predicted["cold"]) < 0.1
+    assert predicted["hot"] == pytest.approx(counted["hot"], rel=0.3)
+
+
+def test_the_alternatives_of_a_long_chain_are_told():
+    """A plan of 1024 sites and 20 channels names each propagator, and the one that would be refused."""
+    expected = tj.estimate_run(lossy_chain(1024, 20), 2, 1e3, initial=np.eye(1024)[50], workers=1, seconds=0.1)
+    lines = {line.split()[0]: line for line in expected.table().splitlines()}
+    assert expected.propagator == "sparse"
+    told = [lines[name] for name in ("modes", "reduced", "sparse")]
+    assert all("to prepare" in line and "clicks/s each" in line for line in told)
+    assert ["likely refused" in line for line in told] == [False, True, False]
+    assert min(expected.alternatives, key=lambda one: one.total(1e5)).name == "sparse"
+
+
+@pytest.mark.slow
+def test_dry_run_tells_the_alternatives_of_a_long_chain(tmp_path):
+    """The same by the command line, which finds the steady state first."""
+    (tmp_path / "chain.py").write_text(
+        "from test_cost import lossy_chain\nsystem = lossy_chain(1024, 20)\n", encoding="utf-8"
+    )
+    places = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
+    done = subprocess.run(
+        command("simulate", "chain.py:system", "--trajectories", "3", "--duration", "1e5", "--dry-run"),
+        cwd=tmp_path,
+        env=environment() | {"PYTHONPATH": os.pathsep.join([environment()["PYTHONPATH"], *places])},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
+    )
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert lines["propagator"].split()[1] == "sparse"
+    assert "likely refused" in lines["reduced"]
+    assert all("to prepare" in lines[name] for name in ("modes", "reduced", "sparse"))
 
 
 def test_tables_beyond_memory_are_avoided_whatever_the_clicks():

@@ -14,7 +14,7 @@ from ..ensembles import strata
 from ..errors import ConvergenceError, InvalidInput
 from ..model.states import Draws, InitialStates, initial_states
 from ..model.system import OpenSystem
-from .cost import LONG, SHORT, modes_seconds, predicted_cost
+from .cost import LONG, SHORT, modes_seconds, most_modes_seconds, predicted_cost
 from .jump_kernels import Jumps
 from .modes.eigenmodes import ModesPropagator
 from .operators import stack_operators
@@ -157,7 +157,7 @@ def compile_system(
         return CompiledSystem(*chosen, stacked, start.kets, cumulative, start.draws)
     if propagator in TIMED:
         raise InvalidInput(f"propagator={propagator!r} is for systems that depend on time; use propagator='auto'")
-    if propagator == "auto" and modes_seconds(system.dimension, len(system.channels)) > SHORT:
+    if propagator == "auto" and most_modes_seconds(system.dimension, len(system.channels)) > SHORT:
         sparse_propagator = SparsePropagator.compile(system, tolerance)
         likeliest = np.ascontiguousarray(start.kets[int(np.argmax(start.weights))])
         cost = predicted_cost(system, sparse_propagator, stacked, likeliest, rate)

@@ -3,6 +3,11 @@
 A record depends on the seed and on the system. So the number of trajectories and their duration decide nothing
 here; the eigenmodes have to pay off within a fixed number of clicks. What each propagator would cost for
 the clicks asked for is told by `alternatives`.
+
+A click of the eigenmodes costs as much as the pairs of modes that count. How many do is estimated without a
+diagonalisation: if all N states were visited alike, the click rate would be Tr Γ/N with Γ = Σ_k c_k†c_k. Where it
+is smaller by a factor, a trajectory stays in about so much fewer states, and other modes decay between clicks, or
+pair with few. A test counts the pairs.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..model.system import OpenSystem
 from .jump_kernels import Jumps, click_rates, squared_norm
+from .reduced.essential import MOST_STATES
 from .sparse.sparse_action import SparsePropagator
 from .sparse.sparse_kernels import RADIUS, STEP, propagate
 
@@ -22,8 +28,9 @@ from .sparse.sparse_kernels import RADIUS, STEP, propagate
 DIAGONALISED, TABLE = 9.0, 0.8
 # Bytes over N² of the tables of a channel, of all others, and of what is given back after compilation.
 CHANNEL_BYTES, COMMON_BYTES, PASSING_BYTES = 42.0, 49.0, 260.0
-# A diagonalisation up to so many seconds is never avoided; tables beyond so many bytes always are.
-SHORT, MOST_BYTES = 2.0, 4e9
+# Eigenmodes that take at the most so many seconds, CLICKS included, are never avoided; tables beyond so many bytes
+# always are.
+SHORT, MOST_BYTES = 1.0, 4e9
 # Clicks within which the eigenmodes must pay off.
 CLICKS = 1000
 # Seconds of a diagonalisation, and of so many clicks by the sparse action, from which on a reduced basis is tried;
@@ -33,13 +40,22 @@ LONG, WORTH_REDUCING = 5.0, 30.0
 ENTRY, PRODUCT = 1.2e-9, 4e-7
 # Products for a unit of the spectral radius times time, and for the search of a click in units of a step's.
 PRODUCTS_PER_RADIAN, STEPS_PER_CLICK = 1.3, 2.0
-# Seconds of a click in the eigenbasis of dimension 128, the power of N it grows with, and seconds of a click in a
-# reduced basis whatever N is; measured with the paper's system, at a tolerance of 1e-10.
+# Seconds of a click in the eigenbasis of dimension 128 where few modes count, the power of N it grows with, and
+# the most that this part takes in a reduced basis; measured with the paper's system, at a tolerance of 1e-10.
 MODES_CLICK, MODES_POWER, REDUCED_CLICK = 1.7e-5, 0.75, 2.7e-5
-# Seconds that a reduced basis takes, and what its audit adds, in clicks of the sparse action and in products.
-REDUCED_SECONDS, AUDIT_CLICKS, MOST_AUDIT_CLICKS, AUDIT_WORK, MOST_AUDIT_WORK = 8.0, 6.0, 45.0, 2e9, 2e10
-# Vectors of a reduced basis and basis states beside it, for its memory; and what is given back after its making.
-REDUCED_VECTORS, REDUCED_STATES, REDUCED_PASSING = 180, 350, 2e8
+# Seconds for a pair of modes that count, and their number times Tr Γ over the click rate; measured with chains of
+# 100 to 1024 sites, and with thermal phonons.
+PAIR, OCCUPIED = 1e-8, 1.5
+# From this ratio of the seconds of a click on a reduced basis is worth its making.
+SAVES = 1.5
+# Clicks of the pilots of a reduced basis, and seconds over the square of the number of its basis states that its
+# singular values take.
+PILOTS, DECOMPOSED = 6000, 2.8e-5
+# What its audit adds, in clicks of the sparse action and in products.
+AUDIT_CLICKS, MOST_AUDIT_CLICKS, AUDIT_WORK, MOST_AUDIT_WORK = 6.0, 32.0, 2e9, 2e10
+# Vectors of a reduced basis and basis states beside it, where few count; basis states over those that are
+# occupied; and what is given back after its making.
+REDUCED_VECTORS, REDUCED_STATES, REACHED, REDUCED_PASSING = 180, 350, 4.0, 2e8
 # Bytes of an entry of the maps between the two bases.
 ENTRY_OF_MOVE = 16.0
 # Bytes over N of the sparse action's tables, beside 12 for each entry of H_eff.
@@ -50,12 +66,16 @@ PILOT_STEPS = 24
 
 @dataclass(frozen=True)
 class Alternative:
-    """What a propagator is predicted to take: seconds to prepare and for a click on one core, and bytes."""
+    """What a propagator is predicted to take: seconds to prepare and for a click on one core, and bytes.
+
+    `remark` says why it may be refused, if it may.
+    """
 
     name: str
     seconds: float
     seconds_per_click: float
     bytes: float
+    remark: str = ""
 
     def total(self, clicks: float) -> float:
         """Return the seconds of a run of so many clicks on one core, preparation included."""
@@ -64,61 +84,90 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Cost:
-    """Predicted costs: compilation and memory of the eigenmodes, and a click by the action of the exponential."""
+    """Predicted costs: compilation and memory of the eigenmodes, and a click by the action of the exponential.
+
+    `occupied` is about the square root of the number of pairs of modes that count at a click.
+    """
 
     seconds: float
     bytes: float
     seconds_per_click: float
+    occupied: float
     dimension: int
     channels: int
     entries: int
 
     @property
-    def alternatives(self) -> tuple[Alternative, ...]:
-        """What each propagator takes to prepare, for a click, and of memory; the quickest to prepare first."""
-        states = min(REDUCED_STATES, self.dimension)
-        vectors = min(REDUCED_VECTORS, self.dimension)
+    def modes(self) -> Alternative:
+        """What the eigenmodes take."""
+        return Alternative("modes", self.seconds, _few_modes(self.dimension) + self._pairs, self.bytes)
+
+    @property
+    def reduced(self) -> Alternative:
+        """What a reduced basis takes."""
+        states = int(min(max(REDUCED_STATES, REACHED * self.occupied), self.dimension))
+        vectors = int(min(max(REDUCED_VECTORS, self.occupied), states))
+        click = min(_few_modes(self.dimension), REDUCED_CLICK) + self._pairs
+        seconds = modes_seconds(states, self.channels) + DECOMPOSED * states**2 + PILOTS * click
+        if states < self.dimension:
+            unit = ENTRY * self.entries / self.dimension
+            audit = min(MOST_AUDIT_CLICKS * self.seconds_per_click, AUDIT_WORK * unit)
+            seconds += min(max(audit, AUDIT_CLICKS * self.seconds_per_click), MOST_AUDIT_WORK * unit)
         tables = modes_bytes(vectors, 2 * self.channels) + modes_bytes(states, 2 * self.channels)
         # Jumps from the small basis into the larger one, and back with what they leave outside.
         tables += ENTRY_OF_MOVE * self.channels * states * (vectors + states)
-        unit = ENTRY * self.entries / self.dimension
-        audit = min(MOST_AUDIT_CLICKS * self.seconds_per_click, AUDIT_WORK * unit)
-        audit = min(max(audit, AUDIT_CLICKS * self.seconds_per_click), MOST_AUDIT_WORK * unit)
-        whole = STATE_BYTES * self.dimension + ENTRY_BYTES * self.entries
-        found = (
-            Alternative(
-                "modes", self.seconds, MODES_CLICK * max(1.0, self.dimension / 128.0) ** MODES_POWER, self.bytes
-            ),
-            Alternative(
-                "reduced",
-                REDUCED_SECONDS + audit,
-                REDUCED_CLICK,
-                tables + REDUCED_PASSING + whole,
-            ),
-            Alternative("sparse", 0.0, self.seconds_per_click, whole),
-        )
-        return tuple(sorted(found, key=lambda one: one.seconds))
+        remark = f"likely refused: over {MOST_STATES:,} basis states reached" if states > MOST_STATES else ""
+        return Alternative("reduced", seconds, click, tables + REDUCED_PASSING + self.sparse.bytes, remark)
+
+    @property
+    def sparse(self) -> Alternative:
+        """What the action of the exponential takes."""
+        size = STATE_BYTES * self.dimension + ENTRY_BYTES * self.entries
+        return Alternative("sparse", 0.0, self.seconds_per_click, size)
+
+    @property
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """What each propagator takes to prepare, for a click, and of memory; the quickest to prepare first."""
+        return tuple(sorted((self.modes, self.reduced, self.sparse), key=lambda one: one.seconds))
+
+    @property
+    def _pairs(self) -> float:
+        return PAIR * self.occupied**2
 
     @property
     def avoids_modes(self) -> bool:
         """Whether the action of the exponential is the better choice."""
-        return self.bytes > MOST_BYTES or CLICKS * self.seconds_per_click < self.seconds
+        return self.bytes > MOST_BYTES or self.sparse.total(CLICKS) < self.modes.total(CLICKS)
 
     @property
     def favours_reduced(self) -> bool:
         """Whether a reduced basis should be tried."""
-        return self.seconds > LONG and CLICKS * self.seconds_per_click > WORTH_REDUCING
+        if self.seconds <= LONG or self.sparse.total(CLICKS) <= WORTH_REDUCING:
+            return False
+        quicker = SAVES * self.reduced.seconds_per_click < self.modes.seconds_per_click
+        return quicker or self.bytes > MOST_BYTES
 
     def __str__(self) -> str:
         return (
             f"the eigenbasis takes about {self.seconds:.2g} s and {self.bytes / 1e9:.2g} GB to prepare, "
-            f"and {CLICKS:,} clicks take {CLICKS * self.seconds_per_click:.2g} s without it"
+            f"and {CLICKS:,} clicks take {CLICKS * self.modes.seconds_per_click:.2g} s with it and "
+            f"{CLICKS * self.seconds_per_click:.2g} s without it"
         )
 
 
 def modes_seconds(dimension: int, n_channels: int) -> float:
     """Return how long the eigenmodes take to compile, roughly."""
     return 1e-9 * (DIAGONALISED + TABLE * n_channels) * float(dimension) ** 3
+
+
+def most_modes_seconds(dimension: int, n_channels: int) -> float:
+    """Return how long the eigenmodes take for CLICKS clicks, compilation included, if all modes count."""
+    return modes_seconds(dimension, n_channels) + CLICKS * PAIR * float(dimension) ** 2
+
+
+def _few_modes(dimension: int) -> float:
+    """Return the seconds of a click where few modes count."""
+    return MODES_CLICK * (dimension / 128.0) ** MODES_POWER
 
 
 def modes_bytes(dimension: int, n_channels: int, *, peak: bool = False) -> float:
@@ -151,10 +200,14 @@ def predicted_cost(
         scalars[RADIUS] * scalars[STEP]
     )
     product = ENTRY * system.H_eff.nnz + PRODUCT
+    dissipation = -2.0 * float(system.H_eff.diagonal().imag.sum())
+    # A rate of several states may exceed Tr Γ/N; all N is the most that can count.
+    occupied = system.dimension * min(1.0, OCCUPIED * system.dimension * clicks / max(dissipation, 1e-300))
     return Cost(
         modes_seconds(system.dimension, len(system.channels)),
         modes_bytes(system.dimension, len(system.channels), peak=True),
         PRODUCTS_PER_RADIAN * radians * product,
+        occupied,
         system.dimension,
         len(system.channels),
         int(system.H_eff.nnz),

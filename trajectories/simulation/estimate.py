@@ -163,9 +163,10 @@ class RunEstimate:
     def _told(self, one: Alternative) -> str:
         """Return the line of one propagator: what it would take for the clicks of this run."""
         run = self.total_clicks * one.seconds_per_click / self.workers
+        remark = f", {one.remark}" if one.remark else ""
         return (
             f"{one.name:20} about {_duration(one.seconds + run)}: {_duration(one.seconds)} to prepare, "
-            f"{_rate(1.0 / one.seconds_per_click)} clicks/s each, {_size(one.bytes)}"
+            f"{_rate(1.0 / one.seconds_per_click)} clicks/s each, {_size(one.bytes)}{remark}"
         )
 
 
