@@ -133,11 +133,11 @@ def draw_average(ax: Axes, table: Table) -> None:
         ax.axvline(at, color=GREY, linewidth=0.8, linestyle=":")
     ax.set_xlim(-1.0, 2.0)
     ax.set_ylim(0.0, 1.0)
-    words = [f"{-REACH:g}", f"{-REACH / 2:g}", "first", "½", "second", f"{REACH / 2:g}", f"{REACH:g}"]
+    words = [f"−{REACH:g}", f"−{REACH / 2:g}", "first", "½", "second", f"{REACH / 2:g}", f"{REACH:g}"]
     ax.set_xticks([-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0], words)
-    ax.set_xlabel(r"time to the first click, share of the lag, time since the second click")
+    ax.set_xlabel(r"time to the first click, share of the lag, time since the second  ($1/\omega_b$)")
     ax.set_ylabel("population")
-    ax.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, 0.86), columnspacing=1.0, handlelength=1.8)
+    ax.legend(loc="upper right")
 
 
 def draw_lags(ax: Axes, lags: tj.Histogram, exact: tj.Histogram) -> None:
