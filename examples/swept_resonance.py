@@ -109,9 +109,9 @@ def draw_times(ax: Axes, pulses: int) -> None:
             time = begin + WIDE_DURATION * (place - low) / WIDE
             line.plot([time], [place], "o", ms=3.5, color=colour)
             ax.annotate(partner, (time + 200.0, height), xycoords=("data", "axes fraction"), color=colour,
-                        ha="center")  # fmt: skip
+                        ha="center", fontsize=7)  # fmt: skip
     top = 1.65 * ax.get_ylim()[1]
-    ax.legend(loc="upper left", ncols=2)
+    ax.legend(loc="upper left")
     ax.set(xlabel=r"time since the period began ($1/\omega_b$)", ylabel=r"photons per pulse ($10^{-4}\,\omega_b$)")
     ax.set(xlim=(0.0, 5500.0), ylim=(0.0, top))
     ax.set_xticks([0, 1000, 2000, 3000, 4000, 5000])
