@@ -131,18 +131,19 @@ def draw_quality(ax: Axes, rows: list[dict[str, Any]]) -> None:
     ax.errorbar(
         x, [row["purity"] for row in left], [row["purity_error"] for row in left], fmt="o", ms=3.5, color=colour
     )
-    ax.set(xlabel=r"length of the pulse ($1/\omega_b$)", ylabel="share", ylim=(0.0, 1.05), xlim=(0.0, None))
+    ax.set(xlabel=r"length of the pulse ($1/\omega_b$)", ylabel="share", ylim=(0.0, 1.35), xlim=(0.0, None))
+    ax.set_yticks([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     g2, colour = ax.twinx(), MODES["magnon"]["color"]
     g2.plot(x, [row["g2_exact"] for row in left], "--", color=colour, label="photon–magnon $g^{(2)}[0]$ →")
     g2.errorbar(x, [row["g2"] for row in left], [row["g2_error"] for row in left], fmt="s", ms=3.5, color=colour)
     g2.axhline(1.0, color=colour, lw=0.7, ls=":")
     g2.set(yscale="log")
     g2.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
-    g2.set(ylim=(0.9, 20.0))
+    g2.set(ylim=(0.9, 40.0))
     g2.minorticks_off()
     g2.tick_params(axis="y", colors=colour)
     lines = [*ax.get_legend_handles_labels()[0], *g2.get_legend_handles_labels()[0]]
-    ax.legend(lines, [str(line.get_label()) for line in lines], loc="lower left")
+    ax.legend(lines, [str(line.get_label()) for line in lines], loc="upper right")
 
 
 def draw_switch(ax: Axes, pulses: int) -> list[dict[str, Any]]:
