@@ -11,7 +11,7 @@ import numba
 import pytest
 from command_line import ROOT
 
-from trajectories.cli.compile_ahead import _stored, compile_engine, parts
+from trajectories.cli.compile_ahead import PACKAGE_FOLDER, _stored, compile_engine, parts
 from trajectories.engine.modes import modes_kernels
 from trajectories.kernel_cache import DraftCache, Kernel
 
@@ -113,7 +113,9 @@ def test_a_kernel_is_waited_for_until_it_is_there_or_its_process_has_ended(tmp_p
     kernel = Kernel(modes_kernels.between.py_func, {}, False)
     script = "import time; from trajectories.engine.modes.modes_kernels import between; {} time.sleep({})"
     command = script.format("between(1.0, 3.0, 0.1);", 60) if compiled else script.format("", 0)
-    with subprocess.Popen([sys.executable, "-c", command], cwd=ROOT) as process:
+    # The package that is tested, which need not be that of the folder: a kernel is known by its file.
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}
+    with subprocess.Popen([sys.executable, "-c", command], cwd=tmp_path, env=environment) as process:
         _stored(kernel, process)
         assert kernel.on_disk() == compiled
         assert (process.poll() is None) == compiled

@@ -193,7 +193,7 @@ def parts() -> list[tuple[Any, tuple[Any, ...]]]:
         ),
         (modal_jump_kernels.channel_rate, (a, i, i, x, w)),
         (modal_jump_kernels.phase_error, (a, i, x, i, x, w)),
-        (modal_jump_kernels.leak, (a, i, i, x, x, w)),
+        (modal_jump_kernels.leak, (a, i, i, x, w)),
         (modal_jump_kernels.sum_rounding, (a, i, i, w)),
         (modal_jump_kernels.begin_jump, (w,)),
     ]
