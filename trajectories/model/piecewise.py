@@ -18,8 +18,11 @@ from .envelopes import Envelope, Times, Values, outside
 
 # Values of a piece: a polynomial of degree 13, which integrators with 16 points for a step follow exactly.
 POINTS = 14
-# How far the polynomials may be from a function, over its largest modulus, and where a function is noisy.
-FOLLOWED, NOISY = 1e-13, 1e-10
+# How far the polynomials may be from a function, over its largest modulus, and where a function is noisy: where
+# so many halvings leave more than half of the distance. Of a kink they leave a sixteenth.
+FOLLOWED, NOISY, TRIED = 1e-13, 1e-10, 4
+# The largest distance over that at the points where it is measured: 2.2 at a kink.
+UNSEEN = 4.0
 # Halvings after which a piece is taken for a step of the function, and the most pieces.
 HALVINGS, MOST_PIECES = 40, 20_000
 # Points per piece, apart from those of the polynomial, at which it is compared with the function.
@@ -43,7 +46,8 @@ class Piecewise(Envelope):
     values : array_like of shape (n_pieces, n + 1)
         Real or complex values at the points of each piece; real where the imaginary parts vanish.
     sampling_error : float
-        How far the pieces are from the function that was sampled, over its largest modulus, where that is known.
+        How far the pieces are from the function that was sampled, over its largest modulus, where that is known;
+        pieces of 2⁻⁴⁰ of the span in which it changes by more than 1e-10, a step, do not count.
 
     Raises
     ------
@@ -95,7 +99,8 @@ class Piecewise(Envelope):
         """Return a function as pieces of degree 13 that follow it to 1e-13 of its largest modulus.
 
         Pieces are halved until the last Chebyshev coefficients and the comparison with the function between the
-        points are small enough. A step is placed to 2⁻⁴⁰ of the span.
+        points are small enough; where halving gains little, as in noise, 1e-10 is enough, and
+        ``.sampling_error`` says what was reached. A step is placed to 2⁻⁴⁰ of the span.
 
         Parameters
         ----------
@@ -186,16 +191,19 @@ def _followed(
     largest = max(float(np.abs(at_seen).max(initial=0.0)), float(np.abs(sampled(points_between(low, high))).max()))
     narrowest = (high - low) * 2.0**-HALVINGS
     edges, rows, worst = [low], [], 0.0
-    # Pieces still to be looked at, the first on top, with the rest that their parents left.
-    waiting = [(low, high, np.inf)]
+    # Pieces still to be looked at, the first on top, with the distances that those they were cut from left.
+    waiting: list[tuple[float, float, tuple[float, ...]]] = [(low, high, ())]
     while waiting:
         a, b, before = waiting.pop()
-        if b - a <= narrowest:
-            edges.append(b)
-            rows.append(np.full(POINTS, complex(function(b))))
-            continue
         values = sampled(points_between(a, b))
         largest = max(largest, float(np.abs(values).max()))
+        if b - a <= narrowest:
+            spread = float(np.abs(values - values[-1]).max())
+            edges.append(b)
+            rows.append(np.full(POINTS, values[-1]))
+            # Else it is a step, which lies somewhere here.
+            worst = max(worst, spread) if spread <= NOISY * largest else worst
+            continue
         series = series_of(values)
         inside = slice(*np.searchsorted(seen, [a, b]))
         between = a + (b - a) * (np.arange(COMPARED) + 0.5) / COMPARED
@@ -203,13 +211,15 @@ def _followed(
         there = np.concatenate([at_seen[inside], sampled(between)])
         off = np.abs(chebyshev.chebval((2.0 * times - a - b) / (b - a), series) - there).max()
         rest = float(max(off, np.abs(series[-2:]).sum()))
-        if rest <= FOLLOWED * largest or (rest <= NOISY * largest and rest > 0.25 * before):
+        noise = len(before) == TRIED and rest > 0.5 * before[0]
+        if rest <= FOLLOWED * largest or (rest <= NOISY * largest and noise):
             edges.append(b)
             rows.append(values)
-            worst = max(worst, rest)
+            worst = max(worst, UNSEEN * rest)
             continue
         middle = 0.5 * (a + b)
-        waiting += [(middle, b, rest), (a, middle, rest)]
+        before = (*before, rest)[-TRIED:]
+        waiting += [(middle, b, before), (a, middle, before)]
         if len(rows) + len(waiting) > most:
             raise TooManyPieces(
                 f"the function is not followed by {most} polynomials; it changes too fast between {low:g} and "
