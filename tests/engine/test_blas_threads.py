@@ -13,7 +13,7 @@ import pytest
 import trajectories as tj
 from trajectories.blas import openblas_libraries
 from trajectories.engine.compiled import compile_system
-from trajectories.model.avoided_crossing import _crossing_near
+from trajectories.model.spinning_resonator import _crossing_near
 from trajectories.simulation.preparation import prepare
 from trajectories.simulation.request import checked_request
 

@@ -9,6 +9,7 @@ from scipy import sparse
 import trajectories as tj
 from trajectories.errors import ConvergenceError, InvalidInput
 from trajectories.model import avoided_crossing as module
+from trajectories.model import spinning_resonator
 from trajectories.model.avoided_crossing import ALL_EIGENVALUES, gap_among_all, gap_among_nearest, gap_between
 
 SIZE = ALL_EIGENVALUES + 10
@@ -20,11 +21,11 @@ SIZE = ALL_EIGENVALUES + 10
 def test_few_eigenvalues_locate_the_resonance_that_all_do(pair, direction, monkeypatch):
     """At N = 250; and none of the sixty detunings needs all of them."""
     resonator, levels = tj.SpinningResonator(direction), (5, 5, 5)
-    module._crossing_near.cache_clear()
+    spinning_resonator._crossing_near.cache_clear()
     with monkeypatch.context() as patched:
         patched.setattr(module, "gap_among_all", None)
         few = resonator.avoided_crossing(pair, levels)
-    module._crossing_near.cache_clear()
+    spinning_resonator._crossing_near.cache_clear()
     with monkeypatch.context() as patched:
         patched.setattr(module, "gap_among_nearest", lambda *_: None)
         every = resonator.avoided_crossing(pair, levels)
@@ -34,7 +35,7 @@ def test_few_eigenvalues_locate_the_resonance_that_all_do(pair, direction, monke
 
 def test_it_is_located_once_for_all_detunings(monkeypatch):
     found = tj.SpinningResonator("left", drive=0.7531).avoided_crossing("photon-magnon", (3, 3, 3))
-    monkeypatch.setattr(module, "locate", None)
+    monkeypatch.setattr(spinning_resonator, "locate", None)
     for detuning in (1.3, 1.4):
         moved = tj.SpinningResonator("left", detuning, drive=0.7531)
         assert moved.avoided_crossing("photon-magnon", [3, 3, 3]) == found
@@ -70,13 +71,13 @@ def test_a_mean_energy_that_is_an_eigenvalue_is_no_failure():
 def test_beyond_the_dimension_of_all_eigenvalues_few_suffice_or_it_is_said(monkeypatch):
     """As at N = 6750, in small: few eigenvalues find the same crossing, and nothing is ever made dense."""
     resonator, levels = tj.SpinningResonator("left"), (5, 5, 5)
-    module._crossing_near.cache_clear()
+    spinning_resonator._crossing_near.cache_clear()
     right = resonator.avoided_crossing("photon-magnon", levels)
-    module._crossing_near.cache_clear()
+    spinning_resonator._crossing_near.cache_clear()
     monkeypatch.setattr(module, "MAX_DENSE", 100)
     monkeypatch.setattr(module, "gap_among_all", None)
     assert resonator.avoided_crossing("photon-magnon", levels) == right
-    module._crossing_near.cache_clear()
+    spinning_resonator._crossing_near.cache_clear()
     monkeypatch.setattr(module, "gap_among_nearest", lambda *_: None)
     with pytest.raises(ConvergenceError, match=r"dimension 250 needs all eigenvalues.*; locate it with fewer"):
         resonator.avoided_crossing("photon-magnon", levels)

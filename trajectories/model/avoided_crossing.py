@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +11,6 @@ from scipy import linalg, sparse
 
 from ..errors import ConvergenceError
 from .minimum import minimum_between
-
-if TYPE_CHECKING:
-    from .spinning_resonator import SpinningResonator
 
 # Up to the first dimension all eigenvalues are computed at each of some sixty detunings; up to the second only
 # where few do not suffice, and beyond it never. Above the third, at which few take a second, nothing is located.
@@ -46,46 +41,6 @@ class AvoidedCrossing(NamedTuple):
     def effective_coupling(self) -> float:
         """Effective coupling g_eff = gap/2; the super-Rabi period is 2π/gap."""
         return 0.5 * self.gap
-
-
-def crossing_of(resonator: SpinningResonator, pair: str, levels: tuple[int, int, int]) -> AvoidedCrossing:
-    """Return the crossing of |000+⟩ and a pair state of a resonator, whatever its own detuning is.
-
-    Raises
-    ------
-    InvalidInput
-        A drive or a rotation that depends on time.
-    ConvergenceError
-        No crossing near the formula's value for these parameters.
-    """
-    start = bare_resonance(resonator, pair)
-    return _crossing_near(replace(resonator, detuning=start), pair, levels)
-
-
-def bare_resonance(resonator: SpinningResonator, pair: str) -> float:
-    """Solve Δ + Δ_F + ω_o = √((Δ_σa + Δ)² + 4ξ²) for Δ; squaring makes it linear."""
-    offset = resonator.signed_fizeau + (1.0 if pair == "photon-phonon" else resonator.magnon_frequency)
-    if offset == resonator.atom_detuning:
-        raise ConvergenceError(f"no {pair} resonance: Δ_σa={resonator.atom_detuning} equals Δ_F + ω_o")
-    numerator = resonator.atom_detuning**2 + 4.0 * resonator.number("drive") ** 2 - offset**2
-    return numerator / (2.0 * (offset - resonator.atom_detuning))
-
-
-@functools.lru_cache(maxsize=256)
-def _crossing_near(first: SpinningResonator, pair: str, levels: tuple[int, int, int]) -> AvoidedCrossing:
-    """Return the crossing next to the detuning of a resonator: some sixty spectra, the same at every call."""
-    space = first.space(levels)
-    phonon, magnon = (1, 0) if pair == "photon-phonon" else (0, 1)
-    couplings = first.hamiltonian(space).real - sparse.diags_array(first.free_energies(space))  # H is real
-
-    def gap(detuning: float) -> float:
-        """Distance of the two eigenvalues whose eigenvectors carry |000+⟩ and the pair state."""
-        moved = replace(first, detuning=detuning)
-        hamiltonian = sparse.csc_array(couplings + sparse.diags_array(moved.free_energies(space)))
-        states = moved.dressed_ket(space, 0, 0, 0, "+"), moved.dressed_ket(space, 1, phonon, magnon, "-")
-        return gap_between(hamiltonian, np.array(states))
-
-    return locate(gap, first.number("detuning"), pair)
 
 
 def locate(gap: Callable[[float], float], start: float, what: str) -> AvoidedCrossing:

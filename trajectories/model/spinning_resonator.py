@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,9 +12,9 @@ from scipy import sparse
 
 from ..blas import one_blas_thread
 from ..checks import finite_number, nonnegative_number, one_of, positive_number, shown
-from ..errors import InvalidInput
+from ..errors import ConvergenceError, InvalidInput
 from ..stages import staged
-from .avoided_crossing import MAX_LOCATED, AvoidedCrossing, crossing_of
+from .avoided_crossing import MAX_LOCATED, AvoidedCrossing, gap_between, locate
 from .channel import Channel
 from .drives import Drive
 from .envelopes import Constant, Envelope, envelope_from
@@ -371,7 +372,15 @@ class SpinningResonator:
                 "resonance can be located; lower them, or give the detuning"
             )
         photon, phonon, magnon, _ = space.levels.values()
-        return crossing_of(self, pair, (photon, phonon, magnon))
+        return _crossing_near(replace(self, detuning=self._bare_resonance(pair)), pair, (photon, phonon, magnon))
+
+    def _bare_resonance(self, pair: str) -> float:
+        """Solve Δ + Δ_F + ω_o = √((Δ_σa + Δ)² + 4ξ²) for Δ; squaring makes it linear."""
+        offset = self.signed_fizeau + (1.0 if pair == "photon-phonon" else self.magnon_frequency)
+        if offset == self.atom_detuning:
+            raise ConvergenceError(f"no {pair} resonance: Δ_σa={self.atom_detuning} equals Δ_F + ω_o")
+        numerator = self.atom_detuning**2 + 4.0 * self.number("drive") ** 2 - offset**2
+        return numerator / (2.0 * (offset - self.atom_detuning))
 
     @staticmethod
     def space(levels: tuple[int, int, int], max_quanta: int | None = None) -> HilbertSpace:
@@ -381,6 +390,23 @@ class SpinningResonator:
         except (TypeError, ValueError) as error:
             raise InvalidInput(f"levels={shown(levels)} must be three integers: photon, phonon, magnon") from error
         return HilbertSpace(max_quanta=max_quanta, photon=photon, phonon=phonon, magnon=magnon, atom=2)
+
+
+@functools.lru_cache(maxsize=256)
+def _crossing_near(first: SpinningResonator, pair: str, levels: tuple[int, int, int]) -> AvoidedCrossing:
+    """Return the crossing next to the detuning of a resonator: some sixty spectra, the same at every call."""
+    space = first.space(levels)
+    phonon, magnon = (1, 0) if pair == "photon-phonon" else (0, 1)
+    couplings = first.hamiltonian(space).real - sparse.diags_array(first.free_energies(space))  # H is real
+
+    def gap(detuning: float) -> float:
+        """Distance of the two eigenvalues whose eigenvectors carry |000+⟩ and the pair state."""
+        moved = replace(first, detuning=detuning)
+        hamiltonian = sparse.csc_array(couplings + sparse.diags_array(moved.free_energies(space)))
+        states = moved.dressed_ket(space, 0, 0, 0, "+"), moved.dressed_ket(space, 1, phonon, magnon, "-")
+        return gap_between(hamiltonian, np.array(states))
+
+    return locate(gap, first.number("detuning"), pair)
 
 
 def _described(value: Any) -> Any:
