@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from . import plot as plot
     from . import report as report
+    from .bundles.table import Bundles as Bundles
+    from .bundles.table import find_bundles as find_bundles
     from .clicks.detection import apply_detectors as apply_detectors
     from .clicks.detection import detected_stream as detected_stream
     from .clicks.streams import ClickStream as ClickStream
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from .estimators.bundle_rates import order_rates as order_rates
     from .estimators.bundle_rates import pair_purity as pair_purity
     from .estimators.bundle_rates import purity as purity
-    from .estimators.bundles import Bundles as Bundles
-    from .estimators.bundles import find_bundles as find_bundles
     from .estimators.coincidences import coincidences as coincidences
     from .estimators.coincidences import g3 as g3
     from .estimators.correlations import PairCounts as PairCounts
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     from .estimators.counting import rate_history as rate_history
     from .estimators.counting import rates as rates
     from .estimators.counting import stationarity as stationarity
-    from .estimators.detector_effects import DetectorMemory as DetectorMemory
-    from .estimators.detector_effects import dark_detectors as dark_detectors
-    from .estimators.detector_effects import detector_memory as detector_memory
-    from .estimators.detector_effects import find_delay as find_delay
     from .estimators.heralding import coincidence_to_accidental as coincidence_to_accidental
     from .estimators.heralding import heralding_efficiency as heralding_efficiency
     from .estimators.ordering import asymmetry_by_lag as asymmetry_by_lag
@@ -47,7 +43,6 @@ if TYPE_CHECKING:
     from .estimators.ordering import order_fraction as order_fraction
     from .estimators.ordering import order_patterns as order_patterns
     from .estimators.ordering import time_reversal_test as time_reversal_test
-    from .estimators.pooled import pooled as pooled
     from .estimators.pulse_counts import brightness as brightness
     from .estimators.pulse_counts import click_density as click_density
     from .estimators.pulse_counts import pulse_counts as pulse_counts
@@ -58,12 +53,17 @@ if TYPE_CHECKING:
     from .estimators.pulses import pulsed_g2 as pulsed_g2
     from .estimators.waiting import next_click_probabilities as next_click_probabilities
     from .estimators.waiting import waiting_times as waiting_times
+    from .inference.detector_effects import DetectorMemory as DetectorMemory
+    from .inference.detector_effects import dark_detectors as dark_detectors
+    from .inference.detector_effects import detector_memory as detector_memory
+    from .inference.detector_effects import find_delay as find_delay
     from .inference.fit import fit as fit
     from .inference.information import Information as Information
     from .inference.information import information as information
     from .inference.lost_clicks import LostClicks as LostClicks
     from .inference.lost_clicks import lost_clicks as lost_clicks
     from .inference.lost_clicks import single_clicks as single_clicks
+    from .inference.pooled import pooled as pooled
     from .inference.validation import validate as validate
     from .inference.validation_results import Validation as Validation
     from .report.analyse import analyse as analyse
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 # Where each public name lives. Loaded on first use, so that importing stays fast and draws in neither Numba nor
 # matplotlib; a test holds this to the imports above, which are what editors and type checkers read.
 _HOMES = {
-    "Bundles": ".estimators.bundles",
+    "Bundles": ".bundles.table",
     "Information": ".inference.information",
     "LostClicks": ".inference.lost_clicks",
     "information": ".inference.information",
@@ -91,15 +91,15 @@ _HOMES = {
     "Validation": ".inference.validation_results",
     "ExactValues": ".report.exact_values",
     "DecayFit": ".estimators.pulses",
-    "DetectorMemory": ".estimators.detector_effects",
+    "DetectorMemory": ".inference.detector_effects",
     "coincidences": ".estimators.coincidences",
     "g3": ".estimators.coincidences",
-    "dark_detectors": ".estimators.detector_effects",
+    "dark_detectors": ".inference.detector_effects",
     "decay_histogram": ".estimators.pulses",
-    "detector_memory": ".estimators.detector_effects",
-    "find_delay": ".estimators.detector_effects",
+    "detector_memory": ".inference.detector_effects",
+    "find_delay": ".inference.detector_effects",
     "fit_decay": ".estimators.pulses",
-    "pooled": ".estimators.pooled",
+    "pooled": ".inference.pooled",
     "pulsed_g2": ".estimators.pulses",
     "brightness": ".estimators.pulse_counts",
     "click_density": ".estimators.pulse_counts",
@@ -117,7 +117,7 @@ _HOMES = {
     "count_pairs": ".estimators.correlations",
     "fano": ".estimators.counting",
     "detected_stream": ".clicks.detection",
-    "find_bundles": ".estimators.bundles",
+    "find_bundles": ".bundles.table",
     "fit": ".inference.fit",
     "g2": ".estimators.correlations",
     "g2_matrix": ".estimators.correlations",

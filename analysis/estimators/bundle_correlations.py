@@ -10,16 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from trajectories.checks import bin_edges
 from trajectories.results import Correlation, Histogram
 
+from ..bundles.table import Bundles, Kind, find_bundles, kind_name
 from ..clicks.exposure import exposure_of
 from ..clicks.inputs import bundle_channels, bundle_window
 from ..clicks.streams import Clicks, stream
 from ..clicks.ticks import edges_in_stamps, held_edges, in_stamps
+from ..statistics.lag_bins import bin_guess
 from ..statistics.resampling import Pooled, Sums
 from ..statistics.resampling_units import ResamplingUnits, choose_resampling_units
-from .bins import bin_guess
 from .bundle_correlations_kernels import count_bundle_pairs
 from .bundle_rates import add_bundle_weights
-from .bundles import Bundles, Kind, find_bundles, kind_name
 from .waiting import WaitTally, incidence
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..clicks.exposure import Exposure
 from ..jit import kernel
-from .correlations_kernels import LagKeys, bin_of
+from ..statistics.lag_bins_kernels import LagKeys, bin_of
 
 
 @kernel()

@@ -14,12 +14,12 @@ from trajectories.errors import InvalidInput
 from trajectories.names import ByChannels
 from trajectories.results import Estimate
 
+from ..bundles.table import Bundles, every_composition, find_bundles, longest_order
 from ..clicks.exposure import Exposure, exposure_of
 from ..clicks.inputs import bundle_channels, bundle_window, detected_numbers, two_of
 from ..clicks.streams import Clicks, ClickStream, stream
 from ..statistics.resampling import Pooled, Sums, ratio
 from ..statistics.resampling_units import ResamplingUnits, add_up, choose_resampling_units, widened
-from .bundles import Bundles, every_composition, find_bundles, longest_order
 
 # A table of more kinds of bundle than this is refused.
 MAX_KINDS = 20_000

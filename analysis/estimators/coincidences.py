@@ -14,9 +14,9 @@ from trajectories.results import Coincidences, TripleCorrelation
 from ..clicks.inputs import detected_numbers
 from ..clicks.streams import Clicks, stream
 from ..clicks.ticks import edges_in_stamps, held_edges, in_stamps
+from ..statistics.lag_bins import bin_guess
 from ..statistics.resampling import Pooled, Sums
 from ..statistics.resampling_units import choose_resampling_units
-from .bins import bin_guess
 from .coincidences_kernels import count_coincidences, count_triples
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import kernel
+from ..statistics.lag_bins_kernels import LagKeys, bin_of
 from ..statistics.resampling_units_kernels import UnitColumns, unit_at
-from .correlations_kernels import LagKeys, bin_of
 
 
 @kernel()

@@ -15,9 +15,9 @@ from trajectories.time_units import NATURAL, TimeUnit
 
 from ..clicks.streams import Clicks, ClickStream, stream
 from ..clicks.ticks import edges_in_stamps, held_edges
+from ..statistics.lag_bins import bin_guess
 from ..statistics.resampling import Pooled, Sums
 from ..statistics.resampling_units import ResamplingUnits, choose_resampling_units
-from .bins import bin_guess
 from .correlations_kernels import PairSlots, split_stream, sweep_pair, sweep_pairs
 
 

@@ -18,6 +18,7 @@ from ..clicks.inputs import checked_channels, detected_numbers
 from ..clicks.streams import Clicks, ClickStream, stream
 from ..clicks.ticks import counting_window
 from ..statistics.goodness_of_fit import hotelling
+from ..statistics.interruptions import longest_waits, neighbouring_counts, of_several
 from ..statistics.resampling import Pooled, Sums, TestResult, ratio
 from ..statistics.resampling_units import (
     MIN_TRAJECTORIES,
@@ -28,7 +29,6 @@ from ..statistics.resampling_units import (
     widened,
 )
 from .counting_kernels import window_counts
-from .interruptions import longest_waits, neighbouring_counts, of_several
 
 
 def rates(record: Clicks) -> dict[str, Estimate]:

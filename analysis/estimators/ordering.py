@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from trajectories.checks import bin_edges, integer
 from trajectories.results import Estimate, Histogram
 
+from ..bundles.pair_bundles import PairStream, add_binned, counted
 from ..clicks.inputs import bundle_channels
 from ..clicks.streams import Clicks, stream
 from ..clicks.ticks import edges_in_stamps, held_edges
 from ..statistics.resampling import Pooled, Sums, TestResult, ratio
 from ..statistics.resampling_units import add_up
 from .bundle_rates import order_rates_pooled
-from .pair_lags import PairStream, add_binned, counted
 
 
 def order_fraction(

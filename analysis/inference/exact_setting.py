@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trajectories import lindblad
 from trajectories.detectors import Detector
-from trajectories.lindblad.click_statistics.detector_memory import without_memory
+from trajectories.lindblad.detector_memory.memory import without_memory
 from trajectories.model import OpenSystem
 from trajectories.names import printable
 from trajectories.records.clicks import ClickRecord

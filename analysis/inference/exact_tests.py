@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from trajectories import lindblad
 from trajectories.checks import forms_bundles
 from trajectories.errors import InvalidInput
-from trajectories.lindblad.click_statistics.detector_memory import remembers, without_memory
 from trajectories.lindblad.click_statistics.waiting import waiting_time_matrix
+from trajectories.lindblad.detector_memory.memory import remembers, without_memory
 from trajectories.names import spelled
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Correlation

@@ -11,8 +11,8 @@ import numpy as np
 from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import ConvergenceError
-from trajectories.lindblad.click_statistics.count_groups import CountGroups
-from trajectories.lindblad.click_statistics.pair_groups import PairGroups
+from trajectories.lindblad.independent_groups.count_groups import CountGroups
+from trajectories.lindblad.independent_groups.pair_groups import PairGroups
 
 # A count with the squared skewness of n Poisson events counts as 2 n groups.
 SKEWNESS_SHARE = 2.0

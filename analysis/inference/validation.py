@@ -15,7 +15,7 @@ from trajectories.checks import positive_number, shown, window_of
 from trajectories.detectors import Detector
 from trajectories.engine.replay.replay import Replay
 from trajectories.errors import ConvergenceError, InvalidInput, RecordWarning
-from trajectories.lindblad.click_statistics.detector_memory import without_memory
+from trajectories.lindblad.detector_memory.memory import without_memory
 from trajectories.lindblad.kept_state import known_steady_state
 from trajectories.model import OpenSystem
 from trajectories.model.states import InitialStates, initial_states

@@ -17,7 +17,7 @@ from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 from trajectories.time_units import TimeUnit
 
-from ..estimators.bundles import Bundles
+from ..bundles.table import Bundles
 from .style import (
     BLACK,
     BLUE,

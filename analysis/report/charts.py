@@ -15,8 +15,8 @@ from trajectories.errors import InvalidInput
 from trajectories.names import display, printable
 from trajectories.results import Correlation, Histogram
 
+from ..bundles.table import find_bundles
 from ..clicks.streams import Clicks, stream
-from ..estimators.bundles import find_bundles
 from .analysis_results import AnalysisResults, Curve, Scan
 
 # Half width of a 95 % band in standard errors, where none for all bins at once is known.

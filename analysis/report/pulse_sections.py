@@ -15,9 +15,9 @@ from trajectories.pulse_results import PulseCounts
 from trajectories.results import Correlation, Estimate
 
 from ..clicks.streams import ClickStream
-from ..estimators.detector_effects import find_delay
 from ..estimators.pulse_counts import PulsedRecord, brightness, pooled_density, pulse_counts
 from ..estimators.pulses import Normalisation, decay_histogram, fit_decay, pulsed_g2
+from ..inference.detector_effects import find_delay
 from .analysis_results import AnalysisResults, Check, Curve, Number
 from .click_sections import resampled_curve
 from .exact_values import ExactValues

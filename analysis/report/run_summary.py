@@ -20,10 +20,10 @@ from trajectories.stages import staged
 from trajectories.time_units import TimeUnit
 
 from .. import plot
+from ..bundles.table import Bundles, find_bundles
 from ..clicks.inputs import bundle_channels, bundle_window
 from ..clicks.streams import Clicks, ClickStream, stream
 from ..estimators.bundle_rates import pair_purity
-from ..estimators.bundles import Bundles, find_bundles
 from ..estimators.counting import rates
 from ..estimators.ordering import lag_histogram, order_fraction
 

@@ -14,7 +14,7 @@ import trajectories as tj
 from trajectories import analysis as an
 from trajectories import lindblad
 from trajectories.errors import InvalidInput
-from trajectories.lindblad.click_statistics import dead_time
+from trajectories.lindblad.detector_memory import dead_time
 from trajectories.lindblad.solver import solver_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::trajectories.errors.TruncationWarning")

@@ -13,9 +13,9 @@ from systems_with_answers import PairSource, paper_system
 from trajectories import lindblad
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
-from trajectories.lindblad.click_statistics import count_groups, essential_equations
-from trajectories.lindblad.click_statistics.count_groups import CountGroups
-from trajectories.lindblad.click_statistics.pair_groups import PairGroups
+from trajectories.lindblad.independent_groups import count_groups, essential_equations
+from trajectories.lindblad.independent_groups.count_groups import CountGroups
+from trajectories.lindblad.independent_groups.pair_groups import PairGroups
 from trajectories.lindblad.reduced import core_resolvent
 from trajectories.lindblad.superoperators.krylov import gmres
 

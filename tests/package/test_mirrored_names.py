@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -33,6 +35,27 @@ def test_arguments_are_mirrored(name):
     ours, theirs = (inspect.signature(f).parameters for f in (estimate, exact))
     for key in set(ours) & set(theirs):
         assert (ours[key].default is inspect.Parameter.empty) == (theirs[key].default is inspect.Parameter.empty)
+
+
+def rooms_of(package: ModuleType) -> dict[str, str]:
+    """Return room and file of every public name, such as "estimators.waiting"."""
+    return {name: home.lstrip(".") for name, home in package._HOMES.items()}
+
+
+def test_files_are_mirrored():
+    """Each file of estimators has an exact counterpart of its name; what has none stands in other rooms."""
+
+    def files(package: ModuleType, room: str) -> set[str]:
+        names = {path.stem for path in (Path(package.__path__[0]) / room).glob("*.py")}
+        return {name for name in names if name != "__init__" and not name.endswith("_kernels")}
+
+    assert files(analysis, "estimators") == files(lindblad, "click_statistics")
+    ours, theirs = rooms_of(analysis), rooms_of(lindblad)
+    # The purity of independent clicks is a formula; the analysis offers that of the exact side.
+    shared = [name for name in SHARED if name != "accidental_purity"]
+    assert len(shared) > 20
+    for name in shared:
+        assert theirs[name] == ours[name].replace("estimators.", "click_statistics."), name
 
 
 def test_a_different_order_or_name_is_noticed():

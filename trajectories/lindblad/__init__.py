@@ -11,12 +11,15 @@ from .entanglement import reduced
 from .steady_state import steady_state
 
 if TYPE_CHECKING:
+    from .bundles.pair_bundles import PairBundles as PairBundles
+    from .bundles.pair_bundles import pair_bundles as pair_bundles
     from .click_statistics.bundle_correlations import cluster_g2 as cluster_g2
     from .click_statistics.bundle_correlations import cluster_g2_at as cluster_g2_at
     from .click_statistics.bundle_rates import accidental_purity as accidental_purity
     from .click_statistics.bundle_rates import cluster_rates as cluster_rates
     from .click_statistics.bundle_rates import composition_rates as composition_rates
     from .click_statistics.bundle_rates import order_rates as order_rates
+    from .click_statistics.bundle_rates import pair_purity as pair_purity
     from .click_statistics.bundle_rates import purity as purity
     from .click_statistics.coincidences import coincidences as coincidences
     from .click_statistics.coincidences import g3 as g3
@@ -32,13 +35,10 @@ if TYPE_CHECKING:
     from .click_statistics.heralding import heralding_efficiency as heralding_efficiency
     from .click_statistics.ordering import lag_histogram as lag_histogram
     from .click_statistics.ordering import order_fraction as order_fraction
-    from .click_statistics.pair_bundles import PairBundles as PairBundles
-    from .click_statistics.pair_bundles import pair_bundles as pair_bundles
-    from .click_statistics.pair_bundles import pair_purity as pair_purity
-    from .click_statistics.pulses import brightness as brightness
-    from .click_statistics.pulses import click_density as click_density
-    from .click_statistics.pulses import pulse_counts as pulse_counts
-    from .click_statistics.pulses import pulse_map as pulse_map
+    from .click_statistics.pulse_counts import brightness as brightness
+    from .click_statistics.pulse_counts import click_density as click_density
+    from .click_statistics.pulse_counts import pulse_counts as pulse_counts
+    from .click_statistics.pulse_counts import pulse_map as pulse_map
     from .click_statistics.pulses import pulsed_g2 as pulsed_g2
     from .click_statistics.waiting import next_click_probabilities as next_click_probabilities
     from .click_statistics.waiting import no_click_probability as no_click_probability
@@ -78,7 +78,7 @@ _HOMES = {
     "Convergence": ".convergence",
     "EmissionPeak": ".emission",
     "EmissionSpectrum": ".emission",
-    "PairBundles": ".click_statistics.pair_bundles",
+    "PairBundles": ".bundles.pair_bundles",
     "PeriodicState": ".pulses.periodic",
     "Spectrum": ".spectra",
     "SteadyEnsemble": ".essential_state",
@@ -88,9 +88,9 @@ _HOMES = {
     "Witness": ".entanglement",
     "accidental_purity": ".click_statistics.bundle_rates",
     "at_resonance": ".truncation",
-    "brightness": ".click_statistics.pulses",
+    "brightness": ".click_statistics.pulse_counts",
     "bundle_correlation": ".two_time",
-    "click_density": ".click_statistics.pulses",
+    "click_density": ".click_statistics.pulse_counts",
     "cluster_g2": ".click_statistics.bundle_correlations",
     "cluster_g2_at": ".click_statistics.bundle_correlations",
     "cluster_rates": ".click_statistics.bundle_rates",
@@ -119,11 +119,11 @@ _HOMES = {
     "no_click_probability": ".click_statistics.waiting",
     "order_fraction": ".click_statistics.ordering",
     "order_rates": ".click_statistics.bundle_rates",
-    "pair_bundles": ".click_statistics.pair_bundles",
-    "pair_purity": ".click_statistics.pair_bundles",
+    "pair_bundles": ".bundles.pair_bundles",
+    "pair_purity": ".click_statistics.bundle_rates",
     "periodic_state": ".pulses.periodic",
-    "pulse_counts": ".click_statistics.pulses",
-    "pulse_map": ".click_statistics.pulses",
+    "pulse_counts": ".click_statistics.pulse_counts",
+    "pulse_map": ".click_statistics.pulse_counts",
     "pulsed_g2": ".click_statistics.pulses",
     "purity": ".click_statistics.bundle_rates",
     "rates": ".click_statistics.counting",

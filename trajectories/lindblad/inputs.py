@@ -16,6 +16,9 @@ from ..model.operators import as_operator
 from ..model.states import initial_states, is_mixture, state_array
 from ..names import nearest
 
+# Channels and detectors as exact functions take them.
+Channels = str | Sequence[str] | None
+Detectors = Mapping[str, Detector] | None
 # How far a given state may be from unit trace, Hermitian and positive.
 STATE_TOLERANCE = 1e-8
 

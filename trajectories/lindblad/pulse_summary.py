@@ -7,7 +7,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from ..stages import staged
-from .click_statistics.pulses import brightness, click_density, pulse_counts, pulsed_g2
+from .click_statistics.pulse_counts import brightness, click_density, pulse_counts
+from .click_statistics.pulses import pulsed_g2
 from .inputs import bundle_channels, pair_of
 from .pulses.periodic import PeriodicState
 

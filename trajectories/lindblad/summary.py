@@ -8,9 +8,9 @@ from typing import Any
 from ..model.space import HilbertSpace
 from ..names import printable, spelled
 from ..stages import Steps
+from .bundles.pair_bundles import PairBundles
 from .click_statistics.bundle_rates import by_composition, order_rates
 from .click_statistics.counting import rates
-from .click_statistics.pair_bundles import PairBundles
 from .entanglement import entanglement_witness, negativity
 from .inputs import bundle_channels, pair_of
 from .steady_state import SteadyState

@@ -15,10 +15,10 @@ from ...errors import InvalidInput
 from ...names import parted, spelled
 from ...results import Correlation
 from ..answers import in_its_unit
+from ..bundles.cluster_maps import ClusterMaps, cluster_maps
 from ..inputs import bundle_channels, bundle_window, checked_times
 from ..solver import Answer, Model, solver_of
 from ..steady_state import SteadyState
-from .cluster_maps import ClusterMaps, cluster_maps
 
 Detectors = Mapping[str, Detector] | None
 Channels = str | Sequence[str] | None

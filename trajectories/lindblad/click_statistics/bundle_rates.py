@@ -9,17 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...checks import integer, nonnegative_number, positive_numbers
-from ...detectors import Detector
 from ...names import ByChannels
 from ...results import Estimate
 from ..answers import estimates_of
-from ..inputs import bundle_channels, bundle_window
+from ..bundles.cluster_maps import cluster_maps, maps_of_windows
+from ..bundles.pair_bundles import pair_bundles
+from ..inputs import Channels, Detectors, bundle_channels, bundle_window
 from ..solver import Model, solver_of, total_rate
 from ..steady_state import SteadyState
-from .cluster_maps import cluster_maps, maps_of_windows
-
-Detectors = Mapping[str, Detector] | None
-Channels = str | Sequence[str] | None
 
 
 def composition_rates(
@@ -232,6 +229,32 @@ def purity(
     return estimates_of(
         solver_of(steady).answer(compute, names, detectors, horizon=horizon, starts=2, chained=n > 2)
     )
+
+
+def pair_purity(
+    steady: SteadyState,
+    first: str,
+    second: str,
+    window: float | None = None,
+    channels: Channels = None,
+    detectors: Detectors = None,
+) -> Estimate:
+    """Return the share of quanta in clusters of two clicks, exactly one of `first` and one of `second`.
+
+    2 (R(first > second) + R(second > first))/Σλ; parameters and errors as in `pair_bundles`, which gives the order
+    too for the same work.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
+    >>> a, b = space.lower("atom1"), space.lower("atom2")
+    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
+    >>> steady = tj.lindblad.steady_state(system)
+    >>> round(tj.lindblad.pair_purity(steady, "a", "b", window=2.0).value, 3)
+    0.872
+    """
+    return pair_bundles(steady, first, second, window, channels, detectors).purity
 
 
 def accidental_purity(rate: float, n: int, windows: Sequence[float]) -> list[Estimate]:

@@ -16,6 +16,8 @@ from ...errors import InvalidInput
 from ...model import OpenSystem
 from ...results import Correlation
 from ..answers import in_its_unit
+from ..detector_memory.dead_time import one_of_two_dead, registered_g2
+from ..detector_memory.memory import Blur, blurred, refuse_dead_time, remembers, without_memory
 from ..inputs import checked_detectors, checked_state, checked_times
 from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
@@ -23,8 +25,6 @@ from ..superoperators.detected import NOISE, NOTHING, DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
 from ..superoperators.motions import MOST_DOUBLED, motion_of
 from .counting import rates
-from .dead_time import one_of_two_dead, registered_g2
-from .detector_memory import Blur, blurred, refuse_dead_time, remembers, without_memory
 
 Detectors = Mapping[str, Detector] | None
 
@@ -35,7 +35,7 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
 
     g²_kl(τ) = Tr[𝒥_l e^{Lτ} 𝒥_k ρ]/(λ_k λ_l) for τ > 0, where k clicks first, and g²_kl(−τ) = g²_lk(τ); the
     average over a bin is exact, ∫e^{Lτ}dτ being summed with the series for e^{Lτ}. Loss does not change
-    g², dark counts do; jitter and afterpulses convolve it (`detector_memory.Blur`). How other channels are
+    g², dark counts do; jitter and afterpulses convolve it (`memory.Blur`). How other channels are
     detected does not matter. With a dead time g² of one channel with itself is that of registered events
     (`dead_time`): to two dead times at any dimension, beyond them up to 30 dimensions, and at any of a paralysable
     detector. With a dead time in one of two channels there are values of lags at which that one clicks first, and

@@ -12,15 +12,15 @@ from ...checks import integer, positive_numbers
 from ...detectors import Detector
 from ...results import Estimate
 from ..answers import estimates_of
+from ..detector_memory.dead_time import RegisteredRate
+from ..detector_memory.memory import rate_with_memory, refuse_dead_time, remembers, without_memory
+from ..detector_memory.paralysable import paralysed_fano
 from ..inputs import checked_channels
 from ..reduced.model import ReducedModel
 from ..solver import Model, solver_of, total_rate
 from ..steady_state import SteadyState
 from ..superoperators.detected import DetectedSystem
 from ..superoperators.hermitian_vectors import Vector, pack
-from .dead_time import RegisteredRate
-from .detector_memory import rate_with_memory, refuse_dead_time, remembers, without_memory
-from .paralysable import paralysed_fano
 
 
 def fano(
@@ -187,7 +187,7 @@ def rates(steady: SteadyState, detectors: Detectors = None) -> dict[str, Estimat
     """Return the click rate of every channel, λ_k = η_k Tr[c_k†c_k ρ] + d_k, in ω_b.
 
     Jitter does not change it. Afterpulses make λ/(1 − p) of it, and with a dead time it is that of the clicks
-    which find the detector alive (`detector_memory.rate_with_memory`).
+    which find the detector alive (`memory.rate_with_memory`).
 
     Raises
     ------

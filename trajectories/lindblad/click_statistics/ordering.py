@@ -11,8 +11,8 @@ from ...checks import bin_edges
 from ...detectors import Detector
 from ...results import Estimate, Histogram
 from ..answers import in_its_unit
+from ..bundles.pair_bundles import PairBundles, bundles_of_pair, pair_bundles, refuse_absent
 from ..steady_state import SteadyState
-from .pair_bundles import PairBundles, bundles_of_pair, pair_bundles, refuse_absent
 
 Detectors = Mapping[str, Detector] | None
 Channels = str | Sequence[str] | None

@@ -11,11 +11,11 @@ from ...checks import bin_edges, positive_numbers
 from ...detectors import Detector
 from ...results import Estimate, Histogram
 from ..answers import estimates_of, in_its_unit
+from ..detector_memory.dead_time import registered_waits
+from ..detector_memory.memory import refuse_dead_time, remembers, without_memory
 from ..inputs import among, checked_channels
 from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
-from .dead_time import registered_waits
-from .detector_memory import refuse_dead_time, remembers, without_memory
 
 
 @in_its_unit

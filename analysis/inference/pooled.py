@@ -9,13 +9,13 @@ from trajectories.checks import shown
 from trajectories.errors import InvalidInput
 
 from ..clicks.streams import Clicks
+from ..estimators.bundle_correlations import cluster_g2, cluster_g2_pooled
+from ..estimators.bundle_rates import order_rates, order_rates_pooled, purity, purity_pooled
+from ..estimators.correlations import count_pairs, g2
+from ..estimators.counting import fano, fano_pooled, rates, rates_pooled
+from ..estimators.ordering import lag_histogram, lag_histogram_pooled
+from ..estimators.waiting import waiting_times, waiting_times_pooled
 from ..statistics.resampling import Pooled
-from .bundle_correlations import cluster_g2, cluster_g2_pooled
-from .bundle_rates import order_rates, order_rates_pooled, purity, purity_pooled
-from .correlations import count_pairs, g2
-from .counting import fano, fano_pooled, rates, rates_pooled
-from .ordering import lag_histogram, lag_histogram_pooled
-from .waiting import waiting_times, waiting_times_pooled
 
 P = ParamSpec("P")
 

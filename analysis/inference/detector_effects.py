@@ -17,9 +17,9 @@ from trajectories.time_units import NATURAL, TimeUnit
 
 from ..clicks.streams import Clicks, ClickStream, stream
 from ..clicks.ticks import whole_tick_edges
+from ..estimators.correlations import count_pairs
+from ..estimators.counting import rates
 from ..statistics.resampling import Pooled, Sums
-from .correlations import count_pairs
-from .counting import rates
 
 # Lags that a search for a delay divides its range into, and the deviation in σ that chance does not explain.
 LAGS = 2000

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from ...errors import InvalidInput
 from ...results import Estimate
-from ..inputs import bundle_channels, bundle_window, two_of
+from ..inputs import Channels, Detectors, bundle_channels, bundle_window, two_of
 from ..solver import Model, solver_of, total_rate
 from ..steady_state import SteadyState
-from .bundle_rates import Channels, Detectors
 from .cluster_maps import ClusterMaps, cluster_maps
 
 
@@ -101,32 +100,6 @@ def pair_bundles(
     (0.872, 0.776)
     """
     return bundles_of_pair(steady, (first, second), np.zeros(1), window, channels, detectors)[0]
-
-
-def pair_purity(
-    steady: SteadyState,
-    first: str,
-    second: str,
-    window: float | None = None,
-    channels: Channels = None,
-    detectors: Detectors = None,
-) -> Estimate:
-    """Return the share of quanta in clusters of two clicks, exactly one of `first` and one of `second`.
-
-    2 (R(first > second) + R(second > first))/Σλ; parameters and errors as in `pair_bundles`, which gives the order
-    too for the same work.
-
-    Examples
-    --------
-    >>> import trajectories as tj
-    >>> space = tj.HilbertSpace(atom1=2, atom2=2)
-    >>> a, b = space.lower("atom1"), space.lower("atom2")
-    >>> system = tj.OpenSystem(0.1 * (a @ b + (a @ b).T), [tj.Channel("a", a), tj.Channel("b", 2 * b)], space)
-    >>> steady = tj.lindblad.steady_state(system)
-    >>> round(tj.lindblad.pair_purity(steady, "a", "b", window=2.0).value, 3)
-    0.872
-    """
-    return pair_bundles(steady, first, second, window, channels, detectors).purity
 
 
 def bundles_of_pair(

@@ -18,7 +18,7 @@ from ...results import Estimate
 from ..answers import Answer, estimates_of
 from ..solver import Model, solver_of
 from ..steady_state import SteadyState
-from .detector_memory import forgetful
+from .memory import forgetful
 
 Array = NDArray[np.float64]
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...detectors import Detector
+from ..click_statistics.counting import cumulants
 from ..inputs import among
 from ..steady_state import SteadyState
 from ..superoperators.detected import DetectedSystem
 from ..superoperators.hermitian_vectors import Vector
 from ..superoperators.inverse import MOST_ELIMINATED
-from .counting import cumulants
 from .essential_equations import essential_equations
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .correlations_kernels import LagKeys
+from .lag_bins_kernels import LagKeys
 
 MANTISSA_BITS, EXPONENT_BITS = 52, 11
 # How many keys an edge is given at least, so that few lags share their key with an edge.

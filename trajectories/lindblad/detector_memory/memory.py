@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +13,12 @@ from ...detectors import Detector
 from ...errors import InvalidInput
 from ...results import Correlation, Estimate
 from ..answers import estimates_of
+from ..inputs import Detectors
 from ..solver import Model, solver_of
 from ..steady_state import SteadyState
 from ..superoperators.hermitian_vectors import Vector
 
 Array = NDArray[np.float64]
-Detectors = Mapping[str, Detector] | None
 
 # What a detector without memory has instead.
 FORGOTTEN: dict[str, float | bool] = {

@@ -19,7 +19,7 @@ from trajectories.results import read_only
 
 from ..clicks.inputs import bundle_channels, bundle_window, detected_numbers
 from ..clicks.ticks import in_stamps
-from .bundles_kernels import BundleColumns, count_bundles, fill_bundles
+from .table_kernels import BundleColumns, count_bundles, fill_bundles
 
 # A number of clicks, or a composition: names, or names joined by "+" as `trajectories.names.spelled` does.
 Kind: TypeAlias = int | str | Sequence[str]

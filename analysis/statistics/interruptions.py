@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..clicks.streams import ClickStream
-from ..statistics.resampling import TestResult
+from .resampling import TestResult
 
 # Longest waits that are looked at, as many of which may be interruptions.
 MOST_WAITS, SUSPECTS = 200, (1, 2, 4)

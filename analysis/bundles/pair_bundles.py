@@ -13,7 +13,7 @@ from ..clicks.inputs import bundle_channels, bundle_window, two_of
 from ..clicks.streams import Clicks, stream
 from ..clicks.ticks import edges_in_stamps
 from ..statistics.resampling_units import add_up, choose_resampling_units
-from .bundles import find_bundles
+from .table import find_bundles
 
 
 class PairLags(NamedTuple):

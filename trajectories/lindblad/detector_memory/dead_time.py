@@ -24,7 +24,7 @@ from ..filter.linear_model import full_model
 from ..solver import Model, solver_of
 from ..steady_state import SteadyState
 from ..superoperators.hermitian_vectors import Vector
-from .detector_memory import TYPICAL_ROUNDS, after_event, forgetful
+from .memory import TYPICAL_ROUNDS, after_event, forgetful
 from .paralysable import paralysed_g2
 
 Array = NDArray[np.float64]

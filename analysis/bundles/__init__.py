@@ -1,0 +1,1 @@
+"""Detected clicks gathered into bundles: the table of all, and bundles of a pair."""

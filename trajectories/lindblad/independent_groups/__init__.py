@@ -1,0 +1,1 @@
+"""How clicks and pairs of clicks come in groups: how much a count tells, for `analysis/inference`."""
