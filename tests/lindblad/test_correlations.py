@@ -145,12 +145,14 @@ def test_loss_leaves_g2_alone_and_dark_counts_do_not():
     assert np.abs(expected - ideal).max() > 1e-3
 
 
+@pytest.mark.usefixtures("every_motion")
 def test_transient_correlation_of_a_fock_state():
     fock = DecayingFock()
     found = lindblad.transient_g2(fock.system(), fock.ket(), "photon", "photon", 0.8, np.array([0.0, 0.5, 3.0]))
     np.testing.assert_allclose(found, fock.transient_g2(), rtol=1e-10)
 
 
+@pytest.mark.usefixtures("every_motion")
 def test_transient_correlation_against_the_dense_oracle_and_the_steady_state():
     system = random_lindbladian(8)
     dense = DenseLindblad(system)

@@ -18,12 +18,17 @@ from trajectories.lindblad.detector_memory import dead_time
 from trajectories.lindblad.solver import solver_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::trajectories.errors.TruncationWarning")
-ATOM = lindblad.steady_state(driven_atom(1.0, 1.0))
 PAIRS = PairSource(coupling=0.2, levels=3).system()
 
 
-@pytest.fixture(scope="module")
-def steady():
+@pytest.fixture
+def atom(every_way):
+    """A driven atom, with every exact value computed in each of the ways there are."""
+    return lindblad.steady_state(driven_atom(1.0, 1.0))
+
+
+@pytest.fixture
+def steady(every_way):
     return lindblad.steady_state(PAIRS)
 
 
@@ -32,17 +37,17 @@ def clicks():
     return watch(PAIRS, 120, 2000.0, seed=3)
 
 
-def test_dark_counts_alone_are_a_poisson_process_with_dead_time():
-    found = lindblad.rates(ATOM, {"atom": tj.Detector(0.0, 0.4, dead_time=3.0)})["atom"]
+def test_dark_counts_alone_are_a_poisson_process_with_dead_time(atom):
+    found = lindblad.rates(atom, {"atom": tj.Detector(0.0, 0.4, dead_time=3.0)})["atom"]
     assert found.value == pytest.approx(0.4 / (1.0 + 0.4 * 3.0), rel=1e-10)
 
 
-def test_an_atom_is_a_renewal_process_also_with_dead_time():
+def test_an_atom_is_a_renewal_process_also_with_dead_time(atom):
     """One over the mean wait: τ, and what remains to the next click from the state at τ after one."""
     dead = 1.3
-    found = lindblad.rates(ATOM, {"atom": tj.Detector(dead_time=dead)})["atom"].value
-    later = lindblad.density_matrix(ATOM.system, [1.0, 0.0], [dead])[0]
-    half = -1j * ATOM.system.H_eff.toarray()
+    found = lindblad.rates(atom, {"atom": tj.Detector(dead_time=dead)})["atom"].value
+    later = lindblad.density_matrix(atom.system, [1.0, 0.0], [dead])[0]
+    half = -1j * atom.system.H_eff.toarray()
     one = np.eye(2)
     silent = np.kron(half, one) + np.kron(one, half.conj())
     wait = -(one.ravel() @ np.linalg.solve(silent, later.ravel())).real
@@ -64,12 +69,12 @@ def test_a_rate_with_dead_time_is_computed_once_and_by_the_cheapest_model():
     assert found.value < 0.99 * lindblad.rates(steady, {"photon": tj.Detector(0.5, 2e-6)})["photon"].value
 
 
-def test_short_and_long_dead_times():
-    ideal = lindblad.rates(ATOM)["atom"].value
-    assert lindblad.rates(ATOM, {"atom": tj.Detector(dead_time=1e-9)})["atom"].value == pytest.approx(
+def test_short_and_long_dead_times(atom):
+    ideal = lindblad.rates(atom)["atom"].value
+    assert lindblad.rates(atom, {"atom": tj.Detector(dead_time=1e-9)})["atom"].value == pytest.approx(
         ideal, rel=1e-8
     )
-    long = lindblad.rates(ATOM, {"atom": tj.Detector(dead_time=1e4)})["atom"].value
+    long = lindblad.rates(atom, {"atom": tj.Detector(dead_time=1e4)})["atom"].value
     assert long == pytest.approx(1.0 / (1e4 + 1.0 / ideal), rel=1e-4)
 
 
@@ -134,21 +139,21 @@ def test_pairs_of_which_one_detector_is_dead(steady, clicks):
         lindblad.g2(large, "photon", "magnon", [-50.0, 0.0], deaf)
 
 
-def test_paralysable_dark_counts_are_a_poisson_process_that_waits():
+def test_paralysable_dark_counts_are_a_poisson_process_that_waits(atom):
     """λ = d e^{−dτ}, g² = 1 from τ on and 0 before, F = 1 − 2λτ(1 − τ/2T): all numbers to 1e-9."""
     dark, dead = 0.4, 3.0
     detectors = {"atom": tj.Detector(0.0, dark, dead_time=dead, paralysable=True)}
     rate = dark * np.exp(-dark * dead)
-    assert lindblad.rates(ATOM, detectors)["atom"].value == pytest.approx(rate, rel=1e-10)
+    assert lindblad.rates(atom, detectors)["atom"].value == pytest.approx(rate, rel=1e-10)
     edges = [-5.0, -3.0, 0.0, 2.0, 3.0, 4.0, 8.0]
-    value = lindblad.g2(ATOM, "atom", "atom", edges, detectors).value
+    value = lindblad.g2(atom, "atom", "atom", edges, detectors).value
     np.testing.assert_allclose(
         value, np.array([1.0, 0.0, 0.0, 0.0, 1.0, 1.0]) * dark * np.exp(-dark * dead) / rate, atol=1e-9
     )
     for window in (1.0, 5.0, 250.0):
         blind = min(window, dead)
         factor = 1.0 - 2.0 * rate * blind * (window - blind / 2.0) / window
-        assert lindblad.fano(ATOM, [window], detectors=detectors)[0].value == pytest.approx(factor, abs=1e-8)
+        assert lindblad.fano(atom, [window], detectors=detectors)[0].value == pytest.approx(factor, abs=1e-8)
 
 
 def test_a_paralysable_detector_agrees_with_clicks(steady, clicks):
@@ -181,19 +186,19 @@ def test_a_paralysable_detector_agrees_with_clicks(steady, clicks):
     assert any("prolong its dead time" in line for line in found.untested)
 
 
-def test_dead_dark_counts_have_the_curves_of_a_renewal_process():
+def test_dead_dark_counts_have_the_curves_of_a_renewal_process(atom):
     """Waits are τ and an exponential, sums of n of them nτ and a gamma law; all numbers follow to 1e-12."""
     dark, dead = 0.4, 3.0
     detectors = {"atom": tj.Detector(0.0, dark, dead_time=dead)}
     rate, edges = dark / (1.0 + dark * dead), np.array([-4.0, 0.0, 1.0, 2.5, 3.5, 5.0, 6.5, 9.0, 12.0, 40.0])
-    waits = lindblad.waiting_times(ATOM, "atom", "atom", edges[1:], detectors=detectors)
+    waits = lindblad.waiting_times(atom, "atom", "atom", edges[1:], detectors=detectors)
     reached = np.where(edges[1:] > dead, 1.0 - np.exp(-dark * np.maximum(edges[1:] - dead, 0.0)), 0.0)
     np.testing.assert_allclose(waits.value, np.diff(reached) / np.diff(edges[1:]), atol=1e-12)
 
     def pairs(times):
         return sum(stats.gamma.cdf(times - n * dead, n, scale=1.0 / dark) for n in range(1, 101))
 
-    found = lindblad.g2(ATOM, "atom", "atom", edges, detectors)
+    found = lindblad.g2(atom, "atom", "atom", edges, detectors)
     primitive = np.sign(edges) * pairs(np.abs(edges)) / rate
     np.testing.assert_allclose(found.value, np.diff(primitive) / np.diff(edges), atol=1e-12)
     for window in (1.0, 5.0, 20.0, 250.0):
@@ -202,22 +207,22 @@ def test_dead_dark_counts_have_the_curves_of_a_renewal_process():
         law = [stats.gamma.cdf(left, n + more, scale=1.0 / dark) for more in (0, 1)]
         twice = float(np.sum(left * law[0] - n / dark * law[1]))
         factor = 1.0 + 2.0 * (twice - 0.5 * rate * window**2) / window
-        assert lindblad.fano(ATOM, [window], detectors=detectors)[0].value == pytest.approx(factor, abs=1e-10)
-    late = lindblad.fano(ATOM, [1e6], detectors=detectors)[0].value
+        assert lindblad.fano(atom, [window], detectors=detectors)[0].value == pytest.approx(factor, abs=1e-10)
+    late = lindblad.fano(atom, [1e6], detectors=detectors)[0].value
     assert late == pytest.approx((1.0 + dark * dead) ** -2, rel=1e-5)
 
 
-def test_a_short_dead_time_changes_nothing_and_a_long_one_keeps_order(monkeypatch):
+def test_a_short_dead_time_changes_nothing_and_a_long_one_keeps_order(monkeypatch, atom):
     short = {"atom": tj.Detector(dead_time=1e-6)}
     edges = [0.0, 0.5e-6, 2e-6]
-    value = lindblad.g2(ATOM, "atom", "atom", edges, short).value
+    value = lindblad.g2(atom, "atom", "atom", edges, short).value
     assert value[0] == 0.0
-    assert value[1] == pytest.approx(lindblad.g2(ATOM, "atom", "atom", [1e-6, 2e-6]).value[0] * 2 / 3, rel=1e-6)
+    assert value[1] == pytest.approx(lindblad.g2(atom, "atom", "atom", [1e-6, 2e-6]).value[0] * 2 / 3, rel=1e-6)
     long = {"atom": tj.Detector(dead_time=30.0)}
-    assert lindblad.fano(ATOM, [2e4], detectors=long)[0].value < 0.05
+    assert lindblad.fano(atom, [2e3], detectors=long)[0].value < 0.05
     monkeypatch.setattr(dead_time, "MOST_PIECES", 1000)
     with pytest.raises(InvalidInput, match="too many to follow in 1000 steps"):
-        lindblad.fano(ATOM, [1e3], detectors={"atom": tj.Detector(dead_time=1e-3)})
+        lindblad.fano(atom, [1e3], detectors={"atom": tj.Detector(dead_time=1e-3)})
 
 
 def test_curves_with_dead_time_agree_with_clicks(steady, clicks):
@@ -262,12 +267,12 @@ def test_up_to_two_dead_times_any_dimension_serves(monkeypatch, steady):
         lindblad.fano(steady, [10.0], detectors=detectors)
 
 
-def test_jitter_is_a_convolution_to_six_digits():
+def test_jitter_is_a_convolution_to_six_digits(atom):
     edges = np.array([-0.5, 0.0, 0.4, 1.5])
-    found = lindblad.g2(ATOM, "atom", "atom", edges, {"atom": tj.Detector(0.3, jitter=0.25)})
+    found = lindblad.g2(atom, "atom", "atom", edges, {"atom": tj.Detector(0.3, jitter=0.25)})
     width = 0.25 * np.sqrt(2.0)
     lags = np.linspace(-4.0, 6.0, 20001)
-    sharp = lindblad.g2_at(ATOM, "atom", "atom", lags)
+    sharp = lindblad.g2_at(atom, "atom", "atom", lags)
 
     def blurred(tau):
         return integrate.simpson(sharp * np.exp(-0.5 * ((tau - lags) / width) ** 2), x=lags) / (
@@ -289,18 +294,18 @@ def test_other_channels_detectors_do_not_matter():
     )
 
 
-def test_refusals():
+def test_refusals(atom):
     both = {"atom": tj.Detector(jitter=0.1, afterpulsing=0.1, afterpulse_delay=1.0)}
     with pytest.raises(InvalidInput, match="jitter and afterpulses has no exact formula"):
-        lindblad.g2(ATOM, "atom", "atom", [0.0, 1.0], both)
+        lindblad.g2(atom, "atom", "atom", [0.0, 1.0], both)
     both = {"atom": tj.Detector(dead_time=0.1, afterpulsing=0.1, afterpulse_delay=1.0)}
     with pytest.raises(InvalidInput, match="dead time and afterpulses, whose rate"):
-        lindblad.rates(ATOM, both)
+        lindblad.rates(atom, both)
     with pytest.raises(InvalidInput, match="afterpulsing=1 must be below 1"):
         tj.Detector(afterpulsing=1, afterpulse_delay=1.0)
     extended = {"atom": tj.Detector(dead_time=0.1, paralysable=True)}
     with pytest.raises(InvalidInput, match="is paralysable: the wait to its next registered event has no exact"):
-        lindblad.waiting_times(ATOM, "atom", "atom", [0.0, 1.0], detectors=extended)
+        lindblad.waiting_times(atom, "atom", "atom", [0.0, 1.0], detectors=extended)
     with pytest.raises(InvalidInput, match="paralysable=True needs a dead_time above 0"):
         tj.Detector(paralysable=True)
     with pytest.raises(InvalidInput, match="paralysable=1 must be true or false"):
@@ -311,4 +316,4 @@ def test_refusals():
         tj.Detector(afterpulsing=0.1)
     record = watch(driven_atom(1.0, 1.0), 1, 10.0, seed=1)
     with pytest.raises(InvalidInput, match="which clicks are afterpulses is not known"):
-        tj.replay(record, ATOM.system, detectors={"atom": tj.Detector(afterpulsing=0.1, afterpulse_delay=1.0)})
+        tj.replay(record, atom.system, detectors={"atom": tj.Detector(afterpulsing=0.1, afterpulse_delay=1.0)})

@@ -44,7 +44,7 @@ def pair_emitter() -> OpenSystem:
 
 
 @pytest.mark.parametrize("rabi", [0.1, 0.3, 5.0])
-def test_resonance_fluorescence_is_mollows(rabi: float) -> None:
+def test_resonance_fluorescence_is_mollows(rabi: float, every_spectrum: str) -> None:
     steady = lindblad.steady_state(driven_atom(rabi))
     omega = np.linspace(-8.0, 8.0, 81)
     found = lindblad.emission_spectrum(steady, "atom", omega)
@@ -52,7 +52,9 @@ def test_resonance_fluorescence_is_mollows(rabi: float) -> None:
     np.testing.assert_allclose(found.density, expected, atol=1e-12 * expected.max())
     assert found.rate == pytest.approx(rabi**2 / (1.0 + 2.0 * rabi**2), rel=1e-12)
     assert found.coherent == pytest.approx(rabi**2 / (1.0 + 2.0 * rabi**2) ** 2, rel=1e-12)
-    assert found.sum_rule == pytest.approx(found.rate, rel=1e-12)
+    assert ("one equation" in found.method) == (every_spectrum == "one by one")
+    if every_spectrum == "poles":  # their weights are the integral
+        assert found.sum_rule == pytest.approx(found.rate, rel=1e-12)
     assert not np.allclose(found.density, mollow(omega, 1.01 * rabi), atol=1e-6 * expected.max())  # planted fault
 
 
@@ -63,22 +65,24 @@ def test_the_exceptional_point_is_solved_frequency_by_frequency() -> None:
     np.testing.assert_allclose(found.density, mollow(omega, 0.25 + 1e-7), rtol=1e-5)
 
 
-def test_the_triplet_has_names_and_shares() -> None:
+def test_the_triplet_has_names_and_shares(every_spectrum: str) -> None:
     rabi = 40.0
     found = lindblad.emission_spectrum(lindblad.steady_state(driven_atom(rabi)), "atom")
+    near = 0.02 if every_spectrum == "poles" else 0.04  # from one equation a frequency widths are interpolated
     middle, *sides = found.peaks
     assert abs(middle.frequency) < 1e-3
     assert middle.width == pytest.approx(1.0, rel=0.02)  # γ
     assert sorted(round(p.frequency) for p in sides) == [-40, 40]
     assert {p.transition for p in sides} == {"|−⟩ → |+⟩", "|+⟩ → |−⟩"}
     for peak in sides:
-        assert peak.width == pytest.approx(1.5, rel=0.02)  # 3γ/2
-        assert middle.height / peak.height == pytest.approx(3.0, rel=0.02)
+        assert peak.width == pytest.approx(1.5, rel=near)  # 3γ/2
+        assert middle.height / peak.height == pytest.approx(3.0, rel=near)
         assert peak.rate / middle.rate == pytest.approx(0.5, rel=0.1)
     whole = found.rate_between(-1e5, 1e5)
     assert whole + found.coherent == pytest.approx(found.rate, rel=1e-5)
 
 
+@pytest.mark.usefixtures("every_spectrum")
 def test_a_linear_cavity_emits_one_coherent_line() -> None:
     space = HilbertSpace(cavity=12)
     a = space.lower("cavity")
@@ -88,6 +92,7 @@ def test_a_linear_cavity_emits_one_coherent_line() -> None:
     assert np.abs(found.density).max() < 1e-9 * found.rate
 
 
+@pytest.mark.usefixtures("every_spectrum")
 def test_thermal_light_is_a_lorentzian() -> None:
     space = HilbertSpace(cavity=18)
     a = space.lower("cavity")
@@ -103,6 +108,7 @@ def test_thermal_light_is_a_lorentzian() -> None:
 # --- other witnesses -------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("every_spectrum")
 def test_the_spectrum_is_that_of_qutip() -> None:
     system = pair_emitter()
     omega = np.array([-1.3, -0.2, 0.4, 1.1])

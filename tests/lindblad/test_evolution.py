@@ -185,6 +185,7 @@ def test_evolution_is_completely_positive_and_trace_preserving(seed, dimension, 
     assert np.linalg.eigvalsh(choi.reshape(dimension**2, dimension**2))[0] > -1e-11
 
 
+@pytest.mark.usefixtures("every_motion")
 def test_decaying_fock_state():
     fock = DecayingFock()
     times = np.array([0.0, 0.3, 2.0, 11.0])
@@ -197,6 +198,7 @@ def test_decaying_fock_state():
     assert not found.standard_error.any()
 
 
+@pytest.mark.usefixtures("every_motion")
 def test_driven_cavity_swings_up_coherently():
     cavity = DrivenCavity()
     system = cavity.system()
@@ -210,6 +212,7 @@ def test_driven_cavity_swings_up_coherently():
     np.testing.assert_allclose(found["n"].value, np.abs(amplitude) ** 2, atol=1e-8)
 
 
+@pytest.mark.usefixtures("every_motion")
 def test_closed_system_keeps_oscillating():
     # No dissipation at all: Rabi oscillations over a thousand periods.
     space = HilbertSpace(atom=2)
@@ -220,6 +223,7 @@ def test_closed_system_keeps_oscillating():
     np.testing.assert_allclose(found.value, np.sin(0.5 * times) ** 2, atol=1e-10)
 
 
+@pytest.mark.usefixtures("every_motion")
 def test_long_times_reach_the_steady_state():
     system = paper_system()
     final = lindblad.density_matrix(system, system.space.ket(), 1e5)

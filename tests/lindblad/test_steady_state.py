@@ -121,6 +121,30 @@ def test_dark_state_beside_bright_motion_with_schur():
     np.testing.assert_allclose(steady.rho, np.outer(dark, dark), atol=1e-13)
 
 
+@pytest.mark.parametrize("method", ["eigenmodes", "schur", "elimination"])
+def test_every_method_finds_the_known_states(method):
+    """Closed forms by each way to invert L0, and by elimination; other files have essential states and factors."""
+    laser, warm, pairs = (
+        DrivenCavity(drive=0.1, levels=9),
+        ThermalCavity(thermal=0.3, levels=9),
+        PairSource(levels=4),
+    )
+    atom, fock, (shelved, dark) = ResonanceFluorescence(1.0, 0.3, 0.4), DecayingFock(), lambda_atom()
+
+    def solved(system):
+        return lindblad.steady_state(system, method=method)
+
+    found = solved(laser.system())
+    assert found.rate("photon") == pytest.approx(laser.rate(), rel=1e-8)
+    assert found.expect(laser.system().space.lower("photon")) == pytest.approx(laser.amplitude(), abs=1e-8)
+    found = solved(warm.system())
+    np.testing.assert_allclose(np.diag(found.rho).real, warm.populations(), atol=1e-12)
+    assert solved(pairs.system()).rate("photon") == pytest.approx(pairs.kappa * pairs.occupation(), rel=1e-5)
+    assert solved(atom.system()).rate("fluorescence") == pytest.approx(atom.gamma * atom.excited(), rel=1e-10)
+    assert solved(fock.system()).rho[0, 0].real == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_allclose(solved(shelved).rho, np.outer(dark, dark), atol=1e-12)
+
+
 def two_photon_loss(single: float) -> OpenSystem:
     space = HilbertSpace(photon=16)
     a = space.lower("photon")

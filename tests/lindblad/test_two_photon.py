@@ -33,6 +33,7 @@ def test_the_map_is_that_of_filters() -> None:
     assert not np.allclose(found, found[:, ::-1], rtol=0.05)  # planted fault: frequencies exchanged
 
 
+@pytest.mark.usefixtures("every_way")
 def test_two_modes_are_told_apart() -> None:
     """A cavity and its atom: two channels, each with its own filter."""
     space = tj.HilbertSpace(cavity=3, atom=2)
@@ -73,6 +74,7 @@ def test_bad_input_is_refused() -> None:
         lindblad.two_photon_spectrum(lindblad.steady_state(large), "photon", "magnon", [0.0], [0.0], 1.0)
 
 
+@pytest.mark.usefixtures("every_way")
 def test_a_complex_system_and_unequal_lists() -> None:
     """Complex H and jumps, of which nothing is symmetric, beside one filter after another."""
     system = random_lindbladian(5, 3, 2)

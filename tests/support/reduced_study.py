@@ -1,10 +1,14 @@
 """The reduced model beside propagation of the whole space: every statistic, its error and the error stated.
 
-OMP_NUM_THREADS=1 python tests/support/reduced_study.py [--references DIR] [--cases NAME …]
+OMP_NUM_THREADS=1 python tests/support/reduced_study.py [--finer] [--references DIR] [--cases NAME …]
 
 Writes the table tests/lindblad/reduced_study.csv, one row a statistic of a case; rows of cases that are not asked
 for stay. What propagation found is kept in DIR if given. Processor time: 7 s a case at N = 54 and as much for the
 reference, some minutes at N = 160 and N = 250.
+
+With `--finer` what `with_solver(accuracy=1e-8)` gives stands beside modes and their pairs at the same accuracy:
+all pairs at N = 54, 3,700 of them at N = 128; the table is tests/lindblad/finer_study.csv. A minute and a half a
+case at N = 54, five at N = 128.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from numpy.typing import NDArray
 
 from trajectories import OpenSystem, SpinningResonator, lindblad
 from trajectories.detectors import Detector
+from trajectories.lindblad import levels
 from trajectories.lindblad.answers import Answer, scale_of
 from trajectories.lindblad.solver import solver_of
 
@@ -37,6 +42,19 @@ HEAD = (
     "stated",
     "ratio",
 )
+FINER = TABLE.with_name("finer_study.csv")
+FINER_HEAD = (*HEAD[:7], "way", "beside", "difference", "stated", "beside stated", "ratio")
+# Cases whose two ways are compared at the least accuracy that may be asked for.
+FINER_CASES = (
+    "54-1.3406-left-0.005",
+    "54-1.3406-right-0.005",
+    "54-1.3984-left-0.005",
+    "54-1.3984-right-0.005",
+    "128",
+)
+FINEST = 1e-8
+# Larger cores than the solver makes: the pairs of N = 128 that state 1e-8.
+LARGEST = 4000
 Arrays = Mapping[str, NDArray[np.float64]]
 LOSSY = {"photon": Detector(efficiency=0.6, dark_rate=1e-6), "magnon": Detector(efficiency=0.8)}
 EMITTED = ("photon", "phonon", "magnon")
@@ -101,8 +119,38 @@ def compared(
         error = np.reshape(stated[name].error, value.shape)
         scale, off = scale_of(right), np.abs(value - right)
         ratio = float((off / (error + REFERENCE * scale)).max())
-        way = stated[name].method.removeprefix("exact, ").rsplit(",", 1)[0]
-        rows.append((name, way, float((off / scale).max()), float((error / scale).max()), ratio))
+        rows.append((name, way_of(stated[name]), float((off / scale).max()), float((error / scale).max()), ratio))
+    return rows
+
+
+def way_of(answer: Answer) -> str:
+    """Return how an answer was computed."""
+    return answer.method.removeprefix("exact, ").rsplit(",", 1)[0]
+
+
+def compared_finer(
+    system: OpenSystem, detectors: Mapping[str, Detector] | None = None
+) -> list[tuple[str, str, str, float, float, float, float]]:
+    """Compare every statistic at an accuracy of 1e-8 by the way that is chosen, and by modes and their pairs.
+
+    Returns for each statistic its name; both ways; the largest relative difference; the largest error that each
+    states; and the largest ratio of a difference to both errors together.
+    """
+    steady = lindblad.steady_state(system)
+    limits = levels.LARGEST_CORE, levels.LARGEST_FINER
+    chosen, stated = answers(steady.with_solver(accuracy=FINEST), detectors)
+    levels.LARGEST_CORE = levels.LARGEST_FINER = LARGEST
+    try:
+        found, beside = answers(steady.with_solver("reduced", FINEST), detectors)
+    finally:
+        levels.LARGEST_CORE, levels.LARGEST_FINER = limits
+    rows = []
+    for name, value in chosen.items():
+        scale, off = scale_of(value), np.abs(found[name] - value)
+        errors = [np.reshape(answer[name].error, value.shape) for answer in (stated, beside)]
+        ratio = float((off / sum(errors)).max())
+        numbers = (float((part / scale).max()) for part in (off, *errors))
+        rows.append((name, way_of(stated[name]), way_of(beside[name]), *numbers, ratio))
     return rows
 
 
@@ -138,39 +186,42 @@ def reference_of(name: str, system: OpenSystem, lossy: bool, folder: Path | None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--references", type=Path, metavar="DIR", help="keep what propagation found here")
-    parser.add_argument("--cases", nargs="+", choices=cases(), default=list(cases()), metavar="NAME")
+    parser.add_argument("--cases", nargs="+", choices=cases(), metavar="NAME")
     parser.add_argument("--only-references", action="store_true", help="propagate, and compare nothing")
+    parser.add_argument("--finer", action="store_true", help="compare two ways at an accuracy of 1e-8")
     options = parser.parse_args()
     worst = 0.0
-    for name in options.cases:
-        levels, detuning, direction, kappa, lossy = cases()[name]
+    asked = options.cases or (FINER_CASES if options.finer else list(cases()))
+    for name in asked:
+        fock, detuning, direction, kappa, lossy = cases()[name]
         resonator = SpinningResonator(direction=direction, detuning=detuning, kappa=kappa)
-        system = resonator.system(levels=levels)
-        reference = reference_of(name, system, lossy, options.references)
+        system, detectors = resonator.system(levels=fock), LOSSY if lossy else None
         print(name, flush=True)
-        if options.only_references:
-            continue
+        if options.finer:
+            found = compared_finer(system, detectors)
+        else:
+            reference = reference_of(name, system, lossy, options.references)
+            if options.only_references:
+                continue
+            found = compared(system, detectors, reference)
         seen = "lossy" if lossy else "ideal"
-        head = (name, ",".join(map(str, levels)), f"{detuning:g}", direction, f"{kappa:g}", seen)
-        rows = [
-            (*head, statistic, way, *(f"{number:.2g}" for number in numbers))
-            for statistic, way, *numbers in compared(system, LOSSY if lossy else None, reference)
-        ]
-        merge(name, rows)
+        head = (name, ",".join(map(str, fock)), f"{detuning:g}", direction, f"{kappa:g}", seen)
+        rows = [(*head, *(part if isinstance(part, str) else f"{part:.2g}" for part in row)) for row in found]
+        merge(name, rows, *((FINER, FINER_HEAD) if options.finer else (TABLE, HEAD)))
         worst = max(worst, *(float(row[-1]) for row in rows))
     print(f"largest ratio of an error to what is stated: {worst:.2g}")
 
 
-def merge(name: str, rows: list[tuple[str, ...]]) -> None:
-    """Put the rows of a case into the table; those of other cases stay."""
+def merge(name: str, rows: list[tuple[str, ...]], table: Path, head: tuple[str, ...]) -> None:
+    """Put the rows of a case into a table; those of other cases stay."""
     kept: list[tuple[str, ...]] = []
-    if TABLE.exists():
-        with TABLE.open(newline="") as stream:
+    if table.exists():
+        with table.open(newline="") as stream:
             kept = [tuple(row) for row in csv.reader(stream)][1:]
     order = list(cases())
     rows = sorted([*(row for row in kept if row[0] != name), *rows], key=lambda row: order.index(row[0]))
-    with TABLE.open("w", newline="") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([HEAD, *rows])
+    with table.open("w", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([head, *rows])
 
 
 if __name__ == "__main__":

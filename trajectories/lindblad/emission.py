@@ -64,7 +64,8 @@ class EmissionPeak:
         Full width at half height; NaN where a neighbouring peak is too close.
     rate : float
         Clicks per time between the two minima beside it.
-        With one equation a frequency, `frequency` is the best grid point, and `rate` the trapezoidal sum.
+        With one equation a frequency, `frequency` is the best grid point, `width` is interpolated on the grid, and
+        `rate` is the trapezoidal sum.
     transition : str
         The transition between product states, with atoms dressed by their drive, that contributes most; empty if
         there is none.

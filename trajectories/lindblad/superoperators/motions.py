@@ -30,11 +30,11 @@ class SeriesMotion:
     generator : Generator
         G.
     horizon : float
-        Longest time wanted.
+        Longest time wanted; any step serves where that is 0.
     """
 
     def __init__(self, generator: Generator, horizon: float) -> None:
-        self._generator, self._horizon = generator, horizon
+        self._generator, self._horizon = generator, horizon or 1.0  # steps of no length are none
 
     @cached_property
     def _forward(self) -> Expansion:
