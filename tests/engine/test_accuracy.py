@@ -13,7 +13,7 @@ import trajectories as tj
 from trajectories.engine.modes.eigenbasis import eigenbasis
 from trajectories.engine.sparse.sparse_action import SparsePropagator
 from trajectories.engine.sparse.sparse_kernels import RADIUS, STEP
-from trajectories.errors import AccuracyWarning
+from trajectories.errors import AccuracyWarning, InvalidInput
 
 S = np.array([[0.0, 1.0], [0.0, 0.0]])
 
@@ -238,3 +238,29 @@ def test_exactly_degenerate_modes_are_no_breach():
     ]
     assert records[0].provenance["worst_error"] < 1e-10
     np.testing.assert_allclose(records[0].time, records[1].time, atol=1e-7)
+
+
+def cascade(atoms: int) -> tj.OpenSystem:
+    """Return undriven atoms that emit one after the other into one waveguide: H_eff has a single eigenvector."""
+    lower = [np.kron(np.kron(np.eye(2**k), S), np.eye(2 ** (atoms - k - 1))) for k in range(atoms)]
+    pairs = [(lower[i].T @ lower[j], j, i) for i in range(atoms) for j in range(i)]
+    hamiltonian = sum(-0.5j * (link - link.T) for link, *_ in pairs)
+    return tj.OpenSystem(hamiltonian, [tj.Channel("out", sum(lower))])
+
+
+def empty_cavity(levels: int, amplitude: float) -> tj.OpenSystem:
+    lower = np.diag(np.sqrt(np.arange(1.0, levels)), 1)
+    return tj.OpenSystem(amplitude * (lower + lower.T), [tj.Channel("out", lower)])
+
+
+@pytest.mark.parametrize("system", [cascade(2), cascade(3), empty_cavity(120, 4.5)], ids=["2", "3", "cavity"])
+def test_a_singular_eigenbasis_is_one_line_and_not_a_warning_of_scipy(system):
+    start = np.eye(system.dimension)[-1] if system.dimension < 10 else np.eye(system.dimension)[0]
+    record = watch(system, 4, 5.0, seed=1, initial=start)
+    if system.dimension < 10:  # every excitation leaves as a click
+        late = watch(system, 4, 60.0, seed=1, initial=start)
+        assert len(late) == 4 * round(np.log2(system.dimension))
+    assert record.n_trajectories == 4
+    for propagator, remedy in (("modes", "sparse"), ("reduced", "auto")):
+        with pytest.raises(InvalidInput, match=f"eigenbasis of H_eff is singular.*use propagator='{remedy}'"):
+            watch(system, 1, 1.0, seed=1, initial=start, propagator=propagator)

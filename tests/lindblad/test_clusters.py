@@ -152,6 +152,23 @@ def test_a_pair_that_is_never_emitted_has_no_order():
             function(steady, "fluorescence", "dark", 1.0)
 
 
+def test_clicks_that_are_rounding_make_no_pair():
+    """The middle of three coupled levels is dark in (1, 0, −1): an order of 0.85 was given of 1e-34."""
+    hamiltonian = np.array([[0.0, 0.5, 0.0], [0.5, 0.0, 0.5], [0.0, 0.5, 0.0]])
+    silent = np.zeros((3, 3))
+    silent[0, 1] = 1.0
+    system = OpenSystem(hamiltonian, [Channel("silent", silent), Channel("loud", np.diag([1.0, 0.0, 1.0]))])
+    steady = lindblad.steady_state(system)
+    for function in (
+        lambda: lindblad.order_fraction(steady, "silent", "loud", 1.0),
+        lambda: lindblad.lag_histogram(steady, "silent", "loud", [-1.0, 1.0], 1.0),
+        lambda: lindblad.cluster_g2(steady, "silent", "loud", [0.0, 3.0], 1.0),
+        lambda: lindblad.cluster_g2(steady, 1, ("silent", "loud"), [0.0, 3.0], 1.0),
+    ):
+        with pytest.raises(InvalidInput, match=r"never clicks|ever emitted"):
+            function()
+
+
 def test_a_scan_of_windows_is_that_of_each_window():
     steady = lindblad.steady_state(paper_system())
     windows = [60.0, 1.0, 20.0]

@@ -386,3 +386,18 @@ def test_two_stationary_states_are_noticed_by_factors_of_L():
     a = space.lower("cavity")
     with pytest.raises(SteadyStateNotUnique):  # pairs of photons leave: parity stays
         lindblad.steady_state(OpenSystem(0.3 * (a @ a + (a @ a).T), [Channel("pair", a @ a)], space))
+
+
+@pytest.mark.parametrize(("levels", "amplitude"), [(90, 4.5), (99, 5.0)])
+def test_cavities_with_too_few_levels_have_a_steady_state(levels, amplitude):
+    """Eigenvectors of H_eff are no basis there: "two starts still differ" after ten seconds, and N > 50."""
+    lower = np.diag(np.sqrt(np.arange(1.0, levels)), 1)
+    system = OpenSystem(amplitude * (lower + lower.T), [Channel("cavity", lower)])
+    steady = lindblad.steady_state(system)
+    generator = Liouvillian(system)
+    assert np.linalg.norm(generator.apply(steady.rho)) < 1e-12 * generator.scale
+    assert steady.error < 1e-9
+    # d⟨n⟩/dt = 0: what the drive gives leaves as clicks.
+    given_by_drive = 2.0 * np.real(-1j * amplitude * steady.expect(lower.T))
+    assert steady.rate("cavity") == pytest.approx(given_by_drive, rel=1e-9)
+    assert lindblad.cumulants(steady, order=2)[0] == pytest.approx(steady.rate("cavity"), rel=1e-9)

@@ -63,7 +63,7 @@ class EmissionPeak:
     width : float
         Full width at half height; NaN where a neighbouring peak is too close.
     rate : float
-        Clicks per time between the two minima beside it.
+        Clicks per time between the two minima beside it; the outermost are at infinity.
         With one equation a frequency, `frequency` is the best grid point, `width` is interpolated on the grid, and
         `rate` is the trapezoidal sum.
     transition : str
@@ -332,12 +332,26 @@ def _peaks(resolvent: FieldResolvent, grid: Array, values: Array, transitions: T
         reach = 0.5 * width if np.isfinite(width) else 0.25 * float(grid[high] - grid[low])
         name, share = transitions.named(frequency, reach)
         if isinstance(resolvent, Poles):
-            rate = resolvent.integral(float(grid[low]), float(grid[high]))
+            edges = (_minimum(resolvent, grid, valley) for valley in (low, high))
+            rate = resolvent.integral(*edges)
         else:
             part = slice(low, None if high == -1 else high + 1)
             rate = float(np.trapezoid(values[part], grid[part]))
         found.append(EmissionPeak(frequency, height, width, rate, name, share))
     return sorted(found, key=lambda peak: -peak.height)
+
+
+def _minimum(resolvent: Poles, grid: Array, valley: int) -> float:
+    """Return where the density is least between two peaks, near a point of the grid; beyond its ends, infinity."""
+    if valley in (0, -1):
+        return float("-inf") if valley == 0 else float("inf")
+    best = minimize_scalar(
+        lambda w: float(resolvent.density(np.array([w]))[0]),
+        bounds=(grid[valley - 1], grid[valley + 1]),
+        method="bounded",
+        options={"xatol": 1e-4 * (grid[valley + 1] - grid[valley - 1])},
+    )
+    return float(best.x)
 
 
 def _width(resolvent: FieldResolvent, grid: Array, values: Array, top: int, height: float) -> float:

@@ -13,10 +13,8 @@ from ..model import OpenSystem
 from .superoperators.detected import NOTHING
 from .superoperators.doubled import Doubled, ExactGenerator, add, product, subtract
 from .superoperators.hermitian_vectors import pack, unpack
-from .superoperators.inverse import MOST_ELIMINATED, Inverse, choose_resolvent
+from .superoperators.inverse import MOST_ELIMINATED, Inverse, resolvent_of_all
 from .superoperators.liouvillian import Liouvillian
-from .superoperators.no_jump import Resolvent
-from .superoperators.sparse_inverse import sparse_inverse
 
 Matrix = NDArray[np.complex128]
 
@@ -38,8 +36,7 @@ class Refinement:
 
     def __init__(self, system: OpenSystem, method: str) -> None:
         self.liouvillian = Liouvillian(system)
-        direct = sparse_inverse(system) if method == "auto" else None
-        self.resolvent: Resolvent = choose_resolvent(system, method) if direct is None else direct
+        self.resolvent = resolvent_of_all(system, method)
         self.inverse, self.exact = Inverse(self.liouvillian, self.resolvent), ExactGenerator(system)
         self.effects = effects_of(system)
         self.sizes = sparse.linalg.norm(self.effects, axis=1)

@@ -8,6 +8,7 @@ precision, until only its rounding is left.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -116,7 +117,7 @@ def eigenbasis(system: OpenSystem, tolerance: float, decay_share: float | None =
 def _eigenmodes(matrix: sparse.csr_array) -> tuple[Wide, NDArray[np.complex128], NDArray[np.complex128], Wide]:
     """Return λ in extended precision, V with columns of norm 1, V⁻¹, and the matrix times V."""
     _, vectors = linalg.eig(matrix.toarray())
-    inverse = linalg.inv(vectors)
+    inverse = inverse_of(vectors)
     # The two-sided Rayleigh quotient is second-order accurate in the error of V; in extended precision it gives
     # eigenvalues that are right to the last digit, which the product of a decay with a long wait needs.
     wide = matrix.astype(np.clongdouble)
@@ -124,6 +125,22 @@ def _eigenmodes(matrix: sparse.csr_array) -> tuple[Wide, NDArray[np.complex128],
     image = wide @ right
     values = np.einsum("ij,ji->i", left, image) / np.einsum("ij,ji->i", left, right)
     return values, vectors, inverse, image
+
+
+def inverse_of(vectors: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Return V⁻¹, for eigenvectors of norm 1.
+
+    Raises
+    ------
+    ConvergenceError
+        V is singular to rounding, as that of an undriven cascade or of a strongly driven empty cavity is.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", linalg.LinAlgWarning)
+        try:
+            return np.asarray(linalg.inv(vectors, check_finite=False))
+        except (linalg.LinAlgError, linalg.LinAlgWarning):
+            raise ConvergenceError("the eigenbasis of H_eff is singular (an exceptional point?)") from None
 
 
 def wide_H_eff(system: OpenSystem) -> sparse.csr_array:
@@ -186,7 +203,7 @@ def _refined(
     """
     wide = vectors.astype(np.clongdouble)
     for _ in range(CORRECTIONS):
-        inverse = linalg.inv(wide.astype(np.complex128))
+        inverse = inverse_of(wide.astype(np.complex128))
         image = exact @ wide
         left = inverse.astype(np.clongdouble)
         values = np.einsum("ij,ji->i", left, image) / np.einsum("ij,ji->i", left, wide)
@@ -202,7 +219,7 @@ def _refined(
     left_over = _Errors.of(values, np.diag(np.diag(coupling)) + last * np.abs(coupling), noise)
     decay, decay_error = _decays(system, wide, values, left_over, noise)
     vectors = wide.astype(np.complex128)
-    inverse = linalg.inv(vectors)
+    inverse = inverse_of(vectors)
     inverse = inverse + inverse @ (np.eye(len(vectors)) - vectors @ inverse)
     energy = values.real.astype(np.float64)
     rest = (values.real - energy).astype(np.float64)

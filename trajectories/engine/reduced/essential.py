@@ -16,6 +16,7 @@ from scipy import linalg, sparse
 
 from ...errors import ConvergenceError
 from ...model.system import OpenSystem
+from ..modes.eigenbasis import inverse_of
 
 # Factor on populations that jumps feed: jumps are rare, but the state is normalised after each.
 FED = 1e4
@@ -154,7 +155,10 @@ def _neighbours(
     known = np.zeros(system.dimension, dtype=np.bool_)
     known[states] = True
     values, vectors = linalg.eig(matrix[states][:, states].toarray(), check_finite=False)
-    inverse = linalg.inv(vectors, check_finite=False)
+    try:
+        inverse = inverse_of(vectors)
+    except ConvergenceError:  # for an estimate of populations the pseudo-inverse is good enough
+        inverse = linalg.pinv(vectors)
     operators = [channel.operator for channel in system.channels]
     jumps = [inverse @ (operator[states][:, states] @ vectors) for operator in operators]
     start = (np.abs(inverse @ kets[:, states].T) ** 2) @ weights

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...errors import InvalidInput
 from ...results import Estimate
 from ..inputs import Channels, Detectors, bundle_channels, bundle_window, two_of
-from ..solver import Model, solver_of, total_rate
+from ..solver import Model, require_clicks, solver_of, total_rate
 from ..steady_state import SteadyState
 from .cluster_maps import ClusterMaps, cluster_maps
 
@@ -137,7 +137,10 @@ def _within(maps: ClusterMaps, order: tuple[str, str], times: NDArray[np.float64
     return maps.motion.observe(start, effect[None], times, integrals=1)[1, :, 0]
 
 
-def refuse_absent(bundles: PairBundles, first: str, second: str) -> None:
-    """Refuse a pair that is never emitted."""
-    if bundles.rate.value <= 0.0:
+def refuse_absent(
+    steady: SteadyState, bundles: PairBundles, first: str, second: str, detectors: Detectors
+) -> None:
+    """Refuse a pair that is never emitted, or so rarely that its rate is rounding."""
+    if bundles.rate.value <= sum(bundles.errors):
         raise InvalidInput(f"no cluster of one {first!r} and one {second!r} is ever emitted; choose others")
+    require_clicks(steady, (first, second), detectors)

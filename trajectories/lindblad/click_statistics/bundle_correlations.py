@@ -17,7 +17,7 @@ from ...results import Correlation
 from ..answers import in_its_unit
 from ..bundles.cluster_maps import ClusterMaps, cluster_maps
 from ..inputs import bundle_channels, bundle_window, checked_times
-from ..solver import Answer, Model, solver_of
+from ..solver import Answer, Model, require_clicks, solver_of, total_rate
 from ..steady_state import SteadyState
 
 Detectors = Mapping[str, Detector] | None
@@ -123,6 +123,8 @@ def _answer(
     names = bundle_channels(steady.system, channels)
     sequences = [_sequences(kind, names) for kind in kinds]
     delta = bundle_window(steady.system, window)
+    total_rate(steady, names, detectors)
+    require_clicks(steady, sorted({name for kind in sequences for name in kind[0] if name is not None}), detectors)
 
     def compute(model: Model) -> NDArray[np.float64]:
         both = _correlation(cluster_maps(model, delta, 2.0 * delta), kinds, sequences, times)

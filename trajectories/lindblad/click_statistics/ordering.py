@@ -42,7 +42,7 @@ def order_fraction(
     0.776
     """
     bundles = pair_bundles(steady, first, second, window, channels, detectors)
-    refuse_absent(bundles, first, second)
+    refuse_absent(steady, bundles, first, second, detectors)
     return bundles.order_fraction
 
 
@@ -110,7 +110,7 @@ def bundles_and_lags(
     """Return `pair_bundles` and `lag_histogram` at the cost of one of them."""
     bins = bin_edges(edges)
     bundles, density, error = bundles_of_pair(steady, (first, second), bins, window, channels, detectors)
-    refuse_absent(bundles, first, second)
+    refuse_absent(steady, bundles, first, second, detectors)
     nothing, rate = np.zeros(len(bins) - 1), bundles.rate.value
     method = "exact probability density of the lag per pair bundle"
     return bundles, Histogram(bins, density / rate, nothing, nothing.astype(np.int64), method, error / rate)

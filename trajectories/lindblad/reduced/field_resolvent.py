@@ -126,10 +126,16 @@ class Poles:
         return found
 
     def integral(self, low: float, high: float) -> float:
-        """Return ∫S dω between two frequencies, exactly: ∫dω/(−iω − μ) = i ln(−iω − μ)."""
+        """Return ∫S dω between two frequencies, exactly: ∫dω/(−iω − μ) = i ln(−iω − μ).
+
+        At ω = ±∞ only the phase ∓π/2 of the logarithm counts, because the sum of all weights is real.
+        """
         # Re μ ≤ 0 keeps the logarithm on its principal branch.
         poles = np.minimum(self.values.real, 0.0) + 1j * self.values.imag
-        below, above = np.log(-1j * low - poles), np.log(-1j * high - poles)
+        below, above = (
+            np.log(-1j * edge - poles) if np.isfinite(edge) else np.full(len(poles), -0.5j * np.pi * np.sign(edge))
+            for edge in (low, high)
+        )
         return float(np.sum(self.weights * 1j * (above - below)).real) / np.pi
 
 

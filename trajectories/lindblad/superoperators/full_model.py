@@ -14,7 +14,7 @@ from ...model import OpenSystem
 from .detected import DetectedSystem
 from .doubling import DoublingMotion
 from .hermitian_vectors import Generator, Vector, pack, packed_generator
-from .inverse import Inverse, choose_resolvent
+from .inverse import Inverse, choose_resolvent, resolvent_of_all
 from .liouvillian import Liouvillian
 from .motions import SeriesMotion
 from .no_jump import Resolvent
@@ -99,7 +99,8 @@ class FullModel(DetectedSystem):
         """Return the inverse of L0, or of L on traceless matrices, made once."""
         if click_free not in self._inverses:
             detected = (self.efficiencies, self.dark) if click_free else ({}, 0.0)
-            self._inverses[click_free] = Inverse(self.liouvillian, self.resolvent, *detected)
+            resolvent = self.resolvent if click_free else resolvent_of_all(self.system)
+            self._inverses[click_free] = Inverse(self.liouvillian, resolvent, *detected)
         return self._inverses[click_free]
 
     def motion(self, horizon: float) -> FullMotion:

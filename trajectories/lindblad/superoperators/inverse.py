@@ -15,6 +15,7 @@ from .hermitian_vectors import Vector, pack, unpack
 from .krylov import KrylovSolution, gmres
 from .liouvillian import Liouvillian, hermitian_part
 from .no_jump import Eigenmodes, Resolvent, SchurModes
+from .sparse_inverse import sparse_inverse
 
 Matrix = NDArray[np.complex128]
 
@@ -180,3 +181,14 @@ def choose_resolvent(system: OpenSystem, method: str = "auto") -> Resolvent:
             f"method='eigenmodes' needs cond(V) below 1e7, but it is {modes.condition:.2g}; use method='schur'"
         )
     return SchurModes(system)
+
+
+def resolvent_of_all(system: OpenSystem, method: str = "auto") -> Resolvent:
+    """Return factors of L for chains of many states, or whose modes are no basis; else L0's inverse."""
+    direct = sparse_inverse(system) if method == "auto" else None
+    if direct is not None:
+        return direct
+    chosen = choose_resolvent(system, method)
+    if method == "auto" and chosen.name == SchurModes.name:
+        return sparse_inverse(system, MOST_ELIMINATED + 1) or chosen
+    return chosen

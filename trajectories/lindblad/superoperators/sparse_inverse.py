@@ -68,8 +68,8 @@ def band_of(system: OpenSystem) -> int:
     return system.dimension * max(width, 1)
 
 
-def sparse_inverse(system: OpenSystem) -> SparseInverse | None:
-    """Return the factors of a system that is a chain of many states; None of others."""
-    if system.dimension < LEAST_DIMENSION or band_of(system) > LARGEST_BAND:
+def sparse_inverse(system: OpenSystem, least: int = LEAST_DIMENSION) -> SparseInverse | None:
+    """Return the factors of a system that is a chain of at least so many states; None of others."""
+    if system.dimension < least or band_of(system) > LARGEST_BAND:
         return None
     return SparseInverse(system)
