@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import trajectories
 from trajectories.errors import RunFolderError
 from trajectories.lindblad.reduced.kept import VERSION, content
-from trajectories.records.files import UNREADABLE, pack, remove_dead, unpack, write_whole
+from trajectories.records.files import UNREADABLE, pack, remove_abandoned, unpack, write_whole
 
 FORMAT = "bundle-trajectories exact model"
 # Its name in the folder of an analysis.
@@ -40,7 +40,7 @@ def write_kept(path: Path, kept: Mapping[str, NDArray[Any]], digest: str) -> Non
     """
     label = _label(digest)
     head = {"format": np.array(FORMAT), "label": np.array(label), "checksum": np.array(_checksum(kept, label))}
-    remove_dead(path)
+    remove_abandoned(path)
     write_whole(path, pack({**head, **kept}))
 
 

@@ -19,7 +19,7 @@ from trajectories.records.files import (
     checksum_of_json,
     read_json,
     regular_file,
-    remove_dead,
+    remove_abandoned,
     write_whole,
 )
 from trajectories.stages import staged
@@ -137,7 +137,7 @@ class AnalysisFolder:
         except OSError as error:
             raise InvalidInput(f"cannot make {self.path}: {error.strerror}; give another --out") from error
         for name, content in contents.items():
-            remove_dead(self.path / name)
+            remove_abandoned(self.path / name)
             write_whole(self.path / name, content.encode(errors="backslashreplace"))
         if kept:
             write_kept(self.path / MODEL, kept, str(answers["about"]["digest"]))

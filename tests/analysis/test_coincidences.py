@@ -191,7 +191,7 @@ def test_delays_of_other_channels_are_refused():
         an.coincidences(poisson(), ("a", "b"), 1.0, {"c": 1.0})
     with pytest.raises(InvalidInput, match="none of the channels a, b"):
         lindblad.coincidences(lindblad.steady_state(three_outputs()), ("a", "b"), 1.0, {"c": 1.0})
-    with pytest.raises(InvalidInput, match="leave no window"):
+    with pytest.raises(InvalidInput, match="leave no time"):
         an.coincidences(poisson(), ("a", "b"), 1.0, {"a": 100.0})
 
 

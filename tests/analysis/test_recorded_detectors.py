@@ -82,7 +82,7 @@ def test_what_no_single_detector_describes_has_no_exact_values_and_says_why(dete
     lossy = an.apply_detectors(dead, {"left": Detector(0.5)}, 2)
     found = an.analyse(lossy, exact_values=ExactValues(SYSTEM))
     assert deviations(found) == []
-    assert any("'left' went through detectors that no single one describes" in note for note in found.notes)
+    assert any("'left' are not equivalent to a single one" in note for note in found.notes)
     with pytest.raises(InvalidInput, match="give detectors="):
         an.validate(lossy, SYSTEM)
 

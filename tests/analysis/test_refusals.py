@@ -157,8 +157,8 @@ def test_clicks_out_of_order_are_refused(order):
     [
         ({"time": [1.0, np.nan]}, "time contains nan"),
         ({"time": [1.0, np.inf]}, "time contains inf"),
-        ({"time": [-1.0, 2.0]}, "outside the window"),
-        ({"stop": 1.5}, "outside the window"),
+        ({"time": [-1.0, 2.0]}, "outside the observation window"),
+        ({"stop": 1.5}, "outside the observation window"),
         ({"stop": -1.0}, "stop must exceed start"),
         ({"start": np.nan}, "start contains nan"),
         ({"channel": [0, 1]}, "channel contains 1"),

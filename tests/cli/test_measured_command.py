@@ -181,7 +181,7 @@ def test_an_interrupted_measurement_is_said(run, here):
     ptu_file(here / "a.ptu", words, 0x01010204, tick=1e-9, acquisition=5000)
     status, out, err = run("info", "a.ptu")
     assert status == 0
-    assert err[0].startswith("warning: a.ptu claims a measurement of 5 s; its events end at 0.033")
+    assert err[0].startswith("warning: a.ptu states a duration of 5 s; observed until the last event (0.033")
     assert any(line.startswith("note") for line in out)
     status, out, _ = run("info", "a.ptu", "--duration", "5")
     p_value = float(re.search(r"stationary with p = (\S+)", "\n".join(out))[1])
@@ -196,7 +196,7 @@ def test_an_interrupted_measurement_is_said(run, here):
         (("--cut", "1"), "2 numbers"),
         (("--unit", "fortnight"), "must be one of"),
         (("--duration", "1e-9"), "ends before the last event"),
-        (("--text-tick", "1"), "does not belong"),
+        (("--text-tick", "1"), "does not apply"),
         (("--fine",), "only synced"),
     ],
 )

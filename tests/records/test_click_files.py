@@ -215,7 +215,7 @@ def test_any_program_can_make_an_npz(tmp_path):
     [
         ({"time": [2.0, 1.0]}, "out of order"),
         ({"time": [1.0, np.nan]}, "nan"),
-        ({"time": [1.0, 9.0]}, "outside the window"),
+        ({"time": [1.0, 9.0]}, "outside the observation window"),
         ({"channel": [0, 5]}, "channel contains 5"),
         ({"stop": None}, "needs the arrays"),
     ],

@@ -99,7 +99,7 @@ def test_cut_intervals_leave_the_exposure_right(form):
     edges = np.arange(0, 11) * 20e-9
     assert an.g2(found, "a", "b", edges).value.mean() == pytest.approx(1.0, abs=0.06)
     assert an.g2(broken, "a", "b", edges).value.mean() == pytest.approx(1.25, abs=0.06)
-    with pytest.raises(InvalidInput, match="nothing is left"):
+    with pytest.raises(InvalidInput, match="leave nothing"):
         fix.cut(record, [(-1.0, 1.0)])
     with pytest.raises(InvalidInput, match="pairs"):
         fix.cut(record, [(1.0, 0.0)])
@@ -152,7 +152,7 @@ def test_kept_intervals_are_what_cutting_the_rest_leaves(form):
     np.testing.assert_allclose(found.start, other.start)
     np.testing.assert_allclose(found.stop, other.stop)
     assert found.n_trajectories == 2
-    with pytest.raises(InvalidInput, match="nothing is left"):
+    with pytest.raises(InvalidInput, match="leave nothing"):
         fix.kept(record, [(1.0, 2.0)])
 
 
@@ -177,7 +177,7 @@ def test_silences_are_cut_without_bias(form):
         )
     # The twin: what is left uncut is no rate of the light.
     assert len(interrupted) / interrupted.total_time < 0.8 * true
-    with pytest.raises(InvalidInput, match="nothing is left"):
+    with pytest.raises(InvalidInput, match="leave nothing"):
         fix.without_silences(interrupted, 1e-12)
 
 
@@ -259,7 +259,7 @@ def test_files_of_one_measurement_are_joined_in_time():
     assert np.round(after.time * 1e9).astype(int).tolist() == [10, 500, 2007]
     with pytest.raises(InvalidInput, match="overlap"):
         fix.joined([left, left], [0.0, 500e-9])
-    with pytest.raises(InvalidInput, match="never observed"):
+    with pytest.raises(InvalidInput, match="not observed"):
         fix.joined([left, right], [0.0, 5000e-9])
     known = ticked([10, 500], [0, 0], names=("a",), provenance={"source": "one.ptu"})
     with pytest.raises(InvalidInput, match="the same clicks"):

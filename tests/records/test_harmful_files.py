@@ -22,7 +22,7 @@ import trajectories as tj
 from trajectories.cli.json_file import json_text
 from trajectories.errors import InvalidInput, RunFolderError
 from trajectories.names import printable
-from trajectories.records.formats.forgiving_file import ForgivingFile
+from trajectories.records.formats.deferred_errors import DeferredErrorFile
 from trajectories.records.lock import LOCK
 
 h5py = pytest.importorskip("h5py")
@@ -310,7 +310,7 @@ def test_a_full_disk_is_one_line(here, name):
 
 def test_what_a_full_disk_refuses_is_read_back_until_the_file_is_closed(here, monkeypatch):
     (here / "a").touch()
-    stream = ForgivingFile(here / "a")
+    stream = DeferredErrorFile(here / "a")
     stream.write(b"0123456789")
     pwrite = os.pwrite
 
@@ -351,7 +351,7 @@ def test_an_unfinished_json_file_is_no_obstacle(here, monkeypatch):
     assert json.loads((here / "x.json").read_text())
     assert of_command("exact", "atom.py:system", "--json", "x.json").said.startswith("error: x.json exists")
     refused = of_command("exact", "atom.py:system", "--json", "no/such/x.json")
-    assert "no folder that can be written to" in refused.said
+    assert "is not a folder that can be written to" in refused.said
 
 
 def test_folders_whose_names_are_no_text(here):

@@ -127,7 +127,7 @@ def test_markers_are_no_photons_and_can_be_asked_for(tmp_path):
     path = ptu_file(tmp_path / "a.ptu", words, HYDRAHARP_2_T2)
     record = quiet(path)
     assert record.channel_names == ("channel 0", "channel 1")
-    assert any("2 markers are no photons" in said for said in record.provenance["notes"])
+    assert any("2 markers were left out" in said for said in record.provenance["notes"])
     marked = quiet(path, markers=True)
     assert marked.channel_names == ("channel 0", "channel 1", "marker 1", "marker 2", "marker 3")
     assert marked.counts().tolist() == [[1, 1, 1, 1, 1]]
@@ -178,7 +178,7 @@ def test_a_header_that_says_no_records_is_read_to_the_end_of_the_file(tmp_path):
 def test_a_header_that_claims_more_time_than_the_data_cover_is_said(tmp_path):
     words, _ = steady_words()
     path = ptu_file(tmp_path / "a.ptu", words, HYDRAHARP_2_T2, tick=1e-9, acquisition=500)
-    with pytest.warns(RecordWarning, match="claims a measurement of 0.5 s; its events end at 0.06"):
+    with pytest.warns(RecordWarning, match="states a duration of 0.5 s; observed until the last event .0.06"):
         record = tj.load(path)
     assert record.stop[0] == pytest.approx(0.06, rel=1e-4)
     assert tj.load(path, duration=0.5).stop[0] == 0.5
@@ -251,4 +251,4 @@ def test_headers_that_cannot_be_right_are_refused(tmp_path, kind, options, match
 def test_clicks_out_of_order_are_sorted_and_said(tmp_path):
     record = quiet(ptu_file(tmp_path / "a.ptu", [9, 5, 7], HYDRAHARP_2_T2))
     assert record.stamp.tolist() == [5, 7, 9]
-    assert "1 click was stored after a later one; sorted" in record.provenance["notes"]
+    assert "1 click was stored after a later one; they were sorted" in record.provenance["notes"]

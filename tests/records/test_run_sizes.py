@@ -163,7 +163,7 @@ def test_a_run_folder_removed_meanwhile_is_no_full_disk(tmp_path, monkeypatch):
         write(self, bounds, columns)
 
     monkeypatch.setattr(Run, "write_block", removing)
-    with pytest.raises(RunFolderError, match="its folder was moved or removed") as refusal:
+    with pytest.raises(RunFolderError, match="put its folder back") as refusal:
         simulated(tmp_path / "run")
     assert "free space" not in str(refusal.value)
 

@@ -191,7 +191,7 @@ def test_the_first_file_of_a_split_measurement_without_the_others_is_one_line(li
 def test_options_that_do_not_belong_are_refused(library, tmp_path):
     path = write(tmp_path / "a.ttbin", TAGS)
     for options in ({"markers": True}, {"tick": 1e-12}, {"columns": (0, 1)}):
-        with pytest.raises(InvalidInput, match="does not belong"):
+        with pytest.raises(InvalidInput, match="does not apply"):
             tj.load(path, **options)
     assert tj.load(path, unit="ns", duration=20.0).stop[0] == 20.0
 

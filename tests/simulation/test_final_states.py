@@ -337,11 +337,11 @@ class TestEndToEnd:
         lossy = analysis.apply_detectors(two, {"atom": tj.Detector(0.5)}, 1)
         plain = watch(ATOM, 5, 10.0, seed=1, initial=GROUND)
         for records, message in [
-            ([one, other], "record 1 did not go on from the final states of record 0"),
-            ([other, two], "record 1 did not go on"),
+            ([one, other], "record 1 does not start from the final states of record 0"),
+            ([other, two], "record 1 does not start"),
             ([one, fewer], "5 and 3 trajectories"),
             ([plain, two], "record 0 has no final states"),
-            ([one, two.after(1.0)], "do not meet"),
+            ([one, two.after(1.0)], "do not follow"),
             ([one, lossy], "different detectors"),
             ([], "at least one"),
             (one, "must be a sequence"),

@@ -60,7 +60,7 @@ def _describe_run(folder: Path) -> None:
     from ..records.run_metadata import unit_of
 
     run = Run.open(folder)
-    run.refuse_strays()
+    run.refuse_foreign_files()
     configuration = run.configuration
     done, blocks = len(run.finished()), run.n_blocks
     print(f"run           {folder}")

@@ -1,4 +1,4 @@
-"""From blocks to records: which trajectories a block holds, and how blocks are joined."""
+"""Join the blocks of a run into one record."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ensembles import Stratification, TrajectoryStates
-from .averages import Dealt, EnsembleAverages, dealt_states
+from .averages import AssignedStates, EnsembleAverages, assigned_states
 from .clicks import ClickRecord
 from .run_metadata import unit_of
 
-# Entries of run.json about itself and its files, which a record does not keep.
+# Entries of run.json about the folder itself, which the provenance of a record leaves out.
 OF_THE_FOLDER = ("format", "version", "layout", "checksum")
 
 
@@ -32,13 +32,13 @@ def assemble(
     bounds : sequence of (int, int)
         First trajectory of each block, and one past its last.
     parts : sequence of mapping
-        Columns of each block: clicks of every trajectory (``counts``), their ``time`` and ``channel``, what
-        was ``sampled``, and where they were asked for the states at the end, ``final_kets``.
+        Columns of each block: ``counts`` (number of clicks of every trajectory), ``time`` and ``channel`` of the
+        clicks, ``sampled`` expectation values, and ``final_kets`` if the run keeps final states.
     averages : EnsembleAverages, optional
-        What has been sampled, if it was added up on the way; the parts need no ``sampled`` then.
+        Averages of all blocks, if they were made while reading; the parts need no ``sampled`` then.
     """
     configuration = metadata["configuration"]
-    # The rows of a record count only the trajectories that it holds.
+    # Rows of a record are numbered from 0, whichever trajectories of the run it holds.
     numbers = np.concatenate([np.arange(first, last) for first, last in bounds])
     counts = np.concatenate([part["counts"] for part in parts])
     provenance = {key: value for key, value in metadata.items() if key not in OF_THE_FOLDER}
@@ -61,19 +61,19 @@ def assemble(
         provenance=provenance,
         unit=unit_of(metadata),
         expectations=averages.result(),
-        final_states=_final_states(configuration, parts, dealt_states(metadata, numbers)),
+        final_states=_final_states(configuration, parts, assigned_states(metadata, numbers)),
     )
 
 
 def _final_states(
-    configuration: Mapping[str, Any], parts: Sequence[Mapping[str, NDArray[Any]]], dealt: Dealt | None
+    configuration: Mapping[str, Any], parts: Sequence[Mapping[str, NDArray[Any]]], assigned: AssignedStates | None
 ) -> TrajectoryStates | None:
     """Join the states at the end, weighted as the averages are."""
     if not configuration.get("final_states"):
         return None
     weights = None
-    if dealt is not None:
-        chosen, probabilities = dealt
+    if assigned is not None:
+        chosen, probabilities = assigned
         counts = np.bincount(chosen, minlength=len(probabilities))
         weights = Stratification.of(probabilities, counts).weights[chosen]
     time = configuration.get("begun_at", 0.0) + configuration["duration"]

@@ -1,4 +1,4 @@
-"""The file of one block: its name, its columns, its checksum, and whether they can be a block of a run."""
+"""The file of one block: its name, its columns, its checksum, and whether its content is possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..ensembles import NORM_TOLERANCE
 
 COLUMNS = ("counts", "time", "channel", "sampled", "worst_error")
 NAME = re.compile(r"(\d{9,18})-(\d{9,18})\.npz")
-# Columns that a run has only if they were asked for.
+# Columns of runs that keep final states.
 OPTIONAL = ("final_kets",)
 
 # First trajectory of a block, and one past its last.
@@ -27,13 +27,13 @@ def file_name(bounds: Bounds) -> str:
 
 
 def bounds_in(name: str) -> Bounds | None:
-    """Return the bounds that the name of a file says; None where it is no name of a block."""
+    """Return the bounds in the name of a file; None where it is not the name of a block."""
     found = NAME.fullmatch(name)
     return (int(found[1]), int(found[2]) + 1) if found else None
 
 
 def columns_of(configuration: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the columns that the blocks of a run have."""
+    """Return the names of the columns in the blocks of a run."""
     return (*COLUMNS, *OPTIONAL) if configuration.get("final_states") else COLUMNS
 
 
@@ -53,14 +53,14 @@ def block_checksum(run_id: str, bounds: Bounds, arrays: Mapping[str, NDArray[Any
     return state.hexdigest()
 
 
-def misfit(metadata: Mapping[str, Any], bounds: Bounds, arrays: Mapping[str, NDArray[Any]]) -> str | None:
-    """Return why columns with a right checksum are still no block of this run, as after an edit by hand."""
+def inconsistency(metadata: Mapping[str, Any], bounds: Bounds, arrays: Mapping[str, NDArray[Any]]) -> str | None:
+    """Return why columns with a right checksum cannot be a block of this run (edited); None if they can."""
     counts, time, channel, sampled, worst = (arrays[name] for name in COLUMNS)
     size, configuration = bounds[1] - bounds[0], metadata["configuration"]
     kinds = (counts.dtype.kind, time.dtype.kind, channel.dtype.kind, sampled.dtype.kind, worst.dtype.kind)
     shape = (size, len(configuration["sample_times"]), len(configuration["observables"]))
     if kinds[0] not in "iu" or kinds[1] != "f" or kinds[2] not in "iu" or kinds[3:] != ("f", "f"):
-        return "has columns of other kinds than clicks"
+        return "has columns of wrong types"
     if counts.shape != (size,) or sampled.shape != shape or worst.shape != () or not worst >= 0:
         return f"does not hold {size} trajectories"
     if (counts < 0).any() or time.shape != channel.shape or time.shape != (int(counts.sum()),):

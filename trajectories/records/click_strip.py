@@ -10,7 +10,7 @@ from .columns import Columns
 # Clicks that are drawn, channels that have a row, and sizes in pixels.
 CLICKS, CHANNELS = 60, 8
 WIDTH, ROW, LABEL = 520, 18, 110
-# Colours that stay apart for most colour-blind readers (Okabe and Ito), legible on white and on black.
+# Colours that most colour-blind readers can distinguish (Okabe and Ito), legible on white and on black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 

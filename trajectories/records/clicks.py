@@ -21,14 +21,15 @@ from .click_strip import click_strip
 from .conversions import data_frame, dataset, numpy_table
 from .joining import joined_columns
 from .record_checks import checked_columns
-from .ticks import Clock, stamped_in_periods
+from .ticks import Clock
+from .time_axis import TimeAxis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ClickRecord(Shown):
+class ClickRecord(TimeAxis, Shown):
     """Clicks of independent trajectories, sorted by trajectory, then time.
 
     Make one with `from_arrays`, `trajectories.simulate` or `trajectories.load`.
@@ -40,7 +41,7 @@ class ClickRecord(Shown):
     stamp : ndarray of float64 or int64, shape (n_clicks,)
         Click times in `unit`; or, where `clock` is given, the whole ticks of that clock.
     channel : ndarray of int16, shape (n_clicks,)
-        Position of the clicking channel in `channel_names`.
+        Position of the channel in `channel_names`.
     channel_names : tuple of str
         Every channel that was watched, clicks or not.
     start, stop : ndarray of float64, shape (n_trajectories,)
@@ -48,7 +49,7 @@ class ClickRecord(Shown):
     provenance : dict
         Where the record comes from: model, seed, tolerances, truncation, versions.
     expectations : dict of str to Expectation
-        Sampled expectation values, if any were asked for.
+        Sampled expectation values, if `simulate` was given observables.
     clock : Clock or None
         The clock that stamped the clicks; None for clicks that were simulated.
     unit : TimeUnit
@@ -56,7 +57,7 @@ class ClickRecord(Shown):
     within : ndarray of int32, shape (n_clicks,), or None
         Time since the sync pulse in steps of `clock.fine`, for synced (T3) data, whose ticks are sync periods.
     final_states : TrajectoryStates or None
-        State of each trajectory at the end, where they were asked for; `simulate` takes them as initial states.
+        State of each trajectory at its end, if `simulate` kept it; can be the `initial` of another run.
 
     Examples
     --------
@@ -103,7 +104,7 @@ class ClickRecord(Shown):
         fine: float | None = None,
         final_states: TrajectoryStates | None = None,
     ) -> ClickRecord:
-        """Build a record from columns, after checking them.
+        """Make a record from columns, after checking them.
 
         Parameters
         ----------
@@ -116,22 +117,22 @@ class ClickRecord(Shown):
         start, stop : float or array_like of shape (n_trajectories,)
             Observation windows; two scalars mean one trajectory.
         provenance, expectations : mapping, optional
-            Kept with the record.
+            Stored with the record.
         tick, origin : float, optional
-            Length of a tick of the clock that stamped the clicks, and the time of its tick 0 (one value, or one a
-            trajectory), in `unit`.
+            Length of a tick of the clock that stamped the clicks, and the time at which its tick 0 begins (one
+            value, or one for each trajectory), in `unit`.
         unit : str, float or TimeUnit
             Unit of time: "s", "ns", … or the length of 1/ω_b in seconds.
         within, fine : array_like of int and float, optional
-            Time of each click since its sync pulse, in steps of the length `fine`; then `tick` is the sync period.
+            Time of each click since its sync pulse, in steps of length `fine`; `tick` is then the sync period.
         final_states : TrajectoryStates, optional
             One for each trajectory.
 
         Raises
         ------
         InvalidInput
-            Columns of unequal length, clicks out of order or outside their window, unknown trajectory or
-            channel numbers, empty windows, NaN, or channel names that repeat.
+            Columns of unequal length, clicks out of order or outside their observation window, unknown trajectory
+            or channel numbers, empty observation windows, NaN, or channel names that repeat.
         """
         columns = checked_columns(
             trajectory,
@@ -155,37 +156,6 @@ class ClickRecord(Shown):
 
     def __len__(self) -> int:
         return len(self.stamp)
-
-    @property
-    def time(self) -> NDArray[np.float64]:
-        """Click times in `unit`, shape (n_clicks,); of a clock's ticks, when they begin (within the window)."""
-        return self.stamp if self.clock is None else self._time_of_ticks
-
-    @cached_property
-    def _time_of_ticks(self) -> NDArray[np.float64]:
-        assert self.clock is not None
-        row = self.trajectory
-        when = self.stamp * self.clock.tick
-        if self.clock.origin.any():
-            when += self.clock.origin[row]
-        np.clip(when, self.start[row], self.stop[row], out=when)
-        when.flags.writeable = False
-        return when
-
-    @cached_property
-    def start_stamp(self) -> NDArray[np.float64]:
-        """Where the windows begin, in the measure of `stamp`: times, or ticks that need not be whole."""
-        return self.start if self.clock is None else read_only(self.clock.elapsed(self.start))
-
-    @cached_property
-    def stop_stamp(self) -> NDArray[np.float64]:
-        """Where the windows end, as `start_stamp`."""
-        return self.stop if self.clock is None else read_only(self.clock.elapsed(self.stop))
-
-    @property
-    def tick(self) -> float | None:
-        """Length of a tick in `unit`; None for clicks that no clock stamped."""
-        return None if self.clock is None else self.clock.tick
 
     @property
     def n_trajectories(self) -> int:
@@ -218,7 +188,7 @@ class ClickRecord(Shown):
         return flat.reshape(self.n_trajectories, size).astype(np.int64)
 
     def select(self, *names: str) -> ClickRecord:
-        """Return the record that detectors on only these channels would have made, in this channel order.
+        """Return the record of only these channels, in this order.
 
         Raises
         ------
@@ -235,38 +205,42 @@ class ClickRecord(Shown):
         return self._with_clicks(kept, channel=read_only(chosen[kept], np.int16), channel_names=tuple(names))
 
     def after(self, time: float) -> ClickRecord:
-        """Return the record with every window starting no earlier than `time`, e.g. to drop a transient.
+        """Return the record with every observation window starting no earlier than `time`: drops a transient.
 
         Raises
         ------
         InvalidInput
-            `time` is not finite, or would leave some trajectory no window.
+            `time` is not finite, or leaves nothing of a trajectory's observation window.
         """
         if not (self.stop > finite_number(time, "after: time")).all():
-            raise InvalidInput(f"after({time!r}) leaves no window where stop={self.stop.min():g}; take it earlier")
+            raise InvalidInput(
+                f"after({time!r}) leaves nothing of a trajectory that stops at {self.stop.min():g}; "
+                "give an earlier time"
+            )
         return self._with_clicks(self.time >= time, start=read_only(np.maximum(self.start, time)))
 
     def before(self, time: float) -> ClickRecord:
-        """Return the record with every window ending no later than `time`.
+        """Return the record with every observation window ending no later than `time`, in `unit`.
 
         Raises
         ------
         InvalidInput
-            `time` is not finite, or would leave some trajectory no window.
+            `time` is not finite, or leaves nothing of a trajectory's observation window.
         """
         if not (self.start < finite_number(time, "before: time")).all():
             raise InvalidInput(
-                f"before({time!r}) leaves no window where start={self.start.max():g}; take it later"
+                f"before({time!r}) leaves nothing of a trajectory that starts at {self.start.max():g}; "
+                "give a later time"
             )
         return self._with_clicks(self.time < time, stop=read_only(np.minimum(self.stop, time)), final_states=None)
 
     def between(self, start: float, stop: float) -> ClickRecord:
-        """Return the record of the time from `start` to `stop`, as ``record[start:stop]`` does.
+        """Return what was observed from `start` to `stop`, in `unit`; the same as ``record[start:stop]``.
 
         Raises
         ------
         InvalidInput
-            Times that are not finite, or leave some trajectory no window.
+            Times that are not finite, or leave nothing of a trajectory's observation window.
         """
         if not finite_number(start, "between: start") < finite_number(stop, "between: stop"):
             raise InvalidInput(f"between({start!r}, {stop!r}) is empty; stop must exceed start")
@@ -278,14 +252,14 @@ class ClickRecord(Shown):
         Raises
         ------
         InvalidInput
-            An unknown channel, an empty stretch, or anything else.
+            An unknown channel, an empty interval of time, or an index of another kind.
         """
         if isinstance(wanted, slice) and wanted.step is None:
             part = self if wanted.start is None else self.after(wanted.start)
             return part if wanted.stop is None else part.before(wanted.stop)
         names = (wanted,) if isinstance(wanted, str) else wanted
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
-            raise InvalidInput(f"record[{shown(wanted)}]: give names of channels, or a stretch of time start:stop")
+            raise InvalidInput(f"record[{shown(wanted)}]: give names of channels, or times as start:stop")
         return self.select(*names)
 
     def to_numpy(self) -> NDArray[Any]:
@@ -309,23 +283,23 @@ class ClickRecord(Shown):
         bundles: Any = None,
         ax: Axes | None = None,
     ) -> Axes:
-        """Draw a stretch of a trajectory's clicks, one row a channel.
+        """Draw the clicks of a trajectory over an interval of time, one row for each channel.
 
         Parameters
         ----------
         trajectory : int
-            Which one.
+            Number of the trajectory.
         start, stop : float, optional
-            The stretch; the first sixty clicks when neither is given.
+            Interval of time, in `unit`; the first sixty clicks when neither is given.
         bundles : Bundles, optional
-            Bundles of this record, to be shaded.
+            Bundles of this record, which are shaded.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure when not given.
+            Axes to draw on; a new figure when not given.
         """
         return drawn("record", self, trajectory, start, stop, bundles, ax)
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Return the columns that have one entry a click, by name."""
+        """Return the columns with one entry for each click, by name."""
         names = ("trajectory", "stamp", "channel", "within")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
@@ -335,85 +309,21 @@ class ClickRecord(Shown):
 
     @staticmethod
     def concatenate(records: Sequence[ClickRecord]) -> ClickRecord:
-        """Join records of the same channels into one; trajectories are numbered on.
+        """Join records of the same channels into one; the numbers of trajectories continue from record to record.
 
-        The provenance of the first record is kept, except what holds for that run alone or differs in another,
-        with the seeds and trajectory numbers of all; sampled expectation values are dropped: their averages belong
-        to each record alone.
+        Kept is the provenance that all records share, with the seeds and trajectory numbers of all. Sampled
+        expectation values and final states are dropped, because they belong to each record alone.
 
         Raises
         ------
         InvalidInput
             No record; records whose channels, systems, detectors or units of time differ; or, as far as the
-            provenance tells, a trajectory that is there twice, which would make all errors too small.
+            provenance shows, a trajectory that occurs twice, which would make all errors too small.
         """
         parts = list(records)
         if not parts:
             raise InvalidInput("concatenate needs at least one record")
         return replace(parts[0], **joined_columns(parts), expectations={}, final_states=None)
-
-    def same_time(self, other: ClickRecord) -> bool:
-        """Whether stamps of two records can be compared: one unit, and ticks of one length."""
-        mine, theirs = self.clock, other.clock
-        lengths = {unit.seconds for unit in (self.unit, other.unit)} - {None}
-        if self.unit.name != other.unit.name or len(lengths) > 1 or (mine is None) != (theirs is None):
-            return False
-        return mine is None or theirs is None or (mine.tick, mine.fine) == (theirs.tick, theirs.fine)
-
-    @property
-    def counted_in(self) -> str:
-        """What time is counted in, in words."""
-        length = "" if self.unit.seconds in (None, 1.0) else f" ({self.unit.name} = {self.unit.seconds:g} s)"
-        return (
-            self.unit.name if self.clock is None else f"ticks of {self.unit.of(f'{self.clock.tick:g}')}"
-        ) + length
-
-    def in_ticks(self, tick: float) -> ClickRecord:
-        """Return the record as a clock with ticks of this length, started with every window, would stamp it.
-
-        Raises
-        ------
-        InvalidInput
-            A tick that is not positive, or a record that has ticks already.
-        """
-        if self.clock is not None:
-            raise InvalidInput(f"the record is counted in {self.counted_in} already")
-        clock = Clock(tick, self.start)
-        return replace(self, stamp=read_only(clock.ticks_of(self.stamp, self.trajectory)), clock=clock)
-
-    @property
-    def period(self) -> float | None:
-        """Time from pulse to pulse: that of the sync (T3), or of the system that was simulated; None without."""
-        if self.clock is not None:
-            return self.clock.tick if self.clock.fine is not None else None
-        period = self.provenance.get("period")
-        return None if period is None else float(period)
-
-    def in_periods(self, fine: float | None = None) -> ClickRecord:
-        """Return a simulated record as an instrument with a sync (T3) would stamp it: period, and steps within it.
-
-        Parameters
-        ----------
-        fine : float, optional
-            Length of a step within the period; 2⁻¹⁵ of the period by default, the most that PTU files hold.
-
-        Raises
-        ------
-        InvalidInput
-            A record without a period, or one that has ticks already.
-        """
-        if self.clock is not None:
-            raise InvalidInput(f"the record is counted in {self.counted_in} already")
-        period = self.period
-        if period is None:
-            raise InvalidInput("the record has no period; that of a system with OpenSystem(..., period=T) has one")
-        pulse, within, step = stamped_in_periods(self.stamp, period, fine)
-        clock = Clock(period, np.zeros(self.n_trajectories), step)
-        return replace(self, stamp=read_only(pulse), within=read_only(within), clock=clock)
-
-    def without_ticks(self) -> ClickRecord:
-        """Return the record with times instead of ticks, to which records of other clocks can be joined."""
-        return replace(self, stamp=read_only(self.time), clock=None, within=None)
 
     def __repr__(self) -> str:
         return (

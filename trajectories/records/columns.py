@@ -1,4 +1,4 @@
-"""What a record of clicks has, for what records themselves make use of."""
+"""Columns: the attributes of a `ClickRecord` that functions of this folder use."""
 
 from __future__ import annotations
 

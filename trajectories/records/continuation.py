@@ -1,4 +1,4 @@
-"""end_to_end(): runs of the same trajectories, one going on from the other, as one record."""
+"""end_to_end(): records of the same trajectories, each continuing the one before, as one record."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from ..results import Expectation
 from .clicks import ClickRecord
 from .detection_log import DetectionLog
 
-# Provenance of one run, kept for several runs only if they are of one system.
+# Provenance that is kept only if all records are of the same system.
 OF_ONE_SYSTEM = ("configuration", "steady_state", "parameters", "space", "digest", "run_id", "initial_shares")
 
 
 def end_to_end(records: Sequence[ClickRecord]) -> ClickRecord:
-    """Lay records of the same trajectories end to end, each begun from the final states of the one before.
+    """Join records of the same trajectories in time, each started from the final states of the one before.
 
-    Trajectory r of the result is watched from the start of the first record to the end of the last. Where all are
-    of one system this is a record like that of one long run, and its provenance says so. Where the system was
-    changed in between, as in a quench, it describes each stage.
+    Trajectory r of the result is observed from the start of the first record to the end of the last. If all are
+    of the same system this is a record like that of one long run, and its provenance says so. If the system
+    changes in between, as in a quench, the provenance describes each stage.
 
     Parameters
     ----------
     records : sequence of ClickRecord
-        As `simulate` made them, in order: ``initial=first.final_states`` and so on.
+        Records of `simulate`, in order: the second with ``initial=first.final_states``, and so on.
 
     Returns
     -------
     ClickRecord
-        With the final states of the last, and with sampled averages of what was sampled in all of them.
+        With the final states of the last record, and the averages of the operators that all records sampled.
 
     Raises
     ------
     InvalidInput
-        No record, or one that did not go on from the one before it with all trajectories, channels and detectors.
+        No record, or one that does not continue the one before it with all trajectories, channels and detectors.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def end_to_end(records: Sequence[ClickRecord]) -> ClickRecord:
     if not parts or not all(isinstance(part, ClickRecord) for part in parts):
         raise InvalidInput(f"records={shown(records)} must be a sequence of ClickRecords, at least one")
     for number, (before, after) in enumerate(pairwise(parts)):
-        _require_goes_on(before, after, number)
+        _require_continues(before, after, number)
     shifts = [np.zeros(parts[0].n_trajectories)]
     for before in parts[:-1]:
         shifts.append(shifts[-1] + before.stop)
@@ -77,27 +77,28 @@ def end_to_end(records: Sequence[ClickRecord]) -> ClickRecord:
     )
 
 
-def _require_goes_on(before: ClickRecord, after: ClickRecord, number: int) -> None:
-    """Refuse a record that was not begun where the one before it ended."""
+def _require_continues(before: ClickRecord, after: ClickRecord, number: int) -> None:
+    """Refuse a record that does not start where the one before it ended."""
     names = f"records {number} and {number + 1}"
     if before.final_states is None:
         raise InvalidInput(f"record {number} has no final states; simulate it with final_states=True")
     configuration = after.provenance.get("configuration") or {}
     if configuration.get("initial") != before.final_states.fingerprint:
         raise InvalidInput(
-            f"record {number + 1} did not go on from the final states of record {number}; give initial="
+            f"record {number + 1} does not start from the final states of record {number}; "
+            "simulate it with initial="
         )
     if before.n_trajectories != after.n_trajectories:
         counts = f"{before.n_trajectories} and {after.n_trajectories}"
-        raise InvalidInput(f"{names} have {counts} trajectories; let all of them go on")
+        raise InvalidInput(f"{names} have {counts} trajectories; continue all of them")
     if before.channel_names != after.channel_names:
         raise InvalidInput(
-            f"{names} watch {before.channel_names} and {after.channel_names}; select the same channels"
+            f"{names} have the channels {before.channel_names} and {after.channel_names}; select the same ones"
         )
     if DetectionLog.of(before).without_seeds() != DetectionLog.of(after).without_seeds():
-        raise InvalidInput(f"{names} were seen with different detectors; apply them to the joined record")
+        raise InvalidInput(f"{names} passed different detectors; apply detectors to the joined record instead")
     if after.start.any() or (before.stop != before.stop[0]).any():
-        raise InvalidInput(f"{names} do not meet: give them as they were simulated, without cuts")
+        raise InvalidInput(f"{names} do not follow one another in time; give them as simulated, without cuts")
 
 
 def _provenance(parts: Sequence[ClickRecord]) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def _provenance(parts: Sequence[ClickRecord]) -> dict[str, Any]:
 
 
 def _expectations(parts: Sequence[ClickRecord], shifts: Sequence[float]) -> dict[str, Expectation]:
-    """Return sampled averages one after another, of what was sampled in all records."""
+    """Return the averages of the operators that all records sampled, at the times of the joined record."""
     shared = [name for name in parts[0].expectations if all(name in part.expectations for part in parts)]
     found = {}
     for name in shared:

@@ -1,4 +1,4 @@
-"""A record as what other libraries take: a NumPy table, a pandas DataFrame, an xarray Dataset."""
+"""Conversions of a record: NumPy table, pandas DataFrame, xarray Dataset."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .columns import Columns
 
 
 def numpy_table(record: Columns) -> NDArray[Any]:
-    """Return one row a click: trajectory, time, channel, and tick and within where there are any."""
+    """Return a table with one row for each click: trajectory, time, channel; tick and within if it has them."""
     columns = _columns(record)
     table = np.empty(len(record), dtype=[(name, column.dtype) for name, column in columns.items()])
     for name, column in columns.items():
@@ -21,12 +21,12 @@ def numpy_table(record: Columns) -> NDArray[Any]:
 
 
 def data_frame(record: Columns) -> Any:
-    """Return a `pandas.DataFrame` with one row a click; channels are categories with their names.
+    """Return a `pandas.DataFrame` with one row for each click; channels are categories, named as in the record.
 
     Raises
     ------
     InvalidInput
-        pandas is not installed.
+        pandas is not installed (`MissingPackage`).
     """
     try:
         import pandas
@@ -45,7 +45,7 @@ def dataset(record: Columns) -> Any:
     Raises
     ------
     InvalidInput
-        xarray is not installed.
+        xarray is not installed (`MissingPackage`).
     """
     try:
         import xarray

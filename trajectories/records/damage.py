@@ -23,12 +23,12 @@ def repair(path: str | os.PathLike[str]) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        Where the files went.
+        The files at their new places.
 
     Raises
     ------
     RunFolderError
-        It is no run folder, another process works on it, or its description or system is damaged.
+        It is no run folder, another process works on it, or its run.json or system.npz is damaged.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""DetectionLog: which detectors a record went through, written and read in one place.
+"""DetectionLog: the detectors that were applied to a record, as its provenance keeps them.
 
-In ``provenance["detectors"]`` lie the steps, first to last: ``{"seed": 7, "detectors": {"photon": {"efficiency":
-0.3, …}}}``. The seed is kept beside the channels, since one of them may be named "seed". A detector is null
-where no `Detector` describes it.
+``provenance["detectors"]`` is the list of steps, first to last: ``{"seed": 7, "detectors": {"photon":
+{"efficiency": 0.3, …}}}``. The seed is not among the channels, since one of them may be named "seed". A detector
+is null where no `Detector` describes what was done.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ..names import display
 
 NOTED = "detectors"
 KEYS = tuple(field.name for field in fields(Detector))
-REMEDY = "give detectors= to say what the record was seen with"
+REMEDY = "give detectors= for the record"
 
 
 class Recorded(Protocol):
-    """What has channel names and a provenance: a `ClickRecord`, or a stream of records."""
+    """An object with channel names and a provenance: a `ClickRecord`, or a stream of records."""
 
     @property
     def channel_names(self) -> tuple[str, ...]: ...  # noqa: D102
@@ -33,26 +33,26 @@ class Recorded(Protocol):
 
 
 def recorded_detectors(record: Recorded) -> dict[str, Detector]:
-    """Return the detectors that a record went through, by channel; ideal ones are left out.
+    """Return the detectors that were applied to a record, by channel; ideal ones are left out.
 
     Raises
     ------
     InvalidInput
-        A log that cannot be read, or detectors one after the other that no single one describes.
+        A log that cannot be read, or successive detectors that are not equivalent to a single one.
     """
     return DetectionLog.of(record).together(record.channel_names)
 
 
 @dataclass(frozen=True)
 class DetectionStep:
-    """Detectors that were applied at once.
+    """Detectors that were applied together.
 
     Attributes
     ----------
     detectors : mapping of str to Detector or None
         By channel; None where no `Detector` describes what was done to it.
     seed : int or None
-        Key of their random numbers; None where nothing was random.
+        Seed of their random numbers; None if there are none.
     """
 
     detectors: Mapping[str, Detector | None]
@@ -61,7 +61,7 @@ class DetectionStep:
 
 @dataclass(frozen=True)
 class DetectionLog:
-    """What detectors did to a record, step by step.
+    """The detectors that were applied to a record, step by step.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class DetectionLog:
         Raises
         ------
         InvalidInput
-            Something else lies in its place.
+            The entry in the provenance is something else.
         """
         noted = record.provenance.get(NOTED)
         if noted is None:
@@ -88,7 +88,7 @@ class DetectionLog:
         return cls(tuple(_step(entry) for entry in noted))
 
     def noted_in(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
-        """Return provenance with this log in it, as JSON holds it."""
+        """Return the provenance with this log, in values that JSON can hold."""
         entries = [
             {
                 "seed": step.seed,
@@ -103,36 +103,36 @@ class DetectionLog:
         return DetectionLog((*self.steps, DetectionStep(dict(detectors), seed)))
 
     def renamed(self, names: Mapping[str, str]) -> DetectionLog:
-        """Return the log of the record whose channels have other names."""
+        """Return the log for other names of the channels."""
         return DetectionLog(
             tuple(DetectionStep({names.get(n, n): d for n, d in s.detectors.items()}, s.seed) for s in self.steps)
         )
 
     def merged(self, channels: Mapping[str, Sequence[str]]) -> DetectionLog:
-        """Return the log of the record whose channels were made one: equal losses stay one, dark counts add up."""
+        """Return the log for merged channels: equal losses stay, dark counts add up."""
         parts = {part for group in channels.values() for part in group}
         steps = []
         for step in self.steps:
             kept = {name: detector for name, detector in step.detectors.items() if name not in parts}
             for name, group in channels.items():
                 if any(part in step.detectors for part in group):
-                    kept[name] = _as_one([step.detectors.get(part, Detector()) for part in group])
+                    kept[name] = _common([step.detectors.get(part, Detector()) for part in group])
             steps.append(DetectionStep(kept, step.seed))
         return DetectionLog(tuple(steps))
 
     def without_seeds(self) -> DetectionLog:
-        """Return the log without the seeds; records of one set-up have the same."""
+        """Return the log without the seeds, in which records of one set-up do not differ."""
         return DetectionLog(tuple(DetectionStep(dict(step.detectors)) for step in self.steps))
 
     def together(self, channel_names: Sequence[str]) -> dict[str, Detector]:
-        """Return the single detector of each channel that does what all steps did; channels left out do not count.
+        """Return for each of these channels the single detector that is equivalent to all steps.
 
-        Efficiencies multiply, later losses thin out earlier dark counts, and independent jitters add in squares.
+        Efficiencies multiply, later losses also reduce earlier dark counts, and jitters add in quadrature.
 
         Raises
         ------
         InvalidInput
-            Steps that no single detector describes, such as a loss after a dead time.
+            Steps that are not equivalent to a single detector, such as a loss after a dead time.
         """
         found: dict[str, Detector] = {}
         for step in self.steps:
@@ -141,24 +141,24 @@ class DetectionLog:
                     both = None if here is None else _after(found.get(name, Detector()), here)
                     if both is None:
                         raise InvalidInput(
-                            f"channel {name!r} went through detectors that no single one describes; {REMEDY}"
+                            f"the detectors of channel {name!r} are not equivalent to a single one; {REMEDY}"
                         )
                     found[name] = both
         return found
 
     def __str__(self) -> str:
-        """Return the steps in words; what is ideal is left out."""
+        """Return the steps as text; ideal detectors are left out."""
         return ", then ".join(
-            "; ".join(f"{display(name)}: {_spelled(detector)}" for name, detector in step.detectors.items())
+            "; ".join(f"{display(name)}: {_as_text(detector)}" for name, detector in step.detectors.items())
             + (f"; seed: {step.seed}" if step.seed is not None else "")
             for step in self.steps
         )
 
 
 def _after(before: Detector, here: Detector) -> Detector | None:
-    """Return the detector that does what two do one after the other; None where none does.
+    """Return the detector that is equivalent to two in succession; None if there is none.
 
-    A detector loses, adds dark counts, is dead and adds afterpulses, and shifts times, in this order.
+    A detector applies loss, dark counts, dead time with afterpulses, and jitter, in this order.
     """
     if not before.dead_time and not before.jitter and not before.afterpulsing:
         return Detector(
@@ -176,8 +176,8 @@ def _after(before: Detector, here: Detector) -> Detector | None:
     return replace(before, jitter=float(np.hypot(before.jitter, here.jitter)))
 
 
-def _as_one(parts: Sequence[Detector | None]) -> Detector | None:
-    """Return the detector of a channel that is made of several; None where they differ or are dead for a time."""
+def _common(parts: Sequence[Detector | None]) -> Detector | None:
+    """Return the detector of a channel merged from several; None if they differ or have a dead time."""
     known = [part for part in parts if part is not None]
     first = known[0] if known else Detector()
     alike = all((part.efficiency, part.jitter) == (first.efficiency, first.jitter) for part in known)
@@ -206,9 +206,9 @@ def _detector(name: str, values: Any) -> Detector:
     return Detector(**found)
 
 
-def _spelled(detector: Detector | None) -> str:
+def _as_text(detector: Detector | None) -> str:
     if detector is None:
-        return "several at once"
+        return "several, merged"
     ideal = Detector()
     words = [f"{key} {getattr(detector, key):g}" for key in KEYS if getattr(detector, key) != getattr(ideal, key)]
     return ", ".join(words) or "ideal"

@@ -1,4 +1,4 @@
-"""Files of a run folder: written whole or not at all, checked when they are read, never a pickle."""
+"""Files of a run folder: written completely or not at all, checked when read, never pickles."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from numpy.typing import NDArray
 from ..checks import shown
 from ..errors import InvalidInput, RunFolderError
 
-# This file marks a folder that is being made: its other files are ours and may be written again.
+# This file marks a folder whose creation has not finished: its other files may be written again.
 UNFINISHED = ".unfinished"
-# What reading a damaged, truncated or foreign file raises; `unpack` and `read_json` raise nothing else.
+# Exceptions of `unpack` and `read_json` for damaged, truncated or foreign files; they raise no others.
 UNREADABLE = (OSError, ValueError, KeyError)
-# The largest compression that deflate can reach (1032), with a margin for small files: more is a forged size.
+# Largest compression ratio of deflate (1032), and a margin for small files: a larger one is a forged size.
 MOST_DEFLATED, SMALL = 1100, 2**20
-# Bytes of a JSON document that is read: millions of sample times.
+# Largest JSON document that is read, in bytes: enough for millions of sample times.
 MOST_JSON = 2**28
 
 
 def path_of(folder: str | os.PathLike[str]) -> Path:
-    """Return the path of a run folder; refuse what is none."""
+    """Return the path of a run folder; refuse anything that is not a path."""
     if not isinstance(folder, str | os.PathLike) or "\0" in os.fspath(folder):
         raise InvalidInput(f"run folder {shown(folder)} must be a path")
     return Path(folder)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, even after a power loss.
+    """Write a file so that it exists completely or not at all, even after a power loss.
 
     Raises
     ------
     RunFolderError
-        The disk is full, or refuses for another reason.
+        The file cannot be written, because the disk is full or for another reason.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with suppress(FileNotFoundError):  # left by a killed process of the same number
+        with suppress(FileNotFoundError):  # left by a killed process with the same pid
             temporary.unlink()
-        with temporary.open("xb") as stream:  # does not follow a link at that place
+        with temporary.open("xb") as stream:  # does not follow a link of that name
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -66,7 +66,7 @@ def write_whole(path: Path, content: bytes) -> None:
         ) from error
 
 
-def remove_dead(path: Path) -> None:
+def remove_abandoned(path: Path) -> None:
     """Remove temporary files of processes that have ended, if they are older than a minute."""
     for leftover in path.parent.glob(f".{escape(path.name)}.*.tmp"):
         number = leftover.name.split(".")[-2]
@@ -83,14 +83,14 @@ def remedy_for(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "free space"
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
-        return "its folder was moved or removed: put it back"
+        return "put its folder back, which was moved or removed"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "make the folder writable"
-    return "see to the disk"
+    return "check the disk"
 
 
 def sync_folder(folder: Path) -> None:
-    """Write the names in a folder to the disk, so that they survive a power loss."""
+    """Flush the entries of a folder to the disk, so that they survive a power loss."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -100,7 +100,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left half done in a run folder; the caller holds its lock."""
+    """Remove the unfinished files of a killed process from a run folder; the caller holds its lock."""
     for place in (folder, folder / "blocks"):
         for leftover in place.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
@@ -117,7 +117,7 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 @contextmanager
 def regular_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a regular file for reading; anything else, such as a pipe without a writer, is an OSError."""
+    """Open a regular file for reading; an OSError for anything else, such as a pipe, which could block."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -128,9 +128,9 @@ def regular_file(path: Path) -> Iterator[IO[bytes]]:
 def unpack(
     packed: bytes | IO[bytes] | Path, names: Sequence[str] | None = None, optional: Sequence[str] = ()
 ) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an NPZ file, or some; raise one of `UNREADABLE` where it is none, or holds pickles.
+    """Return all or some arrays of an NPZ file; raise one of `UNREADABLE` if it is not one, or holds pickles.
 
-    Only the arrays asked for are decompressed, and none whose declared size exceeds what its bytes can hold.
+    Only these arrays are decompressed, and none whose stated size is more than its bytes can decompress to.
     """
     if isinstance(packed, Path):
         with regular_file(packed) as file:
@@ -154,7 +154,7 @@ def unpack(
 
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    """Return one array of an NPZ file whose sizes agree with one another."""
+    """Return one array of an NPZ file, after checking that its stated sizes agree."""
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{info.filename} is compressed in a way that NumPy does not use")
     if info.file_size > MOST_DEFLATED * info.compress_size + SMALL:
@@ -173,7 +173,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
                 raise ValueError(f"{info.filename} claims the shape {shape}")
             size *= length
         if size != info.file_size - member.tell():
-            raise ValueError(f"{info.filename} claims the shape {shape}, which its size denies")
+            raise ValueError(f"{info.filename} claims the shape {shape}, but has another size")
         content = member.read()
     if len(content) != size:
         raise ValueError(f"{info.filename} ends early")
@@ -182,13 +182,13 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
 
 @functools.lru_cache(maxsize=1024)
 def _header(version: tuple[int, int], header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, order and type that an NPY header says; NumPy parses it as Python, so of equal ones one."""
+    """Return shape, order and type from an NPY header; cached, because NumPy parses it slowly as Python."""
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return read(io.BytesIO(header))
 
 
 def memory() -> int:
-    """Return the bytes of memory of this machine: arrays that would need more are refused beforehand."""
+    """Return the memory of this machine in bytes; arrays that need more are refused."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # not a POSIX system
@@ -196,7 +196,7 @@ def memory() -> int:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds; raise one of `UNREADABLE` where it is none."""
+    """Return the content of a JSON file; raise one of `UNREADABLE` if it is not one."""
     with regular_file(path) as stream:
         content = stream.read(MOST_JSON + 1)
     if len(content) > MOST_JSON:
@@ -205,7 +205,7 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """Return what a JSON document holds; a ValueError where it is none, has NaN, or is nested too deeply."""
+    """Return the content of a JSON document; ValueError if it is not one, has NaN, or is nested too deeply."""
     try:
         text = content if isinstance(content, str) else content.decode()
         return json.loads(text, parse_constant=_no_constant)
@@ -214,7 +214,7 @@ def parse_json(content: bytes | str) -> Any:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"JSON has no number {name}")
 
 
 def checksum_of_file(path: Path) -> str:
@@ -224,5 +224,5 @@ def checksum_of_file(path: Path) -> str:
 
 
 def checksum_of_json(content: Any) -> str:
-    """Return the SHA-256 of plain values, whatever the order of their keys."""
+    """Return the SHA-256 of plain values; it does not depend on the order of keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

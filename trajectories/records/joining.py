@@ -1,4 +1,4 @@
-"""Records in one: of one physics, and no trajectory twice, or the errors would be too small."""
+"""Joining records: they must be of the same physics and hold no trajectory twice."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ..results import read_only
 from .detection_log import DetectionLog
 from .ticks import Clock
 
-# Provenance that a record joined from several does not share.
+# Provenance that holds for one run only, and not for a record joined from several.
 OF_ONE_RUN = ("configuration", "run_trajectories", "complete", "worst_error")
-# Clicks that independent records do not share in all of their times.
+# With so many clicks, independent records are never equal by chance.
 SURELY_DISTINCT = 20
-# Seed, first trajectory and one past the last of every stretch of random streams that a joined record holds.
+# Key in the provenance: (seed, first trajectory, one past the last) of the random streams in a joined record.
 STREAMS = "random_streams"
 
 
 class Joinable(Protocol):
-    """What is asked of a record that is to be joined to others; a `ClickRecord` is one."""
+    """The attributes of a record that joining needs; a `ClickRecord` has them."""
 
     @property
     def channel_names(self) -> tuple[str, ...]: ...  # noqa: D102
@@ -54,12 +54,12 @@ class Joinable(Protocol):
 
 
 def joined_columns(parts: Sequence[Joinable]) -> dict[str, Any]:
-    """Return columns, windows, clock and provenance of all records in one, trajectories numbered on.
+    """Return columns, observation windows, clock and provenance of the joined record.
 
     Raises
     ------
     InvalidInput
-        As `require_joinable`.
+        The records cannot be joined, as `require_joinable` says.
     """
     require_joinable(parts)
     shifts = np.cumsum([0] + [part.n_trajectories for part in parts[:-1]])
@@ -77,23 +77,23 @@ def joined_columns(parts: Sequence[Joinable]) -> dict[str, Any]:
 
 
 def require_joinable(parts: Sequence[Joinable]) -> None:
-    """Refuse records that do not belong together, as far as their provenance shows.
+    """Refuse records that are not of the same physics, as far as their provenance shows.
 
     Raises
     ------
     InvalidInput
-        Records whose channels, system, detectors or unit of time differ, or that hold a trajectory twice.
+        Records whose channels, system, detectors or unit of time differ, or that hold the same trajectory.
     """
     for part in parts:
         if part.channel_names != parts[0].channel_names:
             raise InvalidInput(
-                f"records watch different channels, {parts[0].channel_names} and {part.channel_names}; "
+                f"records have different channels, {parts[0].channel_names} and {part.channel_names}; "
                 "select the same ones first"
             )
         if not part.same_time(parts[0]):
             raise InvalidInput(
-                f"records count time differently, in {parts[0].counted_in} and {part.counted_in}; load them with "
-                "the same unit, or turn ticks into times with without_ticks"
+                f"records count time in {parts[0].counted_in} and in {part.counted_in}; load them with "
+                "the same unit, or call without_ticks() on each"
             )
     for what, of in (("digest of the system", digest_of_record), ("unit of time in seconds", _unit)):
         known = [(number, value) for number, value in enumerate(map(of, parts)) if value is not None]
@@ -103,17 +103,17 @@ def require_joinable(parts: Sequence[Joinable]) -> None:
                     f"records {known[0][0]} and {number} differ in the {what}, {shown(known[0][1])[:20]} and "
                     f"{shown(value)[:20]}; join records of the same physics only"
                 )
-    told = [(number, _detectors(part)) for number, part in enumerate(parts) if part.provenance]
-    for number, detectors in told:
-        if detectors != told[0][1]:
+    noted = [(number, _detectors(part)) for number, part in enumerate(parts) if part.provenance]
+    for number, detectors in noted:
+        if detectors != noted[0][1]:
             raise InvalidInput(
-                f"records {told[0][0]} and {number} were seen with different detectors; join records of one set-up"
+                f"records {noted[0][0]} and {number} passed different detectors; join records of one set-up only"
             )
     _require_distinct(parts)
 
 
 def _require_distinct(parts: Sequence[Joinable]) -> None:
-    """Refuse a trajectory that is there twice: the same seed and number, or the same clicks of a known source."""
+    """Refuse a trajectory that occurs twice: the same seed and number, or the same clicks."""
     stretches = sorted((*stretch, number) for number, part in enumerate(parts) for stretch in random_streams(part))
     for (seed, _, last, one), (other, first, _, two) in pairwise(stretches):
         if seed == other and first < last:
@@ -123,20 +123,20 @@ def _require_distinct(parts: Sequence[Joinable]) -> None:
             )
     seen: dict[str, int] = {}
     for number, part in enumerate(parts):
-        # Records of unknown origin with so few clicks may be alike by chance.
+        # Records of unknown origin with few clicks may be equal by chance.
         if len(part) >= (1 if part.provenance else SURELY_DISTINCT) and not random_streams(part):
             clicks = hashlib.sha256(
                 part.trajectory.tobytes() + part.stamp.tobytes() + part.channel.tobytes()
             ).hexdigest()
             if clicks in seen:
                 raise InvalidInput(
-                    f"records {seen[clicks]} and {number} hold the same clicks; join each only once"
+                    f"records {seen[clicks]} and {number} hold the same clicks; give each only once"
                 )
             seen[clicks] = number
 
 
 def joined_provenance(parts: Sequence[Joinable]) -> dict[str, Any]:
-    """Return the provenance of the first record, without what holds for it alone, with the trajectories of all."""
+    """Return the provenance that all records share, with the random streams of all."""
     shared = {k: v for k, v in parts[0].provenance.items() if k not in OF_ONE_RUN}
     for part in parts[1:]:
         shared = {k: v for k, v in shared.items() if k not in part.provenance or _same(part.provenance[k], v)}
@@ -147,14 +147,14 @@ def joined_provenance(parts: Sequence[Joinable]) -> dict[str, Any]:
 
 
 def digest_of_record(record: Joinable) -> Any:
-    """Return the digest of the system that a record says it comes from; None where it does not say."""
+    """Return the digest of a record's system from its provenance; None if it has none."""
     configuration = record.provenance.get("configuration")
     digest = configuration.get("digest") if isinstance(configuration, Mapping) else None
     return record.provenance.get("digest") if digest is None else digest
 
 
 def random_streams(record: Joinable) -> list[tuple[int, int, int]]:
-    """Return seed, first trajectory and one past the last of a record's stretches; none where it has no seed."""
+    """Return (seed, first trajectory, one past the last) of a record's random streams; empty without a seed."""
     known = record.provenance.get(STREAMS)
     if known is not None:
         return [(int(seed), int(first), int(last)) for seed, first, last in known]
@@ -173,7 +173,7 @@ def _unit(record: Joinable) -> Any:
 
 
 def _detectors(record: Joinable) -> Any:
-    """Return what a record was seen with, without the seeds of the random numbers, which may differ."""
+    """Return the detectors of a record without the seeds of their random numbers, which may differ."""
     return DetectionLog.of(record).without_seeds()
 
 

@@ -1,4 +1,4 @@
-"""Layout: how the trajectories of a run are divided into blocks, without a list of them all."""
+"""Layout: how the trajectories of a run are divided into blocks, without a list of all blocks."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from ..errors import InvalidInput
 
-# Files that a folder holds without becoming slow; half a million clicks each make it 5e10 of them.
+# Files in a folder, before it becomes slow; with half a million clicks each they hold 5e10 clicks.
 MOST_BLOCKS = 100_000
 SPLIT = "divide the work into runs of different seeds, whose records ClickRecord.concatenate joins"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Stretches of blocks of one size: one for the trajectories that a run began with, one for each extension.
+    """Ranges of trajectories with blocks of one size: the first range of a run, and one for each extension.
 
     Attributes
     ----------
     stretches : tuple of (int, int)
-        Of each stretch: one past its last trajectory, ascending, and trajectories in each of its blocks.
+        For each range: one past its last trajectory, ascending, and the trajectories in each of its blocks.
     """
 
     stretches: tuple[tuple[int, int], ...]
@@ -50,7 +50,7 @@ class Layout:
         )
 
     def extended(self, trajectories: int, size: int) -> Layout:
-        """Return the layout with more blocks, up to so many trajectories in all.
+        """Return the layout extended to this total number of trajectories, in blocks of `size`.
 
         Raises
         ------
@@ -65,7 +65,7 @@ class Layout:
         return longer
 
     def cut(self, trajectories: int) -> Layout:
-        """Return the layout of the first so many trajectories; the block in which they end becomes shorter."""
+        """Return the layout of the first `trajectories`; the last block may become shorter."""
         kept = [(last, size) for _, last, size in self._bounded() if last < trajectories]
         size = next(size for _, last, size in self._bounded() if last >= trajectories)
         return Layout((*kept, (trajectories, size)))

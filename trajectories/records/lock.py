@@ -1,4 +1,4 @@
-"""RunLock: one process at a time works on a run folder."""
+"""RunLock: only one process at a time writes to a run folder."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ NO_LOCK = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EINVAL)
 
 
 class RunLock:
-    """Context in which no other process works on the run folder.
+    """Context manager that keeps other processes from writing to the run folder.
 
-    The kernel holds the lock (flock, on NFS too) and lets go of it however the process ends, so a lock never
-    outlives its owner; the file only names the owner. Where the file system has no flock, the named owner counts,
-    unless it is a process of this host that has ended.
+    The operating system holds the lock (flock, also on NFS) and releases it when the process ends for any reason,
+    so a lock never outlives its owner; the file only names the owner. On a file system without flock the owner
+    named in the file counts, unless it is a process of this host that has ended.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The run folder; made if it does not exist, and taken away again if it is still empty in the end.
+        The run folder; made if it does not exist, and removed again if it is empty at the end.
 
     Raises
     ------
@@ -61,7 +61,7 @@ class RunLock:
         except (OSError, ValueError) as error:
             self._remove_made()
             if isinstance(error, OSError) and error.filename == str(self._folder / LOCK) and self._folder.is_dir():
-                remedy = "see what it is, and remove it" if error.errno in NO_LOCK else remedy_for(error)
+                remedy = "remove it if nothing needs it" if error.errno in NO_LOCK else remedy_for(error)
                 raise RunFolderError(f"cannot lock {self._folder}: {error}; {remedy}") from error
             raise RunFolderError(
                 f"cannot make a run folder at {self._folder}: {error}; choose another --out"
@@ -87,7 +87,7 @@ class RunLock:
     def _locked(self) -> int:
         path = self._folder / LOCK
         while True:
-            # A link is not followed, so that nothing beyond the folder is written over; a pipe blocks nothing.
+            # No link is followed, so that no file outside the folder is overwritten; a pipe does not block.
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | SAFELY, 0o644)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -139,7 +139,7 @@ def _owner(descriptor: int, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         owner = {}
     if not BEGINNING.startswith(content[: len(BEGINNING)]):  # else not yet written, or not to its end
-        raise OSError(errno.EINVAL, "it is no lock of ours", str(path))
+        raise OSError(errno.EINVAL, "it was not made by a run of this package", str(path))
     return owner if isinstance(owner, dict) else {}
 
 

@@ -1,4 +1,4 @@
-"""What a record refuses: disorder, clicks outside their windows, names that cannot tell channels apart."""
+"""Checks of a record's columns: order, observation windows, channel names."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def checked_columns(
     within: ArrayLike | None,
     fine: float | None,
 ) -> dict[str, Any]:
-    """Return the columns, windows and clock of a `ClickRecord` by name; refuse what `from_arrays` names."""
+    """Return the columns, observation windows and clock of a `ClickRecord`; refuse what `from_arrays` lists."""
     names = checked_names(channel_names)
     first = np.atleast_1d(finite_array(start, "start"))
     last = np.atleast_1d(finite_array(stop, "stop"))
     if first.shape != last.shape or first.ndim != 1:
-        raise InvalidInput(f"start has shape {first.shape} and stop {last.shape}; give one each a trajectory")
+        raise InvalidInput(f"start has shape {first.shape} and stop {last.shape}; give both for every trajectory")
     if not (first < last).all():
         worst = int(np.argmin(last - first))
         raise InvalidInput(
-            f"window of trajectory {worst} is [{first[worst]:g}, {last[worst]:g}]; stop must exceed start"
+            f"trajectory {worst} is observed from {first[worst]:g} to {last[worst]:g}; stop must exceed start"
         )
     row = positions(trajectory, "trajectory", len(first))
     clock = None
@@ -60,7 +60,7 @@ def checked_columns(
     refuse_outside(row, when, first, last, clock)
     rest = None if within is None else positions(within, "within", 2**31)
     if rest is not None and (clock is None or clock.fine is None or rest.shape != when.shape):
-        raise InvalidInput("within needs tick= and fine=, and one number a click")
+        raise InvalidInput("within needs tick= and fine=, and one number for each click")
     return {
         "trajectory": read_only(row, np.int64),
         "stamp": read_only(when),
@@ -80,7 +80,7 @@ def refuse_outside(
     last: NDArray[np.float64],
     clock: Clock | None,
 ) -> None:
-    """Refuse clicks outside the windows of their trajectories; a tick is inside if any part of it is."""
+    """Refuse clicks outside the observation windows; a tick is inside if any part of it is."""
     if clock is None:
         outside = np.flatnonzero((when < first[row]) | (when > last[row]))
     else:
@@ -91,13 +91,13 @@ def refuse_outside(
         measure = "time" if clock is None else "tick"
         low, high = (first, last) if clock is None else (clock.elapsed(first), clock.elapsed(last))
         raise InvalidInput(
-            f"click {i} at {measure} {when[i]:g} is outside the window [{low[row[i]]:g}, {high[row[i]]:g}] "
-            f"of trajectory {row[i]}; widen start and stop"
+            f"click {i} at {measure} {when[i]:g} is outside the observation window "
+            f"[{low[row[i]]:g}, {high[row[i]]:g}] of trajectory {row[i]}; widen start and stop"
         )
 
 
 def checked_names(channel_names: Sequence[str]) -> tuple[str, ...]:
-    """Return channel names as a tuple; refuse any that cannot tell channels apart."""
+    """Return channel names as a tuple; refuse names that are empty, repeat, or cannot be stored."""
     names = tuple(channel_names) if isinstance(channel_names, Iterable) else ()
     strings = not isinstance(channel_names, str) and all(map(can_be_kept, names))
     if not names or not strings or len(set(names)) != len(names):

@@ -1,16 +1,16 @@
-"""Run: a folder of finished blocks of clicks, with all that is needed to explain and to continue it.
+"""Run: a folder of finished blocks of clicks, with all that is needed to explain and continue it.
 
-    RUN/run.json          what was asked for, how it was computed, with which software
+    RUN/run.json          the request, how it was computed, and with which software
     RUN/system.npz        H, jump operators, initial ensemble and compiled arrays; no pickle
     RUN/blocks/*.npz      finished blocks
     RUN/damaged/*.npz     blocks that `repair` has set aside
-    RUN/.lock             who works on it now
+    RUN/.lock             the process that writes to it now
 
-Files are written under a temporary name, flushed and renamed, so a block is there whole or not at all. run.json
-holds the checksum of system.npz, its own checksum, and the run id: the checksum of everything in it but the number
-of trajectories and their division into blocks. Every block is bound to the run id and to its trajectories: no file
-can be damaged, edited or swapped without being noticed, and a run can be extended without touching its blocks.
-Checksums have no key. An edit that renews all of them is noticed where the digest, the channels or the exact rates
+Files are written under a temporary name, flushed and renamed, so that a block exists completely or not at all.
+run.json holds the checksum of system.npz, its own checksum, and the run id: the checksum of everything in it but
+the number of trajectories and their division into blocks. The checksum of every block covers the run id and its
+trajectories, so that damaged, edited and exchanged files are detected. A run is extended without changing blocks.
+Checksums have no key. An edit that renews all of them is detected if the digest, the channels or the exact rates
 differ from those of the system.
 """
 
@@ -51,14 +51,14 @@ from .system_check import contradiction, names_needed
 class Run(RunBlocks, Shown):
     """A run folder.
 
-    Use `Run.create` for a new one and `Run.open` for one that exists. A process that writes holds its `RunLock`.
+    Use `Run.create` for a new one and `Run.open` for an existing one. A process that writes holds its `RunLock`.
 
     Attributes
     ----------
     folder : pathlib.Path
-        Where it lies.
+        The run folder.
     metadata : dict
-        Content of ``run.json``; its ``"configuration"`` is what the clicks and the averages depend on.
+        Content of ``run.json``; the clicks and the averages depend on its ``"configuration"``.
 
     Examples
     --------
@@ -79,14 +79,14 @@ class Run(RunBlocks, Shown):
 
     @classmethod
     def find(cls, folder: str | os.PathLike[str]) -> Run | None:
-        """Return the run in a folder, or None where there is none and the place is free; nothing is changed.
+        """Return the run in a folder, or None if the folder is empty or missing; nothing is changed.
 
         Raises
         ------
         InvalidInput
             Not a path.
         RunFolderError
-            The run is damaged, or the place is taken by something else.
+            The run is damaged, or the folder holds something else.
         """
         path = path_of(folder)
         try:
@@ -111,11 +111,11 @@ class Run(RunBlocks, Shown):
         Parameters
         ----------
         folder : path
-            A folder that does not exist yet, is empty, or was left when its creation was cut short.
+            A folder that does not exist yet, is empty, or whose creation was interrupted.
         configuration : mapping
             What the clicks depend on: digest, seed, trajectories, duration, observables, sample_times, …
         description : mapping
-            Whatever else explains the run; needs ``channel_names``.
+            Everything else in ``run.json``; needs ``channel_names``.
         arrays : mapping of str to ndarray
             The system and its compiled arrays.
         block_size : int
@@ -155,14 +155,14 @@ class Run(RunBlocks, Shown):
 
     @classmethod
     def _described(cls, path: Path, content: Mapping[str, Any]) -> Run:
-        """Write run.json, in place of the one that is there."""
+        """Write run.json, replacing an existing one."""
         metadata = {**content, "checksum": checksum_of_json(content)}
         write_whole(path / "run.json", (json.dumps(metadata, indent=2, ensure_ascii=False) + "\n").encode())
         return cls(path, metadata)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Run:
-        """Open an existing run folder, and check its description and its system.
+        """Open an existing run folder, and check its run.json and its system.
 
         Raises
         ------
@@ -182,7 +182,7 @@ class Run(RunBlocks, Shown):
         return run
 
     def extend(self, trajectories: int, block_size: int) -> Run:
-        """Return the run asked for more trajectories; its blocks stay, and new ones follow them.
+        """Return the run extended to more trajectories; its blocks stay, and new ones follow them.
 
         Parameters
         ----------
@@ -194,10 +194,10 @@ class Run(RunBlocks, Shown):
         Raises
         ------
         InvalidInput
-            Fewer trajectories than the run has, for which there is `cut_back`; or more blocks than a folder should
-            hold. Nothing was written.
+            Fewer trajectories than the run has (see `cut_back`), or more blocks than a folder should hold; nothing
+            was written.
         RunFolderError
-            ``run.json`` cannot be written; the old one is still there.
+            ``run.json`` cannot be written; the old one remains.
         """
         if trajectories < self.trajectories:
             raise InvalidInput(
@@ -211,7 +211,7 @@ class Run(RunBlocks, Shown):
         )
 
     def cut_back(self, trajectories: int) -> Run:
-        """Return the run asked for fewer trajectories; no finished block is taken away.
+        """Return the run shortened to fewer trajectories; no finished block is removed.
 
         Parameters
         ----------
@@ -221,13 +221,13 @@ class Run(RunBlocks, Shown):
         Raises
         ------
         InvalidInput
-            A finished block would no longer belong to the run.
+            `trajectories` is less than `computed`.
         RunFolderError
-            ``run.json`` cannot be written; the old one is still there.
+            ``run.json`` cannot be written; the old one remains.
         """
         if trajectories < max(self.computed, 1):
             raise InvalidInput(
-                f"trajectories={trajectories} would take finished trajectories from {self.folder}; "
+                f"trajectories={trajectories} would remove finished trajectories from {self.folder}; "
                 f"give {self.computed} or more, or choose another --out"
             )
         return self if trajectories >= self.trajectories else self._laid_out(self._layout.cut(trajectories))
@@ -281,8 +281,8 @@ class Run(RunBlocks, Shown):
 
 
 def _require_free(path: Path) -> None:
-    """Refuse a place that holds anything but a folder that is empty or whose creation was cut short."""
+    """Refuse a path with anything but an empty folder, or one whose creation was interrupted."""
     if not path.exists() or (path / UNFINISHED).exists():
         return
     if not path.is_dir() or any(entry.name != LOCK for entry in path.iterdir()):
-        raise RunFolderError(f"{path} exists and is no run folder; choose another --out, nothing was changed")
+        raise RunFolderError(f"{path} exists and is no run folder; choose another --out (nothing was changed)")

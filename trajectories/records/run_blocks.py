@@ -1,4 +1,4 @@
-"""The blocks of a run: which are there, and what is in them; each whole and of this run, or refused."""
+"""The blocks of a run: which exist, and their content; damaged and foreign ones are refused."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from ..errors import RunFolderError
 from .assembly import assemble
 from .averages import EnsembleAverages
-from .block_files import Bounds, block_checksum, bounds_in, columns_of, file_name, misfit, stored_columns
+from .block_files import Bounds, block_checksum, bounds_in, columns_of, file_name, inconsistency, stored_columns
 from .clicks import ClickRecord
 from .files import UNREADABLE, pack, unpack, write_whole
 from .layout import Layout
 
-RECOMPUTE = "give --repair (from Python: trajectories.records.repair) to set it aside, and it is computed again"
+RECOMPUTE = "give --repair (from Python: trajectories.repair) to set it aside and compute it again"
 
 
 class RunBlocks:
@@ -27,7 +27,7 @@ class RunBlocks:
     Attributes
     ----------
     folder : pathlib.Path
-        The run folder, in which they lie under ``blocks``.
+        The run folder; the blocks are in its subfolder ``blocks``.
     metadata : dict
         Content of ``run.json``.
     """
@@ -37,17 +37,17 @@ class RunBlocks:
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """What the clicks and the averages depend on."""
+        """The part of ``run.json`` on which the clicks and the averages depend."""
         return dict(self.metadata["configuration"])
 
     @property
     def trajectories(self) -> int:
-        """Number of trajectories asked for."""
+        """Number of trajectories requested."""
         return int(self.metadata["configuration"]["trajectories"])
 
     @property
     def run_id(self) -> str:
-        """Checksum of what identifies the run, to which every block is bound."""
+        """Checksum that identifies the run; the checksum of every block covers it."""
         return str(self.metadata["run_id"])
 
     @property
@@ -64,26 +64,26 @@ class RunBlocks:
         return list(self._layout)
 
     def finished(self) -> list[Bounds]:
-        """Return the blocks that are there."""
+        """Return the blocks that exist."""
         return sorted(bounds for bounds, _ in self._files() if bounds is not None)
 
     def missing(self) -> list[Bounds]:
-        """Return the blocks that are still to be computed."""
+        """Return the blocks that remain to be computed."""
         there = set(self.finished())
         return [bounds for bounds in self._layout if bounds not in there]
 
     def leading(self) -> list[Bounds]:
-        """Return the blocks before the first that is missing.
+        """Return the blocks before the first missing one.
 
-        Blocks of few clicks finish early, so that all finished blocks of an unfinished run are a biased sample;
-        a run's leading trajectories are not chosen by what they contain.
+        Blocks with few clicks finish early, so that the finished blocks of an unfinished run are a biased sample.
+        The leading blocks are not selected by their clicks.
         """
         there = set(self.finished())
         return list(takewhile(there.__contains__, self._layout))
 
     @property
     def complete(self) -> bool:
-        """Whether every block is there."""
+        """Whether every block exists."""
         return len(self.finished()) == self.n_blocks
 
     @property
@@ -92,7 +92,7 @@ class RunBlocks:
         return max((last for _, last in self.finished()), default=0)
 
     def write_block(self, bounds: Bounds, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Write one finished block, whole or not at all.
+        """Write one finished block, completely or not at all.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class RunBlocks:
             One of `block_bounds`.
         columns : mapping of str to ndarray
             ``counts`` (clicks of each trajectory), ``time``, ``channel``, ``sampled`` and ``worst_error``; and
-            ``final_kets`` where states at the end were asked for.
+            ``final_kets`` if the run keeps final states.
         """
         arrays = stored_columns(columns, len(self.metadata["channel_names"]))
         checksum = np.array(block_checksum(self.run_id, bounds, arrays))
@@ -120,7 +120,7 @@ class RunBlocks:
             stored = str(arrays.pop("checksum"))
             computed = block_checksum(self.run_id, bounds, arrays)
             wrong = None if stored == computed else "is damaged or belongs to another run"
-            wrong = wrong or misfit(self.metadata, bounds, arrays)
+            wrong = wrong or inconsistency(self.metadata, bounds, arrays)
         except UNREADABLE as error:
             raise RunFolderError(f"block {path} cannot be read ({error}); {RECOMPUTE}") from error
         if wrong:
@@ -128,8 +128,8 @@ class RunBlocks:
         return arrays
 
     def damaged(self) -> dict[Path, RunFolderError]:
-        """Return the files among the blocks that are no sound block of this run, and what is wrong with each."""
-        wrong = {path: _stray(path) for path in self._strays()}
+        """Return the damaged and foreign files among the blocks, each with the error that describes it."""
+        wrong = {path: _foreign_file(path) for path in self._foreign_files()}
         for bounds in self.finished():
             try:
                 self.read_block(bounds)
@@ -143,9 +143,9 @@ class RunBlocks:
         Raises
         ------
         RunFolderError
-            A block is damaged, or a file among them is none of the run's.
+            A block is damaged, or the folder of blocks holds a foreign file.
         """
-        self.refuse_strays()
+        self.refuse_foreign_files()
         for bounds in self.leading():
             yield assemble(self.metadata, [bounds], [self.read_block(bounds)])
 
@@ -155,15 +155,15 @@ class RunBlocks:
         Raises
         ------
         RunFolderError
-            The first block is not finished yet, a block is damaged, or a file among them is none of the run's.
+            The first block is not finished yet, a block is damaged, or the folder of blocks holds a foreign file.
         """
-        self.refuse_strays()
+        self.refuse_foreign_files()
         bounds = self.leading()
         if not bounds:
             raise RunFolderError(
                 f"{self.folder} has no finished block yet; run the same command again to continue"
             )
-        # Samples are added up block by block: of many trajectories they take more memory than the clicks.
+        # Samples are averaged block by block: those of all trajectories may need more memory than the clicks.
         averages = EnsembleAverages(self.metadata, np.concatenate([np.arange(*block) for block in bounds]))
         parts = []
         for block in bounds:
@@ -183,24 +183,24 @@ class RunBlocks:
         return worst
 
     def _files(self) -> Iterator[tuple[Bounds | None, Path]]:
-        """Yield the files among the blocks, each with the bounds that its name says; None where it is no block."""
+        """Yield the files in the folder of blocks, each with the bounds in its name; None for a foreign file."""
         layout = self._layout
         for path in (self.folder / "blocks").glob("[!.]*"):
             bounds = bounds_in(path.name)
             ours = bounds is not None and bounds in layout and path == self._path(bounds) and path.is_file()
             yield (bounds if ours else None), path
 
-    def _strays(self) -> list[Path]:
+    def _foreign_files(self) -> list[Path]:
         return sorted(path for bounds, path in self._files() if bounds is None)
 
-    def refuse_strays(self) -> None:
-        """Raise a `RunFolderError` that names the first file among the blocks that is none of the run's."""
-        for path in self._strays():
-            raise _stray(path)
+    def refuse_foreign_files(self) -> None:
+        """Raise a `RunFolderError` that names the first foreign file in the folder of blocks."""
+        for path in self._foreign_files():
+            raise _foreign_file(path)
 
     def _path(self, bounds: Bounds) -> Path:
         return self.folder / "blocks" / file_name(bounds)
 
 
-def _stray(path: Path) -> RunFolderError:
-    return RunFolderError(f"{path} is no block of this run; give --repair to set it aside, or move it away")
+def _foreign_file(path: Path) -> RunFolderError:
+    return RunFolderError(f"{path} is no block of this run; give --repair to set it aside, or remove it")

@@ -1,4 +1,4 @@
-"""run.json: its entries, and how damage, edits and wrong values are noticed."""
+"""run.json: its entries, and how damage, edits and wrong values are detected."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ FORMAT = "bundle-trajectories run"
 VERSION = 2
 RESTORE = "restore it or start a new run"
 MISSING = object()
-# Entries that may change without making it another run, and those that follow from the rest.
+# Entries that do not identify a run: they may change when it is extended, or follow from the others.
 NOT_IDENTITY = ("layout", "run_id", "checksum")
 
 
 def check_metadata(path: Path, metadata: Any) -> None:
-    """Refuse what is no run.json of a readable version, was changed since it was written, or holds wrong values.
+    """Refuse a run.json of another format or version, one that was edited, and one with wrong values.
 
-    The checksum has no key, so that an edit can renew it; hence every value is looked at, and the run id, to which
-    the blocks are bound, is compared with what it identifies.
+    The checksum has no key, so that an edit can renew it; hence every value is checked too, and the run id, which
+    the checksums of the blocks cover, is computed again.
     """
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise RunFolderError(f"{path} does not describe a run; {RESTORE}")
@@ -45,7 +45,7 @@ def check_metadata(path: Path, metadata: Any) -> None:
             raise RunFolderError(f"{path} was edited: {'.'.join(place)} is {_named(value)}, not {what}; {RESTORE}")
     _check_together(path, metadata)
     if metadata["run_id"] != identity_of(metadata):
-        raise RunFolderError(f"{path} was edited: its run_id is not that of what it describes; {RESTORE}")
+        raise RunFolderError(f"{path} was edited: its run_id does not belong to its other entries; {RESTORE}")
 
 
 def _named(value: Any) -> str:
@@ -53,25 +53,25 @@ def _named(value: Any) -> str:
 
 
 def identity_of(content: Mapping[str, Any]) -> str:
-    """Return the checksum of what an extended run keeps: all but the number of trajectories and the layout."""
+    """Return the checksum of the entries that an extension does not change: all but trajectories and layout."""
     fixed = {key: value for key, value in content.items() if key not in NOT_IDENTITY}
     fixed["configuration"] = {k: v for k, v in content["configuration"].items() if k != "trajectories"}
     return checksum_of_json(fixed)
 
 
 def _check_together(path: Path, metadata: Mapping[str, Any]) -> None:
-    """Refuse values that are possible one by one, but not together."""
+    """Refuse values that contradict one another."""
     configuration, steady = metadata["configuration"], metadata["steady_state"]
     names, times = metadata["channel_names"], configuration["sample_times"]
     wrong = None
     if metadata["layout"][-1][0] != configuration["trajectories"]:
         wrong = f"the layout has {metadata['layout'][-1][0]} trajectories, the run {configuration['trajectories']}"
     elif (configuration["initial"] == "steady") != (steady is not None):
-        wrong = "a steady state and a start in it belong together"
+        wrong = "steady_state and initial contradict each other"
     elif steady is not None and list(steady["rates"]) != names:
-        wrong = f"there are rates of {shown(list(steady['rates']))}, but channels {shown(names)}"
+        wrong = f"rates are of {shown(list(steady['rates']))}, but channels are {shown(names)}"
     elif (configuration.get("draws") == "stratified") != (metadata.get("initial_shares") is not None):
-        wrong = "initial_shares and stratified draws belong together"
+        wrong = "initial_shares and draws contradict each other"
     elif bool(times) and not (times[0] >= 0 and times[-1] <= configuration["duration"]):
         wrong = "sample times lie outside the duration"
     if wrong:
@@ -90,7 +90,7 @@ def _number(value: Any) -> bool:
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer beyond all floats
+    except OverflowError:  # an integer larger than any float
         return False
 
 
@@ -185,7 +185,7 @@ def unit_of(metadata: Mapping[str, Any]) -> TimeUnit:
     return time_unit(metadata.get("time_unit", NATURAL))
 
 
-# Values that commands rely on; all others are covered by the run id alone.
+# Entries whose values are checked because commands read them; the run id covers all others.
 def _unit(value: Any) -> bool:
     if not isinstance(value, dict) or set(value) != {"name", "seconds"} or not isinstance(value["name"], str):
         return False

@@ -1,4 +1,4 @@
-"""Whether run.json agrees with system.npz: the digest, the channels and the exact rates."""
+"""Check that run.json agrees with system.npz: digest, channels and exact rates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import sparse
 
 from ..digest import digest_of, names_of_arrays
 
-# The ensemble drops weights below 1e-15, and rounds: rates agree to this fraction of the largest possible.
+# Rates agree to this fraction of the largest possible rate: the ensemble drops weights below 1e-15, and rounds.
 AGREEMENT = 1e-9
 ENSEMBLE = ("kets", "cumulative")
 
@@ -27,7 +27,7 @@ def names_needed(metadata: Mapping[str, Any]) -> list[str]:
 
 
 def contradiction(metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str | None:
-    """Return what in a ``run.json`` contradicts the arrays of its system; None where they agree.
+    """Return how a ``run.json`` contradicts the arrays of its system; None if it does not.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def contradiction(metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
     Raises
     ------
     ValueError, KeyError
-        Arrays that are no system.
+        The arrays do not describe a system.
     """
     names = [str(name) for name in arrays["channel_names"]]
     if names != metadata["channel_names"]:

@@ -12,7 +12,7 @@ from ..checks import finite_array, finite_number, positive_number
 from ..errors import InvalidInput
 from ..results import read_only
 
-# A duration this near to a whole number of ticks is meant as that number; rounding of its size comes on top.
+# A duration this near to a whole number of ticks is taken for that number; its own rounding is added.
 NEAR_TICK = 1e-6
 ROUNDING = 16.0 * float(np.finfo(np.float64).eps)
 FARTHEST_NEAR = 0.25
@@ -49,7 +49,7 @@ class Clock:
         return replace(self, origin=self.origin[chosen])
 
     def elapsed(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return times, one a trajectory, in ticks from each origin; whole where they are meant as whole."""
+        """Return times, one a trajectory, in ticks from each origin; whole where they are whole up to rounding."""
         return near_whole((time - self.origin) / self.tick)
 
     def ticks_of(self, time: NDArray[np.float64], row: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -77,7 +77,7 @@ def stamped_in_periods(
 
 
 def near_whole(ticks: ArrayLike) -> NDArray[np.float64]:
-    """Return numbers of ticks, those within rounding of a whole number made whole."""
+    """Return numbers of ticks, rounded to a whole number where they differ from it by rounding only."""
     values = np.asarray(ticks, dtype=np.float64)
     whole = np.round(values)
     slack = np.minimum(NEAR_TICK + ROUNDING * np.abs(values).max(initial=0.0), FARTHEST_NEAR)
@@ -87,8 +87,8 @@ def near_whole(ticks: ArrayLike) -> NDArray[np.float64]:
 def whole_ticks(durations: ArrayLike, tick: float, what: str) -> NDArray[np.int64]:
     """Return for each duration the least number of ticks d that is no shorter: d·tick ≥ duration.
 
-    So d·tick < duration is the same as d < `whole_ticks`: what the integers decide is what was asked. A duration
-    that is a multiple of the tick up to rounding is that multiple.
+    So d·tick < duration is the same as d < `whole_ticks`, and comparisons of integers decide exactly. A duration
+    that is a multiple of the tick up to rounding is taken for that multiple.
 
     Raises
     ------

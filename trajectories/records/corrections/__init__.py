@@ -1,7 +1,7 @@
 """Corrections of measured clicks before the analysis: each takes a record and returns a new one.
 
-Every step is noted in ``provenance["corrections"]``. A step that removes observed time (a delay, a gate, a cut)
-also removes it from the observation windows, so that rates and correlations stay right.
+Every correction is noted in ``provenance["corrections"]``. One that removes observed time (a delay, a gate, a cut)
+also removes it from the observation windows, so that rates and correlations remain unbiased.
 """
 
 from .channels import merged, renamed, seen_with, selected, with_dead_time

@@ -1,4 +1,4 @@
-"""Corrections of channels: rename, select, merge, apply a longer dead time, note the detectors."""
+"""Corrections of channels: rename, select, merge, impose a longer dead time, note the detectors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def renamed(record: ClickRecord, names: Mapping[str, str]) -> ClickRecord:
     record : ClickRecord
         The clicks.
     names : mapping of str to str
-        New name of each channel that is renamed; the others keep theirs.
+        Old name: new name; channels that are not given keep theirs.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def renamed(record: ClickRecord, names: Mapping[str, str]) -> ClickRecord:
         record.channel_number(name)
     changed = tuple(names.get(name, name) for name in record.channel_names)
     if len(set(changed)) < len(changed) or not all(isinstance(name, str) and name for name in changed):
-        raise InvalidInput(f"names={shown(dict(names))} leave channels {changed}; give distinct ones")
+        raise InvalidInput(f"names={shown(dict(names))} give the channels {changed}; give distinct names")
     provenance = DetectionLog.of(record).renamed(names).noted_in(record.provenance)
     return noted(replace(record, channel_names=changed, provenance=provenance), "renamed", dict(names))
 
@@ -54,7 +54,7 @@ def selected(record: ClickRecord, channels: Sequence[str]) -> ClickRecord:
     Raises
     ------
     InvalidInput
-        No channel, an unknown one, or one twice.
+        No channel, an unknown one, or one given twice.
     """
     names = (channels,) if isinstance(channels, str) else tuple(channels)
     return noted(record.select(*names), "selected", list(names))
@@ -68,12 +68,12 @@ def merged(record: ClickRecord, channels: Mapping[str, Sequence[str]]) -> ClickR
     record : ClickRecord
         The clicks.
     channels : mapping of str to sequence of str
-        For each merged channel its name and the channels whose clicks it takes; the others stay.
+        Name of each new channel: the channels that are merged into it; the others stay.
 
     Raises
     ------
     InvalidInput
-        An unknown channel, one that is asked for twice, or a name that another channel has.
+        An unknown channel, one that is given twice, or a new name that another channel has.
     """
     target = {name: name for name in record.channel_names}
     for name, parts in channels.items():
@@ -82,7 +82,7 @@ def merged(record: ClickRecord, channels: Mapping[str, Sequence[str]]) -> ClickR
         for part in parts:
             record.channel_number(part)
             if target[part] != part:
-                raise InvalidInput(f"channel {part!r} is to be merged twice; name it once")
+                raise InvalidInput(f"channel {part!r} is merged twice; name it once")
             target[part] = name
     joined = {part for parts in channels.values() for part in parts}
     for name in channels:
@@ -97,10 +97,17 @@ def merged(record: ClickRecord, channels: Mapping[str, Sequence[str]]) -> ClickR
 
 
 def with_dead_time(record: ClickRecord, dead_times: Mapping[str, float]) -> ClickRecord:
-    """Return the record that detectors of a longer, known dead time would have made, without afterpulses.
+    """Return the record with a longer, known dead time imposed on some channels, which removes afterpulses.
 
-    A click less than the dead time after the last one kept in its channel is dropped (non-paralysable). The dead
-    time is noted with the detectors of the record.
+    A click less than the dead time after the last kept click of its channel is dropped (non-paralysable). The dead
+    time is noted among the detectors of the record.
+
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    dead_times : mapping of str to float
+        Dead time of each channel that is changed, in the record's unit.
 
     Raises
     ------
@@ -123,19 +130,19 @@ def with_dead_time(record: ClickRecord, dead_times: Mapping[str, float]) -> Clic
 
 
 def seen_with(record: ClickRecord, detectors: Mapping[str, Detector]) -> ClickRecord:
-    """Return the record with a note of the detectors that made it; analyses use them as if they were given.
+    """Return the record with its detectors noted; every analysis uses them as if given with ``detectors=``.
 
     Parameters
     ----------
     record : ClickRecord
         The clicks.
     detectors : mapping of str to Detector
-        By channel, in the record's unit; `trajectories.analysis.dark_detectors` measures their dark rates.
+        By channel, in the record's unit; `trajectories.analysis.dark_detectors` estimates dark rates.
 
     Raises
     ------
     InvalidInput
-        An unknown channel, or an object that is no detector.
+        An unknown channel, or an object that is no `Detector`.
     """
     for name, detector in detectors.items():
         record.channel_number(name)

@@ -1,4 +1,4 @@
-"""Kernels of the corrections: a longer dead time, and the pulses and gates that clicks belong to."""
+"""Kernel of the dead-time correction."""
 
 from __future__ import annotations
 

@@ -21,15 +21,15 @@ from .shared import noted, restamped
 def delayed(record: ClickRecord, delays: Mapping[str, float]) -> ClickRecord:
     """Return the record with the clicks of some channels shifted in time, t → t + delay.
 
-    The windows shrink to the time that every channel was observed in after the shift. Ticks are shifted by whole
-    ticks; synced (T3) records by the nearest step within the period.
+    Observation windows shrink to the time in which every channel was observed after the shift. Ticks are shifted
+    by whole ticks; synced (T3) records by the nearest step within the period.
 
     Parameters
     ----------
     record : ClickRecord
         The clicks.
     delays : mapping of str to float
-        Time added to the clicks of a channel, in the record's unit: minus the delay of its cable.
+        Time added to the clicks of a channel, in the record's unit; minus a cable's delay undoes it.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def delayed(record: ClickRecord, delays: Mapping[str, float]) -> ClickRecord:
     Warns
     -----
     TickWarning
-        A delay that is no multiple of the tick is rounded to one.
+        A delay is not a multiple of the tick and is rounded to one.
     """
     if record.clock is not None and record.within is not None:
         return _delayed_in_periods(record, delays)
@@ -55,7 +55,7 @@ def delayed(record: ClickRecord, delays: Mapping[str, float]) -> ClickRecord:
     stop = record.stop + min(float(shift.min()), 0.0)
     if not (start < stop).all():
         raise InvalidInput(
-            f"delays={shown(dict(delays))} leave no window that all channels share; give smaller ones"
+            f"delays={shown(dict(delays))} leave no time in which all channels were observed; give smaller ones"
         )
     moved = record.stamp + steps[record.channel]
     found = restamped(record, moved, start, stop)
@@ -65,7 +65,7 @@ def delayed(record: ClickRecord, delays: Mapping[str, float]) -> ClickRecord:
 def _warned_rounding(
     record: ClickRecord, asked: NDArray[np.float64], made: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the delays in whole ticks; warn where they differ from those asked for."""
+    """Return the delays in whole ticks; warn where rounding changes them."""
     assert record.clock is not None
     off = np.abs(asked - made) > 1e-6 * record.clock.tick + 1e-12 * np.abs(asked)
     if off.any():
@@ -80,7 +80,7 @@ def _warned_rounding(
 
 
 def _delayed_in_periods(record: ClickRecord, delays: Mapping[str, float]) -> ClickRecord:
-    """Shift clicks of a synced record: by whole periods, and what remains within the period."""
+    """Shift the clicks of a synced record by whole periods and by steps within the period."""
     clock = record.clock
     assert clock is not None
     assert clock.fine is not None
@@ -104,18 +104,18 @@ def _delayed_in_periods(record: ClickRecord, delays: Mapping[str, float]) -> Cli
     start, stop = record.start + max(shifts), record.stop + min(shifts)
     if not (start < stop).all():
         raise InvalidInput(
-            f"delays={shown(dict(delays))} leave no window that all channels share; give smaller ones"
+            f"delays={shown(dict(delays))} leave no time in which all channels were observed; give smaller ones"
         )
     found = restamped(replace(record, within=read_only(within)), stamp, start, stop)
     return noted(found, "delayed", made)
 
 
 def unfolded(record: ClickRecord) -> ClickRecord:
-    """Return a synced record on the fine scale: ticks of the step within the period, t = sync·T + within·fine.
+    """Return a synced record in ticks of the step within the period: t = sync·T + within·fine.
 
-    A period is in general no whole number of steps, so that times are off by up to half a step, and the sync
-    numbers are lost. Use the synced record for pulse-wise statistics, and this one for delays shorter than a
-    period.
+    A period is in general not a whole number of steps, so that times are rounded by up to half a step, and the
+    numbers of the sync pulses are lost. Use the synced record for statistics per pulse, and this one for delays
+    shorter than a period.
 
     Raises
     ------
@@ -123,9 +123,9 @@ def unfolded(record: ClickRecord) -> ClickRecord:
         A record that is not synced.
     """
     if record.within is None or record.clock is None or record.clock.fine is None:
-        raise InvalidInput("only synced (T3) records have a time within the period to unfold")
+        raise InvalidInput("only synced (T3) records can be unfolded; leave this correction out")
     clock, fine = record.clock, record.clock.fine
-    # The whole and the fractional steps of a period are summed separately: no rounding in long records.
+    # Whole and fractional steps of a period are summed separately, so that long records are not rounded.
     whole = int(np.floor(clock.tick / fine))
     broken = clock.tick / fine - whole
     stamp = record.stamp * whole + np.round(record.stamp * broken).astype(np.int64) + record.within

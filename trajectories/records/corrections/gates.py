@@ -1,4 +1,4 @@
-"""Corrections that remove observed time: cuts and gates, with the windows of what remains."""
+"""Corrections that remove observed time: cuts and gates."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .shared import noted, with_clicks
 
 
 def cut(record: ClickRecord, intervals: ArrayLike) -> ClickRecord:
-    """Return the record without some intervals of time, as of a blocked beam; each part is a trajectory.
+    """Return the record without some intervals of time; each remaining part is a trajectory.
 
     Parameters
     ----------
     record : ClickRecord
         The clicks.
     intervals : array_like of shape (n, 2)
-        Begin and end of each interval, in the record's unit; they are cut from every trajectory.
+        Start and stop of each interval, in the record's unit; they are cut from every trajectory.
 
     Raises
     ------
     InvalidInput
-        Intervals that are no pairs, that end before they begin, or after which nothing remains.
+        Intervals that are no pairs, stop before they start, or leave nothing.
     """
     pairs = _pairs(intervals)
     rows, starts, stops = [], [], []
@@ -52,19 +52,19 @@ def cut(record: ClickRecord, intervals: ArrayLike) -> ClickRecord:
 
 
 def kept(record: ClickRecord, intervals: ArrayLike) -> ClickRecord:
-    """Return only what was observed in some intervals of time; each is a trajectory of its own.
+    """Return the record of some intervals of time only; each becomes a trajectory.
 
     Parameters
     ----------
     record : ClickRecord
         The clicks.
     intervals : array_like of shape (n, 2)
-        Begin and end of each interval, in the record's unit; they are taken from every trajectory.
+        Start and stop of each interval, in the record's unit; they are kept of every trajectory.
 
     Raises
     ------
     InvalidInput
-        Intervals that are no pairs, end before they begin, or lie outside the record.
+        Intervals that are no pairs, stop before they start, or lie outside the record.
     """
     pairs = _pairs(intervals)
     rows = np.repeat(np.arange(record.n_trajectories), len(pairs))
@@ -74,18 +74,18 @@ def kept(record: ClickRecord, intervals: ArrayLike) -> ClickRecord:
 
 
 def without_silences(record: ClickRecord, longer: float) -> ClickRecord:
-    """Return the record without the stretches in which no channel clicked for longer than a time.
+    """Return the record without the intervals in which no channel clicked for longer than a given time.
 
-    The clicks just before and just after such a stretch are cut with it: otherwise its ends would be chosen by
-    clicks. For independent clicks the rate of what remains is then unbiased. Stretches at the ends of a window are
-    cut too.
+    The clicks just before and just after such an interval are cut with it: otherwise clicks would select its ends.
+    For independent clicks the rate in the remaining time is then unbiased. Such intervals at the ends of an
+    observation window are cut too.
 
     Parameters
     ----------
     record : ClickRecord
         The clicks.
     longer : float
-        Length of the shortest stretch that is cut, in the record's unit. Take many mean waits: a shorter length
+        Length of the shortest interval that is cut, in the record's unit. Take many mean waits: a shorter length
         also cuts true waits.
 
     Raises
@@ -101,7 +101,7 @@ def without_silences(record: ClickRecord, longer: float) -> ClickRecord:
     row, stamps = row[order], stamps[order]
     tick = 1.0 if record.tick is None else record.tick
     silent = np.flatnonzero((row[1:] == row[:-1]) & (np.diff(stamps) * tick > length))
-    # The time between two cut stretches: from just after the click that ends one to the click that begins the
+    # The time between two cut intervals: from just after the click that ends one to the click that begins the
     # next.
     origin = np.zeros(len(rows)) if record.clock is None else record.clock.origin
     behind = stamps[silent + 1]
@@ -129,7 +129,7 @@ def without_silences(record: ClickRecord, longer: float) -> ClickRecord:
 def gated(record: ClickRecord, gate: str, after: float, until: float) -> ClickRecord:
     """Return what was observed from `after` to `until` after each click of a gate channel (or marker).
 
-    Gates that overlap become one. Every gate is a trajectory of its own, whose window is the gate; the gate's
+    Gates that overlap become one. Every gate becomes a trajectory, observed while the gate is open; the gate's
     channel itself is left out.
 
     Parameters
@@ -139,17 +139,17 @@ def gated(record: ClickRecord, gate: str, after: float, until: float) -> ClickRe
     gate : str
         Channel whose clicks open the gate.
     after, until : float
-        Begin and end of the gate relative to each of them, in the record's unit; both may be negative.
+        Start and stop of the gate relative to each click, in the record's unit; both may be negative.
 
     Raises
     ------
     InvalidInput
-        An unknown channel, a gate that ends before it begins, or one that is never open.
+        An unknown channel, a gate that stops before it starts, or one that is never open.
 
     Warns
     -----
     TickWarning
-        Whole ticks make the gate more than a hundredth longer or shorter.
+        Rounding to whole ticks changes the length of the gate by more than 1 %.
     """
     low, high = finite_number(after, "after"), finite_number(until, "until")
     if not low < high:
@@ -173,7 +173,7 @@ def gated_between(record: ClickRecord, begin: str, end: str) -> ClickRecord:
     Raises
     ------
     InvalidInput
-        Unknown or equal channels, or no stretch between them.
+        Unknown or equal channels, or no interval between them.
     """
     if begin == end:
         raise InvalidInput(f"begin and end are both {begin!r}; name two channels")
@@ -201,7 +201,7 @@ def gated_between(record: ClickRecord, begin: str, end: str) -> ClickRecord:
 def gated_within(record: ClickRecord, low: float, high: float) -> ClickRecord:
     """Return the clicks of a synced record whose time since the sync pulse lies in low ≤ t < high.
 
-    The observation windows stay: the gate opens once in every period, and pulsed estimators count periods.
+    Observation windows stay as they are: estimators for pulsed records count periods, and each has one gate.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def gated_within(record: ClickRecord, low: float, high: float) -> ClickRecord:
         A record that is not synced, or a gate that is never open.
     """
     if record.within is None or record.clock is None or record.clock.fine is None:
-        raise InvalidInput("only synced (T3) records know the time since the pulse; gate by a channel instead")
+        raise InvalidInput("only synced (T3) records have a time since the pulse; gate by a channel instead")
     first, last = (int(k) for k in whole_ticks([low, high], record.clock.fine, "gate"))
     if not first < last:
         raise InvalidInput(f"a gate from {low:g} to {high:g} holds no step of {record.clock.fine:g}; widen it")
@@ -218,26 +218,26 @@ def gated_within(record: ClickRecord, low: float, high: float) -> ClickRecord:
 
 
 def in_windows(record: ClickRecord, rows: ArrayLike, starts: ArrayLike, stops: ArrayLike) -> ClickRecord:
-    """Return what a record holds in windows of its trajectories, each a trajectory of its own.
+    """Return the parts of a record in given observation windows, each of which becomes a trajectory.
 
     Parameters
     ----------
     record : ClickRecord
         The clicks.
     rows : array_like of int, shape (n,)
-        Trajectory of every window, ascending.
+        Trajectory of each observation window, ascending.
     starts, stops : array_like of float, shape (n,)
-        Its begin and end, ascending and apart within a trajectory.
+        Its start and stop, ascending and without overlap within a trajectory.
 
     Raises
     ------
     NothingLeft
-        No window.
+        There is no observation window.
 
     Notes
     -----
-    Of whole ticks a window holds those that begin in it, and is moved to where the first of them and the first
-    behind it begin, so that the time observed is that of the ticks.
+    For a record of ticks, an observation window holds the ticks that begin in it. Its ends are moved to the
+    beginnings of the first of these ticks and of the first one after it, so that observed time and ticks agree.
     """
     row, first, last = np.asarray(rows, dtype=np.int64), np.asarray(starts, float), np.asarray(stops, float)
     clock = None if record.clock is None else record.clock.rows(row)
@@ -249,13 +249,13 @@ def in_windows(record: ClickRecord, rows: ArrayLike, starts: ArrayLike, stops: A
         row, first, last, low, high = row[open_], first[open_], last[open_], low[open_], high[open_]
         clock = record.clock.rows(row) if record.clock is not None else None
     if not len(row):
-        raise NothingLeft("nothing is left of the record: no window is open; change the gate or the cut")
+        raise NothingLeft("the corrections leave nothing of the record; change the gate or the cut")
     clicks, owner = [], []
     for r in np.unique(row):
         mine = np.flatnonzero(row == r)
         begin, end = record.offsets[r : r + 2]
         stamps = record.stamp[begin:end]
-        # A tick is inside if it begins there; times at a common edge belong to the later window.
+        # A tick is inside if it begins there; a time at a common end belongs to the later window.
         window = np.searchsorted(low[mine], stamps, side="right") - 1
         inside = (window >= 0) & (stamps < high[mine][np.maximum(window, 0)])
         clicks.append(begin + np.flatnonzero(inside))
@@ -269,31 +269,31 @@ def in_windows(record: ClickRecord, rows: ArrayLike, starts: ArrayLike, stops: A
 
 
 def _warn_of_part_ticks(low: float, high: float, tick: float) -> None:
-    """Warn where a gate of whole ticks is longer or shorter than asked for."""
+    """Warn if rounding to whole ticks changes the length of a gate by more than 1 %."""
     held = float(np.ceil(near_whole(high / tick)) - np.ceil(near_whole(low / tick)))
     if abs(held * tick - (high - low)) > 0.01 * (high - low):
         warnings.warn(
-            f"a gate from {low:g} to {high:g} holds {held:g} ticks of {tick:g}; unfold synced records first, or "
-            "give multiples of the tick",
+            f"a gate from {low:g} to {high:g} holds {held:g} ticks of {tick:g}; give multiples of the tick, "
+            "or unfold a synced record first",
             TickWarning,
             stacklevel=3,
         )
 
 
 def _pairs(intervals: ArrayLike) -> NDArray[np.float64]:
-    """Return intervals as pairs (begin, end), ascending."""
+    """Return intervals as pairs (start, stop), ascending."""
     pairs = finite_array(intervals, "intervals").reshape(-1, 2) if np.size(intervals) % 2 == 0 else None
     if pairs is None or not len(pairs) or not (pairs[:, 0] < pairs[:, 1]).all():
-        raise InvalidInput(f"intervals={shown(intervals)} must be pairs (begin, end) with begin < end")
+        raise InvalidInput(f"intervals={shown(intervals)} must be pairs (start, stop) with start < stop")
     return pairs[np.argsort(pairs[:, 0])]
 
 
 def _whole(
     bound: NDArray[np.float64], time: NDArray[np.float64], clock: Clock
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return ends of windows in ticks and in time, at whole ticks, but for those at the record's own bound.
+    """Return ends of observation windows in ticks and in time, at whole ticks except at the record's own ends.
 
-    A tick is inside a window if it begins there, so that a window from 0.4 to 2.4 ticks holds those from 1 to 3.
+    A tick is inside if it begins there, so that an observation from 0.4 to 2.4 ticks holds ticks 1 and 2.
     """
     ticks = clock.elapsed(time)
     own = time == bound
@@ -302,7 +302,7 @@ def _whole(
 
 
 def _union(row: NDArray[Any], begin: NDArray[Any], end: NDArray[Any]) -> tuple[Any, Any, Any]:
-    """Return intervals, ascending within a row, with those that touch made one."""
+    """Return intervals, ascending within a row, with touching ones merged."""
     open_ = begin < end
     row, begin, end = row[open_], begin[open_], end[open_]
     if not len(row):

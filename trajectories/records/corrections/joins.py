@@ -1,4 +1,4 @@
-"""Several records joined into one: on one time axis, or as separate trajectories."""
+"""Join several records into one: on one time axis, or as separate trajectories."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .shared import noted, restamped
 
 
 def joined(records: Sequence[ClickRecord], starts: Sequence[float]) -> ClickRecord:
-    """Return the records of one measurement on one time axis: each is shifted by its start.
+    """Return the records of one measurement on a common time axis; each is shifted by its start.
 
     Records of different channels, taken at the same time, are merged over the time in which both were observed.
-    Records of the same channels, taken one after another, become trajectories of their own.
+    Records of the same channels, taken one after another, each become a trajectory.
 
     Parameters
     ----------
     records : sequence of ClickRecord
-        One trajectory each, in the same ticks.
+        Records of one trajectory each, in the same ticks.
     starts : sequence of float
         Time of each record's zero on the common axis, in their unit.
 
@@ -41,9 +41,10 @@ def joined(records: Sequence[ClickRecord], starts: Sequence[float]) -> ClickReco
         raise InvalidInput(f"joined needs at least two records and a start for each, not {shown(starts)}")
     for part in parts:
         if part.n_trajectories != 1:
-            raise InvalidInput(f"a record has {part.n_trajectories} trajectories; join measurements of one each")
+            raise InvalidInput(f"a record has {part.n_trajectories} trajectories; give records of one each")
         if not part.same_time(parts[0]):
-            raise InvalidInput(f"records count time differently, in {parts[0].counted_in} and {part.counted_in}")
+            units = f"{parts[0].counted_in} and in {part.counted_in}"
+            raise InvalidInput(f"records count time in {units}; load them with the same unit")
     moved = [_moved(part, float(offset)) for part, offset in zip(parts, offsets, strict=True)]
     sets = [set(part.channel_names) for part in parts]
     if all(one == sets[0] for one in sets):
@@ -59,12 +60,12 @@ def joined(records: Sequence[ClickRecord], starts: Sequence[float]) -> ClickReco
         return noted(ClickRecord.concatenate(chosen), "joined", offsets.tolist())
     for one, other in combinations(parts, 2):
         if len(one) and np.array_equal(one.stamp, other.stamp):
-            raise InvalidInput("records hold the same clicks under other names; join each only once")
+            raise InvalidInput("records hold the same clicks under other names; give each only once")
     if sum(map(len, sets)) > len(set().union(*sets)):
         raise InvalidInput("records share some channels and not others; rename or select them first")
     start, stop = max(p.start[0] for p in moved), min(p.stop[0] for p in moved)
     if not start < stop:
-        raise InvalidInput("the records were never observed at the same time; correct starts")
+        raise InvalidInput("the records were not observed at the same time; correct starts")
     counts = np.cumsum([0] + [len(part.channel_names) for part in moved[:-1]])
     columns = {name: np.concatenate([p.columns()[name] for p in moved]) for name in moved[0].columns()}
     columns["channel"] = np.concatenate([p.channel + k for p, k in zip(moved, counts, strict=True)]).astype(
@@ -80,7 +81,7 @@ def joined(records: Sequence[ClickRecord], starts: Sequence[float]) -> ClickReco
 
 
 def appended(record: ClickRecord, other: ClickRecord) -> ClickRecord:
-    """Return the trajectories of two measurements in one record; times of different measurements are not related.
+    """Return the trajectories of two measurements in one record, without relating their times.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def appended(record: ClickRecord, other: ClickRecord) -> ClickRecord:
 
 
 def _moved(record: ClickRecord, offset: float) -> ClickRecord:
-    """Return a record that was started at another time, on the ticks of the common axis."""
+    """Return a record shifted in time to the ticks of the common axis."""
     if record.clock is None:
         start, stop = record.start + offset, record.stop + offset
         return replace(

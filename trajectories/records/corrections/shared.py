@@ -1,4 +1,4 @@
-"""Steps that all corrections share: sort clicks, keep some of them, note the correction in the provenance."""
+"""Parts that all corrections share: sort clicks, keep some of them, note the correction in the provenance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTED = "corrections"
 def restamped(
     record: ClickRecord, stamp: NDArray[Any], start: NDArray[np.float64], stop: NDArray[np.float64]
 ) -> ClickRecord:
-    """Return a record with other stamps, in order, and only what lies in the windows."""
+    """Return a record with other stamps, sorted, and only the clicks inside the observation windows."""
     keys = (stamp, record.trajectory) if record.within is None else (record.within, stamp, record.trajectory)
     order = np.lexsort(keys)
     windows: dict[str, Any] = {"start": read_only(start), "stop": read_only(stop)}
@@ -30,7 +30,7 @@ def restamped(
 
 
 def with_clicks(record: ClickRecord, kept: NDArray[Any]) -> ClickRecord:
-    """Return a record with some of its clicks, by a mask or by their places."""
+    """Return a record with some of its clicks, given by a mask or by their indices."""
     columns: dict[str, Any] = {name: read_only(column[kept]) for name, column in record.columns().items()}
     return replace(record, **columns)
 

@@ -1,4 +1,4 @@
-"""Click records as files that other tools read, and back."""
+"""Files of clicks that other programs read or write: export and load."""
 
 from .files import FORMATS, export, is_foreign, load, open_measured
 

@@ -1,4 +1,4 @@
-"""CSV: one click a line, for reading and for spreadsheets; comment lines hold all metadata."""
+"""CSV: one line for each click, for people and spreadsheets; comment lines hold all metadata."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .source import FORMAT, VERSION, Source
 
 
 def write_csv(source: Source, path: Path) -> None:
-    """Write ``trajectory,time,channel`` lines; times in full precision, or whole ticks.
+    """Write lines ``trajectory,time,channel``, with times in full precision or whole ticks.
 
-    Synced clicks have a fourth column, the steps since the sync pulse; their ticks are sync periods.
+    Synced records have a fourth column, the steps since the sync pulse; their ticks are sync periods.
 
-    Each trajectory is announced by a comment with its window, so that those without clicks are not lost.
+    A comment line with the observation window precedes each trajectory, so that those without clicks are kept.
     """
     heading: dict[str, Any] = {"channel_names": source.channel_names, "provenance": source.provenance}
     heading["unit"] = source.unit.to_dict()

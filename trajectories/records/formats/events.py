@@ -1,4 +1,4 @@
-"""What is read from a file of an instrument: photons and markers in chunks, on a clock of whole ticks."""
+"""Events of a file of an instrument: photons and markers in chunks, in whole ticks."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ class Events(NamedTuple):
     within: NDArray[np.int32]
     marker_stamp: NDArray[np.int64]
     marker_bits: NDArray[np.int16]
-    latest: int  # the latest time so far in any record, overflows too
-    lost: NDArray[np.int64] = NOTHING  # first and last tick of stretches in which the instrument lost events
+    latest: int  # the latest tick so far of any event, overflows included
+    lost: NDArray[np.int64] = NOTHING  # first and last tick of intervals in which the instrument lost events
 
     @property
-    def photons(self) -> Room:
-        """The photons alone."""
-        return Room(self.stamp, self.channel, self.within)
+    def photons(self) -> Photons:
+        """The photons without the markers."""
+        return Photons(self.stamp, self.channel, self.within)
 
 
-class Room(NamedTuple):
-    """Arrays that photons are decoded into, one after the other; `within` is empty where there is none."""
+class Photons(NamedTuple):
+    """Columns of photons in order; `within` is empty for data without a sync."""
 
     stamp: NDArray[np.int64]
     channel: NDArray[np.int16]
     within: NDArray[np.int32]
 
     @classmethod
-    def of(cls, size: int, synced: bool) -> Room:
-        """Make room for so many photons; unused room takes no memory."""
+    def of(cls, size: int, synced: bool) -> Photons:
+        """Return uninitialised columns for `size` photons; pages that are never written take no memory."""
         return cls(np.empty(size, np.int64), np.empty(size, np.int16), np.empty(size if synced else 0, np.int32))
 
     @classmethod
-    def joined(cls, rooms: Sequence[Room]) -> Room:
-        """Return the photons of several one after the other."""
-        if len(rooms) == 1:
-            return rooms[0]
+    def joined(cls, parts: Sequence[Photons]) -> Photons:
+        """Return the photons of all parts, in order."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(
-            np.concatenate([room.stamp for room in rooms]),
-            np.concatenate([room.channel for room in rooms]),
-            np.concatenate([room.within for room in rooms]),
+            np.concatenate([part.stamp for part in parts]),
+            np.concatenate([part.channel for part in parts]),
+            np.concatenate([part.within for part in parts]),
         )
 
-    def part(self, first: int, last: int | None = None) -> Room:
-        """Return the photons from one place to before another, without a copy."""
+    def part(self, first: int, last: int | None = None) -> Photons:
+        """Return photons `first` … `last` − 1, without a copy."""
         chosen = slice(first, last)
-        return Room(self.stamp[chosen], self.channel[chosen], self.within[chosen])
+        return Photons(self.stamp[chosen], self.channel[chosen], self.within[chosen])
 
 
 class EventFile(Protocol):
@@ -73,34 +73,34 @@ class EventFile(Protocol):
 
     @property
     def fine(self) -> float | None:
-        """Step of the time within the period in seconds, of synced data."""
+        """Step of the time within the period in seconds; None without a sync."""
         ...
 
     @property
     def header(self) -> dict[str, Any]:
-        """What else is worth keeping, as plain values."""
+        """Other entries of the file's header, as plain values."""
         ...
 
     @property
-    def room(self) -> int:
-        """An upper bound of the photons in the file, if known beforehand; otherwise 0."""
+    def capacity(self) -> int:
+        """Upper bound of the number of photons in the file; 0 if it is not known before reading."""
         ...
 
     @property
     def truncated(self) -> bool:
-        """Whether the file ends too early; certain only when its events were read."""
+        """Whether the file ends too early; known only after its events were read."""
         ...
 
-    def events(self, into: Room | None = None) -> Iterator[Events]:
-        """Yield the events a chunk at a time; photons decoded `into` given room follow each other there."""
+    def events(self, into: Photons | None = None) -> Iterator[Events]:
+        """Yield the events a chunk at a time; `into` given columns, photons are decoded one after the other."""
         ...
 
     def claimed(self, latest: int) -> float | None:
-        """Return how long was measured, in seconds, if the file says; `latest` is that of the last events."""
+        """Return the duration in seconds that the file states, or None; `latest` is that of its last events."""
         ...
 
     def watched(self) -> tuple[int, ...] | None:
-        """Return the numbers of the channels that were recorded, if the file says; clicks or not."""
+        """Return the numbers of the recorded channels, with and without clicks; None if the file has no list."""
         ...
 
     def named(self, channel: int) -> str:

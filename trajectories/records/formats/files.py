@@ -1,4 +1,4 @@
-"""export() and load(): click records from and to files, by their format's name or suffix."""
+"""export(), load() and open_measured(): files of clicks, by the name of the format or the suffix."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .text import is_own_text, read_text
 from .timeline import clock_of
 from .ttbin import TimeTaggerFile, is_ttbin
 
-# Suffix of each format that is written.
+# Formats that are written, by suffix.
 FORMATS = {"npz": ".npz", "csv": ".csv", "photon-hdf5": ".h5", "ptu": ".ptu"}
 HDF5_SUFFIXES = (".h5", ".hdf5")
 TEXT_SUFFIXES = (".csv", ".txt", ".tsv", ".dat")
@@ -46,19 +46,19 @@ def export(
     tick: float | None = None,
     unit: float | None = None,
 ) -> Path:
-    """Write clicks to a file that other tools read.
+    """Write clicks to a file that other programs read.
 
     Parameters
     ----------
     source : ClickRecord or Run
         The clicks; sampled expectation values are not written. A run is written block by block, except to NPZ,
-        which is held in memory; of an unfinished one the trajectories before the first unfinished block are
-        written, and the file says so.
+        which needs it in memory. Of an unfinished run, the trajectories before the first unfinished block are
+        written, and the file says that it is incomplete.
     path : path
-        File to make; it must not exist.
+        A new file; it must not exist.
     format : {"npz", "csv", "photon-hdf5", "ptu"}, optional
-        By default what the suffix of `path` says: .npz, .csv, .h5 or .hdf5, .ptu. NPZ and CSV keep times to the
-        last bit; Photon-HDF5 and PTU count ticks, and lay trajectories end to end.
+        By default according to the suffix of `path`: .npz, .csv, .h5 or .hdf5, .ptu. NPZ and CSV keep times to the
+        last bit; Photon-HDF5 and PTU count ticks and place trajectories one after another.
     tick : float, optional
         Length of a tick in 1/ω_b, for Photon-HDF5 and PTU; by default 1e-6 of the shortest lifetime.
     unit : float, optional
@@ -72,8 +72,8 @@ def export(
     Raises
     ------
     InvalidInput
-        An unknown format, a file that exists or cannot be written, a tick or unit that cannot be right or is
-        needed and was not given, or too many channels or ticks for the format.
+        An unknown format, a file that exists or cannot be written, a tick or unit that is impossible or is
+        needed and not given, or more channels or ticks than the format can hold.
     RunFolderError
         A run without a finished block, or with a damaged one.
 
@@ -94,7 +94,7 @@ def export(
     whole = Source.of(source)
     if chosen in ("npz", "csv"):
         if tick is not None or unit is not None:
-            raise InvalidInput(f"{chosen} keeps exact times; tick and unit are for photon-hdf5 and ptu")
+            raise InvalidInput(f"{chosen} keeps exact times; leave out tick and unit, or take photon-hdf5")
         with new_file(place) as temporary:
             (write_npz if chosen == "npz" else write_csv)(whole, temporary)
         return place
@@ -116,7 +116,7 @@ def load(
     columns: Sequence[str | int] | None = None,
     markers: bool = False,
 ) -> ClickRecord:
-    """Load clicks: of a run folder, of our own files, or of what a time tagger measured.
+    """Load clicks from a run folder, a file that `export` wrote, or a file of a time tagger.
 
     Parameters
     ----------
@@ -125,28 +125,28 @@ def load(
         returned, and ``provenance["complete"]`` is False. Or a file of clicks: .npz, Photon-HDF5 (.h5, .hdf5),
         PTU, HT2, HT3, PT2, PT3, TTBIN (known by how they begin), or text in columns (.csv, .txt, .tsv, .dat).
     unit : str or float, optional
-        Unit of time wanted for a measured file: "s" (when not given), "ms", "µs", "ns", "ps", "fs", or the length
-        of 1/ω_b in seconds, to compare with a model.
+        Unit of time of the record, for a measured file: "s" (default), "ms", "µs", "ns", "ps", "fs", or the length
+        of 1/ω_b in seconds, for comparison with a model.
     duration : float, optional
-        How long was observed, in that unit, where a measured file does not say or says it wrong.
+        Observed time in that unit, for a measured file that does not state it, or states it wrongly.
     tick : float, optional
-        What whole numbers in a text file count, in seconds.
+        Length of a tick in seconds, for whole numbers in a text file.
     columns : sequence of two str or int, optional
-        Columns of time and channel in a text file.
+        Columns of time and channel in a text file, by name or number from 0.
     markers : bool
         Whether markers of PTU, HT and PT files become channels; they are left out otherwise.
 
     Raises
     ------
     InvalidInput
-        The path does not exist, is no file of clicks, or an option does not belong to its kind.
+        The path does not exist, is no file of clicks, or an option does not apply to its kind.
     RunFolderError
         It is a folder that is no run folder, or a file in it is damaged.
 
     Warns
     -----
     RecordWarning
-        A measured file that is cut off, or that claims to last longer than its events do.
+        A measured file is cut off, or states a duration that is longer than its events suggest.
 
     Examples
     --------
@@ -162,8 +162,8 @@ def load(
     """
     place = path_of(path)
     if not place.exists():
-        told = nearest_beside(place) or "; give a run folder or a file of clicks"
-        raise InvalidInput(f"{path} does not exist{told}")
+        hint = nearest_beside(place) or "; give a run folder or a file of clicks"
+        raise InvalidInput(f"{path} does not exist{hint}")
     if place.is_file() and (kind := _tagged_kind(place)) is not None:
         _refuse(path, kind, tick=tick, columns=columns, markers=(markers or None) if kind == "TTBIN" else None)
         if kind == "PTU":
@@ -183,7 +183,7 @@ def load(
     given = {"unit": unit, "duration": duration, "tick": tick, "columns": columns, "markers": markers or None}
     for name, value in given.items():
         if value is not None:
-            raise InvalidInput(f"{name}={shown(value)} is for measured files; {path} has its own {name}")
+            raise InvalidInput(f"{name}={shown(value)} is for measured files; leave it out, {path} has its own")
     if place.is_dir():
         return Run.open(place).record()
     return read_npz(place)
@@ -197,9 +197,9 @@ def open_measured(
     markers: bool = False,
     piece: int | None = None,
 ) -> MeasuredFile | OwnPtu:
-    """Open a file of an instrument to be read piece by piece, in bounded memory.
+    """Open a file of an instrument for analysis piece by piece, in bounded memory.
 
-    PTU, HT2, HT3, PT2, PT3, TTBIN, and Photon-HDF5 that another program wrote.
+    Formats: PTU, HT2, HT3, PT2, PT3, TTBIN, and Photon-HDF5 of other programs.
 
     Parameters
     ----------
@@ -208,17 +208,17 @@ def open_measured(
     unit, duration, markers : optional
         As in `load`.
     piece : int, optional
-        Clicks of a piece; two million when not given.
+        Clicks in a piece; two million by default.
 
     Returns
     -------
     MeasuredFile or OwnPtu
-        Every estimator takes it as it takes a run.
+        Every estimator takes it, like a run.
 
     Raises
     ------
     InvalidInput
-        No such file, one of another kind or a damaged one, or options that do not belong to it.
+        The file does not exist, is of another kind or damaged, or options do not apply to it.
 
     Examples
     --------
@@ -257,7 +257,7 @@ def open_measured(
 
 
 def is_foreign(path: str | os.PathLike[str]) -> bool:
-    """Whether a file was measured, so that its unit may be chosen; files of ours and run folders know theirs."""
+    """Whether a file was measured, so that its unit can be chosen; files of `export` and runs state theirs."""
     place = path_of(path)
     if not place.is_file():
         return False
@@ -272,7 +272,7 @@ def is_foreign(path: str | os.PathLike[str]) -> bool:
 
 
 def _tagged_kind(path: Path) -> str | None:
-    """Return which kind of file of time-tagged records a file is; None for any other."""
+    """Return the kind of a file of time-tagged records; None for any other file."""
     kinds = {"PTU": is_ptu, "HydraHarp": is_hydraharp, "PicoHarp": is_picoharp, "TTBIN": is_ttbin}
     return next((kind for kind, is_it in kinds.items() if is_it(path)), None)
 
@@ -291,7 +291,7 @@ def _opened(kind: str, path: Path) -> EventFile:
 def _refuse(path: Any, kind: str, **given: Any) -> None:
     for name, value in given.items():
         if value is not None:
-            raise InvalidInput(f"{name}={shown(value)} does not belong to {path}, a {kind} file; leave it out")
+            raise InvalidInput(f"{name}={shown(value)} does not apply to {path}, a {kind} file; leave it out")
 
 
 def _format_of(path: Path, name: str | None) -> str:

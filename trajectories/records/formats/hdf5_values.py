@@ -1,4 +1,4 @@
-"""What is read from an HDF5 file, so that links, wrong sizes and damage in it do no harm."""
+"""Reading from an HDF5 file, with links, wrong sizes and damage refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...checks import positive_number
 from ...errors import InvalidInput, MissingPackage
 from ..files import MOST_DEFLATED, SMALL, memory
 
-# What a damaged or foreign HDF5 file raises when it is read.
+# Exceptions of h5py on reading a damaged or foreign file.
 UNREADABLE = (
     *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError),
     *(MemoryError, RecursionError),
@@ -24,10 +24,9 @@ UNREADABLE = (
 
 
 def found(file: Any, name: str) -> Any | None:
-    """Return what lies at a path, or None; refuse to follow a link, as to another file or to a pipe without a
-    writer.
+    """Return the object at a path, or None; refuse links, which may lead to another file or to a pipe.
 
-    A soft link within the file may pass through one to another file, so that it is not followed either.
+    Soft links within the file are refused too, because they may pass through an external link.
     """
     h5py, here = h5py_module(), file
     for part in name.split("/"):
@@ -40,28 +39,30 @@ def found(file: Any, name: str) -> Any | None:
 
 
 def values_of(file: Any, name: str) -> NDArray[Any]:
-    """Return the values of a dataset that lie in the file itself, in no more memory than they can need."""
+    """Return the values of a dataset stored in the file itself, if they fit into memory."""
     dataset = dataset_of(file, name)
     size = math.prod(dataset.shape) * dataset.dtype.itemsize
     if size > memory():
-        raise InvalidInput(f"{file.filename}: {name} takes {size} bytes, more than the memory; read it in pieces")
+        raise InvalidInput(f"{file.filename}: {name} takes {size} bytes, more than the memory; use open_measured")
     return np.asarray(dataset[()])
 
 
 def dataset_of(file: Any, name: str) -> Any:
-    """Return a dataset that lies in the file itself and claims no more than it can hold."""
+    """Return a dataset that is stored in the file itself and whose stated size is possible."""
     dataset = found(file, name)
     if not isinstance(dataset, h5py_module().Dataset):
         raise InvalidInput(f"{file.filename} has no {name}; store it")
     if dataset.is_virtual or dataset.external:
         raise InvalidInput(
-            f"{file.filename}: {name} lies in another file, which is not read; store the data itself"
+            f"{file.filename}: {name} is stored in another file, which is not read; store the data itself"
         )
     if dataset.shape is None:
         raise InvalidInput(f"{file.filename}: {name} is empty; store it")
     size, stored = math.prod(dataset.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()
     if size > MOST_DEFLATED * stored + SMALL:
-        raise InvalidInput(f"{file.filename}: {name} claims {size} bytes, but holds {stored}; store what there is")
+        raise InvalidInput(
+            f"{file.filename}: {name} states {size} bytes, but holds {stored}; write the file again"
+        )
     return dataset
 
 
@@ -85,14 +86,14 @@ def integers_of(file: Any, group: str, name: str) -> NDArray[np.int64]:
 
 
 def column_of(file: Any, group: str, name: str) -> Any:
-    """Return a column of events that is to be read in parts, by `part_of`."""
+    """Return a column of events that `part_of` reads in parts."""
     dataset = dataset_of(file, f"{group}/{name}")
     _as_ticks(file, name, np.zeros((0,) * dataset.ndim if dataset.ndim != 1 else 0, dtype=dataset.dtype))
     return dataset
 
 
 def part_of(file: Any, column: Any, first: int, last: int) -> NDArray[np.int64]:
-    """Return some of a column of events."""
+    """Return rows `first` … `last` − 1 of a column of events."""
     return _as_ticks(file, column.name, np.asarray(column[first:last]))
 
 
@@ -109,7 +110,7 @@ def _as_ticks(file: Any, name: str, values: NDArray[Any]) -> NDArray[np.int64]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Open for reading, and turn whatever a damaged file raises into one line."""
+    """Open a file for reading; exceptions of a damaged file become an `InvalidInput`."""
     h5py = h5py_module()
     try:
         with h5py.File(path, "r") as file:
@@ -121,7 +122,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def h5py_module() -> Any:
-    """Return h5py, or say how to get it."""
+    """Import h5py; if it is missing, raise an error that says how to install it."""
     try:
         import h5py
     except ImportError as error:

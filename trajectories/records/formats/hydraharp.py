@@ -1,4 +1,4 @@
-"""HT2 and HT3: what a HydraHarp 400 wrote before PTU; fixed headers of version 1.0 and 2.0, no library reads them.
+"""HT2 and HT3: files of a HydraHarp 400 from before PTU, with fixed headers of version 1.0 or 2.0.
 
 Source: PicoQuant's published description of the file format.
 """
@@ -12,7 +12,7 @@ from ...errors import InvalidInput
 from .tttr import HYDRAHARP_1, HYDRAHARP_2, Tagged
 
 MAGIC = b"HydraHarp"
-# Places in the header, in bytes from its beginning.
+# Positions in the header, in bytes.
 VERSION_AT, CREATED_AT, TEXT_ENDS = 16, 52, 328
 SETTINGS = "<6id2i"  # curves, bits, active curve, mode, sub-mode, binning, resolution/ps, offset, acquisition/ms
 HARDWARE_AT, RESOLUTION_AT, CHANNELS_AT = 536, 648, 664
@@ -43,17 +43,17 @@ def tagged_hydraharp(path: Path) -> Tagged:
         (inputs,) = struct.unpack_from("<i", header, CHANNELS_AT)
         if version not in ("1.0", "2.0") or bits != 32 or mode not in (T2, T3) or not 0 <= inputs <= 64:
             raise InvalidInput(
-                f"{path} is a HydraHarp file of version {version!r}, mode {mode}; 1.0 and 2.0 are read"
+                f"{path} is a HydraHarp file of version {version!r}, mode {mode}; convert it to PTU"
             )
         # Each input has four settings and a rate; then sync rate, stop after, stop reason, image header, records.
         at = INPUTS_AT + 20 * inputs
         sync_rate, _, _, image, records = struct.unpack_from("<4iq", header, at)
     except struct.error as error:
-        raise InvalidInput(f"{path} ends within its header; it is cut off") from error
+        raise InvalidInput(f"{path} ends within its header; copy it again") from error
     t3 = mode == T3
     offset = at + 24 + 4 * max(image, 0)
     if t3 and sync_rate <= 0:
-        raise InvalidInput(f"{path} names no sync rate, so its periods have no length; convert it to PTU")
+        raise InvalidInput(f"{path} states no sync rate, so that its period is unknown; convert it to PTU")
     return Tagged(
         path,
         offset,

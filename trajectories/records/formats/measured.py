@@ -1,4 +1,4 @@
-"""From events in a file to a record: channels, the observation window, and remarks about them."""
+"""From the events of a file to a record: channels, observation window, and notes about them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from ...time_units import TimeUnit
 from ..clicks import ClickRecord
 from ..corrections import in_windows
 from ..ticks import Clock
-from .events import EventFile, Events, Room
+from .events import EventFile, Events, Photons
 
-# A header may claim this many mean waits more than the data reach; e^-20 is the probability of no click in that
-# time.
+# A header may state a duration this many mean waits beyond the last event; no click in that time has
+# probability e^-20.
 WAITS_AFTER_THE_LAST = 20.0
-# Markers 1 to 4 are channels of these numbers and the following, behind those of all photons.
+# Markers 1 to 4 become channels with numbers from this one on, after those of all photons.
 FIRST_MARKER, MARKERS = 256, 4
-# Clicks whose channels are renumbered at a time.
+# Clicks that are renumbered at a time, to bound memory.
 PART = 2**20
 
 
-def note(notes: list[str], said: str, *, loud: bool = True) -> None:
-    """Keep a remark about a record, and warn of it."""
-    notes.append(said)
-    if loud:
-        warnings.warn(said, RecordWarning, stacklevel=4)
+def note(notes: list[str], remark: str, *, warn: bool = True) -> None:
+    """Keep a note about a record, and warn of it."""
+    notes.append(remark)
+    if warn:
+        warnings.warn(remark, RecordWarning, stacklevel=4)
 
 
 def observed(
@@ -45,24 +45,24 @@ def observed(
     notes: list[str],
     measure: TimeUnit,
 ) -> float:
-    """Return when the observation ended: as asked, as the header says, or with the last event, whichever is true.
+    """Return the end of the observation: as given, else as the header states if possible, else the last event.
 
     Parameters
     ----------
     path : pathlib.Path
         The file, for messages.
     claimed : float or None
-        What the header says, in the record's unit.
+        Duration that the header states, in the record's unit.
     latest : float
         End of the last tick in which there is an event of any kind.
     wait : float
-        Mean wait for an event.
+        Mean wait for an event, in the record's unit.
     asked : float or None
-        What the user says.
+        Duration that the user gives, in the record's unit.
     cut : bool
-        Whether the file ends before its header says.
+        Whether the file ends before its stated length.
     notes : list of str
-        Remarks; more are added.
+        Notes; more are appended.
     measure : TimeUnit
         The record's unit.
 
@@ -75,16 +75,16 @@ def observed(
         if positive_number(asked, "duration") < latest * (1 - 1e-9):
             raise InvalidInput(
                 f"duration={asked:g} ends before the last event of {path} at {measure.of(f'{latest:g}')}; "
-                "lengthen it"
+                "give a longer one"
             )
         return max(asked, latest)
     if claimed is None:
-        note(notes, f"{path.name} does not say how long it was measured; the window ends with its last event "
-             f"({measure.of(f'{latest:.6g}')}); give duration= if it lasted longer", loud=False)  # fmt: skip
+        note(notes, f"{path.name} does not state its duration; the observation ends with its last event "
+             f"({measure.of(f'{latest:.6g}')}); give duration= if it lasted longer", warn=False)  # fmt: skip
         return latest
     if cut or (claimed - latest > WAITS_AFTER_THE_LAST * wait and claimed > 1.001 * latest):
-        why = "is cut off" if cut else f"claims a measurement of {measure.of(f'{claimed:.6g}')}"
-        note(notes, f"{path.name} {why}; its events end at {measure.of(f'{latest:.6g}')}, and so does the window; "
+        why = "is cut off" if cut else f"states a duration of {measure.of(f'{claimed:.6g}')}"
+        note(notes, f"{path.name} {why}; observed until the last event ({measure.of(f'{latest:.6g}')}); "
              "give duration= if the rest was observed")  # fmt: skip
         return latest
     return max(claimed, latest)
@@ -93,18 +93,18 @@ def observed(
 def stop_of(
     file: EventFile, latest: int, photons: int, measure: TimeUnit, asked: float | None, notes: list[str]
 ) -> float:
-    """Return when the observation of a file ended, after all its events were read."""
+    """Return the end of the observation of a file whose events were all read."""
     length = seconds_of(measure)
     span = (latest + 1) * (file.tick / length)
     seconds = file.claimed(latest)
-    wait = span / max(file.room, photons, 1)
+    wait = span / max(file.capacity, photons, 1)
     return observed(
         file.path, None if seconds is None else seconds / length, span, wait, asked, file.truncated, notes, measure
     )
 
 
 def channels_of(file: EventFile, seen: NDArray[np.bool_]) -> NDArray[np.int16]:
-    """Return the numbers of the channels of a record: those that were watched, and those that clicked."""
+    """Return the numbers of the channels of a record: those listed in the file, and those that clicked."""
     chosen = seen.copy()
     chosen[list(file.watched() or ())] = True
     if not chosen.any():
@@ -113,7 +113,7 @@ def channels_of(file: EventFile, seen: NDArray[np.bool_]) -> NDArray[np.int16]:
 
 
 def name_of(file: EventFile, number: int) -> str:
-    """Return the name of a channel of a file, or of a marker that became one."""
+    """Return the name of a channel, or of a marker that is taken as one."""
     return f"marker {number - FIRST_MARKER + 1}" if number >= FIRST_MARKER else file.named(number)
 
 
@@ -123,7 +123,7 @@ def seen_in(channel: NDArray[np.int16]) -> NDArray[np.bool_]:
 
 
 def with_markers(events: Events, synced: bool) -> Events:
-    """Return events with a click for every bit of every marker, in order of time, behind photons of its tick."""
+    """Return events with a click for every bit of every marker, in order of time; photons first within a tick."""
     if not len(events.marker_stamp):
         return events
     hits = [np.flatnonzero(events.marker_bits & (1 << k)) for k in range(MARKERS)]
@@ -138,11 +138,11 @@ def with_markers(events: Events, synced: bool) -> Events:
 
 
 def marker_note(count: int, markers: bool) -> str:
-    """Say how many markers a file has, and what became of them."""
+    """Return a note on the number of markers and whether they are channels."""
     found = counted(count, "marker", "markers")
     if count == 1:
-        return f"{found} is {'a channel of its own' if markers else 'no photon'}"
-    return f"{found} are {'channels of their own' if markers else 'no photons'}"
+        return f"{found} was {'read as a channel' if markers else 'left out'}"
+    return f"{found} were {'read as channels' if markers else 'left out'}"
 
 
 def record_of(
@@ -157,7 +157,7 @@ def record_of(
     unit : str, float or TimeUnit
         Unit of time of the record.
     duration : float, optional
-        How long was observed, in that unit; what the file says when not given.
+        Observed time in that unit; as the file states when not given.
     markers : bool
         Whether markers become channels "marker 1" … "marker 4"; they are left out otherwise.
 
@@ -173,11 +173,11 @@ def record_of(
     numbers = channels_of(file, seen)
     renumber(place, numbers)
     if marked:
-        note(notes, marker_note(marked, markers), loud=False)
+        note(notes, marker_note(marked, markers), warn=False)
     stamp, place, rest = in_order(stamp, place, within if file.fine is not None else None, notes)
     stop = stop_of(file, latest, len(stamp), measure, duration, notes)
     if not len(stamp):
-        note(notes, f"{file.path.name} holds no photon")
+        note(notes, f"{file.path.name} holds no photons")
     if len(lost):
         note(notes, lost_note(file, lost, measure))
     names = tuple(name_of(file, int(k)) for k in numbers)
@@ -185,13 +185,13 @@ def record_of(
     return record if not len(lost) else without(record, lost)
 
 
-def _all_events(file: EventFile, markers: bool) -> tuple[Room, NDArray[np.bool_], int, int, NDArray[np.int64]]:
-    """Return photons, channels seen, the latest time, the number of markers, and where events were lost."""
+def _all_events(file: EventFile, markers: bool) -> tuple[Photons, NDArray[np.bool_], int, int, NDArray[np.int64]]:
+    """Return photons, channels seen, latest tick, number of markers, and intervals of lost events."""
     synced = file.fine is not None
-    into = Room.of(file.room, synced) if file.room and not markers else None
+    into = Photons.of(file.capacity, synced) if file.capacity and not markers else None
     latest, marked, count = 0, 0, 0
     seen = np.zeros(FIRST_MARKER + MARKERS, dtype=bool)
-    lost, chunks = [np.zeros((0, 2), dtype=np.int64)], [Room.of(0, synced)]
+    lost, chunks = [np.zeros((0, 2), dtype=np.int64)], [Photons.of(0, synced)]
     for events in file.events(into):
         latest, marked, count = events.latest, marked + len(events.marker_stamp), count + len(events.stamp)
         lost.append(events.lost)
@@ -199,12 +199,12 @@ def _all_events(file: EventFile, markers: bool) -> tuple[Room, NDArray[np.bool_]
             events = with_markers(events, synced) if markers else events
             chunks.append(events.photons)
         seen |= seen_in(events.channel)
-    whole = Room.joined(chunks) if into is None else into.part(0, count)
+    whole = Photons.joined(chunks) if into is None else into.part(0, count)
     return whole, seen, latest, marked, np.concatenate(lost)
 
 
 def renumber(channel: NDArray[np.int16], numbers: NDArray[np.int16]) -> None:
-    """Replace numbers of channels by their positions in `numbers`, in place."""
+    """Replace channel numbers by their positions in `numbers`, in place."""
     if (numbers == np.arange(len(numbers))).all():
         return
     lookup = np.zeros(int(numbers.max()) + 1, dtype=np.int16)
@@ -223,7 +223,7 @@ def made(
     stop: float,
     notes: list[str],
 ) -> ClickRecord:
-    """Return a record of one trajectory; its columns are known to be valid, and checking would copy them."""
+    """Return a record of one trajectory, without the checks, which would copy the columns."""
     length = seconds_of(measure)
     stamp, place, within = columns
     for column in columns:
@@ -244,7 +244,7 @@ def made(
 
 
 def without(record: ClickRecord, lost: NDArray[np.int64]) -> ClickRecord:
-    """Return a record of one trajectory without the stretches of ticks in which its instrument lost events."""
+    """Return a record of one trajectory without the intervals in which its instrument lost events."""
     assert record.tick is not None
     edges = np.concatenate([record.start, lost.ravel() * record.tick, record.stop])
     edges = np.maximum.accumulate(np.clip(edges, record.start[0], record.stop[0]))
@@ -254,30 +254,30 @@ def without(record: ClickRecord, lost: NDArray[np.int64]) -> ClickRecord:
 
 
 def lost_note(file: EventFile, lost: NDArray[np.int64], measure: TimeUnit) -> str:
-    """Say that an instrument lost events, and what is done about it."""
+    """Return a note on lost events and the intervals that are cut because of them."""
     total = measure.of(f"{float((lost[:, 1] - lost[:, 0]).sum()) * file.tick / seconds_of(measure):.6g}")
     places = counted(len(lost), "stretch", "stretches")
-    said = f"the instrument lost events in {places}, {total} in all"
-    return f"{file.path.name}: {said}; they are cut out of the windows"
+    remark = f"the instrument lost events in {places}, {total} in all"
+    return f"{file.path.name}: {remark}; the observation leaves these intervals out"
 
 
 def in_order(
     stamp: NDArray[Any], place: NDArray[Any], within: NDArray[np.int32] | None, notes: list[str]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int32] | None]:
-    """Return events in order of time (and, within a sync period, of the time in it); say how many were not."""
+    """Return events sorted by time (and, within a sync period, by the time in it); note how many were not."""
     backward = stamp[1:] < stamp[:-1]
     if within is not None:
         backward |= (stamp[1:] == stamp[:-1]) & (within[1:] < within[:-1])
     if not backward.any():
         return stamp, place, within
     late = counted(int(backward.sum()), "click was", "clicks were")
-    note(notes, f"{late} stored after a later one; sorted", loud=False)
+    note(notes, f"{late} stored after a later one; they were sorted", warn=False)
     order = np.argsort(stamp, kind="stable") if within is None else np.lexsort((within, stamp))
     return stamp[order], place[order], None if within is None else within[order]
 
 
 def seconds_of(unit: TimeUnit) -> float:
-    """Return the length of a unit; refuse one without."""
+    """Return the length of a unit in seconds; refuse one without a length."""
     if unit.seconds is None:
         raise InvalidInput(f"unit {unit.name} has no length; give a name such as ns, or 1/ω_b in seconds")
     return unit.seconds

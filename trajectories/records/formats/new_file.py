@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all, and that never replaces another."""
+"""A new file that exists completely or not at all, and never replaces another."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import InvalidInput
-from ..files import remedy_for, remove_dead
+from ..files import remedy_for, remove_abandoned
 
 
 def refuse_taken(path: Path) -> None:
-    """Refuse, before any work, a file that exists or cannot be made where it is wanted.
+    """Refuse, before any work, a path at which a file exists or cannot be made.
 
     Raises
     ------
@@ -21,17 +21,19 @@ def refuse_taken(path: Path) -> None:
         The file exists, or its folder does not, or cannot be written to.
     """
     if os.path.lexists(path):
-        raise InvalidInput(f"{path} exists; give a new file, nothing was changed")
+        raise InvalidInput(f"{path} exists; give a new file (nothing was changed)")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InvalidInput(f"cannot write {path}: {path.parent} is no folder that can be written to; give another")
+        raise InvalidInput(
+            f"cannot write {path}: {path.parent} is not a folder that can be written to; give another"
+        )
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Yield a file without a name; what is written there becomes `path` when the block succeeds.
+    """Yield a file to write to, which becomes `path` when the ``with`` block succeeds.
 
-    Until then it has no name, so that nothing is left of it however this process ends. Where the file system
-    has no files without a name, a temporary one beside `path` is yielded.
+    Until then it has no name, so that nothing remains of it if this process ends. On a file system without
+    unnamed files, a temporary file in the same folder is used.
 
     Raises
     ------
@@ -51,30 +53,30 @@ def new_file(path: Path) -> Iterator[Path]:
                 _link(descriptor, path)
             except FileExistsError:
                 raise
-            except OSError:  # it cannot be given a name here
+            except OSError:  # the file system cannot link it
                 with contextmanager(_named)(path) as temporary:
                     shutil.copyfile(f"/proc/self/fd/{descriptor}", temporary)
         finally:
             os.close(descriptor)
     except FileExistsError as error:  # unlike a rename, a link never replaces a file made in between
-        raise InvalidInput(f"{path} exists; give a new file, nothing was changed") from error
+        raise InvalidInput(f"{path} exists; give a new file (nothing was changed)") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidInput(f"cannot write {path}: {reason}; {remedy_for(error)}, or give another file") from error
 
 
 def _unnamed(folder: Path) -> int | None:
-    """Return the descriptor of a new file without a name; None where there are none."""
+    """Return the descriptor of a new unnamed file; None if the file system has none."""
     if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").is_dir():
         return None
     try:
         return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
-    except OSError:  # the file system has none, or the folder cannot be written to, which is noticed later
+    except OSError:  # no unnamed files; or the folder is not writable, which `_named` reports
         return None
 
 
 def _link(descriptor: int, path: Path) -> None:
-    """Give a file without a name its path."""
+    """Give an unnamed file its path."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         # A folder is named so that Python calls linkat, which follows the link in /proc to the file.
@@ -85,8 +87,8 @@ def _link(descriptor: int, path: Path) -> None:
 
 
 def _named(path: Path) -> Iterator[Path]:
-    """Yield a temporary file beside `path`, and give it that name; those of killed processes are removed first."""
-    remove_dead(path)
+    """Yield a temporary file in the folder of `path`, and link it there afterwards."""
+    remove_abandoned(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.touch(exist_ok=False)
     try:

@@ -19,15 +19,15 @@ from .source import FORMAT, VERSION, VERSION_WITHOUT_CHECKSUM, Checksum, Source
 
 COLUMNS = ("trajectory", "time", "channel", "start", "stop")
 NEEDED = (*COLUMNS, "channel_names")
-# Of a record made of ticks, whose time column holds them.
+# Arrays of a record in ticks; its time column holds the ticks.
 TICKED = ("tick", "origin", "within", "fine")
-# What files of ours have beside them. The archive says so too: no single damage hides it.
+# Arrays and comment by which files of this package are recognised; two marks, in case one is damaged.
 OURS = ("heading", "checksum")
 COMMENT = FORMAT.encode()
 
 
 def write_npz(source: Source, path: Path) -> None:
-    """Write all clicks of a source; they are held in memory, as they are when the file is read."""
+    """Write all clicks of a source; they are held in memory, as on reading."""
     record = ClickRecord.concatenate(list(source.pieces()))
     described = {"format": FORMAT, "version": VERSION, "provenance": plain_value(source.provenance, "provenance")}
     if source.unit != NATURAL:
@@ -52,12 +52,12 @@ def write_npz(source: Source, path: Path) -> None:
 
 
 def read_npz(path: Path) -> ClickRecord:
-    """Read a record; only the columns and the channel names are needed, so that any program can make such a file.
+    """Read a record; only columns and channel names are needed, so that other programs can make such a file.
 
     Raises
     ------
     InvalidInput
-        Not an NPZ file of clicks, a damaged one of ours, or columns that make no record.
+        Not an NPZ file of clicks, a damaged file of this package, or columns that are no valid record.
     """
     try:
         with regular_file(path) as stream:
@@ -89,14 +89,14 @@ def read_npz(path: Path) -> ClickRecord:
 
 
 def _number(path: Path, arrays: dict[str, NDArray[Any]], name: str) -> float:
-    """Return one number of a file."""
+    """Return an array of a file that holds one number."""
     if name not in arrays or arrays[name].size != 1:
-        raise InvalidInput(f"{path} needs one number {name} with its whole ticks; store it")
+        raise InvalidInput(f"{path} holds ticks, so it needs one number {name}; store it")
     return float(arrays[name].reshape(-1)[0])
 
 
 def _has_heading(arrays: dict[str, NDArray[Any]]) -> bool:
-    """Whether there is a heading of ours, and not a foreign array of that name."""
+    """Whether there is a heading of this package, and not a foreign array of that name."""
     try:
         heading = parse_json(str(arrays["heading"]))
     except (KeyError, ValueError):
@@ -105,7 +105,7 @@ def _has_heading(arrays: dict[str, NDArray[Any]]) -> bool:
 
 
 def _heading(path: Path, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    """Return the heading of a file of ours, after checking the whole of it."""
+    """Return the heading of a file of this package, after verifying the checksum."""
     heading = parse_json(str(arrays["heading"]))
     version = heading["version"]
     if version not in (VERSION, VERSION_WITHOUT_CHECKSUM):

@@ -1,6 +1,6 @@
 """Photon-HDF5 0.5: the open format of photon time stamps, measurement type "generic", written and read with h5py.
 
-Source: the Photon-HDF5 specification (photon-hdf5.org); our own fields lie in its ``/user`` group.
+Source: the Photon-HDF5 specification (photon-hdf5.org); fields of this package are in its ``/user`` group.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from ...errors import InvalidInput
 from ...time_units import TimeUnit
 from ..clicks import ClickRecord
 from ..files import parse_json
-from .forgiving_file import ForgivingFile
+from .deferred_errors import DeferredErrorFile
 from .hdf5_values import UNREADABLE, found, h5py_module, integers_of, opened, text_of, values_of
 from .photon_hdf5_foreign import foreign
 from .source import FORMAT, VERSION, VERSION_WITHOUT_CHECKSUM, Checksum, Source
-from .timeline import Clock, slots, ticks
+from .timeline import FileClock, slots, ticks
 from .windows import Windows, first_ticks
 
 FORMAT_VERSION = "0.5"
 MOST_CHANNELS = 256
 OURS = "user/bundle_trajectories"
-# Two more places that say that a file is ours.
+# Two more marks by which a file of this package is recognised.
 MARK, SOFTWARE = "bundle_trajectories", "bundle-trajectories"
 CHUNK = 65536
-# How PyTables marks a string that is no array.
+# Attributes by which PyTables marks a string that is not an array.
 PLAIN_STRING = {"CLASS": "ARRAY", "VERSION": "2.4", "FLAVOR": "python"}
 
-# The description that the specification wants on every field.
+# The description that the specification requires of every field.
 TITLES = {
     "/": "A file format for photon-counting detector based single-molecule spectroscopy experiments.",
     "acquisition_duration": "Measurement duration in seconds.",
@@ -103,26 +103,28 @@ NANOTIME_TITLES = {
 }
 
 
-def write_photon_hdf5(source: Source, path: Path, clock: Clock, final: Path, author: str = "unknown") -> None:
+def write_photon_hdf5(source: Source, path: Path, clock: FileClock, final: Path, author: str = "unknown") -> None:
     """Write time stamps (int64 ticks) and detectors (uint8); windows, names and model in ``/user``.
 
     Raises
     ------
     InvalidInput
-        More channels than a uint8 tells apart, or h5py is not installed.
+        More channels than uint8 can number, or h5py is not installed.
     """
     if len(source.channel_names) > MOST_CHANNELS:
         raise InvalidInput(
             f"{len(source.channel_names)} channels are more than the {MOST_CHANNELS} of Photon-HDF5"
         )
     h5py = h5py_module()
-    with closing(ForgivingFile(path)) as stream:
+    with closing(DeferredErrorFile(path)) as stream:
         with h5py.File(stream, "w") as file:
             _write(file, stream, source, clock, final, author)
         stream.check()
 
 
-def _write(file: Any, stream: ForgivingFile, source: Source, clock: Clock, final: Path, author: str) -> None:
+def _write(
+    file: Any, stream: DeferredErrorFile, source: Source, clock: FileClock, final: Path, author: str
+) -> None:
     stamps = _growing(file, "photon_data/timestamps", np.int64)
     detectors = _growing(file, "photon_data/detectors", np.uint8)
     windows = {name: _growing(file, f"{OURS}/{name}", kind) for name, kind in (_WINDOWS | _TICKS).items()}
@@ -157,7 +159,7 @@ def _utf8(text: str) -> str:
 
 
 _WINDOWS = {"origin": np.int64, "start": np.float64, "stop": np.float64}
-# The trajectory's own tick at `origin`, and the time of its tick 0; files before ticks were kept lack them.
+# First tick of each trajectory on its own clock, and time of its tick 0; old files lack them.
 _TICKS = {"first": np.int64, "zero": np.float64}
 
 
@@ -176,7 +178,7 @@ def _append(dataset: Any, values: NDArray[Any]) -> None:
 def _describe(
     file: Any,
     source: Source,
-    clock: Clock,
+    clock: FileClock,
     counts: NDArray[np.int64],
     duration: float,
     final: Path,
@@ -231,7 +233,7 @@ def _describe(
         fields["photon_data/nanotimes_specs/tcspc_num_bins"] = int(np.ceil(clock.tick / source.fine))
     for name, value in fields.items():
         file[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
-        if isinstance(value, str):  # as PyTables marks a plain string, which readers built on it decode
+        if isinstance(value, str):  # so that readers built on PyTables decode it
             file[name].attrs.update({key: np.bytes_(mark) for key, mark in PLAIN_STRING.items()})
     heading = {
         "format": FORMAT,
@@ -255,43 +257,43 @@ def _describe(
 
 
 def read_photon_hdf5(path: Path, unit: Any = None, duration: float | None = None) -> ClickRecord:
-    """Read clicks from a file of this package or of any other program.
+    """Read clicks from a file of this package or of another program.
 
-    A file of ours comes back with its trajectories, names and model, times to within a tick. Any other becomes one
-    trajectory that lasts as long as the acquisition, its time in seconds or in the unit that is given. Links to
-    other places, virtual and external datasets are not followed.
+    A file of this package gives its trajectories, names and model, with times to within a tick. Any other gives
+    one trajectory of the duration of the acquisition, in seconds or in the unit that is given. Links, virtual and
+    external datasets are refused.
 
     Parameters
     ----------
     path : path
         The file.
     unit : str or float, optional
-        Unit of time wanted for files of other programs: a name, or the length of 1/ω_b in seconds.
+        Unit of time for files of other programs: a name, or the length of 1/ω_b in seconds.
     duration : float, optional
-        How long was observed, in that unit, for files of other programs.
+        Observed time in that unit, for files of other programs.
 
     Raises
     ------
     InvalidInput
-        No Photon-HDF5 file, a damaged one of ours, more than one spot, or events that make no record.
+        Not a Photon-HDF5 file, a damaged one of this package, or events that are no valid record.
     """
     with opened(path) as file:
         if _is_ours(file):
             for name, given in (("unit", unit), ("duration", duration)):
                 if given is not None:
-                    raise InvalidInput(f"{path} knows its {name} of time; leave out {name}={given}")
+                    raise InvalidInput(f"{path} states its {name}; leave out {name}={given}")
             return _ours(file)
         return foreign(file, unit, duration)
 
 
 def is_own_hdf5(path: Path) -> bool:
-    """Whether we wrote a file."""
+    """Whether this package wrote a file."""
     with opened(path) as file:
         return _is_ours(file)
 
 
 def _is_ours(file: Any) -> bool:
-    """Whether we wrote a file; it says so in three places, in case one of them is damaged."""
+    """Whether this package wrote a file; it has three marks, in case one is damaged."""
     if MARK in file.attrs:
         return True
     try:
@@ -331,7 +333,7 @@ def _ours(file: Any) -> ClickRecord:
             if text_of(file, f"{OURS}/checksum") != checksum.of(written):
                 raise InvalidInput(f"{damaged}: its checksum differs; export it again")
         if not len(origin) or (np.diff(origin) <= 0).any() or (len(stamps) and stamps.min() < origin[0]):
-            raise InvalidInput(f"{damaged}: its windows do not fit its time stamps; export it again")
+            raise InvalidInput(f"{damaged}: its observation windows contradict its time stamps; export it again")
         tick = positive_number(heading["tick"], "tick")
         channel_names, provenance = heading["channel_names"], heading["provenance"]
         unit = time_unit(heading.get("unit", {"seconds": heading["unit_seconds"]}))

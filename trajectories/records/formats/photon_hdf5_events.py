@@ -1,4 +1,4 @@
-"""Photon-HDF5 of other programs in parts, for files larger than memory."""
+"""Photon-HDF5 files of other programs, read in chunks, for files larger than memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidInput
-from .events import Events, Room
+from .events import Events, Photons
 from .hdf5_values import column_of, found, opened, part_of, positive_of
 from .photon_hdf5_foreign import OVERFLOW_MARK, acquired, duration_of, labels_of, spots_of
 
-# Photons that are read at a time.
+# Photons read at a time.
 CHUNK = 2**20
 MOST_DETECTORS = 256
 
@@ -21,7 +21,7 @@ MOST_DETECTORS = 256
 class PhotonHdf5Events:
     """The photons of a file with one spot, in order of time.
 
-    Where they count from elsewhere than 0, ticks are those since the first photon; the header keeps its own as
+    If time stamps do not count from 0, ticks count from the first photon, whose time stamp the header keeps as
     ``first_tick``.
 
     Parameters
@@ -29,12 +29,12 @@ class PhotonHdf5Events:
     path : pathlib.Path
         The file.
     duration : float or None
-        How long was observed, in seconds, where the user says.
+        Observed time in seconds; the acquisition_duration of the file when None.
 
     Raises
     ------
     InvalidInput
-        Several spots, more detectors than are told apart, or data that make no record.
+        Several spots, too many detectors, or data that are no valid record.
     """
 
     truncated = False
@@ -45,34 +45,34 @@ class PhotonHdf5Events:
         with opened(path) as file:
             groups = spots_of(file)
             if len(groups) > 1:
-                raise InvalidInput(f"{path} has {len(groups)} spots; load it as a whole, or store them apart")
+                raise InvalidInput(f"{path} has {len(groups)} spots; use load, or store each in a file")
             self._group = groups[0]
             self.tick = positive_of(file, f"{self._group}/timestamps_specs/timestamps_unit")
             self.fine: float | None = None
             if found(file, f"{self._group}/nanotimes") is not None:
                 self.fine = positive_of(file, f"{self._group}/nanotimes_specs/tcspc_unit")
             columns = self._columns(file)
-            self.room = len(columns["timestamps"])
+            self.capacity = len(columns["timestamps"])
             self._labels = labels_of(file)
             claimed = duration_of(file, 1.0) if found(file, "acquisition_duration") is not None else None
             self._numbers = self._detectors(file, columns.get("detectors"))
             ends = (0, 0)
-            if self.room:
-                first, last = (part_of(file, columns["timestamps"], k, k + 1)[0] for k in (0, self.room - 1))
+            if self.capacity:
+                first, last = (part_of(file, columns["timestamps"], k, k + 1)[0] for k in (0, self.capacity - 1))
                 ends = (int(first), int(last))
         self._first, self._claimed = acquired(path, ends, self.tick, claimed, 1.0, duration, [])
         if self._first:
             self.header["first_tick"] = self._first
 
-    def events(self, into: Room | None = None) -> Iterator[Events]:
+    def events(self, into: Photons | None = None) -> Iterator[Events]:
         """Yield the photons a chunk at a time."""
         none = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int16))
         latest = 0
         place = {number: k for k, number in enumerate(self._numbers)}
         with opened(self.path) as file:
             columns = self._columns(file)
-            for begin in range(0, self.room, CHUNK):
-                bounds = (begin, min(begin + CHUNK, self.room))
+            for begin in range(0, self.capacity, CHUNK):
+                bounds = (begin, min(begin + CHUNK, self.capacity))
                 stamp = part_of(file, columns["timestamps"], *bounds) - self._first
                 number = np.zeros(len(stamp), dtype=np.int64)
                 if "detectors" in columns:
@@ -93,7 +93,7 @@ class PhotonHdf5Events:
         return self._claimed
 
     def watched(self) -> tuple[int, ...]:
-        """Return the places of the detectors that are listed or clicked."""
+        """Return the positions of the detectors that are listed or have clicks."""
         return tuple(range(len(self._numbers)))
 
     def named(self, channel: int) -> str:
@@ -103,22 +103,24 @@ class PhotonHdf5Events:
         return names[channel] if distinct else f"{names[channel]} ({self._numbers[channel]})"
 
     def _columns(self, file: Any) -> dict[str, Any]:
-        """Return the columns of the file, all of one length."""
+        """Return the columns of the file, after checking that their lengths are equal."""
         wanted = ["timestamps", *(n for n in ("detectors", "nanotimes") if found(file, f"{self._group}/{n}"))]
         columns = {name: column_of(file, self._group, name) for name in wanted}
         lengths = {len(column) for column in columns.values()}
         if len(lengths) > 1:
-            raise InvalidInput(f"{self.path}: {', '.join(wanted)} have unequal lengths {sorted(lengths)}; mend it")
+            raise InvalidInput(
+                f"{self.path}: {', '.join(wanted)} have unequal lengths {sorted(lengths)}; write the file again"
+            )
         return columns
 
     def _detectors(self, file: Any, column: Any) -> list[int]:
-        """Return the numbers of the detectors, without that which converters write for an overflow."""
+        """Return the numbers of the detectors, without the one that converters write for overflows."""
         seen = set() if column is not None else {0}
-        for begin in range(0, self.room if column is not None else 0, CHUNK):
-            seen |= set(np.unique(part_of(file, column, begin, min(begin + CHUNK, self.room))).tolist())
+        for begin in range(0, self.capacity if column is not None else 0, CHUNK):
+            seen |= set(np.unique(part_of(file, column, begin, min(begin + CHUNK, self.capacity))).tolist())
         if OVERFLOW_MARK not in self._labels and len(seen) > 1:
             seen.discard(OVERFLOW_MARK)
         numbers = sorted(seen | set(self._labels)) or [0]
         if len(numbers) > MOST_DETECTORS:
-            raise InvalidInput(f"{self.path} has more than {MOST_DETECTORS} detectors; load it as a whole")
+            raise InvalidInput(f"{self.path} has more than {MOST_DETECTORS} detectors; use load")
         return [int(number) for number in numbers]

@@ -1,4 +1,4 @@
-"""Photon-HDF5 as other programs write it: missing or unusual but legal fields are accepted and reported."""
+"""Photon-HDF5 of other programs: missing and unusual but legal fields are accepted and noted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..clicks import ClickRecord
 from .hdf5_values import found, h5py_module, integers_of, positive_of, values_of
 from .measured import in_order, note, observed
 
-# What converters of other formats write for an overflow, where the detectors are not listed.
+# Detector number that converters write for an overflow, if detectors are not listed.
 OVERFLOW_MARK = 127
-# How much longer than a rounded acquisition_duration the stamps may span, in seconds and as a share.
+# By how much time stamps may exceed a rounded acquisition_duration, in seconds and relative.
 ROUNDED, SHARE = 1.0, 0.01
 
 
@@ -35,7 +35,7 @@ def foreign(file: Any, unit: Any, duration: float | None) -> ClickRecord:
     groups = spots_of(file)
     ticks = {positive_of(file, f"{group}/timestamps_specs/timestamps_unit") for group in groups}
     if len(ticks) > 1:
-        raise InvalidInput(f"{path} counts its spots in ticks of {sorted(ticks)} s; load spots with one tick")
+        raise InvalidInput(f"{path} has spots with different ticks, {sorted(ticks)} s; store each in a file")
     tick = ticks.pop() / measure.seconds
     labels = labels_of(file)
     stamps, numbers, rests, fine = [], [], [], None
@@ -45,7 +45,9 @@ def foreign(file: Any, unit: Any, duration: float | None) -> ClickRecord:
         if found(file, f"{group}/detectors") is not None:
             number = integers_of(file, group, "detectors")
         if number.shape != stamp.shape:
-            raise InvalidInput(f"{path}: {group} has {len(stamp)} timestamps but {len(number)} detectors; mend it")
+            raise InvalidInput(
+                f"{path}: {group} has {len(stamp)} timestamps but {len(number)} detectors; write the file again"
+            )
         kept = np.ones(len(stamp), dtype=bool)
         if OVERFLOW_MARK not in labels and len(np.unique(number)) > 1:
             kept = number != OVERFLOW_MARK
@@ -54,12 +56,13 @@ def foreign(file: Any, unit: Any, duration: float | None) -> ClickRecord:
             note(
                 notes,
                 f"{path.name}: {count} events of the unlisted detector {OVERFLOW_MARK} are overflows, not photons",
-                loud=False,
+                warn=False,
             )
         if found(file, f"{group}/nanotimes") is not None:
             rest = integers_of(file, group, "nanotimes")
             if rest.shape != stamp.shape:
-                raise InvalidInput(f"{path}: {group} has {len(stamp)} timestamps but {len(rest)} nanotimes")
+                size = f"{len(stamp)} timestamps but {len(rest)} nanotimes"
+                raise InvalidInput(f"{path}: {group} has {size}; write the file again")
             fine = positive_of(file, f"{group}/nanotimes_specs/tcspc_unit") / measure.seconds
             rests.append(np.clip(rest, 0, 2**31 - 1)[kept])
         stamps.append(stamp[kept])
@@ -107,7 +110,7 @@ def acquired(
     duration: float | None,
     notes: list[str],
 ) -> tuple[int, float | None]:
-    """Return the tick at which an acquisition began, and how long it took if the file says and can be right.
+    """Return the tick at which an acquisition started, and its duration, or None if the file states none.
 
     Parameters
     ----------
@@ -120,16 +123,16 @@ def acquired(
     seconds : float
         Length of that unit.
     duration : float or None
-        What the user says.
+        Duration that the user gives.
     notes : list of str
-        Remarks; more are added.
+        Notes; more are appended.
 
     Raises
     ------
     InvalidInput
-        Stamps over much more time than was acquired.
+        Time stamps exceed the acquisition_duration by far.
     """
-    # Most acquisitions start at tick 0. Some count from elsewhere; then no better start is known than the first.
+    # Most acquisitions start at tick 0; for others the first time stamp is the best known start.
     elsewhere = ends[0] < 0 or (claimed is not None and ends[1] * tick > claimed)
     first = ends[0] if elsewhere else 0
     span = (ends[1] + 1 - first) * tick
@@ -142,7 +145,7 @@ def acquired(
             )
         if over > 1e-6 * claimed and over > 2.0 * tick:
             note(notes, f"{path.name}: stamps span {span:.9g}, a little more than the acquisition_duration of "
-                 f"{claimed:.9g}; the span is used", loud=False)  # fmt: skip
+                 f"{claimed:.9g}; the span is used", warn=False)  # fmt: skip
         claimed = span
     return first, claimed
 
@@ -179,7 +182,7 @@ def labels_of(file: Any) -> dict[int, str]:
 def _channels(
     number: NDArray[np.int64], labels: dict[int, str], spots: int
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """Return names and places of channels (spot, detector): the listed ones, and whatever else clicked."""
+    """Return names and numbers (spot, detector) of channels: those listed, and others with clicks."""
     seen = {(int(spot), int(one)) for spot, one in np.unique(number, axis=1).T}
     if spots == 1:
         seen |= {(0, one) for one in labels}
@@ -188,7 +191,7 @@ def _channels(
     for spot, one in keys:
         name = labels.get(one) or f"detector {one}"
         names.append(name if spots == 1 else f"spot {spot} {name}")
-    if len(set(names)) < len(names):  # labels that repeat cannot tell detectors apart
+    if len(set(names)) < len(names):  # repeated labels do not identify detectors
         names = [f"{name} ({one})" for name, (_, one) in zip(names, keys, strict=True)]
     lookup = {key: k for k, key in enumerate(keys)}
     distinct, inverse = np.unique(number, axis=1, return_inverse=True)

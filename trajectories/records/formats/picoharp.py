@@ -1,4 +1,4 @@
-"""PT2 and PT3: what a PicoHarp 300 wrote before PTU; a fixed header of version 2.0.
+"""PT2 and PT3: files of a PicoHarp 300 from before PTU, with a fixed header of version 2.0.
 
 Source: PicoQuant's published description of the file format.
 """
@@ -43,12 +43,12 @@ def tagged_picoharp(path: Path) -> Tagged:
         (resolution,) = struct.unpack_from("<f", header, BOARD_AT + 48)
         _, _, _, sync_rate, _, _, _, records, image = struct.unpack_from("<9i", header, MODE_AT)
     except struct.error as error:
-        raise InvalidInput(f"{path} ends within its header; it is cut off") from error
+        raise InvalidInput(f"{path} ends within its header; copy it again") from error
     if version != "2.0" or bits != 32 or mode not in (T2, T3):
-        raise InvalidInput(f"{path} is a PicoHarp file of version {version!r}, mode {mode}; 2.0 is read here")
+        raise InvalidInput(f"{path} is a PicoHarp file of version {version!r}, mode {mode}; convert it to PTU")
     t3 = mode == T3
     if t3 and sync_rate <= 0:
-        raise InvalidInput(f"{path} names no sync rate, so its periods have no length; convert it to PTU")
+        raise InvalidInput(f"{path} states no sync rate, so that its period is unknown; convert it to PTU")
     return Tagged(
         path,
         HEADER_ENDS + 4 * max(image, 0),

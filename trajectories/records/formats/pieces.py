@@ -1,4 +1,4 @@
-"""A measurement that is read piece by piece, because it is larger than memory; as a run folder is."""
+"""A measurement larger than memory, which is read piece by piece as a run folder is read block by block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import InvalidInput, NothingLeft
 from ...time_units import TimeUnit
 from ..clicks import ClickRecord
-from .events import EventFile, Events, Room
+from .events import EventFile, Events, Photons
 from .measured import (
     FIRST_MARKER,
     MARKERS,
@@ -31,13 +31,13 @@ from .measured import (
     without,
 )
 
-# Clicks of a piece.
+# Default number of clicks in a piece.
 PIECE = 2**21
 Step = Callable[[ClickRecord], ClickRecord]
 
 
 class Survey(NamedTuple):
-    """What a first pass over a file finds, which all pieces share."""
+    """Result of the first pass over a file, which all pieces need."""
 
     numbers: NDArray[np.int16]
     stop: float
@@ -47,10 +47,10 @@ class Survey(NamedTuple):
 
 @dataclass(frozen=True)
 class MeasuredFile:
-    """A measurement that is read piece by piece, because it is larger than memory; as a run folder is.
+    """A measurement larger than memory, which is read piece by piece as a run folder is read block by block.
 
-    `blocks` cuts it into pieces of consecutive clicks, each a trajectory of its own that was observed from one cut
-    to the next. Every estimator therefore weighs it rightly; only the pairs across a cut are not seen.
+    `blocks` divides it into pieces of consecutive clicks. Each piece is a trajectory that is observed from one
+    division to the next, so that every estimator has the right weights; only pairs across a division are missed.
 
     Attributes
     ----------
@@ -59,13 +59,13 @@ class MeasuredFile:
     unit : TimeUnit
         Unit of time of the pieces.
     piece : int
-        Clicks of a piece.
+        Number of clicks in a piece.
     duration : float or None
-        How long was observed, in that unit; what the file says when None.
+        Observed time in that unit; as the file states when None.
     markers : bool
-        Whether markers become channels.
+        Whether markers are read as channels.
     steps : tuple of callables
-        Corrections of each piece, in their order.
+        Corrections of each piece, in order.
     """
 
     file: EventFile
@@ -76,7 +76,7 @@ class MeasuredFile:
     steps: tuple[Step, ...] = field(default=())
 
     def through(self, steps: Sequence[Step]) -> MeasuredFile:
-        """Return the measurement with every piece corrected; a piece of which nothing is left is left out."""
+        """Return the measurement with corrections of every piece; a piece of which nothing remains is left out."""
         return replace(self, steps=(*self.steps, *steps))
 
     def blocks(self) -> Iterator[ClickRecord]:
@@ -99,7 +99,7 @@ class MeasuredFile:
             empty = False
             yield piece
         if empty:
-            raise NothingLeft("nothing is left of the record: no window is open; change the gate or the cut")
+            raise NothingLeft("the corrections leave nothing of the record; change the gate or the cut")
 
     @cached_property
     def _survey(self) -> Survey:
@@ -112,7 +112,7 @@ class MeasuredFile:
             lost.append(events.lost)
         notes: list[str] = []
         if marked:
-            note(notes, marker_note(marked, self.markers), loud=False)
+            note(notes, marker_note(marked, self.markers), warn=False)
         stop = stop_of(self.file, latest, photons, self.unit, self.duration, notes)
         gaps = np.concatenate(lost)
         if len(gaps):
@@ -125,14 +125,14 @@ class MeasuredFile:
 
     def _pieces(self) -> Iterator[ClickRecord]:
         survey, tick = self._survey, self.file.tick / seconds_of(self.unit)
-        waiting = [Room.of(0, True)]
+        waiting = [Photons.of(0, True)]
         kept, begin = 0, 0
         for events in self._events():
             waiting.append(events.photons)
             kept += len(events.stamp)
             if kept < self.piece:
                 continue
-            whole = Room.joined(waiting)
+            whole = Photons.joined(waiting)
             cut = int(np.searchsorted(whole.stamp, whole.stamp[-1]))  # clicks of one tick stay together
             if not cut:
                 continue
@@ -141,13 +141,13 @@ class MeasuredFile:
             waiting = [whole.part(cut)]
             kept, begin = len(waiting[0].stamp), end
         if kept or not begin:
-            yield self._piece(Room.joined(waiting), begin, survey.stop)
+            yield self._piece(Photons.joined(waiting), begin, survey.stop)
 
-    def _piece(self, columns: Room, begin: int, stop: float) -> ClickRecord:
+    def _piece(self, columns: Photons, begin: int, stop: float) -> ClickRecord:
         stamp, channel, within = columns
         file, survey = self.file, self._survey
         if len(stamp) and (stamp[0] < begin or (stamp[1:] < stamp[:-1]).any()):
-            raise InvalidInput(f"{file.path} has clicks out of order; load it as a whole, which sorts them")
+            raise InvalidInput(f"{file.path} has clicks out of order; use load, which sorts them")
         channel = channel.copy()
         renumber(channel, survey.numbers)
         names = tuple(name_of(file, int(number)) for number in survey.numbers)

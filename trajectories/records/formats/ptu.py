@@ -1,4 +1,4 @@
-"""PTU: clicks as a PicoQuant time tagger would have written them in T2 mode (or T3, if synced), four bytes each.
+"""PTU: clicks as a PicoQuant time tagger writes them in T2 mode (T3 if synced), four bytes each.
 
 Source: PicoQuant's published description of the unified TTTR format. Records are those of a HydraHarp 2 in T2
 mode: bit 31 marks a special record, bits 30–25 hold the channel, bits 24–0 the ticks since the last overflow.
@@ -23,7 +23,7 @@ from ...errors import InvalidInput
 from ...time_units import TimeUnit
 from ..clicks import ClickRecord
 from .source import FORMAT, VERSION, Source
-from .timeline import Clock, slots, ticks
+from .timeline import FileClock, slots, ticks
 from .windows import packed_windows
 
 MAGIC = b"PQTTTR\0\x001.0.00\0\0"
@@ -36,36 +36,38 @@ SPECIAL = np.uint32(1 << 31)
 CHANNEL_SHIFT = np.uint32(25)
 WRAP = 1 << 25
 OVERFLOW_CHANNEL = np.uint32(63)
-# Wraps that one overflow record counts here. The format allows 2²⁵ − 1, but readers multiply them in 32 bits.
+# Most wraps in one overflow record. The format allows 2²⁵ − 1, but readers compute ticks from them in 32 bits.
 MOST_WRAPS = 127
-# Overflow records an event may cost before the file is refused as mostly empty.
+# Most overflow records for each event; a file with more is refused as mostly empty.
 MOST_OVERFLOWS = 1000
 MOST_CHANNELS = 63
 T2_WRAPS = (WRAP, MOST_WRAPS)
 # In T3 mode: bits 24–10 hold the steps since the sync pulse, bits 9–0 the sync pulses since the last overflow.
 HYDRAHARP_2_T3, T3, STEP_SHIFT, MOST_STEPS, T3_WRAPS = 0x01010304, 3, np.uint32(10), 2**15, (1024, 1023)
-# Marker at the beginning of the window of a trajectory.
+# Marker at the start of each trajectory's observation window.
 START_MARKER = np.uint32(1)
-# Days from 1899-12-30, where these files count dates from, to 1970-01-01.
+# Days from 1899-12-30, day 0 of dates in these files, to 1970-01-01.
 EPOCH = 25569.0
 RECORDS_TAG = "TTResult_NumberOfRecords"
-# SHA-256 of the type of the records, the comment and all records. It, the comment and the creator say that a file
-# is ours.
+# Tag with the SHA-256 of record type, comment and all records. By it, the comment and the creator a file of this
+# package is recognised.
 CHECKSUM_TAG, SOFTWARE = "BundleTrajectories_SHA256", "bundle-trajectories"
-# Bytes of a tag before its value, or before the length of its text: name, index and type.
+# Bytes of a tag before its value or the length of its text: name, index and type.
 AFTER_NAME = 40
 
 
-def write_ptu(source: Source, path: Path, clock: Clock) -> None:
-    """Write detector events, with marker 1 where each trajectory's window begins.
+def write_ptu(source: Source, path: Path, clock: FileClock) -> None:
+    """Write the clicks, with marker 1 at the start of each trajectory.
 
     Raises
     ------
     InvalidInput
-        More channels than the format has.
+        More channels than the format can number.
     """
     if len(source.channel_names) > MOST_CHANNELS:
-        raise InvalidInput(f"{len(source.channel_names)} channels are more than the {MOST_CHANNELS} of PTU")
+        raise InvalidInput(
+            f"{len(source.channel_names)} channels are more than the {MOST_CHANNELS} of PTU; use npz or csv"
+        )
     with path.open("wb") as stream:
         comment = _comment(source, clock)
         places = _write_header(stream, comment, clock, source.fine)
@@ -92,7 +94,7 @@ def write_ptu(source: Source, path: Path, clock: Clock) -> None:
 
 
 def _steps(record: ClickRecord) -> NDArray[np.uint32]:
-    """Return the steps since the sync pulse; refuse more than 15 bits hold."""
+    """Return the steps since the sync pulse; refuse those of more than 15 bits."""
     assert record.within is not None
     if record.within.max(initial=0) >= MOST_STEPS:
         raise InvalidInput(
@@ -105,7 +107,7 @@ def _steps(record: ClickRecord) -> NDArray[np.uint32]:
 def _events(
     clicks: NDArray[np.uint32], stamps: NDArray[np.int64], markers: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """Return clicks and window markers in order of time, a marker before the clicks of its tick."""
+    """Return clicks and markers in order of time, a marker before the clicks of its tick."""
     words = np.concatenate(
         [
             np.full(len(markers), SPECIAL | START_MARKER << CHANNEL_SHIFT, dtype=np.uint32),
@@ -124,7 +126,7 @@ def _with_overflows(
     wrap: int = WRAP,
     most: int = MOST_WRAPS,
 ) -> tuple[NDArray[np.uint32], int]:
-    """Return the records, with counted overflows inserted where the bits of time wrap, and the wraps so far."""
+    """Return the records with overflow records inserted where the bits of time wrap, and the wraps so far."""
     wraps = stamps // wrap
     passed = np.diff(wraps, prepend=overflows)
     repeats = -(-passed // most)  # overflow records before each event
@@ -137,7 +139,7 @@ def _with_overflows(
     is_event = np.zeros(len(records), dtype=bool)
     is_event[places] = True
     records[is_event] = words | (stamps % wrap).astype(np.uint32)
-    # All overflow records of an event are full but the last one, which takes what remains.
+    # All overflow records of an event count the most wraps, except the last, which counts the remaining ones.
     last = places[repeats > 0] - 1
     counts = np.full(len(records), most, dtype=np.int64)
     counts[last] = passed[repeats > 0] - (repeats[repeats > 0] - 1) * most
@@ -145,8 +147,8 @@ def _with_overflows(
     return records, int(wraps[-1]) if len(wraps) else overflows
 
 
-def _comment(source: Source, clock: Clock) -> str:
-    """Return the heading of a file of ours."""
+def _comment(source: Source, clock: FileClock) -> str:
+    """Return the comment by which the file can be read back with all metadata."""
     heading = {
         "format": FORMAT,
         "version": VERSION,
@@ -162,7 +164,7 @@ def _comment(source: Source, clock: Clock) -> str:
     return json.dumps(plain_value(heading, "heading"))  # ASCII, as the tag wants
 
 
-def _write_header(stream: BinaryIO, comment: str, clock: Clock, fine: float | None) -> dict[str, int]:
+def _write_header(stream: BinaryIO, comment: str, clock: FileClock, fine: float | None) -> dict[str, int]:
     """Write the tagged header; return where each tag lies, for what is known only in the end."""
     now = datetime.now(UTC).timestamp() / 86400.0 + EPOCH
     stream.write(MAGIC)
@@ -173,7 +175,7 @@ def _write_header(stream: BinaryIO, comment: str, clock: Clock, fine: float | No
     return places
 
 
-def _tags(comment: str, now: float, clock: Clock, fine: float | None) -> Iterator[tuple[str, int, Any]]:
+def _tags(comment: str, now: float, clock: FileClock, fine: float | None) -> Iterator[tuple[str, int, Any]]:
     yield "File_GUID", TEXT, f"{{{str(uuid.uuid4()).upper()}}}"
     yield "File_CreatingTime", DATE, now
     yield "File_Comment", TEXT, comment

@@ -1,4 +1,4 @@
-"""PTU files that this package wrote: trajectories, names and provenance again, at once or in pieces."""
+"""PTU files of this package, read with trajectories, names and provenance, at once or in pieces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import NothingLeft
 from ..clicks import ClickRecord
-from .events import Room
+from .events import Photons
 from .pieces import PIECE, Step
 from .tttr import Tagged
 from .windows import Windows, unpacked_windows
@@ -20,18 +20,18 @@ from .windows import Windows, unpacked_windows
 
 @dataclass(frozen=True)
 class OwnPtu:
-    """A file of ours that has been found whole.
+    """A file of this package whose checksum was verified.
 
     Attributes
     ----------
     tagged : Tagged
         Its records.
     heading : dict
-        What its comment says.
+        Content of its comment.
     piece : int
-        Clicks of a piece.
+        Number of clicks in a piece.
     steps : tuple of callables
-        Corrections of each piece, in their order.
+        Corrections of each piece, in order.
     """
 
     tagged: Tagged
@@ -40,17 +40,17 @@ class OwnPtu:
     steps: tuple[Step, ...] = ()
 
     def record(self) -> ClickRecord:
-        """Return all of it."""
+        """Return the whole file as a record."""
         return self._record(
-            Room.joined([Room.of(0, True), *(e.photons for e in self.tagged.events())]), self._windows
+            Photons.joined([Photons.of(0, True), *(e.photons for e in self.tagged.events())]), self._windows
         )
 
     def through(self, steps: Sequence[Step]) -> OwnPtu:
-        """Return the file with every piece corrected; a piece of which nothing is left is left out."""
+        """Return the file with corrections of every piece; a piece of which nothing remains is left out."""
         return replace(self, steps=(*self.steps, *steps))
 
     def blocks(self) -> Iterator[ClickRecord]:
-        """Yield pieces of whole trajectories, or of one that is longer than a piece.
+        """Yield pieces of whole trajectories; a trajectory with more clicks than a piece is divided.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class OwnPtu:
             empty = False
             yield piece
         if empty:
-            raise NothingLeft("nothing is left of the record: no window is open; change the gate or the cut")
+            raise NothingLeft("the corrections leave nothing of the record; change the gate or the cut")
 
     @cached_property
     def _windows(self) -> Windows:
@@ -78,9 +78,9 @@ class OwnPtu:
     def _pieces(self) -> Iterator[ClickRecord]:
         windows = self._windows
         slot = windows.slot
-        waiting, begin = Room.of(0, True), int(slot[0])
+        waiting, begin = Photons.of(0, True), int(slot[0])
         for events in self.tagged.events():
-            waiting = Room.joined([waiting, events.photons])
+            waiting = Photons.joined([waiting, events.photons])
             if len(waiting.stamp) < self.piece:
                 continue
             latest = int(waiting.stamp[-1])
@@ -98,7 +98,7 @@ class OwnPtu:
     def _tick(self) -> float:
         return float(self.heading["tick"])
 
-    def _record(self, columns: Room, windows: Windows) -> ClickRecord:
+    def _record(self, columns: Photons, windows: Windows) -> ClickRecord:
         heading: dict[str, Any] = self.heading
         within: NDArray[np.int32] | None = columns.within if self.tagged.layout.t3 else None
         return windows.record(

@@ -1,7 +1,7 @@
-"""PTU files: the header through ptufile, the records in chunks.
+"""PTU files: the header is read by ptufile, the records in chunks by this package.
 
-ptufile decodes a file at once and keeps every overflow; a file larger than memory is decoded here in chunks, to
-the same photons, markers and times (the tests compare the two for every record type).
+ptufile decodes a file at once and keeps every overflow, so that a file must fit into memory. Decoding in chunks
+gives the same photons, markers and times (tests compare the two for every record type).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .source import FORMAT, VERSION
 from .tttr import LAYOUTS, Tagged
 
 MAGIC = b"PQTTTR"
-# Tags of the header that a record keeps.
+# Tags of the header that the provenance keeps.
 KEPT: tuple[str, ...] = (
     "CreatorSW_Name",
     "CreatorSW_Version",
@@ -37,7 +37,7 @@ KEPT += ("MeasDesc_AcquisitionTime", "TTResult_StopReason", "TTResult_SyncRate",
 
 
 def is_ptu(path: Path) -> bool:
-    """Whether a file begins as PTU files do, whatever its name."""
+    """Whether a file begins as PTU files do; its name does not matter."""
     with path.open("rb") as stream:
         return stream.read(len(MAGIC)) == MAGIC
 
@@ -48,7 +48,7 @@ def tagged_ptu(path: Path) -> Tagged:
     Raises
     ------
     InvalidInput
-        ptufile is not installed, or the header is damaged or names an unknown kind of record.
+        ptufile is not installed, or the header is damaged or states an unknown type of records.
     """
     try:
         import ptufile
@@ -60,7 +60,7 @@ def tagged_ptu(path: Path) -> Tagged:
         kind = int(tags["TTResultFormat_TTTRRecType"])
         layout = LAYOUTS.get(kind)
         if layout is None:
-            raise InvalidInput(f"{path} has records of the unknown type {kind:#x}; export it as HDF5 or text")
+            raise InvalidInput(f"{path} has records of the unknown type {kind:#x}; convert it to HDF5 or text")
         tick = float(tags["MeasDesc_GlobalResolution"])
         fine = float(tags["MeasDesc_Resolution"]) if layout.t3 else None
         acquisition = float(tags.get("MeasDesc_AcquisitionTime") or 0.0) * 1e-3
@@ -80,7 +80,7 @@ def tagged_ptu(path: Path) -> Tagged:
 
 @contextmanager
 def _no_log(name: str) -> Iterator[None]:
-    """Keep a library from writing to standard error, where the exception says the same."""
+    """Silence the log of a library, which repeats what the exception says."""
     log = logging.getLogger(name)
     before, log.disabled = log.disabled, True
     try:
@@ -90,9 +90,9 @@ def _no_log(name: str) -> Iterator[None]:
 
 
 def read_ptu(path: Path, unit: Any = None, duration: float | None = None, markers: bool = False) -> ClickRecord:
-    """Read a PTU file, of an instrument or of ours; see `record_of`.
+    """Read a PTU file of an instrument or of this package; see `record_of`.
 
-    A file of ours comes back with its trajectories, channel names and provenance, its clicks in whole ticks.
+    A file of this package gives its trajectories, channel names and provenance, with clicks in whole ticks.
     """
     tagged = tagged_ptu(path)
     own = own_file(tagged)
@@ -103,20 +103,20 @@ def read_ptu(path: Path, unit: Any = None, duration: float | None = None, marker
 
 
 def refuse_for_own(path: Path, unit: Any, duration: float | None, markers: bool) -> None:
-    """Refuse options that a file of ours has itself; its markers are the beginnings of its trajectories."""
+    """Refuse options for a file of this package, which has them itself; its markers are starts of trajectories."""
     if unit is not None or duration is not None:
-        raise InvalidInput(f"{path} knows its unit and its windows; leave out unit= and duration=")
+        raise InvalidInput(f"{path} states its unit and observation windows; leave out unit= and duration=")
     if markers:
         raise InvalidInput(f"{path} has no markers but those of its trajectories; leave out markers=")
 
 
 def own_file(tagged: Tagged) -> OwnPtu | None:
-    """Return a file that we wrote, after checking the whole of it; None for files of others.
+    """Return a file of this package, after verifying its checksum; None for other files.
 
     Raises
     ------
     InvalidInput
-        A file of ours that is damaged, cut off, or of another version.
+        The file is of this package and damaged, cut off, or of another version.
     """
     heading = heading_of(tagged)
     if tagged.header.get("CreatorSW_Name") == SOFTWARE or "checksum" in tagged.header:
@@ -125,7 +125,9 @@ def own_file(tagged: Tagged) -> OwnPtu | None:
         tagged.header.pop("comment", None)
         return None
     if "windows" not in heading or heading.get("version") != VERSION:
-        raise InvalidInput(f"{tagged.path} was written by another version, without its windows; export it again")
+        raise InvalidInput(
+            f"{tagged.path} was written by another version, without observation windows; export it again"
+        )
     if tagged.truncated:
         raise InvalidInput(
             f"{tagged.path} is cut off: {tagged.available} of {tagged.records} records; export it again"
@@ -134,7 +136,7 @@ def own_file(tagged: Tagged) -> OwnPtu | None:
 
 
 def heading_of(tagged: Tagged) -> dict[str, Any] | None:
-    """Return what we wrote into the comment of a file; None for files of others."""
+    """Return the content of the comment of a file of this package; None for other files."""
     try:
         heading = json.loads(tagged.header.get("comment", ""))
     except ValueError:
@@ -143,7 +145,7 @@ def heading_of(tagged: Tagged) -> dict[str, Any] | None:
 
 
 def _require_whole(tagged: Tagged) -> None:
-    """Refuse a file of ours whose records or heading are not those that were written."""
+    """Refuse a file of this package whose records or comment do not match its checksum."""
     kind, comment = tagged.header["TTResultFormat_TTTRRecType"], tagged.header.get("comment")
     state, size = hashlib.sha256(f"{kind} {comment}".encode()), 0
     with tagged.path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""What is exported: a record, or a run folder block by block, so that the writers need one block of memory."""
+"""Source of an export: a record, or a run folder block by block, so that writers hold one block in memory."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from ..run import Run
 # The heading of every file, by which it is recognised when it is read.
 FORMAT = "bundle-trajectories clicks"
 VERSION = 2
-# The first had no checksum.
+# Files of this version have no checksum.
 VERSION_WITHOUT_CHECKSUM = 1
 
 
 class Checksum:
-    """SHA-256 of the columns of a file and of its heading: what is added in pieces counts as if added at once."""
+    """SHA-256 of the columns of a file and of its heading; it does not depend on how columns are cut in pieces."""
 
     def __init__(self) -> None:
         self._columns: dict[str, Any] = {}
 
     def add(self, **columns: NDArray[Any]) -> None:
-        """Add more of some columns."""
+        """Append values to columns."""
         for name, values in columns.items():
             if np.asarray(values).dtype.kind not in "iuf":
                 raise ValueError(f"{name} must be real numbers")
@@ -40,21 +40,21 @@ class Checksum:
             self._columns.setdefault(name, hashlib.sha256()).update(np.asarray(values).astype(kind).tobytes())
 
     def of(self, heading: str) -> str:
-        """Return the checksum of the columns so far and of the heading."""
+        """Return the checksum of the heading and of all values added so far."""
         parts = {name: state.hexdigest() for name, state in self._columns.items()}
         return checksum_of_json([heading, parts])
 
 
 @dataclass(frozen=True)
 class Source:
-    """Clicks to be written, in pieces.
+    """Clicks to be exported, in pieces.
 
     Attributes
     ----------
     channel_names : tuple of str
         Channels of every piece.
     provenance : dict
-        Where the clicks come from, as plain values.
+        Provenance of the clicks, as plain values.
     tick, fine : float or None
         Length of a tick of the clock that stamped the clicks, and of a step within it; None for times.
     unit : TimeUnit
@@ -70,7 +70,7 @@ class Source:
 
     @classmethod
     def of(cls, given: ClickRecord | Run) -> Source:
-        """Look at a record or a run.
+        """Return the source for a record or a run.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""CSV and TXT: columns of time tags as instruments and spreadsheets write them, and our own CSV."""
+"""CSV and TXT: columns of time tags from instruments and spreadsheets, and the CSV of this package."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..record_checks import MAX_CHANNELS
 from .measured import in_order, note, observed, seconds_of
 from .source import FORMAT
 
-# Number of lines that are read at a time, and of characters of a label that is read fast.
+# Lines read at a time, and the longest channel label in the fast reader.
 LINES, LABEL = 2**16, 16
 TIME_NAMES = ("time", "timestamp", "timestamps", "timetag", "timetags", "stamp", "tick", "ticks", "t", "macrotime")
 CHANNEL_NAMES = ("channel", "channels", "ch", "chan", "detector", "detectors", "det")
@@ -38,58 +38,58 @@ def read_text(
 ) -> ClickRecord:
     """Read a text file with a time tag and a channel on every line.
 
-    Commas, semicolons, tabs and blanks separate columns; lines that begin with #, % or // are comments. A header
-    line names the columns, as "channel, time [ps]": its unit is used. Whole numbers with a `tick` or a named unit
-    become ticks; decimal numbers are times.
+    Commas, semicolons, tabs or blanks separate columns; lines that begin with #, % or // are comments. A header
+    line such as "channel, time [ps]" names the columns, and its unit is used. Whole numbers with a `tick` or a
+    named unit are ticks; decimal numbers are times.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
     unit : str or float, optional
-        Unit of time of the record; seconds when not given, or for decimal numbers what the header names.
+        Unit of time of the record; by default seconds, or for decimal numbers the unit in the header.
     duration : float, optional
-        How long was observed, in that unit; to the last tag when not given.
+        Observed time in that unit; up to the last time tag when not given.
     tick : float, optional
-        What whole numbers in the file count, in seconds; needed where the header names no unit.
+        Length of a tick in seconds, for whole numbers; needed if the header names no unit.
     columns : sequence of two str or int, optional
         Names, or numbers from 0, of the columns of time and channel.
 
     Raises
     ------
     InvalidInput
-        No header and no `columns`, lines that are no numbers, or whole numbers of an unknown unit.
+        Neither a header nor `columns`, lines without numbers, or whole numbers of unknown unit.
     """
     try:
         with path.open(encoding="utf-8-sig", errors="strict", newline="") as stream:
             first = stream.readline()
             if first.startswith(f"# {FORMAT}"):
                 if any(given is not None for given in (unit, duration, tick, columns)):
-                    raise InvalidInput(f"{path} knows its columns, unit and windows; leave out the options")
+                    raise InvalidInput(f"{path} states its columns and unit; leave out the options")
                 return _ours(path, stream)
             stream.seek(0)
             return _foreign(path, stream, unit, duration, tick, columns)
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path} is no text in UTF-8; give PTU, HT2, HT3, PT3, HDF5, CSV or TXT") from error
+        raise InvalidInput(f"{path} is not text in UTF-8; give PTU, HT2, HT3, PT2, PT3, HDF5 or text") from error
     except csv.Error as error:
-        raise InvalidInput(f"{path} is no text in columns ({error})") from error
+        raise InvalidInput(f"{path} is not text in columns ({error}); give time and channel") from error
 
 
 def is_own_text(path: Path) -> bool:
-    """Whether we wrote a file."""
+    """Whether this package wrote a file."""
     with path.open("rb") as stream:
         return stream.readline().startswith(f"# {FORMAT}".encode())
 
 
 class Columns(NamedTuple):
-    """Times, whole or decimal, and the labels of channels by their places in `labels`, of a part of a file."""
+    """Times (whole or decimal) of a part of a file, and its channels as positions in the list of labels."""
 
     times: NDArray[Any]
     channel: NDArray[np.int16]
 
 
 def _separator(line: str) -> str | None:
-    """Return what separates the columns of a line; None for blanks."""
+    """Return the separator of the columns of a line; None for blanks."""
     return next((mark for mark in (";", "\t", ",") if mark in line), None)
 
 
@@ -115,7 +115,7 @@ def _foreign(
     separator = _separator(first.strip())
     fields = _fields(first.strip(), separator)
     if not any(fields):
-        raise InvalidInput(f"{path} holds no line of numbers; give a file with a time and a channel on every line")
+        raise InvalidInput(f"{path} holds no numbers; give a file with a time and a channel on every line")
     named = not all(_is_number(entry) for entry in fields[:2])
     when, which, told = _places(path, fields if named else None, columns, len(fields))
     values: NDArray[Any]
@@ -136,7 +136,7 @@ def _foreign(
         lookup[labels[label]] = position
     notes: list[str] = []
     if not last.endswith(("\n", "\r")):
-        note(notes, f"{path.name} ends within a line, which may be cut off", loud=False)
+        note(notes, f"{path.name} ends within a line, which may be cut off", warn=False)
     whole = times.dtype.kind == "i"
     measure = time_unit(unit if unit is not None else (told or "s") if not whole else "s")
     seconds = seconds_of(measure)
@@ -144,7 +144,7 @@ def _foreign(
     if whole:
         length = tick if tick is not None else None if told is None else SECONDS[told]
         if length is None:
-            raise InvalidInput(f"{path} counts time in whole numbers of unknown length; give tick= in seconds")
+            raise InvalidInput(f"{path} counts time in ticks of unknown length; give tick= in seconds")
         more["tick"] = step = positive_number(length, "tick") / seconds
         values, place, _ = in_order(times, lookup[channel], None, notes)
         latest = (int(values[-1]) + 1 if len(values) else 1) * step
@@ -170,18 +170,18 @@ def _foreign(
 
 
 class _Reader:
-    """Reads lines of columns, all at once where they are plain, else one by one.
+    """Reads lines of columns: all at once if NumPy can, else line by line.
 
     Parameters
     ----------
     path : pathlib.Path
         The file, for messages.
     separator : str or None
-        What separates columns; None for blanks.
+        Separator of columns; None for blanks.
     when, which : int
         Columns of time and of channel.
     labels : dict of str to int
-        Places of the labels of channels so far; new ones are added.
+        Position of each channel label found so far; new ones are added.
     """
 
     def __init__(self, path: Path, separator: str | None, when: int, which: int, labels: dict[str, int]) -> None:
@@ -189,12 +189,12 @@ class _Reader:
         self._when, self._which = when, which
 
     def columns(self, lines: list[str], number: int) -> Columns:
-        """Return the columns of lines, of which the first has a number.
+        """Return the columns of lines, the first of which is line `number` of the file.
 
         Raises
         ------
         InvalidInput
-            A line of too few columns, or a time that is no number.
+            A line has too few columns, or a time that is not a number.
         """
         kept = [line for line in lines if not _is_comment(line)]
         if not kept:
@@ -206,7 +206,7 @@ class _Reader:
         return self._one_by_one(lines, number)
 
     def _at_once(self, lines: list[str], kind: Any) -> Columns | None:
-        """Return the columns of plain lines; None where a line is not."""
+        """Return the columns of lines that NumPy reads; None if it cannot read one of them."""
         try:
             table = np.loadtxt(
                 lines,
@@ -223,7 +223,7 @@ class _Reader:
         distinct, inverse = np.unique(table["label"], return_inverse=True)
         labels = [str(label) for label in distinct]
         if not (np.abs(times) < 2.0**63).all() or any(len(label) == LABEL for label in labels):
-            return None  # no number, one of too many digits, or a label that was cut
+            return None  # not a number, too many digits, or a label longer than LABEL
         places = [self._place(label.strip()) for label in labels]
         return Columns(times.copy(), np.array(places, dtype=np.int16)[inverse])
 
@@ -258,7 +258,7 @@ class _Reader:
 
 
 def _one(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """Return all times, whole if all are; no times are none of whole numbers."""
+    """Return all times, as integers if all parts are; an empty list gives an empty integer array."""
     if not parts:
         return np.zeros(0, dtype=np.int64)
     filled = [part for part in parts if len(part)]
@@ -268,7 +268,7 @@ def _one(parts: list[NDArray[Any]]) -> NDArray[Any]:
 def _places(
     path: Path, header: list[str] | None, columns: Sequence[str | int] | None, width: int
 ) -> tuple[int, int, str | None]:
-    """Return the columns of time and channel, and the unit that the header names."""
+    """Return the numbers of the columns of time and channel, and the unit in the header."""
     plain = [re.sub(r"[\[(/].*$", "", entry).strip().lower() for entry in header or []]
     if columns is not None:
         if len(columns) != 2:
@@ -290,12 +290,12 @@ def _places(
     elif header is None:
         if width != 2:
             raise InvalidInput(f"{path} names none of its {width} columns; give columns=(time, channel)")
-        raise InvalidInput(f"{path} does not say which column is time; give columns=(time, channel), from 0")
+        raise InvalidInput(f"{path} has no names of columns; give columns=(time, channel), from 0")
     else:
         found = [[k for k, name in enumerate(plain) if name in names] for names in (TIME_NAMES, CHANNEL_NAMES)]
         if not all(len(places) == 1 for places in found):
             raise InvalidInput(
-                f"{path} has the columns {', '.join(header)}, of which time and channel cannot be told; "
+                f"{path} has the columns {', '.join(header)}, none clearly time and channel; "
                 "give columns=(time, channel)"
             )
         when, which = found[0][0], found[1][0]
@@ -312,7 +312,7 @@ def _is_number(entry: str) -> bool:
 
 
 def _ours(path: Path, stream: TextIO) -> ClickRecord:
-    """Read what `write_csv` wrote."""
+    """Read a file of `write_csv`."""
     damaged = f"{path} was written by this package, but is damaged or cut off; export it again"
     try:
         heading = json.loads(stream.readline()[2:])

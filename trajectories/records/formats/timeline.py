@@ -1,4 +1,4 @@
-"""Ticks: trajectories end to end on the integer time axis of a time tagger, and back."""
+"""Trajectories one after another on the integer time axis of a time tagger."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ...time_units import NATURAL, TimeUnit
 from ..clicks import ClickRecord
 from .windows import first_ticks
 
-# A tick is this fraction of the shortest lifetime unless another is asked for: no delay is blurred by more.
+# Default tick as a fraction of the shortest lifetime; times are rounded by no more than this.
 TICK_IN_LIFETIMES = 1e-6
-# ω_b/2π of the paper's feasibility estimate (PRL 133, 043601), in Hz.
+# Default ω_b/2π in Hz, from the paper's estimate of feasibility (PRL 133, 043601).
 PAPER_FREQUENCY = 2e9
-# Decay rates among the parameters of a record.
+# Names of decay rates in the provenance of a record of the paper's system.
 RATES = ("kappa", "gamma")
 LARGEST_TICK = 2**62
 
 
 @dataclass(frozen=True)
-class Clock:
-    """How time is counted in a file.
+class FileClock:
+    """FileClock of a file: its tick and the unit of time of the record.
 
     Attributes
     ----------
@@ -50,10 +50,10 @@ def clock_of(
     seconds: float | None,
     own: float | None = None,
     unit: TimeUnit = NATURAL,
-) -> Clock:
-    """Return the clock asked for; by default 1e-6 of the shortest lifetime, and the paper's ω_b/2π = 2 GHz.
+) -> FileClock:
+    """Return the clock of a file; by default ticks of 1e-6 shortest lifetimes, and the paper's ω_b/2π = 2 GHz.
 
-    A record made of ticks keeps its `own`, and a `unit` of known length its length.
+    A record in ticks keeps its `own` tick, and a `unit` of known length keeps its length.
 
     Raises
     ------
@@ -81,10 +81,10 @@ def clock_of(
         if parameters.get("model") != "SpinningResonator":
             raise InvalidInput("the record does not tell how long its unit of time is; give unit= in seconds")
         seconds = 1.0 / (2.0 * np.pi * PAPER_FREQUENCY)
-    return Clock(positive_number(tick, "tick"), positive_number(seconds, "unit"))
+    return FileClock(positive_number(tick, "tick"), positive_number(seconds, "unit"))
 
 
-def slots(record: ClickRecord, clock: Clock, first: int) -> NDArray[np.int64]:
+def slots(record: ClickRecord, clock: FileClock, first: int) -> NDArray[np.int64]:
     """Return the tick at which each trajectory's window begins, and the first free one after them.
 
     Windows follow each other without a gap. Each takes whole ticks and one more, so that a click at its very end
@@ -104,7 +104,7 @@ def slots(record: ClickRecord, clock: Clock, first: int) -> NDArray[np.int64]:
     return first + np.concatenate([[0], np.cumsum(lengths.astype(np.int64))])
 
 
-def ticks(record: ClickRecord, clock: Clock, origins: NDArray[np.int64]) -> NDArray[np.int64]:
+def ticks(record: ClickRecord, clock: FileClock, origins: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the tick in which each click falls; clicks of one time share one."""
     if record.clock is not None:
         return record.stamp + (origins[:-1] - first_ticks(record))[record.trajectory]

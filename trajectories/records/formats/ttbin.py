@@ -1,7 +1,7 @@
-"""TTBIN: what Time Taggers of Swabian Instruments write, through the vendor's library, where it is installed.
+"""TTBIN: files of Swabian Instruments' Time Taggers, read through the vendor's library, if installed.
 
-Source: the documentation of ``FileReader`` and ``TimeTagStreamBuffer``. They count picoseconds from the start of
-the device, and we from the start of the measurement, which the header keeps as ``start_ps``.
+Source: the documentation of ``FileReader`` and ``TimeTagStreamBuffer``. These count picoseconds from the start of
+the device; a record counts from the start of the measurement, which the header keeps as ``start_ps``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidInput, MissingPackage
-from .events import Events, Room
+from .events import Events, Photons
 
 MAGIC = b"SITT"
 PICOSECOND = 1e-12
-# Tags that are read at a time.
+# Tags read at a time.
 CHUNK = 2**20
-# Types of tags: a photon, a fault of the clock, begin and end of an overrun, and a number of tags lost in it.
+# Types of tags: photon, clock fault, start and end of an overrun, number of tags lost in an overrun.
 TAG, ERROR, OVERFLOW_BEGIN, OVERFLOW_END, MISSED = range(5)
 MOST_CHANNELS = 256
-# Settings that a record keeps.
+# Settings that the provenance keeps.
 KEPT = ("devices", "current time", "software version")
 
 
@@ -36,7 +36,7 @@ def is_ttbin(path: Path) -> bool:
 
 
 class TimeTaggerFile:
-    """A TTBIN file, or the sequence of files that a long measurement was split into.
+    """A TTBIN file, or the sequence of files of a split measurement.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class TimeTaggerFile:
 
     tick = PICOSECOND
     fine = None
-    room = 0
+    capacity = 0
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,13 +67,13 @@ class TimeTaggerFile:
                 raise InvalidInput(f"{path} is no readable TTBIN file: {_first(said) or error}") from error
         self.header |= {name: str(settings[name]) for name in KEPT if name in settings}
 
-    def events(self, into: Room | None = None) -> Iterator[Events]:
+    def events(self, into: Photons | None = None) -> Iterator[Events]:
         """Yield the tags a chunk at a time, in picoseconds from the start of the measurement.
 
         Raises
         ------
         InvalidInput
-            No tags at all, or more channels than are told apart here.
+            There are no tags, or more channels than a record can hold.
         """
         first: int | None = None
         lost_from: int | None = None
@@ -109,11 +109,11 @@ class TimeTaggerFile:
             )
 
     def claimed(self, latest: int) -> float:
-        """Return until when the instrument streamed, in seconds."""
+        """Return the duration in seconds: until when the instrument streamed."""
         return (latest + 1) * PICOSECOND
 
     def watched(self) -> tuple[int, ...]:
-        """Return the places of the channels that were recorded."""
+        """Return the positions of the recorded channels."""
         return tuple(range(len(self._numbers)))
 
     def named(self, channel: int) -> str:
@@ -121,7 +121,7 @@ class TimeTaggerFile:
         return f"channel {self._numbers[channel]}"
 
     def _place(self, number: NDArray[Any]) -> NDArray[np.int16]:
-        """Return the places of channels in the list of their numbers, and put new ones at its end."""
+        """Return the positions of channels in the list of their numbers; new ones are appended."""
         distinct, inverse = np.unique(number, return_inverse=True)
         self._numbers += [int(one) for one in distinct if one not in self._numbers]
         if len(self._numbers) > MOST_CHANNELS:
@@ -131,7 +131,7 @@ class TimeTaggerFile:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, list[str]]]:
-        """Open the file, and keep the library's messages from standard error; they are reported in one line."""
+        """Open the file; collect the library's messages, which would go to standard error."""
         said: list[str] = []
         log = getattr(self._library, "setLogger", None)
         if log is not None:
@@ -148,7 +148,7 @@ class TimeTaggerFile:
 
 
 def time_tagger() -> Any:
-    """Return the vendor's library under its present name or its former one, or say how to get it."""
+    """Import the vendor's library under its present or former name; if missing, say how to install it."""
     try:
         return importlib.import_module("Swabian.TimeTagger")
     except ImportError as error:
@@ -159,7 +159,7 @@ def time_tagger() -> Any:
 
 
 def _lost(stamp: NDArray[np.int64], kind: NDArray[Any], begun: int | None) -> tuple[NDArray[np.int64], int | None]:
-    """Return the stretches of overruns in a chunk, and where one began that has not ended in it."""
+    """Return the intervals of overruns in a chunk, and the start of one that has not ended."""
     stretches = []
     for place in np.flatnonzero((kind != TAG) & (kind != MISSED)):
         at = int(stamp[place])
@@ -174,6 +174,6 @@ def _lost(stamp: NDArray[np.int64], kind: NDArray[Any], begun: int | None) -> tu
 
 
 def _first(said: list[str]) -> str:
-    """Return the most informative message of the library, without its time and place in the library's source."""
+    """Return the most informative message of the library, without its time and source line."""
     telling = [text for text in said if "could not" in text or "ncorrect" in text] or said
     return telling[0].split(": ", 1)[-1].split(" (")[0] if telling else ""

@@ -1,4 +1,4 @@
-"""Time-tagged records of PicoQuant's instruments: what every file format of theirs shares, read in chunks."""
+"""Time-tagged (TTTR) records of PicoQuant's instruments, in all their file formats, read in chunks."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import InvalidInput
-from .events import Events, Room
+from .events import Events, Photons
 
-# Records that are decoded at a time: 4 MiB of a file.
+# Records decoded at a time: 4 MiB of a file.
 CHUNK = 2**20
 # The channel of sync events in T2 mode, as `decode` gives it.
 SYNC = 63
 
 
 class Layout(NamedTuple):
-    """How the 32 bits of a record are to be read."""
+    """Layout of the 32 bits of a record."""
 
     family: int  # 0: HydraHarp and later, 1: PicoHarp 300
     t3: bool
-    counted: bool  # overflow records say how many overflows they stand for
+    counted: bool  # overflow records hold a number of overflows
     wrap: int  # ticks, or sync pulses, from one overflow to the next
 
 
@@ -49,7 +49,7 @@ LAYOUTS = {
 
 @dataclass(frozen=True)
 class Tagged:
-    """A file of time-tagged records, as its header describes it.
+    """A file of time-tagged records, described by its header.
 
     Attributes
     ----------
@@ -58,9 +58,9 @@ class Tagged:
     offset : int
         Byte at which the records begin.
     records : int
-        How many the header claims; 0 where it does not say.
+        Number that the header states; 0 if it states none.
     layout : Layout
-        How a record is read.
+        Layout of a record.
     tick : float
         Length of a tick, or of the sync period in T3 mode, in seconds.
     fine : float or None
@@ -68,7 +68,7 @@ class Tagged:
     acquisition : float or None
         Duration of the measurement in seconds.
     header : dict
-        What else is worth keeping, as plain values.
+        Other entries of the header, as plain values.
     """
 
     path: Path
@@ -83,24 +83,24 @@ class Tagged:
     def __post_init__(self) -> None:
         for what, value in (("tick", self.tick), ("resolution", self.fine)):
             if value is not None and not 0.0 < value < np.inf:
-                remedy = "the sync rate may be missing; give another file" if self.layout.t3 else "it is damaged"
+                remedy = "the sync rate may be missing" if self.layout.t3 else "the file is damaged"
                 raise InvalidInput(f"{self.path} has a {what} of {value:g} s in its header; {remedy}")
 
     @property
     def available(self) -> int:
-        """Whole records that the file holds, no more than its header claims."""
+        """Number of complete records in the file, at most the number in its header."""
         there = max(self.path.stat().st_size - self.offset, 0) // 4
         return min(there, self.records) if self.records else there
 
     @property
     def truncated(self) -> bool:
-        """Whether the file ends before its header says."""
+        """Whether the file holds fewer records than its header states."""
         size = self.path.stat().st_size - self.offset
         return size < 4 * self.records or (not self.records and size % 4 != 0)
 
     @property
-    def room(self) -> int:
-        """No fewer than the photons in the file: its records."""
+    def capacity(self) -> int:
+        """Upper bound of the number of photons: the number of records."""
         return self.available
 
     def claimed(self, latest: int) -> float | None:
@@ -108,19 +108,19 @@ class Tagged:
         return self.acquisition
 
     def watched(self) -> None:
-        """Return nothing: headers say which inputs there are, not which were in use."""
+        """Return None: headers list the inputs of the instrument, not those in use."""
 
     def named(self, channel: int) -> str:
         """Return the name of a channel."""
         return "sync" if channel == SYNC else f"channel {channel}"
 
-    def events(self, into: Room | None = None) -> Iterator[Events]:
+    def events(self, into: Photons | None = None) -> Iterator[Events]:
         """Yield the events of the file, a chunk at a time.
 
         Raises
         ------
         InvalidInput
-            Records that are none, as of a file that is damaged or of another kind.
+            Invalid records: the file is damaged or of another kind.
         """
         from .tttr_kernels import decode
 
@@ -133,9 +133,9 @@ class Tagged:
                 if not len(words):
                     break
                 size = len(words)
-                room = Room.of(size, self.layout.t3) if into is None else into.part(kept)
+                into_chunk = Photons.of(size, self.layout.t3) if into is None else into.part(kept)
                 markers: Any = (np.empty(size, np.int64), np.empty(size, np.int16))
-                photons, marks = decode(words, *self.layout, state, *room, *markers)
+                photons, marks = decode(words, *self.layout, state, *into_chunk, *markers)
                 if state[2]:
                     raise InvalidInput(
                         f"{self.path} has {state[2]} records among its first {done + size} that are neither "
@@ -143,6 +143,6 @@ class Tagged:
                     )
                 left, done = left - size, done + size
                 kept += photons
-                found = room.part(0, photons)
+                found = into_chunk.part(0, photons)
                 at, bits = (column[:marks] for column in markers)
                 yield Events(*found, at, bits, int(state[1]))

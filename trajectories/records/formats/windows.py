@@ -1,4 +1,4 @@
-"""Windows of trajectories that lie end to end on one axis of ticks: written as runs of equal ones and read."""
+"""Observation windows of trajectories that follow one another on the ticks of a file, in compressed form."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ..clicks import ClickRecord
 
 @dataclass(frozen=True)
 class Windows:
-    """Where each trajectory of a file lies, shape (n_trajectories,) each.
+    """Observation windows of the trajectories of a file; arrays of shape (n_trajectories,).
 
     Attributes
     ----------
     slot : ndarray of int64
-        Tick of the file at which each begins.
+        Tick of the file at which each trajectory starts.
     base : ndarray of int64
-        Tick at which the window begins, on the clock of the trajectory.
+        Tick at which it starts on the clock of the trajectory.
     start, stop, origin : ndarray of float64
-        Its window, and the time of its tick 0.
+        Start and stop of its observation window, and the time of its tick 0.
     """
 
     slot: NDArray[np.int64]
@@ -35,16 +35,18 @@ class Windows:
     origin: NDArray[np.float64]
 
     def record(self, stamp: NDArray[np.int64], channel: NDArray[Any], **described: Any) -> ClickRecord:
-        """Return the record whose clicks have these ticks of the file."""
+        """Return the record of clicks with these ticks of the file."""
         row = np.searchsorted(self.slot, stamp, side="right") - 1
         if len(row) and row[0] < 0:
-            raise InvalidInput("the first click lies before the first window; the file is damaged")
+            raise InvalidInput(
+                "a click comes before the first observation window: the file is damaged; export it again"
+            )
         own = stamp - self.slot[row] + self.base[row]
         windows: dict[str, Any] = {"start": self.start, "stop": self.stop, "origin": self.origin}
         return ClickRecord.from_arrays(row, own, channel, **windows, **described)
 
     def between(self, begin: int, end: int | None, tick: float) -> Windows:
-        """Return what lies from one tick of the file to before another, or to the end of the file."""
+        """Return the part from tick `begin` to before `end` of the file, or to its end."""
         first = int(np.searchsorted(self.slot, begin, side="right")) - 1
         last = len(self.slot) if end is None else int(np.searchsorted(self.slot, end))
         chosen = slice(first, last)
@@ -62,14 +64,14 @@ class Windows:
 
 
 def first_ticks(record: ClickRecord) -> NDArray[np.int64]:
-    """Return the tick of its own clock at which the window of every trajectory begins; 0 without a clock."""
+    """Return the tick of its own clock at which each trajectory starts; 0 without a clock."""
     if record.clock is None:
         return np.zeros(record.n_trajectories, dtype=np.int64)
     return np.floor(record.start_stamp).astype(np.int64)
 
 
 def packed_windows(pieces: Iterable[ClickRecord]) -> list[list[float]]:
-    """Return [trajectories, start, stop, origin, first tick] of every run of equal windows."""
+    """Return [trajectories, start, stop, origin, first tick] for every sequence of equal observation windows."""
     runs: list[list[float]] = []
     for piece in pieces:
         origin = piece.start if piece.clock is None else piece.clock.origin
@@ -86,12 +88,12 @@ def packed_windows(pieces: Iterable[ClickRecord]) -> list[list[float]]:
 
 
 def unpacked_windows(runs: Any, slot: NDArray[np.int64], path: Path) -> Windows:
-    """Return the windows of a file, of which `slot` holds the beginnings.
+    """Return the observation windows of a file; `slot` holds the ticks at which they start.
 
     Raises
     ------
     InvalidInput
-        Other than one window for each beginning, or beginnings out of order.
+        The number of windows differs from that of `slot`, or `slot` is not ascending.
     """
     try:
         numbers = [int(run[0]) for run in runs]

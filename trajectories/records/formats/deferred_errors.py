@@ -1,8 +1,8 @@
-"""A file for HDF5 whose writing never fails: bytes that the disk refuses are kept in memory until HDF5 has closed
-it.
+"""A file for HDF5 that keeps the errors of the disk until HDF5 has closed it.
 
-HDF5 ends the process by a segmentation fault where a dataset cannot be flushed (1.14, a full disk). So writing
-always seems to succeed; the caller asks `check` between pieces, closes the file, and learns of the error then.
+HDF5 1.14 ends the process with a segmentation fault if a dataset cannot be flushed, as on a full disk. So `write`
+never fails: bytes that the disk refuses stay in memory, and the caller asks `check` for the error between pieces
+and after closing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 
-class ForgivingFile(io.RawIOBase):
-    """A new file for reading and writing at any position.
+class DeferredErrorFile(io.RawIOBase):
+    """A new file for reading and writing at any position, whose errors `check` raises.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file; it exists, and is emptied.
+        An existing file, which is emptied.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +29,7 @@ class ForgivingFile(io.RawIOBase):
         self._refused: list[tuple[int, bytes]] = []
 
     def check(self) -> None:
-        """Raise the first error that the disk gave."""
+        """Raise the first error of the disk, if there was one."""
         if self._error is not None:
             raise self._error
 
@@ -43,7 +43,7 @@ class ForgivingFile(io.RawIOBase):
         return self._place
 
     def write(self, content: Any) -> int:
-        """Write to the disk, or keep what it refuses."""
+        """Write to the disk; keep in memory what it refuses."""
         view = memoryview(content).cast("B")
         place, left = self._place, view
         try:
@@ -59,7 +59,7 @@ class ForgivingFile(io.RawIOBase):
         return len(view)
 
     def readinto(self, buffer: Any) -> int:
-        """Read what was written, wherever it is."""
+        """Read what was written, from the disk or from memory."""
         view = memoryview(buffer).cast("B")
         count = max(0, min(len(view), self._size - self._place))
         there = os.pread(self._descriptor, count, self._place)
