@@ -1,4 +1,4 @@
-"""Clicks → estimates with honest error bars → pictures."""
+"""Clicks → estimates with calibrated errors → tests, fits and pictures."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from .statistics.resampling import Resampled as Resampled
     from .statistics.resampling import TestResult as TestResult
 
-# Where each public name lives. Loaded on first use, so that importing stays fast and draws in neither Numba nor
+# Where each public name lives. Loaded on first use, so that importing stays fast and loads neither Numba nor
 # matplotlib; a test holds this to the imports above, which are what editors and type checkers read.
 _HOMES = {
     "Bundles": ".bundles.table",

@@ -3,7 +3,7 @@
     python examples/beyond.py --out runs/figures
 
 Bundles are gap clusters of photon, phonon and magnon clicks; the truncation is the one at which `converge` finds
-the click rates settled. (a)–(d) Signed lag inside pair bundles of each emission, steps from clicks, dots exact:
+the click rates converged. (a)–(d) Signed lag inside pair bundles of each emission, steps from clicks, dots exact:
 either quantum may come first. (e) Pair purity, the share of quanta in clusters of exactly the pair, δ = 3/κ,
 against κ; dotted: what a Poisson stream of the same rates would give. (f) Correlation of bundles 2/κ to 4/κ apart,
 δ = 1/κ, against the dark rate of every detector for three efficiencies: loss alone leaves it where it is, dark
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import regimes
-from figures import DIRECTIONS, MODES, REGIMES, decades, figure, options, panel, save, style, timed, write_table
+from figures import DIRECTIONS, MODES, REGIMES, decades, figure, options, panel, save, style, timed, write_rows
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from regimes import joined
@@ -171,7 +171,7 @@ def draw_purity(ax: Axes, rows: Rows) -> None:
 
 
 def draw_detectors(ax: Axes, rows: Rows) -> None:
-    """Draw how dark counts wash the antibunching of bundles out."""
+    """Draw how dark counts remove the antibunching of bundles."""
     for efficiency, line in EFFICIENCIES.items():
         mine = [r for r in rows if r["efficiency"] == efficiency]
         dark = [max(r["dark_rate"], NO_DARK) for r in mine]
@@ -231,7 +231,7 @@ def main() -> None:
     imperfect = detectors(emissions[0], dark, efficiencies, 0.4 * chosen.clicks)
     tables = {"lags": [row for rows in lags for row in rows], "order": orders, "contrast": rates}
     for name, rows in (tables | {"purity": purities, "detectors": imperfect}).items():
-        write_table(chosen.out / f"beyond_{name}.csv", regimes.as_columns(rows))
+        write_rows(chosen.out / f"beyond_{name}.csv", rows)
     for o, r in zip(orders, rates, strict=True):
         print(
             f"{o['regime']:6} {DIRECTIONS[o['direction']]} {o['pair']}: photon first {o['photon_first']:.4f} ± "

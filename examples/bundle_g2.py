@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import regimes
-from figures import DIRECTIONS, MODES, figure, options, panel, save, style, timed, write_table
+from figures import DIRECTIONS, MODES, figure, options, panel, save, style, timed, write_rows
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -193,8 +193,8 @@ def main() -> None:
             f"half recovered from τ = {recovery(tau, exact):.0f} = {kappa * recovery(tau, exact):.1f}/κ"
         )
         every, seen = every + rows, seen + clicked
-    write_table(chosen.out / "bundle_g2.csv", regimes.as_columns(every))
-    write_table(chosen.out / "bundle_g2_clusters.csv", regimes.as_columns(seen))
+    write_rows(chosen.out / "bundle_g2.csv", every)
+    write_rows(chosen.out / "bundle_g2_clusters.csv", seen)
     for ax in axes[-1]:
         ax.set_xlabel(r"delay $\tau$ ($1/\omega_b$)")
     for ax in axes[:, 0]:

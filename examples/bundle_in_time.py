@@ -2,13 +2,13 @@
 
     python examples/bundle_in_time.py --out runs/figures
 
-Photon–magnon bundles of the blue regime, driven from the left. (a) One of them: populations of the state that the
-record tells, with the clicks. (b) The average over all bundles: before the first click against the time to it,
+Photon–magnon bundles of the blue regime, driven from the left. (a) One of them: populations of the state given
+the record, with the clicks. (b) The average over all bundles: before the first click against the time to it,
 between the two clicks against the share of the lag that has passed, after the second click against the time since.
 The dressed ground state |000+⟩ leaks through the pair state |101−⟩, which never holds more than some per cent:
-it decays faster than it is filled. A first click leaves one quantum, which waits as long as 1/κ for the second;
-behind it the atom is down, and must be pumped back before the next bundle. (c) The signed lag between the clicks,
-with the exact density: which mode clicks first is a matter of chance, because both leak at the same rate κ.
+it decays faster than it is filled. The first click leaves one quantum, which lives for about 1/κ until
+the second; then the atom is down, and must be pumped back before the next bundle. (c) The signed lag between the
+clicks, with the exact density: which mode clicks first is random, because both leak at the same rate κ.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Watched = dict[str, object]
 
 
 def emitter(quick: bool) -> tuple[tj.OpenSystem, dict[str, object]]:
-    """Return the system, and what is looked at along its trajectories."""
+    """Return the system, and the observables that are sampled along its trajectories."""
     levels = (5, 3, 4) if quick else (5, 4, 4)
     resonator = tj.SpinningResonator.regime("blue", levels=levels)
     system = resonator.system(levels=levels)
@@ -53,8 +53,8 @@ def emitter(quick: bool) -> tuple[tj.OpenSystem, dict[str, object]]:
     return system, watched
 
 
-def looked_at(first: Table, second: Table) -> Table:
-    """Return the times at which bundles are looked at, shape (bundles, 3, POINTS): before, between, after."""
+def sample_times(first: Table, second: Table) -> Table:
+    """Return sample times of bundles, shape (bundles, 3, POINTS): before, between, after."""
     away = np.linspace(-REACH, 0.0, POINTS, endpoint=False)
     share = (np.arange(POINTS) + 0.5) / POINTS
     before = first[:, None] + away
@@ -72,7 +72,7 @@ def averaged(run: tj.Run, bundles: an.Bundles, chosen: Chosen, watched: Watched)
     sums, counts = [], []
     for trajectory in np.unique(bundles.trajectory[chosen]):
         mine = chosen & (bundles.trajectory == trajectory)
-        times = looked_at(bundles.start[mine], bundles.stop[mine])
+        times = sample_times(bundles.start[mine], bundles.stop[mine])
         order = np.argsort(times.ravel(), kind="stable")
         found = tj.follow(run.folder, int(trajectory), watched, times.ravel()[order])
         table = np.empty((len(watched), times.size))

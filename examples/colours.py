@@ -1,4 +1,4 @@
-"""The colours of the emitter: spectra, pairs of colours, and what the atom's photon does to the bundles.
+"""The colours of the emitter: spectra, pairs of colours, and how the atom's photon disturbs the bundles.
 
     python examples/colours.py --out runs/figures
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import regimes
-from figures import DIRECTIONS, REGIMES, figure, options, panel, save, style, timed, write_table
+from figures import DIRECTIONS, REGIMES, figure, options, panel, save, style, timed, write_rows
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
@@ -65,7 +65,8 @@ def disruption(
 ) -> Rows:
     """Return what bundles of light and magnons look like on different detectors of light.
 
-    The filter stands before the cavity's light; how much of the atom's an equal one would pass is given beside it.
+    The filter is in front of the cavity's light; how much of the atom's light an equal one passes is given beside
+    it.
     """
     source = tj.SpinningResonator("left", detuning=detuning, kappa=KAPPA).system(levels)
     cases: list[tuple[str, float, tj.OpenSystem, tuple[str, ...]]] = [
@@ -112,7 +113,7 @@ def seen_as(case: str, width: float, system: tj.OpenSystem, light: tuple[str, ..
 
 
 def one_detector(record: tj.ClickRecord, light: tuple[str, ...]) -> tj.ClickRecord:
-    """Return the record in which some channels are one, called light, and others but phonon and magnon unseen."""
+    """Return the record in which some channels are one, called light, with phonon and magnon, and no others."""
     names = ("light", "phonon", "magnon")
     new = {name: 0 for name in light} | {"phonon": 1, "magnon": 2}
     place = np.array([new.get(name, -1) for name in record.channel_names])[record.channel]
@@ -278,12 +279,12 @@ def main() -> None:
     names = dict.fromkeys(regime for regime, *_ in wanted)
     tuned = {"blue": 1.34} if chosen.quick else regimes.detunings(names, levels)
     peaks, found = spectra(wanted, tuned, levels)
-    write_table(chosen.out / "colours_peaks.csv", regimes.as_columns(peaks))
+    write_rows(chosen.out / "colours_peaks.csv", peaks)
     photon = found["blue", "left", "photon"].peaks[0].frequency
     widths = [0.1] if chosen.quick else [0.03, 0.3]
     few = levels if chosen.quick else (4, 3, 4)
     rows = disruption(tuned["blue"], few, photon, widths, chosen.clicks)
-    write_table(chosen.out / "colours_detectors.csv", regimes.as_columns(rows))
+    write_rows(chosen.out / "colours_detectors.csv", rows)
     for row in rows:
         print(
             f"{row['case']}, width {row['width']:g}: purity {row['purity']:.3f} ± {row['purity_error']:.3f} "
@@ -301,7 +302,7 @@ def main() -> None:
     draw_disruption([picture.add_subplot(grid[-1, c]) for c in range(4)], rows)
     save(picture, chosen.out, "colours")
     found_pairs = pair_maps(tuned["blue"], (2, 2, 2) if chosen.quick else (3, 3, 3), 31 if chosen.quick else 241)
-    write_table(chosen.out / "colours_pairs.csv", regimes.as_columns(found_pairs["rows"]))
+    write_rows(chosen.out / "colours_pairs.csv", found_pairs["rows"])
     picture = figure(3.2)
     draw_pairs(picture, found_pairs)
     save(picture, chosen.out, "colours_pairs")

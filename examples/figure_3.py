@@ -19,7 +19,21 @@ from typing import Any
 
 import numpy as np
 import regimes
-from figures import DIRECTIONS, MODES, REGIMES, decades, figure, options, panel, save, style, timed, write_table
+from figures import (
+    DIRECTIONS,
+    MODES,
+    REGIMES,
+    as_columns,
+    decades,
+    figure,
+    options,
+    panel,
+    save,
+    style,
+    timed,
+    write_rows,
+    write_table,
+)
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -152,7 +166,7 @@ def key() -> list[Any]:
 
 
 def write(panels: list[Panel], chosen: argparse.Namespace) -> None:
-    """Write curves, points and antibunched ranges, and say where four levels and the converged ones part."""
+    """Write curves, points and antibunched ranges; print where four levels and the converged ones differ."""
     values, ranges = [], []
     for p in panels:
         for i, kappa in enumerate(p.kappa):
@@ -178,9 +192,9 @@ def write(panels: list[Panel], chosen: argparse.Namespace) -> None:
                 f"({p.letter}) {p.regime:6} {DIRECTIONS[p.direction]}  {SYMBOLS[mode]}: {bunched}; levels "
                 f"{regimes.joined(p.levels)} move g2 by up to {parted[worst]:.0%}, at κ = {p.kappa[worst]:.4f}"
             )
-    points = regimes.as_columns([row for p in panels for row in p.points])
-    write_table(chosen.out / "figure_3.csv", regimes.as_columns(values))
-    write_table(chosen.out / "figure_3_ranges.csv", regimes.as_columns(ranges))
+    points = as_columns([row for p in panels for row in p.points])
+    write_rows(chosen.out / "figure_3.csv", values)
+    write_rows(chosen.out / "figure_3_ranges.csv", ranges)
     write_table(chosen.out / "figure_3_points.csv", points)
     seen = np.array(points["events"]) >= FEWEST
     pulls = ((np.array(points["value"]) - points["exact"]) / points["standard_error"])[seen]
@@ -206,7 +220,7 @@ def main() -> None:
         p.levels = regimes.converged_levels(p.resonator(kappa[0]), p.partners, tolerance, largest)
         p.paper, p.converged = curves(p, PAPER_LEVELS), curves(p, p.levels)
         for i, value in enumerate(sampled):
-            # A seed of its own for each point, or their errors would go together.
+            # Each point has its own seed, or their errors would be correlated.
             seed = 100 * ord(p.letter) + i
             p.points += estimates(p, float(value), chosen.clicks // (len(panels) * len(sampled)), seed)
     write(panels, chosen)

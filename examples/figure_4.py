@@ -7,7 +7,7 @@ eigenvalue of Q − 4Γ, which the paper's Eq. (4) and its definitions of F_Q an
 dashed lines: at the converged levels. The text prints Q − Γ instead; that is far above zero even for the vacuum,
 so it witnesses nothing, and it is only in the table. Grey: the pair that is not emitted in this direction. It is
 entangled too: what is directional is the emission. Antibunched bundles are shaded, as in Fig. 3(c) and (f); where
-they are antibunched best, at small κ, the witness is silent, which the paper's text does not say.
+they are antibunched best, at small κ, the witness is zero, which the paper's text does not say.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import regimes
-from figures import DIRECTIONS, MODES, REGIMES, figure, options, panel, save, style, timed, write_table
+from figures import DIRECTIONS, MODES, REGIMES, figure, options, panel, save, style, timed, write_rows
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -109,7 +109,7 @@ def key() -> list[Any]:
 
 
 def report(panels: list[Panel], kappa: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """Return the table's rows, and say from where on what is entangled, and how much the truncation matters."""
+    """Return the table's rows, and print where entanglement begins, and how much the truncation matters."""
     rows = []
     for shown in panels:
         emitted = EMITTED[shown.direction]
@@ -150,7 +150,7 @@ def main() -> None:
         shown.paper = sweep(direction, detuning, kappa, PAPER_LEVELS)
         shown.converged = sweep(direction, detuning, kappa, shown.levels)
         panels.append(shown)
-    write_table(chosen.out / "figure_4.csv", regimes.as_columns(report(panels, kappa)))
+    write_rows(chosen.out / "figure_4.csv", report(panels, kappa))
     vacuum = lindblad.entanglement_witness(*_vacuum(), variance_factor=1.0)
     print(f"Q − Γ of the vacuum, which is separable: {vacuum.value:.3f}; above zero proves nothing there")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import matplotlib
@@ -21,10 +22,10 @@ from PIL import Image
 from trajectories.analysis.plot.style import CHANNEL_COLOURS
 from trajectories.errors import InvalidInput
 
-# The regimes carry the names of their colours in the paper's Fig. 1. These stay apart for colour-blind readers
-# and, with the regime's name beside them, in black and white.
+# The regimes are named after their colours in the paper's Fig. 1. Colour-blind readers can distinguish these, and
+# with the regime's name beside them they serve in black and white.
 REGIMES = {"blue": "#56B4E9", "pink": "#CC79A7", "orange": "#E69F00"}
-# Colour and line style of each mode; the style alone tells them apart in print.
+# Colour and line style of each mode; the style alone distinguishes them in print.
 MODES = {
     "photon": {"color": CHANNEL_COLOURS["photon"], "linestyle": "-"},
     "phonon": {"color": CHANNEL_COLOURS["phonon"], "linestyle": "--"},
@@ -63,7 +64,7 @@ def options(description: str, clicks: int = 0, quick_clicks: int = 0) -> argpars
 
 
 def style() -> None:
-    """Give all figures drawn from here on the house style: 8 pt text that survives print, thin axes, no boxes."""
+    """Set the style of all figures drawn from now on: 8 pt text, readable in print, thin axes, no boxes."""
     matplotlib.rcParams.update(
         {
             "font.size": 8,
@@ -93,6 +94,12 @@ def figure(height: float, width: float = DOUBLE_COLUMN) -> Figure:
 def panel(ax: Axes, letter: str, title: str = "", pad: float = 4.0) -> None:
     """Write the panel's letter, and what it shows, `pad` points above its left corner."""
     ax.set_title(rf"$\bf{{({letter})}}$  {title}", loc="left", fontsize=8, pad=pad)
+
+
+def panels(axes: Iterable[Axes], titles: Sequence[str]) -> None:
+    """Write the letters from a on, and what each panel shows, above panels."""
+    for ax, letter, title in zip(axes, ascii_lowercase, titles, strict=False):
+        panel(ax, letter, title)
 
 
 def decades(ax: Axes) -> None:
@@ -147,6 +154,16 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray]) -
             writer.writerow(f"{value:.12g}" if isinstance(value, float | np.floating) else value for value in row)
     print(f"wrote {path}")
     return path
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write rows of equal keys as `write_table` does."""
+    return write_table(path, as_columns(rows))
+
+
+def as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return rows of equal keys as columns."""
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import regimes
-from figures import DIRECTIONS, MODES, figure, options, panel, save, style, timed, write_table
+from figures import DIRECTIONS, MODES, figure, options, panel, save, style, timed, write_rows
 from matplotlib.axes import Axes
 from regimes import PAPER_LEVELS, SYMBOLS, joined
 
@@ -100,7 +100,7 @@ def measure(chosen: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def say(rows: list[dict[str, Any]]) -> None:
-    """Print the table, and where the paper's values and the converged ones part."""
+    """Print the table, and how far the paper's values and the converged ones differ."""
     print(f"\n{'pair':4}  {'levels':8} {'N':>4}  {'Δ_ad':8}  {'of':13}  {'g1':>6}  {'g2':>6}  wave functions")
     for row in rows:
         estimate = "" if np.isnan(row["estimate"]) else str(Estimate(row["estimate"], row["standard_error"]))
@@ -154,7 +154,7 @@ def main() -> None:
     style()
     rows = measure(chosen)
     say(rows)
-    write_table(chosen.out / "headline_numbers.csv", regimes.as_columns(rows))
+    write_rows(chosen.out / "headline_numbers.csv", rows)
     picture = figure(3.2)
     axes = picture.subplots(1, 2)
     for ax, direction in zip(axes, PAPER, strict=True):

@@ -3,8 +3,8 @@
     python examples/measured_clicks.py --out runs/figures
 
 An 80 MHz laser excites an emitter of single photons; two detectors behind a beam splitter feed a HydraHarp in T3
-mode. The file is made here, with a cable two pulses long, dark counts, blinking and a second photon now and then,
-so that everything found can be held against what was put in. Steps 2 to 6 are those for a file of your own.
+mode. The file is made here, with a cable two pulses long, dark counts, blinking and occasional second
+photons, so that every result can be compared with the true value. Steps 2 to 6 are those for a file of your own.
 """
 
 import struct
@@ -78,7 +78,7 @@ with timed():
     record = corrections.renamed(tj.load(path, unit="ns"), {"channel 0": "left", "channel 1": "right"})
     period = record.clock.tick
     print(record, f"in {record.counted_in}", sep="\n")
-    # 3. Find the cable, and take it out.
+    # 3. Find the delay of the cable, and correct it.
     delay = an.find_delay(record, "left", "right", 20 * period, resolution=period)
     print(f"right lags behind by {delay} ns, {delay.value / period:.2f} pulses: {delay.method}")
     record = corrections.delayed(record, {"right": -round(delay.value / period) * period})
@@ -121,7 +121,7 @@ with timed():
     tau, share, span = fit.lifetime.value, fit.background.value, fit.stop - fit.start
     density = (1 - share) * np.exp(-(steps - fit.start) / tau) / (tau * -np.expm1(-span / tau)) + share / span
     right.semilogy(steps, counted * record.clock.fine * density, "k--", linewidth=1)
-    right.set(xlabel="time behind the pulse  (ns)", ylabel="clicks in 16 ps")
+    right.set(xlabel="time after the pulse  (ns)", ylabel="clicks in 16 ps")
     for ax, letter in ((left, "a"), (middle, "b"), (right, "c")):
         panel(ax, letter)
     save(picture, chosen.out, "measured_clicks")

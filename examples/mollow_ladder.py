@@ -15,7 +15,7 @@ from trajectories.analysis.plot.style import CHANNEL_COLOURS, GREY
 
 # Height in ω_b that stands for one pump photon ω_d, which is 10⁵ times larger.
 MANIFOLD = 3.4
-# Where the levels stand, and those that the cycle visits.
+# Horizontal positions of the levels of the cycle, and of all that are drawn.
 CYCLE = {"vacuum + 2": 0.0, "pair -": 3.0, "photon -": 1.5, "other -": 1.5, "vacuum - 1": 0.0, "vacuum + 0": 0.0}
 DRAWN = {**CYCLE, "vacuum - 2": 0.0, "vacuum + 1": 0.0, "vacuum - 0": 0.0}
 HEAD = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "mutation_scale": 8, "linewidth": 1.2}
@@ -70,7 +70,7 @@ def ladder(resonator: tj.SpinningResonator, pair: str, levels: tuple[int, int, i
     Parameters
     ----------
     resonator : SpinningResonator
-        Parameters and direction; its own Δ_ad plays no part.
+        Parameters and direction; its own Δ_ad is ignored.
     pair : {"photon-phonon", "photon-magnon"}
         Which cycle.
     levels : tuple of int
@@ -98,7 +98,7 @@ def ladder(resonator: tj.SpinningResonator, pair: str, levels: tuple[int, int, i
 
 
 def degenerate(cycle: Ladder) -> str:
-    """Say which states are degenerate, and that those of the printed caption are not."""
+    """Return a sentence on which states are degenerate, and that those of the printed caption are not."""
     upper, lower = cycle.levels["vacuum + 2"], cycle.levels["pair -"]
     printed = cycle.levels["pair +"].energy - cycle.levels["vacuum - 2"].energy
     return (

@@ -3,15 +3,15 @@
     python examples/on_demand.py --out runs/figures
 
 The drive ξ(t) is switched on for a while and off again, over 100/ω_b, so slowly that the atom follows: |000g⟩
-becomes |000+⟩, |000+⟩ swings to |101−⟩, the photon and the magnon leak, and |−⟩ ends as an excited atom, which
+becomes |000+⟩, |000+⟩ oscillates to |101−⟩, the photon and the magnon leak, and |−⟩ ends as an excited atom, which
 must decay before a second pair can come. At most two quanta are kept in the modes (N = 18), where the resonance
 lies at Δ_ad = 1.311. (a) One pulse: ξ(t), and the clicks of photon and magnon per pulse and unit of time, steps
-from clicks, lines exact; driven from the right (dotted) hardly a magnon comes. (b) Per pulse against its length:
-magnons, pulses with exactly one photon and one magnon, and with more than one click in a channel; lines exact,
-dots from clicks, open ones driven from the right. (c) The contrast of the two directions in pulses of one pair,
-(P − P')/(P + P'), the share of one-pair pulses among all with a click, and the correlation g²[0] of photon and
-magnon in a pulse, of which 1 would be independence. (d) Two pulses in a period, and a spin that turns the other
-way for the second: magnons come from the first pulse if driven from the left, from the second if from the right.
+from clicks, lines exact; driven from the right (dotted) there is hardly a magnon. (b) Per pulse against its
+length: magnons, pulses with exactly one photon and one magnon, and with more than one click in a channel; lines
+exact, dots from clicks, open ones driven from the right. (c) The contrast of the two directions in pulses of one
+pair, (P − P')/(P + P'), the share of one-pair pulses among all with a click, and the correlation g²[0] of photon
+and magnon in a pulse, of which 1 would be independence. (d) Two pulses in a period, and a spin that is reversed
+for the second: magnons come from the first pulse if driven from the left, from the second if from the right.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from figures import MODES, figure, options, panel, save, style, timed, write_table
+from figures import MODES, figure, options, panels, save, style, timed, write_rows
 from matplotlib.axes import Axes
 
 import trajectories as tj
@@ -95,16 +95,23 @@ def shade(ax: Axes, envelope: tj.Envelope, height: float) -> None:
 
 
 def draw_lengths(ax: Axes, rows: list[dict[str, Any]]) -> None:
-    """Draw what a pulse gives against its length."""
+    """Draw clicks and pairs per pulse against its length."""
     kinds = {
         "magnons": (MODES["magnon"]["color"], "magnons"),
         "one": (MODES["photon"]["color"], "exactly one pair"),
         "more": ("0.3", "two or more in a channel"),
     }
+    draw_directions(ax, rows, "length", kinds)
+    ax.set(xlabel=r"length of the pulse ($1/\omega_b$)", ylabel="per pulse", xlim=(0.0, None), ylim=(0.0, None))
+    ax.legend(loc="upper left")
+
+
+def draw_directions(ax: Axes, rows: list[dict[str, Any]], against: str, kinds: dict[str, tuple[str, str]]) -> None:
+    """Draw quantities, a colour and label by key, against a column: lines exact, dots clicks, both directions."""
     for key, (colour, label) in kinds.items():
         for direction, line, fill in (("left", "-", colour), ("right", ":", "white")):
             mine = [row for row in rows if row["direction"] == direction]
-            x = np.array([row["length"] for row in mine])
+            x = np.array([row[against] for row in mine])
             shown = label if direction == "left" else None
             ax.plot(x, [row[f"{key}_exact"] for row in mine], color=colour, ls=line, label=shown)
             ax.errorbar(
@@ -112,8 +119,6 @@ def draw_lengths(ax: Axes, rows: list[dict[str, Any]]) -> None:
                 color=colour, mfc=fill, lw=1.0,
             )  # fmt: skip
     ax.plot([], [], "o:", color="0.3", mfc="white", ms=3.5, label="open: driven from the right")
-    ax.set(xlabel=r"length of the pulse ($1/\omega_b$)", ylabel="per pulse", xlim=(0.0, None), ylim=(0.0, None))
-    ax.legend(loc="upper left")
 
 
 def draw_quality(ax: Axes, rows: list[dict[str, Any]]) -> None:
@@ -181,20 +186,26 @@ def draw_switch(ax: Axes, pulses: int) -> list[dict[str, Any]]:
     return rows
 
 
+def compared(pairs: dict[str, tuple[tj.Estimate, tj.Estimate]]) -> dict[str, float]:
+    """Return estimate, error and exact value of each quantity as entries of a row."""
+    row = {}
+    for key, (seen, exact) in pairs.items():
+        row |= {key: seen.value, f"{key}_error": seen.standard_error, f"{key}_exact": exact.value}
+    return row
+
+
 def row_of(direction: str, length: float, state: lindblad.PeriodicState, record: tj.ClickRecord) -> dict[str, Any]:
     """Return the numbers of one pulse length, from clicks and exactly."""
     seen, exact = (of.pulse_counts(x, PAIR, most=2) for of, x in ((an, record), (lindblad, state)))
     magnons = [of.brightness(x, "magnon") for of, x in ((an, record), (lindblad, state))]
     g2 = [of.pulsed_g2(x, *PAIR, pulses=1, normalise="rates") for of, x in ((an, record), (lindblad, state))]
-    row: dict[str, Any] = {"direction": direction, "length": length}
     pairs = {
         "magnons": magnons,
         "one": (seen.one_each, exact.one_each),
         "more": (seen.more, exact.more),
         "purity": (seen.purity, exact.purity),
     }
-    for key, (mine, there) in pairs.items():
-        row |= {key: mine.value, f"{key}_error": mine.standard_error, f"{key}_exact": there.value}
+    row = {"direction": direction, "length": length, **compared(pairs)}
     return row | {"g2": g2[0].value[1], "g2_error": g2[0].standard_error[1], "g2_exact": g2[1].value[1]}
 
 
@@ -224,11 +235,10 @@ def main() -> None:
             "neither too short nor too long",
             "reversing the spin switches the direction",
         )
-        for ax, letter, title in zip(axes.flat, "abcd", titles, strict=True):
-            panel(ax, letter, title)
+        panels(axes.flat, titles)
         save(drawn, chosen.out, "on_demand")
-        write_table(chosen.out / "on_demand_lengths.csv", {key: [row[key] for row in rows] for key in rows[0]})
-        write_table(chosen.out / "on_demand_switch.csv", {key: [row[key] for row in switch] for key in switch[0]})
+        write_rows(chosen.out / "on_demand_lengths.csv", rows)
+        write_rows(chosen.out / "on_demand_switch.csv", switch)
 
 
 if __name__ == "__main__":

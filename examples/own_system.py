@@ -1,9 +1,9 @@
-"""A system of one's own: a two-photon bundle emitter, from its operators to validated bundle statistics.
+"""A system of your own: a two-photon bundle emitter, from its operators to validated bundle statistics.
 
     python examples/own_system.py --out runs/figures
 
 A strongly driven atom in one cavity: where 2Δ_a ≈ E₊ − E₋, |0+⟩ turns into |2−⟩ and light leaves in photon pairs
-(Sánchez Muñoz et al., Nat. Photon. 8, 550 (2014)). The unit is the atom's coupling g, in the place of ω_b.
+(Sánchez Muñoz et al., Nat. Photon. 8, 550 (2014)). The unit is the atom's coupling g instead of ω_b.
 """
 
 import numpy as np

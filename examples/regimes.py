@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from figures import REGIMES
@@ -17,7 +16,7 @@ from trajectories.model.spinning_resonator import REGIMES as EMITTED
 Observable = Callable[[lindblad.SteadyState], float]
 # "The paper's truncation" is inferred: its headline values are those of four levels a mode.
 PAPER_LEVELS = (4, 4, 4)
-FEW_LEVELS = (4, 3, 3)  # enough to find resonances by in a check
+FEW_LEVELS = (4, 3, 3)  # enough to find resonances in a quick check
 KAPPA = (0.001, 0.02)  # range of κ/ω_b in Figs. 3 and 4, whose text gives none
 SYMBOLS = {"phonon": "ab", "magnon": "am"}  # the pair of a photon and this mode
 # Every emission of the paper: regime, drive direction, and the mode whose quantum leaves with the photon.
@@ -132,11 +131,6 @@ def duration_for(clicks: float, system: tj.OpenSystem, trajectories: int) -> flo
     """Return how long each of some trajectories must be watched for about `clicks` clicks in all."""
     steady = lindblad.steady_state(system)
     return clicks / (trajectories * sum(rate.value for rate in lindblad.rates(steady).values()))
-
-
-def as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return rows of equal keys as columns."""
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def joined(levels: Iterable[int]) -> str:

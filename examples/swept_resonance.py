@@ -2,18 +2,19 @@
 
     python examples/swept_resonance.py --out runs/figures
 
-Where a pulse at fixed Δ_ad asks for the resonance to a linewidth (`on_demand.py`), a sweep finds it. The drive is
-switched on over 100/ω_b, Δ_ad(t) rises through resonances and returns in the dark (N = 18, at most two quanta).
+A pulse at fixed Δ_ad must hit the resonance to a linewidth (`on_demand.py`); a sweep passes it. The drive is
+switched on over 100/ω_b, Δ_ad(t) rises through resonances and returns while the drive is off (N = 18, at most two
+quanta).
 Where |000+⟩ and a pair state cross, a sweep that leaves nothing in between turns one into the other with the
-probability 1 − exp(−2πg²/α) of Landau and Zener: g is half the gap, α the rate at which the two energies part,
-both read off the spectrum. (a) One wide sweep passes two resonances, of pairs with a magnon and then with a
-phonon, earlier if driven from the left than from the right: the time of a photon tells which pair it belongs to,
-and the direction. Dots on the grey line mark the crossings; photons leak out some 1/κ later. (b) Sweeps of 0.04
-about the resonance of 1.311, per pulse against their duration: exactly one photon and one magnon, and more than
-one click in a channel; lines exact, dots from clicks, open ones and dotted lines driven from the right; grey:
-Landau–Zener. (c) One-pair purity, and contrast of the two directions in pulses of one pair. (d) One-pair pulses
-where the middle of the sweep is off by so much: dots a sweep, squares a pulse of the same duration at fixed Δ_ad;
-from clicks.
+probability 1 − exp(−2πg²/α) of Landau and Zener: g is half the gap, α the rate at which the two energies
+separate, both taken from the spectrum. (a) One wide sweep passes two resonances, of pairs with a magnon and then
+with a phonon, earlier if driven from the left than from the right: the time of a photon tells which pair it
+belongs to, and the direction. Dots on the grey line mark the crossings; photons leak out some 1/κ later. (b)
+Sweeps of 0.04 about the resonance of 1.311, per pulse against their duration: exactly one photon and one magnon,
+and more than one click in a channel; lines exact, dots from clicks, open ones and dotted lines driven from the
+right; grey: Landau–Zener. (c) One-pair purity, and contrast of the two directions in pulses of one pair. (d)
+One-pair pulses where the middle of the sweep is off by so much: dots a sweep, squares a pulse of the same duration
+at fixed Δ_ad; from clicks.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from figures import MODES, figure, options, panel, save, style, timed, write_table
+from figures import MODES, figure, options, panels, save, style, timed, write_rows
 from matplotlib.axes import Axes
-from on_demand import BEGIN, PAIR, RAMP, RESONANCE, pulse, seen_middle
+from on_demand import BEGIN, PAIR, RAMP, RESONANCE, compared, draw_directions, pulse, seen_middle
 
 import trajectories as tj
 from trajectories import analysis as an
@@ -33,7 +34,7 @@ PERIOD, SPAN = 9000.0, 0.04
 DURATIONS, FEW_DURATIONS = (300.0, 1000.0, 3000.0), (300.0,)
 WIDE, WIDE_DURATION, WIDE_MIDDLE = 0.12, 4000.0, 1.336
 ERRORS, CHOSEN = (-0.03, -0.02, -0.01, 0.0, 0.01, 0.02, 0.03), 1000.0
-# Where the four pairs of (direction, partner) cross, roughly, and how far from there the spectrum is looked at.
+# Where the four pairs of (direction, partner) cross, roughly, and how far from there the spectrum is computed.
 CROSSINGS = {
     ("left", "magnon"): 1.311,
     ("left", "phonon"): 1.341,
@@ -57,7 +58,7 @@ def swept(direction: str, duration: float, span: float = SPAN, middle: float = R
 
 
 def crossing(direction: str, partner: str) -> tuple[float, float, float]:
-    """Return where |000+⟩ and the state of a pair cross, g, and how fast their energies part with Δ_ad.
+    """Return where |000+⟩ and the state of a pair cross, g, and how fast their energies separate with Δ_ad.
 
     Near the crossing the square of their distance is (2g)² + slope²·(Δ_ad − Δ)².
     """
@@ -122,20 +123,11 @@ def draw_times(ax: Axes, pulses: int) -> None:
 
 
 def draw_durations(ax: Axes, rows: list[dict[str, Any]]) -> None:
-    """Draw what a sweep gives against its duration."""
-    for key, colour, label in (("one", MODES["photon"]["color"], "exactly one pair"), ("more", "0.3", "more")):
-        for direction, line, fill in (("left", "-", colour), ("right", ":", "white")):
-            mine = [row for row in rows if row["direction"] == direction]
-            x = [row["duration"] for row in mine]
-            shown = label if direction == "left" else None
-            ax.plot(x, [row[f"{key}_exact"] for row in mine], color=colour, ls=line, label=shown)
-            ax.errorbar(
-                x, [row[key] for row in mine], [row[f"{key}_error"] for row in mine], fmt="o", ms=3.5,
-                color=colour, mfc=fill, lw=1.0,
-            )  # fmt: skip
+    """Draw pairs per sweep against its duration."""
+    kinds = {"one": (MODES["photon"]["color"], "exactly one pair"), "more": ("0.3", "more")}
+    draw_directions(ax, rows, "duration", kinds)
     swept_over = np.geomspace(250.0, 3500.0, 60)
     ax.plot(swept_over, landau_zener(swept_over), color="0.7", lw=1.0, label="Landau–Zener")
-    ax.plot([], [], "o:", color="0.3", mfc="white", ms=3.5, label="open: driven from the right")
     ax.set(xscale="log", xlabel=r"duration of the sweep ($1/\omega_b$)", ylabel="per pulse", ylim=(0.0, None))
     ax.set_xticks([300, 1000, 3000], ["300", "1000", "3000"])
     ax.minorticks_off()
@@ -182,11 +174,12 @@ def row_of(direction: str, duration: float, pulses: int) -> dict[str, Any]:
     state = lindblad.periodic_state(system)
     record = clicks_of(system, state, pulses, int(duration))
     seen, exact = (of.pulse_counts(x, PAIR, most=2) for of, x in ((an, record), (lindblad, state)))
-    row: dict[str, Any] = {"direction": direction, "duration": duration, "rate": SPAN / duration}
-    for key, attribute in (("one", "one_each"), ("more", "more"), ("purity", "purity")):
-        mine, there = getattr(seen, attribute), getattr(exact, attribute)
-        row |= {key: mine.value, f"{key}_error": mine.standard_error, f"{key}_exact": there.value}
-    return row
+    pairs = {
+        "one": (seen.one_each, exact.one_each),
+        "more": (seen.more, exact.more),
+        "purity": (seen.purity, exact.purity),
+    }
+    return {"direction": direction, "duration": duration, "rate": SPAN / duration, **compared(pairs)}
 
 
 def row_off(kind: str, off: float, pulses: int) -> dict[str, Any]:
@@ -213,16 +206,15 @@ def main() -> None:
         draw_quality(axes[1, 0], rows)
         draw_errors(axes[1, 1], off)
         titles = (
-            "a wide sweep: when tells which",
+            "a wide sweep: the time tells the pair",
             "the slower the sweep, the more pairs",
             "slow enough to convert, short enough for one",
-            "a sweep forgives an error of the resonance",
+            "a sweep tolerates an error of the resonance",
         )
-        for ax, letter, title in zip(axes.flat, "abcd", titles, strict=True):
-            panel(ax, letter, title)
+        panels(axes.flat, titles)
         save(drawn, chosen.out, "swept_resonance")
-        write_table(chosen.out / "swept_durations.csv", {key: [row[key] for row in rows] for key in rows[0]})
-        write_table(chosen.out / "swept_errors.csv", {key: [row[key] for row in off] for key in off[0]})
+        write_rows(chosen.out / "swept_durations.csv", rows)
+        write_rows(chosen.out / "swept_errors.csv", off)
 
 
 if __name__ == "__main__":

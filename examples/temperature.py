@@ -1,13 +1,13 @@
-"""The paper's emitter at finite temperature: how purity, g₂ and the contrast between the two directions die.
+"""The paper's emitter at finite temperature: how purity, antibunching and the contrast of the directions are lost.
 
     python examples/temperature.py --out runs/figures
 
 Phonons of 2 GHz and magnons of 2.1 GHz meet baths of n = 1/(e^{hf/kT} − 1) quanta (Bose–Einstein); light stays
 cold. Blue regime, photon–magnon pairs, κ = 0.005. (a) Quanta of the baths (lines) and of the modes (points).
-(b) Pair purity (δ = 3/κ; clicks of photon, phonon and magnon; heating makes no click). Dashed: the share that the
-pairs of 10 mK would have among all clicks. Dotted, above 100 mK: the purity that a phonon without any click for 2δ
-allows at most. (c) g₂(0) and g₁(0) of the pairs, and what independent thermal light and magnons have (dotted): 4
-and 1. (d) Contrast of ⟨a†a m†m⟩ between the drives from the left and right.
+(b) Pair purity (δ = 3/κ; clicks of photon, phonon and magnon; quanta from the baths are not clicks). Dashed: the
+share that the pairs of 10 mK would have among all clicks. Dotted, above 100 mK: the purity that a phonon without
+any click for 2δ allows at most. (c) g₂(0) and g₁(0) of the pairs, and what independent thermal light and magnons
+have (dotted): 4 and 1. (d) Contrast of ⟨a†a m†m⟩ between the drives from the left and right.
 
 Everything but the purity is in moments (`lindblad.steady_moments`), whose order `converge` raises until nothing
 moves by 1 %: at 1 K Fock levels would be 40,000 states. The rate of pairs needs time, so Fock levels; silence of
@@ -34,7 +34,7 @@ KAPPA = 0.005
 WINDOW = 3.0 / KAPPA
 TEMPERATURES = (10, 15, 20, 30, 40, 50, 70, 100, 150, 200, 300, 500, 700, 1000)  # mK
 QUICK = (10, 30, 1000)
-# Above this temperature hardly a gap of the window is left; Fock levels of the rate of pairs.
+# Above this temperature hardly any window without clicks is left; Fock levels of the rate of pairs.
 PURE_TO = {False: 100, True: 30}
 LARGEST = {False: 260, True: 130}
 START = {False: (4, 3, 4), True: (3, 2, 3)}

@@ -19,7 +19,7 @@ from .table import find_bundles
 class PairLags(NamedTuple):
     """Complete bundles of exactly one click in each of two channels, shape (n_pairs,) each."""
 
-    lag: NDArray[Any]  # t_second − t_first, in the measure of the stamps: times, or whole ticks
+    lag: NDArray[Any]  # t_second − t_first, in units of the stamps: times, or whole ticks
     weight: NDArray[np.float64]  # X(0)/X(|lag|): longer pairs fit into the window more rarely
     unit: NDArray[np.int64]
 

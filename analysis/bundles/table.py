@@ -40,7 +40,7 @@ class Bundles:
     record : ClickRecord
         The clicks that the table is about.
     channels : tuple of str
-        The detected channels; clicks in others are as if they had not been seen.
+        The detected channels; clicks in others are ignored.
     window : float
         δ in 1/ω_b.
     trajectory : ndarray of int64
@@ -98,7 +98,7 @@ class Bundles:
     def complete(self) -> NDArray[np.bool_]:
         """Whether δ of observed time without detected clicks lies on both sides of every bundle.
 
-        Near the ends of observation a cluster may continue unseen.
+        Near the ends of observation a cluster may continue unobserved.
         """
         return read_only(self.seen_from_start & self.seen_to_end)
 
@@ -169,7 +169,7 @@ def find_bundles(
     Raises
     ------
     InvalidInput
-        A window that is not positive, none given and no κ on record, or unknown channels.
+        A window that is not positive, none given and no κ in the provenance, or unknown channels.
 
     Notes
     -----
@@ -220,7 +220,7 @@ def composition_of(kind: str | Sequence[str], channels: tuple[str, ...]) -> NDAr
             known = ", ".join(channels)
             raise InvalidInput(f"bundle {kind!r} has channel {name!r}; the detected ones are {known}")
     if not names:
-        raise InvalidInput("a bundle of no clicks is none; name its channels")
+        raise InvalidInput("a bundle has at least one click; name its channels")
     return np.array([names.count(name) for name in channels], dtype=np.int32)
 
 

@@ -31,7 +31,7 @@ def count_bundles(
 
 
 class BundleColumns(NamedTuple):
-    """The columns of the bundle table, one row a bundle; see `bundles.Bundles`."""
+    """The columns of the bundle table, one row a bundle; see `table.Bundles`."""
 
     trajectory: NDArray[np.int64]
     first_click: NDArray[np.int64]

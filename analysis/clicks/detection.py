@@ -75,7 +75,7 @@ def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed
 def detected_stream(record: Clicks, detectors: Mapping[str, Detector], seed: int) -> ClickStream:
     """Return `apply_detectors` of clicks that are read block by block; parameters and errors are the same.
 
-    Every pass over the stream sees the same clicks again, those of the record in memory.
+    Every pass over the stream gives the same clicks, those of `apply_detectors` of the record in memory.
 
     Examples
     --------

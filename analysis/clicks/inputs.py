@@ -17,7 +17,7 @@ from trajectories.records.detection_log import Recorded, recorded_detectors
 
 from .streams import ClickStream
 
-# Whatever knows its channels, windows and provenance.
+# Clicks with their channels, windows and provenance.
 Watched: TypeAlias = ClickRecord | ClickStream
 
 
@@ -52,8 +52,10 @@ def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[int, int
     """Return the positions of two different detected channels."""
     for name in (first, second):
         if name not in channels:
-            told = f"the detected ones are {', '.join(channels)}{nearest(name, channels)}"
-            raise InvalidInput(f"channel {name!r} is not detected; {told}")
+            detected = ", ".join(channels)
+            raise InvalidInput(
+                f"channel {name!r} is not detected; the detected ones are {detected}{nearest(name, channels)}"
+            )
     if first == second:
         raise InvalidInput(f"first={first!r} and second={second!r} must be different channels")
     return channels.index(first), channels.index(second)

@@ -21,7 +21,7 @@ from trajectories.records.ticks import Clock
 from trajectories.results import read_only
 from trajectories.time_units import NATURAL, TimeUnit
 
-# Bytes of clicks that a stream keeps in memory from one pass to the next, unless told otherwise.
+# Bytes of clicks that a stream keeps in memory from one pass to the next, by default.
 KEPT_BYTES = 2**28
 
 
@@ -37,8 +37,8 @@ class Blocks(Protocol):
 class ClickStream:
     """Clicks of independent trajectories in blocks of whole trajectories; make one with `stream`.
 
-    It looks like the `ClickRecord` of all blocks, except for the clicks themselves, of which only a block is at
-    hand. In memory are the observation windows, one block, and the blocks that `stream` was allowed to keep.
+    It has the attributes of the `ClickRecord` of all blocks, except the clicks themselves, which are read block by
+    block. In memory are the observation windows, one block, and the blocks that `stream` was allowed to keep.
 
     Attributes
     ----------
@@ -165,7 +165,8 @@ def stream(record: Clicks, memory: int = KEPT_BYTES) -> ClickStream:
     Raises
     ------
     InvalidInput
-        Something else, no clicks at all, records that `ClickRecord.concatenate` refuses, or a negative memory.
+        An object of another type, no clicks at all, records that `ClickRecord.concatenate` refuses, or a negative
+        memory.
     RunFolderError
         No run at the path, or a damaged block of a run.
 
@@ -201,7 +202,7 @@ def stream(record: Clicks, memory: int = KEPT_BYTES) -> ClickStream:
 
 
 def _scanned(read: Callable[[], Iterator[ClickRecord]], memory: int) -> ClickStream:
-    """Go once through the blocks for what must be known beforehand, and keep them if they fit into memory."""
+    """Read the blocks once for windows and counts, and keep them if they fit into memory."""
     kept: list[ClickRecord] = []
     start: list[NDArray[np.float64]] = []
     stop: list[NDArray[np.float64]] = []

@@ -1,4 +1,4 @@
-"""Edges and windows in the measure of a record's stamps: times as they are, or whole ticks decided once."""
+"""Edges and windows in units of a record's stamps: times as they are, or whole ticks, decided in one place."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from trajectories.records.ticks import near_whole, whole_ticks
 
 from .inputs import Watched
 
-# Lags beyond this are no multiples of a tick any more when they are given as floating-point numbers.
+# Floating-point lags beyond this many ticks are no longer exact multiples of a tick.
 FARTHEST_LAG = 2**53
-# Edges that a warning proposes at the most.
+# Largest number of edges that a warning proposes.
 PROPOSED = 4
 
 
 class Ticked(Protocol):
-    """What knows the tick of a record."""
+    """Clicks that have a tick, or None."""
 
     @property
     def tick(self) -> float | None:
@@ -29,7 +29,7 @@ class Ticked(Protocol):
 
 
 def in_stamps(record: Watched, duration: float, what: str = "window") -> Any:
-    """Return a duration δ in the measure of the stamps, such that a difference d ≥ δ is decided exactly."""
+    """Return a duration δ in units of the stamps, such that a difference d ≥ δ is decided exactly."""
     if record.tick is None:
         return duration
     ticks = int(whole_ticks(min(duration, FARTHEST_LAG * record.tick), record.tick, what))
@@ -39,14 +39,14 @@ def in_stamps(record: Watched, duration: float, what: str = "window") -> Any:
 
 
 def edges_in_stamps(record: Watched, edges: NDArray[np.float64]) -> NDArray[Any]:
-    """Return bin edges in the measure of the stamps: the same array, or the ticks at which integer lags divide.
+    """Return bin edges in units of the stamps: the same array, or the ticks at which integer lags divide.
 
     A lag of d ticks lies in the bin edges[b] ≤ d·tick < edges[b + 1] exactly if stamps[b] ≤ d < stamps[b + 1].
 
     Raises
     ------
     InvalidInput
-        Edges so near to each other that no bin holds a tick, or so far away that floats do not tell ticks apart.
+        Edges so close that no bin holds a tick, or so large that floats do not resolve ticks.
 
     Warns
     -----
@@ -103,7 +103,7 @@ def held_edges(record: Watched, stamps: NDArray[Any], *, split: bool) -> NDArray
 
 
 def _proposed(record: Watched, edges: NDArray[np.float64]) -> str:
-    """Return a formula of edges that are multiples of the tick, as near to the given ones as may be."""
+    """Return a formula of edges that are multiples of the tick, as near to the given ones as possible."""
     assert record.tick is not None
     width = float(np.diff(edges).mean())
     step = max(round(width / record.tick), 1)
@@ -113,5 +113,5 @@ def _proposed(record: Watched, edges: NDArray[np.float64]) -> str:
 
 
 def counting_window(record: Watched, duration: float) -> float:
-    """Return a counting time in the measure of the stamps; whole where it is meant as a multiple of the tick."""
+    """Return a counting time in units of the stamps; whole where it is meant as a multiple of the tick."""
     return duration if record.tick is None else float(near_whole(duration / record.tick))

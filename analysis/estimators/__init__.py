@@ -1,1 +1,1 @@
-"""One file a quantity: what is estimated from clicks, with its error; kernels apart."""
+"""Estimators, one file a quantity; the exact counterpart has the same file in `lindblad/click_statistics`."""

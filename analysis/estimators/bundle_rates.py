@@ -163,7 +163,7 @@ def purity(
     """Estimate the n-quanta purity against the bundle window: π_n(δ) = n R_n(δ)/Σ_k λ_k.
 
     The share of detected quanta that are emitted in bundles of exactly n (Sánchez Muñoz et al., Nat. Photon.
-    8, 550 (2014)). It depends on δ, so that a scan is asked for; compare it with `accidental_purity`.
+    8, 550 (2014)). It depends on δ: give several windows, and compare with `accidental_purity`.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def purity(
     Notes
     -----
     R_n comes from bundles with δ of click-free observed time on both sides, Σλ from all clicks. Where trajectories
-    are hardly longer than 2δ the first has far less to go by, and the estimate may exceed 1; it is not cut off
+    are hardly longer than 2δ, R_n rests on far fewer clicks, and the estimate may exceed 1; it is not cut off
     there, because averages over many records would then be too small.
 
     Examples

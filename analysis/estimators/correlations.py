@@ -148,15 +148,15 @@ def g2(record: Clicks, first: str, second: str, edges: ArrayLike) -> Correlation
 def g2_of_halves(record: Clicks, first: str, second: str, edges: ArrayLike) -> Correlation:
     """Estimate the correlation of light from two detectors that each see a half of it, without their memory.
 
-    ĝ²(|τ|) from pairs of one click in each detector, in either order. What one detector does to its own clicks,
-    such as dead time and afterpulses, makes no such pair.
+    ĝ²(|τ|) from pairs of one click in each detector, in either order. Dead time and afterpulses act
+    within one detector and make no such pair.
 
     Parameters
     ----------
     record : ClickRecord or Run
         The clicks.
     first, second : str
-        The two detectors, behind a beam splitter; delays taken out before.
+        The two detectors behind a beam splitter, their delays corrected before.
     edges : array_like of shape (n_bins + 1,)
         Ascending edges of |lag|, from 0 up, as in `g2`.
 
@@ -294,7 +294,7 @@ def count_pairs(record: Clicks, pairs: Sequence[tuple[str, str]], edges: ArrayLi
 def _counts(
     record: ClickStream, numbers: list[tuple[int, int]], edges: NDArray[Any], units: ResamplingUnits
 ) -> NDArray[np.int64]:
-    """Count pairs by lag in the measure of the stamps."""
+    """Count pairs by lag in units of the stamps."""
     return (
         _count_pair(record, *numbers[0], edges, units)
         if len(numbers) == 1

@@ -125,9 +125,9 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
 
     Every window is cut into `n_parts` equal parts. Their rates, pooled over trajectories, are compared by
     Hotelling's T² = dᵀ C⁻¹ d, where d are the deviations from their mean and C is the resampled covariance.
-    With fewer than 20 trajectories, where blocks of time give the covariance and an interruption spoils it, two
-    more tests join by Šidák's correction: whether the longest waits belong to the others, and whether the
-    parts differ by more than neighbouring stretches do.
+    With fewer than 20 trajectories, where the covariance comes from blocks of time and an interruption distorts
+    it, two more tests are joined with it by Šidák's correction: whether the longest waits follow the law of the
+    others, and whether the parts differ by more than neighbouring stretches do.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def stationarity(record: Clicks, channel: str, n_parts: int = 10) -> TestResult:
     -------
     TestResult
         T² and its p-value from Snedecor's F with (rank, units − rank) degrees of freedom, or the worst of three
-        tests with the p-value of all; NaN without clicks or with too few of everything.
+        tests with the p-value of all; NaN without clicks or with too few of them.
 
     Raises
     ------
@@ -254,7 +254,7 @@ def mandel_q(
 
 
 def fano_pooled(record: Clicks, windows: Sequence[float], channels: str | Sequence[str] | None = None) -> Pooled:
-    """Return `fano` in a form that can be resampled, with its covariance over T; windows are what is counted."""
+    """Return `fano` in a form that can be resampled, with its covariance over T; its counts are windows."""
     record = stream(record)
     names = checked_channels(record, channels)
     durations = positive_numbers(windows, "windows")
@@ -273,10 +273,10 @@ def fano_pooled(record: Clicks, windows: Sequence[float], channels: str | Sequen
 def factorial_moments_pooled(
     record: Clicks, windows: Sequence[float], channels: str | Sequence[str] | None = None
 ) -> Pooled:
-    """Return ⟨N(N − 1)⟩/⟨N⟩² = 1 + (F − 1)/⟨N⟩ of every window T; pairs N(N − 1)/2 are what is counted.
+    """Return ⟨N(N − 1)⟩/⟨N⟩² = 1 + (F − 1)/⟨N⟩ of every window T; its counts are pairs N(N − 1)/2.
 
-    It holds what `fano` holds, and takes the same arguments, but counts pairs: where hardly any window holds two
-    clicks, F is one less the mean, to an accuracy that says nothing of the pairs.
+    It has the information of `fano`, and the same arguments, but counts pairs: where hardly any window has two
+    clicks, F is 1 − ⟨N⟩ to an accuracy that does not test the pairs.
     """
     pooled = fano_pooled(record, windows, channels)
 

@@ -43,7 +43,7 @@ def heralding_efficiency(record: Clicks, herald: str, signal: str, window: float
     Raises
     ------
     InvalidInput
-        Unknown channels, a window that is not positive, or none given and no κ on record.
+        Unknown channels, a window that is not positive, or none given and no κ in the provenance.
 
     Notes
     -----
@@ -84,8 +84,8 @@ def coincidence_to_accidental(
     """Estimate the coincidence-to-accidental ratio of two channels within ±w.
 
     C counts the pairs with −w ≤ t_second − t_first < w, A = λ̂_first λ̂_second Σ_r ∫_{−w}^{w} (T_r − |τ|)₊ dτ is
-    what unrelated clicks of the same rates would give. Both conventions of the literature are offered:
-    "C/A", which is ĝ² of the one bin (−w, w) and 1 for unrelated clicks, and "(C-A)/A", which is 0 for them.
+    what independent clicks of the same rates would give. Both conventions of the literature are offered: "C/A",
+    which is ĝ² of the one bin (−w, w) and 1 for independent clicks, and "(C-A)/A", which is 0 for them.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def coincidence_to_accidental(
     Raises
     ------
     InvalidInput
-        Unknown channels or convention, a window that is not positive, or none given and no κ on record.
+        Unknown channels or convention, a window that is not positive, or none given and no κ in the provenance.
 
     Examples
     --------

@@ -32,7 +32,7 @@ class Pulses:
     unit : ndarray of int64, shape (n_clicks,)
         Resampling unit of each click's pulse.
     pulse : ndarray of int64, shape (n_clicks,)
-        Which pulse: numbers that never come again in another trajectory, ascending.
+        Number of the pulse, ascending; no two trajectories share a number.
     within : ndarray of float64, shape (n_clicks,)
         Time since the pulse.
     channel : ndarray of int16, shape (n_clicks,)
@@ -61,11 +61,11 @@ class PulsedRecord:
         first, last = self._whole(self.record)
         counts = np.maximum(last - first, 0)
         if not counts.sum():
-            raise InvalidInput(f"no window holds a whole period of {self.period:g}; watch for longer")
+            raise InvalidInput(f"no window holds a whole period of {self.period:g}; give a longer record")
         self.pulses = self.units.windows_per_unit(self.period, counts)
 
     def _whole(self, record: ClickRecord | ClickStream) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the first pulse of every trajectory, and the one behind its last."""
+        """Return the first pulse of every trajectory, and the one after its last."""
         origin = 0.0 if record.clock is None else record.clock.origin
         first = np.ceil((record.start - origin) / self.period - WHOLE).astype(np.int64)
         last = np.floor((record.stop - origin) / self.period + WHOLE).astype(np.int64)
@@ -132,7 +132,7 @@ def brightness(record: Clicks, channel: str, period: float | None = None) -> Est
     channel : str
         The channel.
     period : float, optional
-        Time from pulse to pulse, where the record does not know it; pulses begin at its multiples.
+        Time from pulse to pulse, where the record has none; pulses begin at its multiples.
 
     Raises
     ------
@@ -221,7 +221,7 @@ def pulse_counts(
     channels : sequence of str
         Channels whose clicks are counted.
     most : int
-        Largest count that is told apart; the last entry along each axis is of so many clicks or more.
+        Largest count that is resolved; the last entry along each axis is of so many clicks or more.
 
     Raises
     ------

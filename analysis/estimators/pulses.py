@@ -1,4 +1,4 @@
-"""Pulsed excitation: pairs by the number of pulses between them, and decay behind the pulse with its lifetime."""
+"""Pulsed excitation: pairs by the number of pulses between them, and decay after the pulse with its lifetime."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .pulse_counts import period_of
 Normalisation = Literal["rates", "side peaks"]
 # Fewest counts that a group of bins should expect for its χ² to hold.
 LEAST_EXPECTED = 10.0
-# A χ² less likely than this says that the counts are no single decay.
+# A χ² less likely than this shows that the counts are no single decay.
 UNLIKELY = 1e-3
 
 
@@ -62,12 +62,12 @@ def pulsed_g2(
     -------
     Correlation
         One bin a pulse, edges (m − ½)T; of a synced record mT, which holds the integer m alone. Peaks of so few
-        pairs that resampling tells no error, as the central one of a good emitter, have that of n counts, g²/√n.
+        pairs that resampling gives no error, as the central one of a good emitter, have that of n counts, g²/√n.
 
     Raises
     ------
     InvalidInput
-        Unknown channels, a period missing or not wanted, no side peak, or another normalisation.
+        Unknown channels, a period missing, or given for a synced record, no side peak, or another normalisation.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def pulsed_g2(
     synced = record.clock is not None and record.clock.fine is not None
     if synced:
         if period is not None:
-            raise InvalidInput("a synced record knows its period; leave out period=")
+            raise InvalidInput("a synced record has its own period; leave out period=")
         assert record.tick is not None
         edges: NDArray[np.float64] = np.arange(low, high + 2).astype(np.float64) * record.tick
     elif period is None:
@@ -134,9 +134,9 @@ def decay_histogram(record: Clicks, channel: str, edges: ArrayLike, trigger: str
     record : ClickRecord or Run
         The clicks.
     channel : str
-        The channel whose clicks are looked at.
+        The channel.
     edges : array_like of shape (n_bins + 1,)
-        Ascending edges of the time behind the sync pulse (T3) or behind the last click of `trigger`, from 0 up.
+        Ascending edges of the time after the sync pulse (T3) or after the last click of `trigger`, from 0 up.
     trigger : str, optional
         Channel of the excitation, for records that are not synced.
 
@@ -198,7 +198,7 @@ def decay_histogram(record: Clicks, channel: str, edges: ArrayLike, trigger: str
     sums = {"numerator": binned, "denominator": total}
     resampled = Pooled(sums, lambda s: ratio(s) / width, units, counts).jackknife()
     what = "sync pulse" if trigger is None else trigger
-    method = f"density of the time behind the {what} per click of {channel}; {resampled.method}"
+    method = f"density of the time after the {what} per click of {channel}; {resampled.method}"
     return Histogram(bins, resampled.value, resampled.errors, counts, method, unit=record.unit)
 
 
@@ -259,7 +259,7 @@ def fit_decay(histogram: Histogram, start: float | None = None, stop: float | No
     histogram : Histogram
         Of `decay_histogram`.
     start, stop : float, optional
-        Range of the fit; by default from where the counts have fallen to 80 % of the highest bin, behind it, so
+        Range of the fit; by default from where the counts have fallen to 80 % of the highest bin, after it, so
         that the rise and the blur of the instrument are left out, to the last edge.
 
     Returns
@@ -311,22 +311,31 @@ def fit_decay(histogram: Histogram, start: float | None = None, stop: float | No
         decay = np.exp(-rate * x[:-1]) - np.exp(-rate * x[1:])
         return (1.0 - background) * decay / -np.expm1(-rate) + background * np.diff(x)
 
-    def surprise(parameters: NDArray[np.float64]) -> float:
+    def minus_log_likelihood(parameters: NDArray[np.float64]) -> float:
         return -float(n @ np.log(np.maximum(shares(np.exp(parameters[0]), parameters[1]), 1e-300)))
 
     mean = float(n @ (0.5 * (x[1:] + x[:-1]))) / total
+    bounds = [(-7.0, 9.0), (0.0, 1.0 - 1e-9)]
     found = min(
         (
             optimize.minimize(
-                surprise, [np.log(1.0 / guess), share], bounds=[(-7.0, 9.0), (0.0, 1.0 - 1e-9)], method="L-BFGS-B"
+                minus_log_likelihood,
+                [np.log(1.0 / guess), share],
+                bounds=bounds,
+                method="L-BFGS-B",
             )
             for guess in (mean, 0.3 * mean)
             for share in (0.01, 0.3)
         ),
         key=lambda result: float(result.fun),
     )
-    found = optimize.minimize(surprise, found.x, bounds=[(-7.0, 9.0), (0.0, 1.0 - 1e-9)], method="Nelder-Mead",
-                              options={"xatol": 1e-9, "fatol": 1e-9, "maxiter": 4000})  # fmt: skip
+    found = optimize.minimize(
+        minus_log_likelihood,
+        found.x,
+        bounds=bounds,
+        method="Nelder-Mead",
+        options={"xatol": 1e-9, "fatol": 1e-9, "maxiter": 4000},
+    )
     rate, background = float(np.exp(found.x[0])), float(found.x[1])
     expected = shares(rate, background)
     # Derivatives of the shares give Fisher's information of both parameters.
@@ -338,7 +347,7 @@ def fit_decay(histogram: Histogram, start: float | None = None, stop: float | No
         ]
     )
     information = total * (slopes / np.maximum(expected, 1e-300)) @ slopes.T
-    if background < 1e-7:  # at its bound it tells nothing about the other
+    if background < 1e-7:  # at its bound it is no free parameter
         variance = np.array([1.0 / information[0, 0], np.nan])
     else:
         variance = np.diag(np.linalg.inv(information))
@@ -349,7 +358,7 @@ def fit_decay(histogram: Histogram, start: float | None = None, stop: float | No
     chi2 = float(((seen - predicted) ** 2 / predicted).sum())
     free = max(len(seen) - 1 - (1 if background < 1e-7 else 2), 1)
     fit = TestResult(chi2, float(stats.chi2.sf(chi2, free)), int(total), f"χ² of {free} degrees of freedom")
-    if fit.p_value < UNLIKELY:  # what else bends the decay moves the lifetime by more than counting does
+    if fit.p_value < UNLIKELY:  # deviations from one exponential move the lifetime by more than counting noise
         variance = variance * chi2 / free
         method += f"; errors times √(χ²/{free}) = {np.sqrt(chi2 / free):.3g}, as the decay is not mono-exponential"
     return DecayFit(

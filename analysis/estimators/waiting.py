@@ -95,7 +95,7 @@ def waiting_times_pooled(
     bins = bin_edges(edges, lowest=0.0)
     names = checked_channels(record := stream(record), channels)
     number = _position(names, second)
-    # What happens before the first edge decides who is still waiting there.
+    # Waits that end before the first edge are not at risk in the first bin.
     skipped = int(bins[0] > 0)
     stamps = edges_in_stamps(record, bins)
     grid = np.concatenate([[0], stamps]) if skipped else stamps
@@ -118,9 +118,9 @@ def wait_hazards_pooled(
 ) -> Pooled:
     """Return the shares d_second(B)/n(B): of the waits that have lasted to a bin, those that `second` ends in it.
 
-    They hold what `waiting_times` holds, bin by bin, and take the same arguments. Their errors are independent
-    where waits are, and no conservation law binds them, where the densities of waits that all end sum to one.
-    Exact: ∫_B W(τ, second | first) dτ divided by the probability of no click before B.
+    They have the information of `waiting_times`, bin by bin, and the same arguments. Their errors are independent
+    where waits are, and no conservation law binds them, unlike the densities of waits that all end, which sum to
+    one. Exact: ∫_B W(τ, second | first) dτ divided by the probability of no click before B.
     """
     bins = bin_edges(edges, lowest=0.0)
     names = checked_channels(record := stream(record), channels)
@@ -207,7 +207,7 @@ Waits: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.floa
 
 
 class WaitTally:
-    """What `incidence` needs, per unit, added up from waits, in the measure of the stamps.
+    """What `incidence` needs, per unit, added up from waits, in units of the stamps.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ class WaitTally:
 
     def sums(self) -> dict[str, NDArray[np.float64]]:
         """Return at_risk of shape (units, n_bins) and events of shape (units, n_bins, causes)."""
-        # Who was at risk in a bin was so in all bins before it.
+        # A wait at risk in a bin was at risk in all bins before it.
         at_risk = self._last[:, ::-1].cumsum(axis=1)[:, ::-1]
         return {"at_risk": at_risk.astype(np.float64), "events": self._events.astype(np.float64)}
 
@@ -256,6 +256,8 @@ def _next_click_sums(
 
 def _position(names: tuple[str, ...], channel: str) -> int:
     if channel not in names:
-        told = f"the detected ones are {', '.join(names)}{nearest(channel, names)}"
-        raise InvalidInput(f"channel {channel!r} is not detected; {told}")
+        detected = ", ".join(names)
+        raise InvalidInput(
+            f"channel {channel!r} is not detected; the detected ones are {detected}{nearest(channel, names)}"
+        )
     return names.index(channel)

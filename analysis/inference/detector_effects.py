@@ -38,10 +38,10 @@ SHORT_BINS = 40
 def find_delay(record: Clicks, first: str, second: str, reach: float, resolution: float | None = None) -> Estimate:
     """Find the delay of one channel behind another: where their cross-correlation peaks, or dips.
 
-    The pairs are counted by lag; the feature is the lag whose count deviates most from the middle count, with the
+    The pairs are counted by lag; the feature is the lag whose count deviates most from the median count, with the
     neighbours that deviate with it. The delay is the centre of gravity of its excess (or lack) of pairs. In a
     synced (T3) record lags are whole periods; the time within the period comes from the phases of the two channels
-    behind the pulse.
+    after the pulse.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
     ------
     InvalidInput
         Unknown channels, a reach that is not positive, too few pairs, no lag that stands out by five σ, or several
-        that do alike.
+        that do.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
     low = at - int(np.argmin(inside[at::-1])) + 1 if not inside[: at + 1].all() else 0
     high = at + int(np.argmin(inside[at:])) if not inside[at:].all() else len(inside)
     feature = slice(low, high)
-    # Whole ticks stand for the lags from half a tick before to half a tick behind them.
+    # Whole ticks stand for the lags from half a tick before to half a tick after them.
     shift = 0.0 if record.tick is None else 0.5 * record.tick
     centre = 0.5 * (edges[1:] + edges[:-1]) - shift
     apart = np.ones(len(z), dtype=bool)
@@ -115,7 +115,7 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
     alike = np.flatnonzero(apart & (sign * z >= max(ALIKE * abs(z[at]), SIGNIFICANT)))
     if len(alike):
         raise InvalidInput(
-            f"lags of {first} and {second} at {centre[at]:.6g} and {centre[alike[0]]:.6g} stand out alike, as "
+            f"lags of {first} and {second} at {centre[at]:.6g} and {centre[alike[0]]:.6g} stand out equally, as "
             "with pulsed light; take the synced (T3) record, or a reach below half the time between pulses"
         )
     excess = sign * (pairs - level)[feature]
@@ -128,16 +128,16 @@ def find_delay(record: Clicks, first: str, second: str, reach: float, resolution
         behind, within, within_error = _behind_pulses(record, first, second)
         delay += behind
         if noise + within_error < 0.25 * record.clock.tick and scale * width < 1.5 * record.clock.tick:
-            # This gives the whole number of periods; the rest follows from the times behind the pulses.
+            # This gives the whole number of periods; the rest follows from the times after the pulses.
             delay = within + float(np.round((delay - within) / record.clock.tick)) * record.clock.tick
-            error, method = within_error, f"{method}; within the period by the phases behind the pulse"
+            error, method = within_error, f"{method}; within the period by the phases after the pulse"
     return Estimate(delay, error, int(pairs[feature].sum()), method)
 
 
 def _behind_pulses(record: ClickStream, first: str, second: str) -> tuple[float, float, float]:
-    """Return how much later behind its pulse the second channel clicks on average; and by phase, with its error.
+    """Return how much later after its pulse the second channel clicks on average; and by phase, with its error.
 
-    The phase of Σ exp(2πi t/T) over the times t behind the pulse is not changed by a uniform background.
+    The phase of Σ exp(2πi t/T) over the times t after the pulse is not changed by a uniform background.
     """
     assert record.clock is not None
     assert record.clock.fine is not None
@@ -188,7 +188,7 @@ class DetectorMemory(Shown):
         Probability that a click is followed by an afterpulse within the reach: the pairs in excess of what later
         lags predict, per click.
     reach : float
-        Largest lag that was looked at; the background is taken from as long a stretch behind it.
+        Largest lag that was used; the background is taken from as long a stretch after it.
     unit : TimeUnit
         Of the times.
 
@@ -216,7 +216,7 @@ class DetectorMemory(Shown):
             ("lack of pairs", str(self.missing)),
             ("afterpulses a click", str(self.afterpulsing)),
         ]
-        return Summary(f"Detector seen by lags up to {self.unit.of(f'{self.reach:g}')}", ("", "value"), rows)
+        return Summary(f"Detector from lags up to {self.unit.of(f'{self.reach:g}')}", ("", "value"), rows)
 
 
 def detector_memory(record: Clicks, channel: str, reach: float) -> DetectorMemory:
@@ -291,7 +291,7 @@ def dark_detectors(dark: Clicks, detectors: Mapping[str, Detector] | None = None
     dark : ClickRecord or Run
         Clicks that were taken with the light blocked; its channels are those of the measurement.
     detectors : mapping of str to Detector, optional
-        What is known otherwise: efficiencies, dead times. Ideal where not given.
+        Their other properties: efficiencies, dead times. Ideal where not given.
 
     Returns
     -------
@@ -313,5 +313,5 @@ def dark_detectors(dark: Clicks, detectors: Mapping[str, Detector] | None = None
     found = rates(dark)
     for name in known:
         if name not in found:
-            raise InvalidInput(f"detectors name {shown(name)}, which the dark record lacks")
+            raise InvalidInput(f"detectors name {shown(name)}, which the dark record lacks; leave it out")
     return {name: replace(known.get(name, Detector()), dark_rate=rate.value) for name, rate in found.items()}

@@ -1,4 +1,4 @@
-"""What a record can be tested for: its setting, how many events are expected, and the tests that this allows."""
+"""What can be tested of a record: lags, windows and bins, and the events that are expected in them."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class Setting:
     groups : IndependentGroups
         How clicks come in groups.
     reach : float
-        Longest lag and wait that is looked at, in 1/ω_b.
+        Longest lag and wait that is tested, in 1/ω_b.
     window : float or None
         Bundle window δ in 1/ω_b; None where there is none to take.
     pair : tuple of two str or None
-        Channels whose bundles are looked at; the most frequent pair when None.
+        Channels whose bundles are tested; the most frequent pair when None.
     trajectories : int
         Number of observation windows.
     tick : float or None
@@ -124,7 +124,7 @@ class Comparisons:
     def add(self, name: str, test: Test | None, groups: float = np.inf) -> None:
         """Add a test, or note that too few events, or independent groups of events, are expected for it."""
         name = printable(name)
-        while name in self.tests:  # names of channels that read alike
+        while name in self.tests:  # channel names that make the same label
             name += "′"
         if test is None:
             self.scarce.append(name)

@@ -1,4 +1,4 @@
-"""Every estimator with its exact counterpart: what is expected of a record, and the test that it was so."""
+"""Every estimator with its exact counterpart, as tests of a record."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .exact_setting import (
     values_of,
 )
 
-# Above so many channels, curves of so many are compared: the busiest.
+# With more channels than the first number, only curves of the most frequent ones are compared, the second number.
 MOST_CHANNELS, MOST_COMPARED = 30, 6
 # Time without clicks, in mean waits, beyond which its probability is not computed.
 DECISIVE = 30.0
@@ -79,7 +79,7 @@ def compare_curves(setting: Setting) -> Comparisons:
         clicking = [name for name in clicking if name in busiest]
     space = setting.steady.system.space
     finite = () if space is None else space.declared_finite
-    # A pair that was asked for is looked at in any case.
+    # A pair that was asked for is always tested.
     bundled = [name for name in setting.names if forms_bundles(name, finite) or name in (setting.pair or ())]
     in_bundles = setting.window is not None and bool(bundled) and len(setting.names) <= MOST_CHANNELS
     steps = Steps("exact values", (*WEIGHTS, *(BUNDLE_WEIGHTS if in_bundles else ())))
@@ -90,7 +90,7 @@ def compare_curves(setting: Setting) -> Comparisons:
         if len(setting.names) == 1 and setting.groups.of_clicks(*setting.names) >= LEAST_GROUPS:
             try:
                 _add_fano(found, setting, sum(rates.values()))
-            except InvalidInput:  # too many dimensions, or memory of another kind
+            except InvalidInput:  # too many dimensions, or jitter or afterpulses as well
                 found.unknown.append("Fano factor")
         else:
             found.unknown.append("Fano factor")
@@ -143,7 +143,7 @@ def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], click
                 continue
         # An autocorrelation is even: its negative lags are the same pairs once more.
         chosen = slice(len(half) - 1 if first == second and len(edges) > len(half) else 0, None)
-        if curve is None:  # clicks too rarely beside its decay for an exact curve
+        if curve is None:  # clicks too rarely for an exact curve, beside its fastest decay
             found.add(name, None)
             continue
         often = rates[first] * rates[second]
@@ -167,7 +167,7 @@ def _g2_test(first: str, second: str, binned: Binned, together: float) -> Test:
 def _g2_curves(
     setting: Setting, edges: NDArray[np.float64], clicking: list[str]
 ) -> Mapping[tuple[str, str], Correlation]:
-    """Return g² of all pairs of channels; of many channels only of those that are looked at."""
+    """Return g² of all pairs of channels; of many channels only of those that are compared."""
     if len(setting.names) <= MOST_CHANNELS:
         return lindblad.g2_matrix(setting.steady, edges, setting.detectors)
     alive = [name for name in clicking if not remembers(setting.detectors.get(name), "dead_time")]

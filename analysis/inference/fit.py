@@ -165,10 +165,10 @@ def fit(
     Raises
     ------
     InvalidInput
-        No parameter, a start that is not finite or that the family refuses, clicks that the start cannot make, or
+        No parameter, a start that is not finite, that the family refuses or at which the clicks are impossible, or
         a record without clicks.
     ConvergenceError
-        No maximum, or parameters that the clicks cannot tell apart; the message names those that vary together.
+        No maximum, or parameters that the clicks do not determine one by one; the message names them.
 
     Examples
     --------
@@ -234,7 +234,7 @@ def _maximised(
 
 
 def _moves_together(names: tuple[str, ...], at: Vector, direction: Vector) -> str:
-    """Say which parameters the record cannot tell apart, and how they move together."""
+    """Say which parameters the record determines only in combination, and how they move together."""
     size = np.where(at != 0.0, np.abs(at), 1.0)
     share = direction / size
     share = share / share[np.argmax(np.abs(share))]
@@ -243,15 +243,15 @@ def _moves_together(names: tuple[str, ...], at: Vector, direction: Vector) -> st
         for name, one, value in zip(names, share, at, strict=True)
         if abs(one) > 1e-3
     ]
-    return f"the clicks do not tell {', '.join(moved)} together from no change at all; fit fewer of them"
+    return f"the likelihood does not change if {', '.join(moved)} change together; fit fewer of them"
 
 
 def checked_parameters(record: ClickRecord, start: Mapping[str, float]) -> tuple[tuple[str, ...], Vector]:
     """Return names and values of parameters of a record that has clicks."""
     if not isinstance(record, ClickRecord) or not len(record):
-        raise InvalidInput("fit needs a ClickRecord with clicks; a silent one tells nothing")
+        raise InvalidInput("fit needs a record with clicks, but this one has none; give a longer one")
     if not isinstance(start, Mapping) or not start or not all(isinstance(name, str) for name in start):
-        raise InvalidInput(f"start={shown(start)} must name at least one parameter and where it starts")
+        raise InvalidInput(f"start={shown(start)} must name at least one parameter and its start")
     return tuple(start), np.array([finite_number(value, f"start[{name!r}]") for name, value in start.items()])
 
 
@@ -283,7 +283,7 @@ class RecordLikelihood:
 
     @property
     def stages(self) -> tuple[float, ...]:
-        """Smoothings of the climb; none where detectors are fitted, to which it would look like dark counts."""
+        """Smoothings of the climb; none where detectors are fitted, because it acts like dark counts."""
         return SMOOTHING[-1:] if self._fields else SMOOTHING
 
     def room(self, at: Vector) -> Vector:
@@ -295,7 +295,7 @@ class RecordLikelihood:
         return found
 
     def begin(self, at: Vector, smoothing: float) -> None:
-        """Take reduced models from now on after that of these parameters, so that ln L has no steps."""
+        """Build reduced models from now on like that of these parameters, so that ln L has no steps."""
         self._like, self.smoothing = None, smoothing
         system, start, detectors = self._model(at)
         replayer = Replayer(self._record, system, start, detectors)
@@ -304,10 +304,10 @@ class RecordLikelihood:
             self._like = replayer
 
     def require(self, at: Vector) -> None:
-        """Raise what the start does wrong."""
+        """Raise `InvalidInput` where the start has no system, or one in which the clicks are impossible."""
         if not np.isfinite(self._evaluate(at)).all():
             raise InvalidInput(
-                "the model at the start cannot make these clicks; check its channels and start values"
+                "these clicks are impossible in the model at start=; check its channels and start values"
             )
 
     def __call__(self, at: Vector) -> Vector:

@@ -1,4 +1,4 @@
-"""The expected number of independent groups of clicks in a record, which tells how well its errors are known."""
+"""The expected number of independent groups of clicks in a record, by which its errors are trusted or not."""
 
 from __future__ import annotations
 

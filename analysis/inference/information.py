@@ -126,13 +126,13 @@ def information(
     Raises
     ------
     InvalidInput
-        No parameter, clicks that the model cannot make, or a record without clicks.
+        No parameter, clicks that are impossible in the model, or a record without clicks.
     ConvergenceError
         A parameter on which the likelihood does not depend smoothly.
 
     Notes
     -----
-    Radaelli, Smiga, Landi and Binder, Phys. Rev. A (2024).
+    Radaelli, Smiga, Landi and Binder, arXiv:2402.06556 (2024).
 
     Examples
     --------

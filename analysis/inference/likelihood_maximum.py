@@ -105,7 +105,7 @@ def scores_of(likelihood: Likelihood, at: Vector, steps: Vector) -> Vector:
 
 
 def require_slopes(squares: Vector) -> None:
-    """Raise `ConvergenceError` where ln L does not depend on a parameter, `FlatError` where two cannot be told."""
+    """Raise `ConvergenceError` where ln L does not depend on a parameter, `FlatError` where some act alike."""
     size = np.diag(squares)
     for i in np.flatnonzero(~(size > 0.0)):
         raise ConvergenceError(f"the likelihood does not depend on parameter {i}; fit fewer, or start elsewhere")
@@ -180,7 +180,7 @@ def profile_ends(likelihood: Likelihood, peak: Point, covariance: Vector, confid
     errors = np.sqrt(np.diag(covariance))
     ends = np.full((len(errors), 2), np.nan)
     for i, error in enumerate(errors):
-        along = error * covariance[:, i] / covariance[i, i]  # how the others follow while this one is moved
+        along = error * covariance[:, i] / covariance[i, i]  # how the others change when this one does
         free = np.arange(len(errors)) != i
 
         def fallen(distance: float, along: Vector = along, free: NDArray[np.bool_] = free) -> float:

@@ -102,24 +102,23 @@ def lost_clicks(
     Parameters
     ----------
     record : ClickRecord, Run, or whatever `stream` takes
-        The detected clicks. All states along a trajectory are held in memory: of long records take a part.
+        The detected clicks. All states along a trajectory are held in memory: take a part of a long record.
     system : OpenSystem
         The model.
     detectors : mapping of str to Detector, optional
-        What the clicks were seen with; that in the record's provenance when not given. Channels that the record
-        lacks are lost altogether.
+        Detectors by channel; those in the record's provenance when not given. All clicks of channels that the
+        record lacks are lost.
     times : array_like of shape (n_times,), optional
         Times of the posterior rates, in 1/ω_b.
     pair : tuple of two str, optional
-        Channels whose bundles are looked at: the probability that a click of one has a lost companion in the
-        other.
+        Channels of a bundle: asks for the probability that a click of one has a lost companion in the other.
     window : float, optional
         How far apart they may be, in 1/ω_b; 3/κ of the system's parameters when not given.
     initial : {"steady"}, or whatever `simulate` takes
         State at the start of every trajectory.
     tolerance : float, optional
-        Above 30 dimensions: largest error of a probability, and of a rate relative to it. What is in doubt by more
-        is smoothed anew in larger models; 0.02 when not given, see `replay`.
+        Above 30 dimensions: largest error of a probability, and of a rate relative to it. Stretches with larger
+        errors are smoothed again in larger models; 0.02 when not given, see `replay`.
 
     Returns
     -------
@@ -128,8 +127,8 @@ def lost_clicks(
     Raises
     ------
     InvalidInput
-        Unknown channels, a bad window, clicks that the model cannot make, or ideal detection of every channel,
-        which loses nothing.
+        Unknown channels, a bad window, clicks that are impossible in the model, or ideal detection of every
+        channel, which loses nothing.
 
     Notes
     -----
@@ -151,7 +150,7 @@ def lost_clicks(
     if system.depends_on_time:
         raise InvalidInput(
             "lost clicks of a system that depends on time cannot be inferred: its record is followed forwards "
-            "only; replay(record, system, detectors=…) gives what each click was expected to be"
+            "only; replay(record, system, detectors=…) gives the rates predicted at each click"
         )
     grid = finite_array(times, "times")
     both = _pair(system, pair)

@@ -1,4 +1,4 @@
-"""pooled(): the resampled sums behind an estimate, asked for in the same way for every estimator."""
+"""pooled(): the resampled sums behind an estimate, in the same way for every estimator."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from ..statistics.resampling import TestResult
 
 # Events that a bin, and pulses that a count should expect.
 LEAST_EVENTS = 50.0
-# Bins of the period that are looked at before scarce ones are joined, and counts that are told apart.
+# Bins of the period before those with few events are merged, and largest count that is resolved.
 BINS, MOST = 24, 2
 # Channels whose joint counts are compared: the larger number where it takes no more than so many numbers.
 CHANNELS, FEWER_CHANNELS, MOST_NUMBERS = 3, 2, 20_000

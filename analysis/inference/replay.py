@@ -46,9 +46,8 @@ def replay(
     Tr[𝒥_kρ̃]/S and leaves 𝒥_kρ̃/Tr[𝒥_kρ̃]. Where every channel is detected ideally 𝒥_k = c_k·c_k†, and ρ̃ is carried
     as a few kets that follow exp(−iH_eff t), of whose weight at most 1e-12 is dropped at a click. Otherwise
     𝒥_k = η_kc_k·c_k† + d_k, and 0 while the detector is dead; what is not detected stays in L0 = L − Σ_k𝒥_k, and
-    the density matrix itself is carried: exactly up to 30 dimensions, above in a reduced model that says
-    how far it may be off. Systems that depend on time are followed likewise, with imperfect detectors up to 30
-    dimensions.
+    the density matrix itself is carried: exactly up to 30 dimensions, above in a reduced model with an estimate of
+    its error. Systems that depend on time are followed too, with imperfect detectors up to 30 dimensions.
 
     Parameters
     ----------
@@ -65,7 +64,7 @@ def replay(
         The same system compiled before, or its arrays, as `Run.arrays` has them; saves the diagonalisation.
     tolerance : float, optional
         With imperfect detectors and more than 30 dimensions: the largest error of −ln of a survival and of ln of a
-        rate. Gaps of which more is stated, as after rare sequences of clicks, are followed anew in larger
+        rate. Gaps of which more is stated, as after rare sequences of clicks, are followed again in larger
         models, which take up to a minute to make each. 0.02 when not given; 1e-6 is reached by most gaps, and what
         is not reached is stated (`hazard_error`, `intensity_error`).
 
@@ -77,9 +76,9 @@ def replay(
     ------
     InvalidInput
         A channel that the system lacks, a bad state or tolerance, or jitter within which the rates after a click
-        change by more than one per cent, so that it cannot be left out of account.
+        change by more than one per cent, so that it cannot be neglected.
     ConvergenceError
-        Imperfect detection of a system of more than 30 dimensions that no reduced model serves.
+        Imperfect detection of a system of more than 30 dimensions of which no reduced model passes its checks.
 
     Notes
     -----
@@ -133,12 +132,12 @@ def replays(
 
 
 class Replayer:
-    """Replays records that were seen with the same detectors; what serves all of them is made once.
+    """Replays records of the same detectors; what they share is computed once.
 
     Parameters
     ----------
     watched : ClickRecord or ClickStream
-        What the channels and the recorded detectors are taken from.
+        Gives the channels and the recorded detectors.
     system, initial, detectors, compiled
         As in `replay`.
     like : Replayer, optional
@@ -149,9 +148,9 @@ class Replayer:
     Attributes
     ----------
     watching : dict of str to Detector
-        What watches each channel of the record.
+        Detector of each channel of the record.
     filter : ConditionalFilter, TimedFilter or None
-        What carries density matrices; None where every channel is detected ideally.
+        Carries the density matrix; None where every channel is detected ideally.
     """
 
     def __init__(
@@ -218,7 +217,7 @@ class Replayer:
 def watching(
     record: ClickRecord | ClickStream, system: OpenSystem, detectors: Mapping[str, Detector] | None
 ) -> dict[str, Detector]:
-    """Return what watches each channel of a record, in the system's order; ideal detectors where none is given."""
+    """Return the detector of each channel of a record, in the system's order; ideal where none is given."""
     for name in record.channel_names:
         system.channel(name)
     given = checked_detectors(record, detectors)

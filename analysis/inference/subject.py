@@ -95,13 +95,13 @@ def subject_of(record: Clicks, system: OpenSystem | None, initial: Any) -> Subje
     system : OpenSystem or None
         The model; None for the one that a run keeps.
     initial : object
-        State at the start of every trajectory; None for what is known of the run.
+        State at the start of every trajectory; None for that of the run.
 
     Raises
     ------
     InvalidInput
-        Clicks that are no run without a system, an object that is no system, or a system whose dimension differs
-        from that of the initial state of the run.
+        Clicks that are not a run, without a system, an object that is not a system, or a system whose dimension
+        differs from that of the initial state of the run.
     RunFolderError
         A run that cannot be read.
     """
@@ -111,7 +111,7 @@ def subject_of(record: Clicks, system: OpenSystem | None, initial: Any) -> Subje
         raise InvalidInput(f"system must be an OpenSystem, but is {type(system).__name__}; call its .system()")
     if run is None:
         if system is None:
-            raise InvalidInput("these clicks are no run, which keeps its system; give system=")
+            raise InvalidInput("these clicks are not a run, which would keep its system; give system=")
         found = in_memory(clicks)
         require_same_unit(found.unit, system)
         return Subject(found, system, initial, None)

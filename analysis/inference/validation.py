@@ -69,7 +69,7 @@ def validate(
     system : OpenSystem, optional
         The hypothesised model; that of the run when not given.
     pair : tuple of two str, optional
-        Channels whose bundles are looked at; the most frequent pair when not given.
+        Channels whose bundles are tested; the most frequent pair when not given.
     window : float, optional
         Bundle window δ in 1/ω_b; 3/κ of the record's parameters, or of the system's, when not given.
     initial : {"steady"}, or whatever `simulate` takes, optional
@@ -77,9 +77,9 @@ def validate(
         which only the filter is used, because the exact curves are those of a stationary record. When not given,
         the start of the run, or steady unless the record's provenance says otherwise.
     detectors : mapping of str to Detector, optional
-        What the clicks were seen with, by channel; that in the record's provenance when not given. The filter
-        takes loss, dark counts, dead time and small jitter; of detectors that remember, estimates are tested as
-        far as there is a formula (rates, and g² but for dead time).
+        Detectors by channel; those in the record's provenance when not given. The filter takes loss, dark counts,
+        dead time and small jitter; of detectors with memory, estimates are tested as far as there is a formula
+        (rates, and g² but for dead time).
     significance : float
         Probability of rejecting a record that did come from the system, all tests together.
     kept : dict of str to ndarray, optional
@@ -99,7 +99,7 @@ def validate(
 
     Notes
     -----
-    The exact curves of the paper's system take some fifteen seconds at any truncation (`lindblad.solver.Solver`);
+    The exact curves of the paper's system take some ten seconds up to N = 2000 (`lindblad.solver.Solver`);
     the record is replayed meanwhile.
 
     Examples
@@ -271,7 +271,7 @@ def filter_tests(replayed: Replay, untested: list[str] | None = None) -> dict[st
         if np.isfinite(choice.p_value):
             found["channels"] = choice
         elif untested is not None:
-            untested.append("channels: too few clicks whose channel was in doubt")
+            untested.append("channels: too few clicks whose channel was uncertain")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Pictures of what happened: stretches of the click stream, and populations along a trajectory."""
+"""Pictures of single trajectories: stretches of the click stream, and populations."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def populations(
     *,
     unit: TimeUnit | str | float | None = None,
 ) -> Axes:
-    """Draw populations along a trajectory, with the instants of its clicks (paper, Fig. 2(d)–(g)).
+    """Draw populations along a trajectory, with the times of its clicks (paper, Fig. 2(d)–(g)).
 
     Parameters
     ----------

@@ -219,7 +219,7 @@ def waiting_times(
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when not given.
     first : str
-        The channel after whose clicks is waited, for the labels.
+        The channel of the clicks that waits begin with, for the labels.
     critical : mapping of str to float, optional
         Half widths of the bands, as in `correlation`.
 

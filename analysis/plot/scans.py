@@ -40,7 +40,7 @@ def purity(
     critical: Mapping[int, float] | None = None,
     unit: TimeUnit | str | float | None = None,
 ) -> Axes:
-    """Draw purities π_n(δ) against the bundle window, with the accidental level of unrelated clicks.
+    """Draw purities π_n(δ) against the bundle window, with the accidental level of independent clicks.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def rate_convergence(
     name: str = "k",
     unit: TimeUnit | str | float | None = None,
 ) -> Axes:
-    """Draw how the estimate of a click rate settles while more is observed.
+    """Draw the estimate of a click rate against the time observed.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from trajectories.notebook import in_notebook
 from trajectories.results import Correlation, Estimate, Histogram
 from trajectories.time_units import NATURAL, TimeUnit
 
-# Colours that colour-blind readers tell apart (Okabe and Ito, 2008).
+# Colours that colour-blind readers can distinguish (Okabe and Ito, 2008).
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY = "#999999"
@@ -64,7 +64,7 @@ def labelled_in(unit: TimeUnit) -> Iterator[None]:
 def in_its_unit(picture: Callable[Given, Result]) -> Callable[Given, Result]:
     """Draw with labels in the unit of the first estimate given, unless a page has chosen one; a decorator.
 
-    A keyword `unit`, for pictures of plain numbers, says it instead.
+    A keyword `unit`, for pictures of plain numbers, takes its place.
     """
 
     @functools.wraps(picture)
@@ -86,7 +86,7 @@ def time_unit() -> str:
 
 
 def scaled_time_unit(power: str) -> str:
-    """Return the unit of time for a label, behind a power of ten that may be empty."""
+    """Return the unit of time for a label, after a power of ten that may be empty."""
     unit = _UNIT.get()
     return rf"{power.strip() or 1}$/\omega_b$" if unit.name == NATURAL.name else f"{power}{unit.name}"
 
@@ -131,7 +131,7 @@ def any_script() -> Iterator[None]:
 def name_label(name: str) -> str:
     """Return the name of a channel or of a state as text for a picture, in which $ begins no formula.
 
-    What is longer than there is room for in a picture is cut off.
+    A name that is too long for a picture is cut off.
     """
     whole = display(name)
     shown = (whole if len(whole) <= LONGEST_NAME else f"{whole[: LONGEST_NAME - 1]}…").replace("$", r"\$")
@@ -140,7 +140,7 @@ def name_label(name: str) -> str:
 
 
 def short_label(name: str, longest: int) -> str:
-    """Return `name_label` of a name, cut off where it is longer than there is room for."""
+    """Return `name_label` of a name, cut off after `longest` characters."""
     return name_label(name if len(name) <= longest else f"{name[: longest - 1]}…")
 
 
@@ -277,5 +277,5 @@ def checked_points(x: ArrayLike, what: str, *series: Sequence[Estimate] | ArrayL
     points = np.asarray(x, dtype=np.float64)
     for values in series:
         if values is not None and len(np.atleast_1d(np.asarray(values, dtype=object))) != len(points):
-            raise InvalidInput(f"{what} has {len(points)} values, but a series to be drawn another number")
+            raise InvalidInput(f"{what} has {len(points)} values, but a series has another number; give as many")
     return points

@@ -12,7 +12,7 @@ __all__ = ["lag_edges", "pictures", "population_picture", "summary", "typical_bu
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on first use: numbers are had without matplotlib.
+    # Loaded on first use: numbers do not need matplotlib.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(".run_summary", __name__), name)

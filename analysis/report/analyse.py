@@ -26,10 +26,11 @@ from .pulse_sections import add_pulses
 
 # Lags are followed this many mean times between clicks where there is no bundle window.
 REACH_IN_WAITS = 3.0
-# Channels whose correlations are estimated, the busiest: the work grows as n².
+# Channels whose correlations are estimated, those with most clicks: the work grows as n².
 MOST_CORRELATED = 6
 # About how long the exact values take beside one another: rates and g²; bundle rates, purity, order and lags, both
-# heralding efficiencies, and bundles behind bundles; the Fano factor, next clicks and waits for either channel.
+# heralding efficiencies, and the correlation of bundles; the Fano factor, next clicks and waits for either
+# channel.
 CURVES, BUNDLES, COUNTS = (1.0, 6.0), (3.0, 2.0, 1.0, 0.5, 1.0, 1.0), (0.5, 0.5, 0.5, 0.5)
 Pair = tuple[str, str]
 
@@ -58,13 +59,13 @@ def analyse(
         The model that the exact values are those of; that of the run when not given, if it started from the steady
         or periodic state.
     pair : tuple of two str, optional
-        Channels whose bundles are looked at; those of the commonest bundle of two when not given.
+        Channels whose bundles are analysed; those of the most common bundle of two when not given.
     window : float, optional
         Bundle window δ in 1/ω_b; 3/κ when not given. Without either, bundles are left out.
     detectors : mapping of str to Detector, optional
-        What the clicks were seen with; what the record says itself when not given.
+        Detectors by channel; those in the record's provenance when not given.
     exact_values : ExactValues, optional
-        Exact values that remember earlier answers, in the place of `system` and `detectors`.
+        Exact values with earlier answers, in place of `system` and `detectors`.
     progress : bool
         Whether to name what takes long, at a terminal and in a notebook.
 
@@ -75,7 +76,7 @@ def analyse(
     Raises
     ------
     InvalidInput
-        A bad window, or a pair that is no two different channels that form bundles.
+        A bad window, or a pair that is not two different channels that form bundles.
 
     Examples
     --------
@@ -100,7 +101,7 @@ def analyse(
             system = own_system(clicks)
         exact_values = ExactValues(system, detectors)
     elif system is not None or detectors is not None:
-        raise InvalidInput("exact_values= brings its own system and detectors; give those or these")
+        raise InvalidInput("exact_values= has its own system and detectors; give these, or leave it out")
     found = stream(clicks)
     if exact_values.system is not None:
         require_same_unit(found.unit, exact_values.system)
@@ -127,7 +128,7 @@ def _analysed(
     clicks = {name: estimate.n for name, estimate in counted.items()}
     total = sum(counted[name].value for name in names)
     if not len(record):
-        return replace(found, notes=[*found.notes, "no clicks, so there is nothing more to say"])
+        return replace(found, notes=[*found.notes, "no clicks, so that nothing else can be estimated"])
     reach = REACH_IN_WAITS * record.total_time / len(record) if delta is None else delta
     add_correlations(found, record, exact_values, _busiest(found, record, clicks), reach)
     add_pulses(found, record, exact_values, _busiest(found, record, clicks), names, pair)
@@ -152,7 +153,7 @@ def _analysed(
 
 
 def _bundling(record: ClickStream, window: float | None) -> tuple[float | None, tuple[str, ...]]:
-    """Return the bundle window, if there is one, and the channels that are looked at together."""
+    """Return the bundle window, if there is one, and the channels that are analysed together."""
     try:
         names = bundle_channels(record, None)
     except InvalidInput:  # only atoms
@@ -172,7 +173,7 @@ def _busiest(found: AnalysisResults, record: ClickStream, clicks: Mapping[str, i
         return clicking
     kept = sorted(clicking, key=lambda name: -clicks[name])[:MOST_CORRELATED]
     found.notes.append(
-        f"g² of the {MOST_CORRELATED} busiest of {len(clicking)} channels; estimate others with analysis.g2"
+        f"g² of the {MOST_CORRELATED} most frequent of {len(clicking)} channels; estimate others with analysis.g2"
     )
     return [name for name in clicking if name in kept]
 

@@ -77,7 +77,7 @@ class Scan:
 
 @dataclass(frozen=True, repr=False)
 class AnalysisResults(Shown):
-    """All that `analyse` found.
+    """Results of `analyse`.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class AnalysisResults(Shown):
     curves, scans : dict
         What pictures are drawn from, by kind, then by channels or another name, as a tuple.
     pair : tuple of two str or None
-        The channels whose bundles are looked at.
+        The channels whose bundles are analysed.
     window : float or None
         Bundle window δ, in `unit`.
     unit : TimeUnit
@@ -212,7 +212,7 @@ class AnalysisResults(Shown):
 
 def spelled(estimate: Estimate) -> str:
     """Return an estimate as text whose digits its error justifies; a dash where there is none."""
-    if estimate.standard_error == 0.0 and np.isfinite(estimate.value):  # known, such as what chance gives
+    if estimate.standard_error == 0.0 and np.isfinite(estimate.value):  # known, such as the accidental level
         return f"{estimate.value:.4g}"
     return str(estimate) if np.isfinite(estimate.value) else "–"
 

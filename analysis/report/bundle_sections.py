@@ -32,7 +32,7 @@ LATER = np.array([1.0, 1.5, 2.0, 3.0, 4.0])
 # Bundle windows of the purity scan in units of δ; exact values, slow to compute, at every other one up to 2δ.
 PURITY_WINDOWS = 2.0 ** (np.arange(-8, 5) / 2.0)
 LONGEST_EXACT = 2.0
-# Channels of which bundle rates are exact at the most: the work grows as n².
+# Largest number of channels with exact bundle rates: the work grows as n².
 MOST_BUNDLED = 30
 
 
@@ -63,7 +63,7 @@ def add_pair(
     delta: float,
     names: tuple[str, ...],
 ) -> None:
-    """Add what is known of the bundles of two channels: their share, how they herald each other, their order."""
+    """Add the results on bundles of two channels: their share, how they herald each other, their order."""
     first, second = pair
     one, other = display(first), display(second)
     edges = lag_edges(record, delta)
@@ -86,7 +86,7 @@ def add_pair(
     order = exact.get("order")
     add(Number(section, f"{one} first", order_fraction(record, *pair, delta, names), order))
     asymmetry = order_asymmetry(record, *pair, delta, names)
-    # `validate` asks this next; here the model is available, and intermediate results are kept.
+    # `validate` needs this next; here the model is available, and intermediate results are kept.
     exact_values.ask("bundle correlation", lindblad.cluster_g2, pair, pair, delta * LATER, delta, names)
     add(Number(section, "order asymmetry", asymmetry, None if order is None else 2.0 * order - 1.0))
     reversal = time_reversal_test(record, *pair, edges[SIDE_BINS:], delta, names)
@@ -139,7 +139,7 @@ def add_purity(
             value = None if known is None else float(exact[n - 1, at])
             found.numbers.append(Number(section, f"purity π{'₁₂'[n - 1]}", estimates[at], value))
             level = Estimate(accidental[at], method="Poisson stream of the estimated rate")
-            found.numbers.append(Number(section, f"π{'₁₂'[n - 1]} of unrelated clicks", level))
+            found.numbers.append(Number(section, f"π{'₁₂'[n - 1]} of independent clicks", level))
 
 
 def _purity_exact(steady: Any, windows: Any, names: Any, detectors: Any) -> NDArray[np.float64]:

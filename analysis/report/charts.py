@@ -21,7 +21,7 @@ from .analysis_results import AnalysisResults, Curve, Scan
 
 # Half width of a 95 % band in standard errors, where none for all bins at once is known.
 POINTWISE = 1.959963984540054
-# Clicks of the strip, and how many of them it shows before anybody moves it.
+# Clicks of the strip, and how many of them it shows at first.
 STRIP, SHOWN = 3000, 60
 HINT = "Point at the chart for values; drag to move; Ctrl + wheel, or + and −, to zoom; arrow keys step."
 
@@ -33,7 +33,7 @@ class Chart:
     Attributes
     ----------
     name : str
-        Name of the picture that it stands for.
+        Name of the picture that it replaces.
     spec : dict
         What the page's script draws, as JSON holds it.
     rows : list of rows
@@ -53,7 +53,7 @@ class Chart:
 
 
 def charts(found: AnalysisResults, record: Clicks) -> dict[str, Chart]:
-    """Return the charts by the name of the picture that they stand for.
+    """Return the charts by the name of the picture that they replace.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def charts(found: AnalysisResults, record: Clicks) -> dict[str, Chart]:
     if len(clicks):
         made.append(_strip(clicks, found))
     if curves := found.curves.get("g2"):
-        # The pair whose bundles are looked at comes first.
+        # The pair whose bundles are analysed comes first.
         pairs = sorted(curves, key=lambda pair: found.pair is None or set(pair) != set(found.pair))
         choices = {" and ".join(map(display, pair)): {"clicks": curves[pair]} for pair in pairs}
         made.append(_binned("g2", choices, lag, "g²(τ)", reference=1.0))

@@ -38,7 +38,7 @@ def add_rates(found: AnalysisResults, record: ClickStream, exact_values: ExactVa
     counted = rates(record)
     tested = sorted(counted, key=lambda name: -counted[name].n)[:MOST_TESTED]
     if len(tested) < len(counted):
-        found.notes.append(f"stationarity of the {MOST_TESTED} busiest of {len(counted)} channels")
+        found.notes.append(f"stationarity of the {MOST_TESTED} most frequent of {len(counted)} channels")
     for name, estimate in counted.items():
         found.numbers.append(Number("click rates", display(name), estimate, exact.get(name), record.unit.rate))
         if estimate.n and name in tested:
@@ -133,7 +133,7 @@ def add_waits(
     exact: dict[str, Any] = {}
     if (
         rate * float((record.stop - record.start).max()) > LONG
-    ):  # else long waits are cut off, unlike the exact ones
+    ):  # else long waits are cut off, but the exact ones are not
         exact = exact_values.ask("next clicks", lindblad.next_click_probabilities, first, names) or {}
     for name, estimate in next_click_probabilities(record, first, names).items():
         number = Number(f"next click after one of {display(first)}", display(name), estimate, exact.get(name))

@@ -1,4 +1,4 @@
-"""The file that keeps what an exact computation found, for the next command that asks something similar."""
+"""The file that keeps intermediate results of exact computations for the next command."""
 
 from __future__ import annotations
 

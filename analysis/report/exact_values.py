@@ -1,4 +1,4 @@
-"""ExactValues: exact values of a model for a whole list of questions, each computed once and remembered."""
+"""ExactValues: exact values of a model, each computed once and kept."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from ..clicks.inputs import checked_detectors
 
 Compute = Callable[..., Any]
 # Why statistics of a steady state have no exact value for a pulsed model.
-PULSED = "the model depends on time; what is exact of its pulses stands under pulses"
+PULSED = "the model depends on time; exact values of its pulses are under pulses"
 
 
 class ExactValues:
-    """The exact side of an analysis: a system's steady or periodic state, seen through detectors.
+    """The exact side of an analysis: a system's steady or periodic state, and its detectors.
 
     Parameters
     ----------
     system : OpenSystem, optional
-        The model; without one nothing is known.
+        The model; without one there are no exact values.
     detectors : mapping of str to Detector, optional
-        What the record was seen with; when not given, those that it says itself, see `look_at`. Where one has dead
-        time, jitter or afterpulses, rates and g² are known as far as there are formulae, and the rest is not.
+        Detectors by channel; when not given, those in the record's provenance, see `look_at`. Where one has dead
+        time, jitter or afterpulses, only rates and g² have exact values, as far as there are formulae.
     known : mapping of str to anything that JSON holds, optional
         `answers` of an earlier one; they are used where they belong to the same system and detectors.
     kept : dict of str to ndarray, optional
@@ -123,7 +123,7 @@ class ExactValues:
             return known_steady_state(self._system, self.kept)
 
     def plan(self, weights: Sequence[float]) -> None:
-        """Tell how many questions will be asked, and about how long each takes beside the others."""
+        """Announce how many questions will follow, with about how long each takes relative to the others."""
         self._steps = Steps("exact values", weights)
 
     def ask(self, what: str, compute: Compute, *arguments: Any) -> Any | None:

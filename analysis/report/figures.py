@@ -61,7 +61,7 @@ def pictures(findings: AnalysisResults, record: Clicks) -> Iterator[Picture]:
     """
     record = stream(record)
     if len(record):
-        words = "A stretch of the busiest trajectory; bundles of two clicks and more are shaded."
+        words = "A stretch of the trajectory with most clicks; bundles of two clicks and more are shaded."
         yield _picture("clicks", "Clicks", words, click_picture(record, findings.window), wide=True)
     if findings.curves.get("g2"):
         yield _matrix(findings)
@@ -115,7 +115,7 @@ def _purity(findings: AnalysisResults) -> Picture:
         critical={n: scan.critical for n, scan in scans.items() if scan.critical is not None},
     )
     words = (
-        "Share of quanta in bundles of exactly n clicks; dotted: the accidental level, which unrelated clicks "
+        "Share of quanta in bundles of exactly n clicks; dotted: the accidental level, which independent clicks "
         "of the same rates would give."
     )
     return _picture("purity", "Purity against the bundle window", words, ax)
@@ -126,7 +126,7 @@ def _order(findings: AnalysisResults, first: str, second: str) -> Iterator[Pictu
     for curve in findings.curves.get("lags", {}).values():
         estimate, exact = _histograms(curve)
         ax = plot.lag_histogram(estimate, exact, critical=curve.critical, **named)  # type: ignore[arg-type]
-        words = f"Lag between the two clicks of {one}–{other} bundles: who clicks first, and by how much."
+        words = f"Lag between the two clicks of {one}–{other} bundles: which clicks first, and by how much."
         yield _picture("lags", "Emission order", words, ax)
     for curve in findings.curves.get("asymmetry", {}).values():
         estimate, exact = _histograms(curve)
@@ -161,9 +161,9 @@ def _convergence(findings: AnalysisResults) -> Picture:
             ax.get_legend().remove()
         if ax is not axes[-1]:
             ax.set_xlabel("")
-    words = "Click rates from the trajectories up to here: the estimate settles as more is observed."
+    words = "Click rates against the time observed, over all trajectories."
     if len(scans) < len(findings.scans["rates"]):
-        words += f" The {MOST_PANELS} busiest channels."
+        words += f" The {MOST_PANELS} most frequent channels."
     return _picture("convergence", "Convergence of the rates", words, axes[0])
 
 

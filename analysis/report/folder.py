@@ -85,7 +85,7 @@ class AnalysisFolder:
         kept: Mapping[str, NDArray[Any]] | None = None,
         commands: Sequence[str] = (),
     ) -> dict[str, Path]:
-        """Write the files and return the two that are to be looked at by name.
+        """Write the files; return the paths of page and numbers by name.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class AnalysisFolder:
         record : ClickRecord or Run
             The clicks that it analysed.
         answers : mapping
-            Exact values to be remembered, `ExactValues.answers`.
+            Exact values to be kept, `ExactValues.answers`.
         title : str
             Heading of the page.
         kept : mapping of str to ndarray, optional

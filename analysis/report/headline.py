@@ -1,4 +1,4 @@
-"""What a reader wants first: the verdict of an analysis in a line, and the five numbers that matter."""
+"""The top of a report: the verdict of an analysis in a line, and at most five main numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Verdict:
     line : str
         The outcome in a sentence.
     reasons : tuple of str
-        What it rests on.
+        The results that it rests on.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Headline:
-    """One number that matters: its name, the estimate, and the exact value with the deviation from it."""
+    """One main number: its name, the estimate, and the exact value with the deviation from it."""
 
     name: str
     value: str
@@ -48,8 +48,8 @@ class Headline:
 def verdict(found: AnalysisResults) -> Verdict:
     """Judge deviations from exact values and the tests of an analysis together, with Holm's correction.
 
-    This looks at single numbers that share clicks, and is no replacement of `validate`, which tests whole curves
-    and every gap.
+    It judges single numbers, which share clicks, and does not replace `validate`, which tests whole curves and
+    every gap.
 
     Parameters
     ----------

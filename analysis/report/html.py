@@ -1,4 +1,4 @@
-"""The report of an analysis as one HTML page that needs nothing but itself: charts and files are inside."""
+"""The report of an analysis as one self-contained HTML page, with its charts and files."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .figures import Picture
 from .headline import SIGNIFICANCE, headlines, verdict
 
 BAD = ' class="bad"'
-# What of the provenance stands at the top of the page too.
+# Entries of the provenance that are shown at the top of the page too.
 IN_HEAD = ("parameters", "seed", "analysed with", "analysed on")
 WORDS = {
     "±": "One standard error, resampled over trajectories (or over long stretches of them). "
-    "“± ?”: fewer than five independent groups of clicks stand behind the number, so its error is not known.",
+    "“± ?”: the number rests on fewer than five independent groups of clicks, so its error is not known.",
     "exact": "The value of the master equation for the same bin, window and finite time; nothing is fitted.",
     "deviation": "(estimate − exact)/σ; of twenty correct numbers one lies beyond 2 σ.",
     "bundle": "Clicks that follow one another within the window δ.",
     "purity π_n": "Share of all quanta that are emitted in bundles of exactly n clicks.",
-    "π_n of unrelated clicks": "The purity that independent clicks of the same rates would have, by chance.",
+    "π_n of independent clicks": "The accidental purity: that of independent clicks of the same rates.",
     "pair purity": "Share of all quanta in bundles of exactly one click of each of the two channels.",
     "heralds": "Probability that a click of the one is accompanied by a click of the other within ±δ.",
-    "C/A": "Coincidences of the pair over those that chance would give.",
+    "C/A": "Coincidences of the pair divided by accidental ones, those of independent clicks.",
     "Fano factor": "Variance over mean of the number of clicks in a counting time T; 1 for independent clicks.",
-    "stationary": "Whether the click rate is the same all along; a small p speaks against it.",
+    "stationary": "Whether the click rate is constant in time; a small p contradicts it.",
     "time reversal": "Whether the emission order is the same backwards in time; a small p means that it is not.",
 }
 
@@ -64,7 +64,7 @@ def page(
     provenance : mapping of str to str, optional
         Where the clicks come from.
     commands : sequence of str
-        What makes this page again.
+        Commands that make this page again.
     """
     made, origin = charts or {}, provenance or {}
     body = [
@@ -126,7 +126,7 @@ def _headlines(found: AnalysisResults) -> str:
         f"<small>{escape(one.beside).replace(' σ', '&nbsp;σ')}</small></li>\n"
         for one in headlines(found)
     )
-    return f'<ul class="headline" aria-label="the numbers that matter">\n{items}</ul>\n' if items else ""
+    return f'<ul class="headline" aria-label="main numbers">\n{items}</ul>\n' if items else ""
 
 
 def _figure(picture: Picture, chart: Chart | None) -> str:
@@ -172,7 +172,7 @@ def _tables(found: AnalysisResults) -> Iterator[str]:
 
 
 def _checked(check: Check) -> tuple[tuple[str, ...], bool]:
-    """Return the row of a test, and whether it speaks against the hypothesis at one per cent."""
+    """Return the row of a test, and whether it contradicts the hypothesis at one per cent."""
     p = check.result.p_value
     row = (f"{check.section}: {check.name}", f"{check.result.statistic:.4g}", f"{p:.3g}")
     return row, p < SIGNIFICANCE
@@ -191,7 +191,7 @@ def _table(caption: str, heads: tuple[str, ...], rows: Iterable[tuple[tuple[str,
 
 
 def _cells(heads: tuple[str, ...], row: tuple[str, ...]) -> str:
-    """Return the cells behind the first; each knows its head, which small screens show beside it."""
+    """Return the cells after the first; each carries its head, which small screens show beside it."""
     pairs = zip(heads[1:], row[1:], strict=True)
     return "".join(f'<td data-label="{head}">{escape(cell)}</td>' for head, cell in pairs)
 
@@ -204,7 +204,7 @@ def _notes(found: AnalysisResults) -> str:
 
 def _glossary() -> str:
     words = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>\n" for word, text in WORDS.items())
-    return f"<details><summary>What the words mean</summary>\n<dl>\n{words}</dl>\n</details>\n"
+    return f"<details><summary>Terms</summary>\n<dl>\n{words}</dl>\n</details>\n"
 
 
 def _origin(provenance: Mapping[str, str], commands: Sequence[str]) -> str:
@@ -212,7 +212,7 @@ def _origin(provenance: Mapping[str, str], commands: Sequence[str]) -> str:
         return ""
     made = "".join(f"{escape_markup(printable(command))}\n" for command in commands)
     again = f'<div class="again"><p>To make this page again:</p>\n<pre>{made}</pre></div>\n' if made else ""
-    return f"<h2>Where this comes from</h2>\n{_facts(provenance)}{again}"
+    return f"<h2>Provenance</h2>\n{_facts(provenance)}{again}"
 
 
 def origin_of(provenance: Mapping[str, Any], software: str, unit: TimeUnit = NATURAL) -> dict[str, str]:

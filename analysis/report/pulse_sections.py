@@ -1,4 +1,4 @@
-"""Sections of an analysis about single pulses, of simulated trains and of synced (T3) measurements alike."""
+"""Sections of an analysis about single pulses, of simulated trains and of synced (T3) measurements."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .exact_values import ExactValues
 
 # Pulses among which the delay of a cable is looked for, and largest distance of correlated pulses.
 PULSES_SEARCHED, MOST_APART = 30, 20
-# Side peaks that g²[m] of a simulated train is shown for, bins of the period, and counts that are told apart.
+# Side peaks that g²[m] of a simulated train is shown for, bins of the period, and largest count that is resolved.
 SHOWN_APART, DENSITY_BINS, MOST_COUNTED = 5, 40, 2
 Pair = tuple[str, str]
 
@@ -50,7 +50,7 @@ def add_pulses(
     clicking, bundled : sequence of str
         Channels that click, and those that form bundles.
     pair : tuple of two str or None
-        Channels whose joint counts are looked at; by default the two brightest, of `bundled` if it has two.
+        Channels whose joint counts are estimated; by default the two brightest, of `bundled` if it has two.
     """
     synced = record.clock is not None and record.clock.fine is not None
     if not synced and (record.clock is not None or record.provenance.get("period") is None):
@@ -60,7 +60,7 @@ def add_pulses(
         if exact_values.period is not None:
             PulsedRecord(record, exact_values.period)
     except InvalidInput as error:
-        found.notes.append(f"nothing of pulses: {error}")
+        found.notes.append(f"no statistics of pulses: {error}")
         return
     section = f"pulses, {record.unit.of(f'{watched.period:.6g}')} apart"
     bright = {name: brightness(record, name) for name in clicking}
@@ -153,7 +153,7 @@ def _exact_peaks(peaks: Correlation, values: NDArray[np.float64]) -> Correlation
 
 
 def _add_measured(found: AnalysisResults, record: ClickStream, section: str, names: Sequence[str]) -> None:
-    """Add what a synced measurement tells beside: delays by whole pulses, and lifetimes."""
+    """Add what only synced measurements have: delays by whole pulses, and lifetimes."""
     clock = record.clock
     assert clock is not None
     assert clock.fine is not None
@@ -172,7 +172,7 @@ def _add_measured(found: AnalysisResults, record: ClickStream, section: str, nam
 
 
 def _delay_note(found: AnalysisResults, record: ClickStream, first: str, second: str) -> None:
-    """Say where pairs of a synced record dip or peak, if that is not the pulse itself."""
+    """Note where pairs of a synced record dip or peak, if not at the pulse itself."""
     assert record.tick is not None
     try:
         delay = find_delay(record, first, second, PULSES_SEARCHED * record.tick)
@@ -180,6 +180,6 @@ def _delay_note(found: AnalysisResults, record: ClickStream, first: str, second:
         return
     if abs(delay.value) > 0.5 * record.tick and delay.standard_error < record.tick:
         found.notes.append(
-            f"{second} lags behind {first} by {delay} {record.unit.name} ({delay.method}); take it out first with "
+            f"{second} lags behind {first} by {delay} {record.unit.name} ({delay.method}); correct it first with "
             f"corrections.delayed, {second}={-delay.value:.6g}"
         )

@@ -1,4 +1,4 @@
-"""The report of a run: a table of what was measured beside what is exact, and pictures of the record."""
+"""The report of a run: a table of estimates beside exact values, and pictures of the record."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def _stretch(record: ClickRecord, row: int, bundles: Bundles | None) -> tuple[fl
 
 @dataclass(frozen=True)
 class TypicalBundle:
-    """One bundle of a pair, to be looked at closely.
+    """One bundle of a pair, chosen to be drawn in detail.
 
     Attributes
     ----------
@@ -231,7 +231,7 @@ class TypicalBundle:
 
 
 def typical_bundle(record: Clicks, pair: tuple[str, str], window: float | None = None) -> TypicalBundle | None:
-    """Choose an undisturbed early bundle of a pair, of about the median length, with sample times, or None.
+    """Choose an early bundle of a pair, of about the median length and without other clicks; None without any.
 
     Parameters
     ----------

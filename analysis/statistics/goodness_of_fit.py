@@ -81,7 +81,7 @@ def hotelling(
 def few_groups(value: ArrayLike, exact: ArrayLike, groups: ArrayLike, shares: bool = False) -> NDArray[np.float64]:
     """Return two-sided p-values of values that are no more certain than as many Poisson events as `groups`.
 
-    Of the events, groups · value/exact are seen; of shares above one half the rest is looked at. NaN where there
+    Of the events, groups · value/exact are seen; of shares above one half the rest is tested. NaN where there
     is no value.
     """
     seen, known = np.asarray(value, dtype=np.float64), np.asarray(exact, dtype=np.float64)
@@ -200,7 +200,7 @@ def channel_choice(probability: NDArray[np.float64], channel: NDArray[np.int16])
     p_value = float(stats.chi2.sf(statistic, rank)) if rank else float("nan")
     rarest = float(probability[np.arange(size), channel].min()) * size * channels
     if rarest < HARDLY_POSSIBLE:
-        return TestResult(float("inf"), rarest, size, "a click in a channel that hardly can click")
+        return TestResult(float("inf"), rarest, size, "a click in a channel that can hardly click")
     return TestResult(statistic, p_value, size, f"χ² of {rank} groups of predicted probability")
 
 

@@ -1,4 +1,4 @@
-"""Whether a record was interrupted: long silences, and rates that differ by more than their neighbours do.
+"""Tests of whether a record was interrupted: by its longest waits, and by rates of neighbouring stretches.
 
 With few trajectories the errors of rates come from blocks of time, and an interruption makes the record look as if
 its correlations lasted as long as the record: then blocks give no error. Here waits are compared with other waits,
@@ -14,7 +14,7 @@ from scipy import stats
 from ..clicks.streams import ClickStream
 from .resampling import TestResult
 
-# Longest waits that are looked at, as many of which may be interruptions.
+# How many of the longest waits are examined, and how many of them are suspected to be interruptions.
 MOST_WAITS, SUSPECTS = 200, (1, 2, 4)
 # A tail of waits: this share of them, and no fewer than LEAST_WAITS.
 TAIL, LEAST_WAITS = 0.01, 12
@@ -28,9 +28,9 @@ def of_several(smallest: float, tests: int) -> float:
 
 
 def longest_waits(record: ClickStream, number: int) -> TestResult:
-    """Test whether the longest waits of a channel belong to the others, up to the ends of observation.
+    """Test whether the longest waits of a channel follow the law of the others, up to the ends of observation.
 
-    Far out the waits of a stationary record fall off exponentially, so that D_j = j (X_j − X_{j+1}) of the longest
+    The tail of the waits of a stationary record is exponential, so that D_j = j (X_j − X_{j+1}) of the longest
     waits X₁ ≥ X₂ ≥ … are independent and of one mean: the first j of k are compared with the rest by
     F(2j, 2(k − j)).
     """

@@ -19,8 +19,7 @@ from .resampling_units import ResamplingUnits
 Sums = Mapping[str, NDArray[np.float64]]
 Values = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 # Directions whose variance is below this share of that of independent values with the same errors are left out of
-# T². Values bound by a conservation law hardly vary along it, and what little they do comes from the curvature of
-# the estimator.
+# T². Values that a conservation law binds hardly vary along it, and only by the curvature of the estimator.
 STIFF = 0.02
 
 
@@ -35,7 +34,7 @@ class TestResult:
     p_value : float
         Probability of a statistic at least as large when the null hypothesis holds.
     n : int
-        How many events stand behind it.
+        Number of events behind it.
     method : str
         Null hypothesis, statistic, and how the p-value was obtained.
 
@@ -57,7 +56,7 @@ class TestResult:
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """Values with all that resampling says about their joint error.
+    """Values with their joint error from resampling.
 
     Attributes
     ----------

@@ -23,7 +23,7 @@ MIN_TRAJECTORIES = 20
 MAX_UNITS = 256
 # A few long trajectories are cut into about this many blocks, and never into fewer than MIN_BLOCKS of them ...
 TARGET_BLOCKS, MIN_BLOCKS = 100, 20
-# ... unless the data ask for longer ones; with fewer units than this no error bar is given at all.
+# ... unless correlations require longer ones; with fewer units than this no error bar is given.
 MIN_UNITS = 10
 # Blocks should be this many times longer than the correlations of the clicks and than the lags asked for; the
 # later, smaller factors are tried only where the record is too short for the first.
@@ -37,9 +37,10 @@ class ResamplingUnits:
     """How a record is divided into units that are resampled as wholes.
 
     Every sum that an estimator needs is additive over units: clicks, pairs and bundles belong to the unit of
-    their (earlier) click, observed time to the unit in which it passes. There are a few hundred of them at the
-    most, chosen from the windows (and, where trajectories are few, from the clicks) of the whole record, so that
-    sums over a record that is streamed block by block stay small and are those of the record in memory.
+    their (earlier) click, observed time to the unit in which it passes. There are at most a few
+    hundred of them, chosen from the windows (and, where trajectories are few, from the clicks) of the whole
+    record, so that sums over a record that is streamed block by block stay small and are those of the record in
+    memory.
 
     Attributes
     ----------
@@ -205,7 +206,7 @@ def choose_resampling_units(record: Clicks, reach: float = 0.0, multiple: int = 
     record : ClickRecord, Run or ClickStream
         The clicks; they are read only where trajectories are few.
     reach : float
-        Longest lag or window that the estimator looks at, in 1/ω_b.
+        Longest lag or window of the estimator, in 1/ω_b.
     multiple : int
         Where trajectories are cut, each gets a multiple of this many blocks.
 

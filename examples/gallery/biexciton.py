@@ -2,8 +2,8 @@
 
 arXiv:1506.05050. A laser of vertical polarisation dresses |G⟩, |V⟩ and the biexciton |B⟩; a cavity of horizontal
 polarisation takes two photons at once from one dressed state to another, with |H⟩ as the virtual step. Only the
-abstract could be read: it names no parameters, and says that pairs orthogonal to the drive come antibunched and
-bunched; only these two words are held against it. The parameters are our own. Dressed energies (laser at half the
+abstract could be read: it names no parameters, and says that pairs orthogonal to the drive are antibunched and
+bunched; only these two words are compared. The parameters are our own. Dressed energies (laser at half the
 biexciton): 0 and χ/4 ± √(χ²/16 + 2Ω²); two photons are resonant where 2Δ_a is the difference of two of them.
 """
 

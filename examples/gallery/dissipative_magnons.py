@@ -1,8 +1,8 @@
 """Magnon pairs from a strongly dissipative magnet (Yuan, Xie and Duine, Phys. Rev. Applied 19, 064070 (2023)).
 
 A driven qubit coupled to a magnon mode: the Hamiltonian of `cavity_bundles`, with a mode that decays far faster
-than the qubit. The publication's text and parameters could not be found: the parameters are our own, and what is
-held against it is its title, that strong dissipation does not prevent bundles. Here it makes them antibunched.
+than the qubit. The publication's text and parameters could not be found: the parameters are our own, and only
+its title is compared, that strong dissipation does not prevent bundles. Here it makes them antibunched.
 Two magnons are resonant where they bridge the dressed qubit, 2Δ_m = √(Δ_q² + 4Ω²).
 """
 

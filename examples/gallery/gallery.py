@@ -2,7 +2,7 @@
 
     python examples/gallery/gallery.py --out runs/figures
 
-Each system is simulated, validated against the density matrix, and held against its closed form or publication.
+Each system is simulated, validated against the density matrix, and compared with its closed form or publication.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ EMITTERS = (
     cavity_bundles, stokes_phonons, parity_photons, biexciton, dissipative_magnons, josephson, two_modes,
 )  # fmt: skip
 COLOURS = ("#0072B2", "#D55E00")
-Row = tuple[str, str, float, float, float, str]  # system, quantity, clicks, error, exact, held against
+Row = tuple[str, str, float, float, float, str]  # system, quantity, clicks, error, exact, compared with
 
 
 def simulated(system: tj.OpenSystem, clicks: int, seed: int, channels: tuple[str, ...] = ()) -> tj.ClickRecord:
@@ -156,7 +156,7 @@ def main() -> None:
             panel(ax, letter, module.NAME)
         claims = held(last)
         panel(last, "k", "are the bundles themselves bunched? (exact)")
-    print(f"{'system':40} {'quantity':20} {'clicks':>20} {'exact':>10}  held against")
+    print(f"{'system':40} {'quantity':20} {'clicks':>20} {'exact':>10}  compared with")
     for name, quantity, value, error, exact, reference in rows:
         print(f"{name:40} {quantity:20} {value:10.5f} ±{error:8.5f} {exact:10.5f}  {reference}")
     for name, says, value, verdict in claims:

@@ -2,7 +2,7 @@
 
 A two-level emitter moves an acoustic mode. A laser N phonons above the emitter's line excites it and leaves N
 phonons; then it radiates the rest. The publication's text and parameters could not be found: the parameters are
-our own, and what is held against it is its title. N phonons are resonant where Δ = √(N² − 4Ω²) − λ², in units of
+our own, and only its title is compared. N phonons are resonant where Δ = √(N² − 4Ω²) − λ², in units of
 the phonon's frequency: they bridge the dressed emitter, lowered by λ² as a polaron.
 """
 

@@ -4,8 +4,9 @@ A driven two-level system that exchanges its quantum for n + m photons, a nondeg
 model. Only the abstract could be read: |0,0⟩ ↔ |n,m⟩ under resonance conditions and an antibunched (n+m)-photon
 source; it names no parameters, which are our own, n = 1 and m = 2. On resonance n Δ_a + m Δ_b = √(Δ_σ² + 4Ω²).
 
-Antibunching is not free: an emitted bundle leaves the atom in the other dressed state, and if that flips back (at
-γ/4) before the photons are gone (1/3κ), they stimulate the next bundle, 12 times faster than the first.
+Antibunching needs a slow flip of the atom: an emitted bundle leaves the atom in the other dressed state, and if
+that flips back (at γ/4) before the photons are gone (1/3κ), they stimulate the next bundle, 12 times faster than
+the first.
 """
 
 from __future__ import annotations

@@ -198,7 +198,7 @@ def test_the_comb_of_pulsed_light_is_no_delay():
     """Without sync numbers every pulse stands out alike: said, with a remedy that works."""
     record = fix.unfolded(pulsed(probability=0.1, cable=3e-9, lifetime=0.3e-9))
     for reach in (30e-9, 200e-9):
-        with pytest.raises(InvalidInput, match="stand out alike, as with pulsed light"):
+        with pytest.raises(InvalidInput, match="stand out equally, as with pulsed light"):
             an.find_delay(record, "a", "b", reach)
     bright = fix.unfolded(pulsed(probability=0.1, multiple=0.8, cable=3e-9, lifetime=0.3e-9))
     for reach in (6e-9, 200e-9):  # pairs of one pulse outnumber the others

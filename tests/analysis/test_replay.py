@@ -239,7 +239,7 @@ def test_refusals():
         tj.replay(record, tj.OpenSystem(system.hamiltonian, system.channels[:1]), rho)
     with pytest.raises(InvalidInput, match="shape"):
         tj.replay(record, system, np.ones(3))
-    with pytest.raises(InvalidInput, match="jitter=1 blurs what the clicks tell"):
+    with pytest.raises(InvalidInput, match="jitter=1 is too long to be neglected"):
         tj.replay(record, system, rho, detectors={"c0": Detector(jitter=1.0)})
     with pytest.raises(InvalidInput, match="initial='stedy' must be 'steady'"):
         tj.replay(record, system, "stedy")

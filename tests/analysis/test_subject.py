@@ -43,7 +43,7 @@ def test_analyse_takes_the_model_of_the_run_or_another(folder):
     numbers += [str(an.analyse(clicks).numbers) for clicks in forms(folder)[:3]]
     assert len(set(numbers)) == 1
     assert str(an.analyse(tj.load(folder)).numbers) != numbers[0]  # without a model nothing is exact
-    with pytest.raises(InvalidInput, match="brings its own system"):
+    with pytest.raises(InvalidInput, match="has its own system"):
         an.analyse(folder, SYSTEM, exact_values=an.ExactValues(SYSTEM))
 
 

@@ -108,7 +108,7 @@ def test_what_cannot_be_replayed_is_said():
     assert "time rescaling" in names(an.validate(blurred, cavity, initial=rho))
     atom = driven_atom(1.0, 1.0)
     blurred = an.apply_detectors(watch(atom, 20, 300.0, seed=4), {"atom": Detector(jitter=1.0)}, seed=1)
-    with pytest.raises(InvalidInput, match="filter: jitter=1 blurs"):
+    with pytest.raises(InvalidInput, match="filter: jitter=1 is too long"):
         an.validate(blurred, atom, initial=steady_state(atom).rho)
 
 
@@ -140,7 +140,7 @@ def test_refusals(record):
         an.validate(record, PairSource(), initial="steady")
     with pytest.raises(InvalidInput, match="must be a ClickRecord"):
         an.validate(3, PAIRS)
-    with pytest.raises(InvalidInput, match="no run, which keeps its system; give system="):
+    with pytest.raises(InvalidInput, match="not a run, which would keep its system; give system="):
         an.validate(record)
 
 

@@ -177,7 +177,7 @@ def test_rare_sequences_are_followed_by_larger_cores(monkeypatch, resonator, emi
     exact = tj.replay(seen, resonator, detectors=detectors)
     monkeypatch.setattr(conditional, "FULL", 20)
     found = tj.replay(seen, resonator, detectors=detectors, tolerance=1e-6)
-    assert "gaps anew in up to" in found.method
+    assert "gaps again with up to" in found.method
     error, stated = apart(found, exact)
     assert error.max() < 1e-6
     assert np.mean(error <= stated + 1e-10) > 0.995  # an estimate: below the tolerance a few are off by more
@@ -240,7 +240,7 @@ def test_a_click_within_the_dead_time_is_forbidden():
 def test_refusals(monkeypatch):
     system = driven_atom(1.0, 1.0)
     record = watch(system, 1, 10.0, seed=1)
-    with pytest.raises(InvalidInput, match=r"jitter=0\.5 blurs what the clicks tell"):
+    with pytest.raises(InvalidInput, match=r"jitter=0\.5 is too long to be neglected"):
         tj.replay(record, system, detectors={"atom": tj.Detector(jitter=0.5)})
     tj.replay(record, system, detectors={"atom": tj.Detector(jitter=0.01)})
     monkeypatch.setattr(conditional, "FULL", 1)

@@ -57,13 +57,13 @@ def test_trial_models_follow_the_same_gaps_in_larger_cores(monkeypatch):
     exact = [tj.replay(seen, system, detectors=DETECTORS) for system in systems]
     reduced(monkeypatch, SMALL + LARGER)
     pattern = Replayer(seen, systems[0], "steady", DETECTORS)
-    assert "gaps anew" in pattern.replay(seen).method
+    assert "gaps again" in pattern.replay(seen).method
     trials = [Replayer(seen, system, "steady", DETECTORS, like=pattern).replay(seen) for system in systems]
     assert max(largest(found, true) for found, true in zip(trials, exact, strict=True)) < 2e-3
     slope, true = (after.log_likelihood - before.log_likelihood for before, after in (trials, exact))
     assert slope == pytest.approx(true, rel=1e-3)
     # Planted: a trial that forgets the plan stays at the first level, and is far off.
-    pattern.filter._plan.anew.clear()
+    pattern.filter._plan.repeated.clear()
     forgetful = Replayer(seen, systems[1], "steady", DETECTORS, like=pattern).replay(seen)
     assert largest(forgetful, exact[1]) > 2e-2
 

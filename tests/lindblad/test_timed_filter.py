@@ -106,7 +106,7 @@ def test_every_gap_agrees_with_a_plain_integrator(monkeypatch, system):
         low, high = record.offsets[row : row + 2]
         np.testing.assert_allclose(found.hazard[found.trajectory == row], hazard, rtol=1e-8, atol=1e-9)
         np.testing.assert_allclose(found.intensity[low:high], rates, rtol=1e-7, atol=1e-10)
-    monkeypatch.setattr(timed, "WORTH", 0.0)
+    monkeypatch.setattr(timed, "TABULATED", 0.0)
     tabulated = tj.replay(record, system, ket)
     np.testing.assert_allclose(tabulated.hazard, found.hazard, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(tabulated.intensity, found.intensity, rtol=1e-10, atol=1e-12)
@@ -147,7 +147,7 @@ def test_long_silences_are_crossed_in_powers_of_a_period(monkeypatch):
         return tj.ClickRecord.from_arrays([], [], [], channel_names=["photon"], start=[0.0], stop=[stop])
 
     detectors = {"photon": tj.Detector(0.5, 1e-4)}
-    monkeypatch.setattr(timed, "WORTH", 0.0)
+    monkeypatch.setattr(timed, "TABULATED", 0.0)
     whole, slow, more = (tj.replay(silence(t), weak, detectors=detectors).hazard[0] for t in (2e4, 400.0, 420.0))
     assert whole == pytest.approx(slow + 980 * (more - slow), rel=1e-9)
 
@@ -176,7 +176,7 @@ def test_clicks_in_a_dead_time_are_impossible_and_stamps_at_its_end_are_not():
 def test_refusals():
     record = lossy(SQUARE, DEAD, 1, 40.0)
     with pytest.raises(
-        InvalidInput, match=r"jitter=2 blurs what the clicks tell: it must be below 0\.\d+, a small"
+        InvalidInput, match=r"jitter=2 is too long to be neglected: it must be below 0\.\d+, a small"
     ):
         tj.replay(record, SQUARE, detectors={"photon": tj.Detector(jitter=2.0)})
     tj.replay(record, SQUARE, detectors={"photon": tj.Detector(jitter=1e-3)})

@@ -131,11 +131,11 @@ def silent():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"record": silent()}, "silent"),
+        ({"record": silent()}, "record with clicks"),
         ({"start": {}}, "start="),
         ({"start": {"rabi": np.nan, "gamma": 1.0}}, r"start\['rabi'\]"),
         ({"start": {"rabi": "x", "gamma": 1.0}}, r"start\['rabi'\]"),
-        ({"start": {"rabi": 0.0, "gamma": 1.0}}, "cannot make these clicks"),
+        ({"start": {"rabi": 0.0, "gamma": 1.0}}, "these clicks are impossible"),
         ({"confidence": 1.0}, "confidence"),
         ({"initial": "vacuum"}, "initial"),
         ({"family": lambda rabi, gamma: "a string"}, "must return an OpenSystem"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# The folder first: whatever imports it later does not put it in place of the function any more.
+# Imported first: importing a folder binds its name here, which would otherwise replace the function `reduced`.
 from . import reduced as _folder  # noqa: F401
 from .entanglement import reduced
 from .steady_state import steady_state
@@ -72,8 +72,8 @@ if TYPE_CHECKING:
     from .two_time import cross_correlation as cross_correlation
 
 # Where each public name lives. Loaded on first use, since few commands need more than the steady state; a test
-# holds this to the imports above, which are what editors and type checkers read. Two functions have the name of
-# what they are in the neighbourhood of, `steady_state` of its module, `reduced` of a folder: these are loaded now.
+# holds this to the imports above, which are what editors and type checkers read. Two functions share their name
+# with a module or folder of this package, `steady_state` and `reduced`: these are loaded at once.
 _HOMES = {
     "Convergence": ".convergence",
     "EmissionPeak": ".emission",

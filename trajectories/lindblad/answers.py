@@ -43,7 +43,7 @@ class Answer:
     method : str
         ``"exact, …"`` with the way and the largest relative error.
     seconds : float
-        What it took.
+        Wall time of the computation.
     """
 
     value: Array
@@ -53,7 +53,7 @@ class Answer:
 
 
 def in_its_unit(function: Callable[Given, Found]) -> Callable[Given, Found]:
-    """Give what a function of a system, or of its steady state, finds the unit of time of it; a decorator."""
+    """Decorate a function of a system or a steady state: its result carries the unit of time of that system."""
 
     @functools.wraps(function)
     def found(*args: Given.args, **kwargs: Given.kwargs) -> Found:

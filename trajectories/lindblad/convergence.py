@@ -15,7 +15,7 @@ class TruncationStep:
     Attributes
     ----------
     levels : tuple of int
-        What the system factory was given.
+        Argument of the system factory.
     dimension : int
         N, or how many moments were solved for.
     values : mapping of str to float
@@ -25,7 +25,7 @@ class TruncationStep:
         without a space.
     moves : mapping of str to float
         For each level count, the largest relative move of any observable when it alone is raised by
-        one; NaN where the limits forbade to try. Empty if this truncation was only tried as a neighbour.
+        one; NaN where a limit excludes that truncation. Empty if this one was only tried as a neighbour.
     """
 
     levels: Levels

@@ -27,15 +27,15 @@ Matrix = NDArray[np.complex128]
 
 # What an essential state leaves out shows as a residual on the whole space; above this it is not accepted.
 ESSENTIAL_RESIDUAL = 1e-6
-# Residual of a state that is solved for again.
-AGAIN = 1e-13
+# Residual of the solution from a second start, with which the first is compared.
+SECOND_START = 1e-13
 # Most essential states, whatever N is: a solution takes 81 complex matrices of them, 1.9 GB.
 MOST_ESSENTIAL = 1200
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A stationary state on essential states, and what is wrong with it.
+    """A stationary state on essential states, with its residual and error estimates.
 
     Attributes
     ----------
@@ -126,8 +126,8 @@ class SteadyEnsemble(Shown):
 def steady_ensemble(system: OpenSystem) -> SteadyEnsemble:
     """Solve L ρ = 0 with Tr ρ = 1 on the basis states whose population counts, whatever N is.
 
-    The essential states are those whose population is estimated above 1e-15, found from few on. No matrix of N²
-    entries is made; memory is 81 complex matrices of the essential states, at most 1,200.
+    The essential states are those whose population is estimated above 1e-15; the set grows from a few states. No
+    matrix of N² entries is made; memory is 81 complex matrices of the essential states, at most 1,200.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def on_essential_states(system: OpenSystem, share: float) -> Judged | None:
         return None
     random = np.random.default_rng(20240601)
     ket = random.normal(size=(2, len(found.states))).T @ np.array([1.0, 1.0j])
-    other = stationary(found.system, np.outer(ket, ket.conj()), AGAIN)
+    other = stationary(found.system, np.outer(ket, ket.conj()), SECOND_START)
     difference = float(np.linalg.norm(other - found.rho))
     if difference > SAME_STATE * np.linalg.norm(found.rho):
         raise SteadyStateNotUnique(not_unique(f"two starts end in states that differ by {difference:.2g}"))

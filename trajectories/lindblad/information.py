@@ -51,7 +51,8 @@ def information_rate(
     at : mapping of str to float
         The parameters, and where the information is wanted; "atom.efficiency" is that of a detector.
     detectors : mapping of str to Detector, optional
-        What watches the channels: those that are named, or all ideally when not given. Only loss is allowed.
+        Detectors by channel; channels that are not named are undetected. All are ideal when not given. Only loss
+        is allowed.
 
     Returns
     -------
@@ -66,8 +67,8 @@ def information_rate(
 
     Notes
     -----
-    Radaelli, Smiga, Landi and Binder, Phys. Rev. A (2024), information of jump statistics. For other systems
-    `analysis.information` averages the score over a record.
+    Radaelli, Smiga, Landi and Binder, arXiv:2402.06556 (2024). For other systems `analysis.information` averages
+    the score over a record.
 
     Examples
     --------
@@ -108,7 +109,9 @@ class _Renewal:
         modes = self._waits(system, efficiencies)[1]
         slowest = -float(modes.rates.max())
         if not slowest > 0.0:
-            raise InvalidInput("the record can stop clicking for ever; information per unit time is then 0")
+            raise InvalidInput(
+                "clicks can cease for ever, and the information per unit time is then 0; detect more channels"
+            )
         longest = -np.log(UNLIKELY) / slowest
         edges = longest * np.linspace(0.0, 1.0, PANELS + 1) ** 2
         nodes, weights = np.polynomial.legendre.leggauss(NODES)
@@ -160,7 +163,9 @@ class _Renewal:
         for name, value in moved.items():
             channel, field = name.rsplit(".", 1)
             if channel not in efficiencies or field != "efficiency":
-                raise InvalidInput(f"at[{name!r}] is no efficiency of a watched channel")
+                raise InvalidInput(
+                    f"at[{name!r}] is not the efficiency of a detected channel, such as 'NAME.efficiency'"
+                )
             efficiencies[channel] = value
         return system, efficiencies
 

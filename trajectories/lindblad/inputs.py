@@ -50,8 +50,10 @@ def bundle_channels(system: OpenSystem, channels: str | Sequence[str] | None) ->
 def among(name: str, channels: tuple[str, ...]) -> str:
     """Return `name` if it is one of the detected channels."""
     if name not in channels:
-        told = f"the detected ones are {', '.join(channels)}{nearest(name, channels)}"
-        raise InvalidInput(f"channel {name!r} is not detected; {told}")
+        detected = ", ".join(channels)
+        raise InvalidInput(
+            f"channel {name!r} is not detected; the detected ones are {detected}{nearest(name, channels)}"
+        )
     return name
 
 
@@ -114,5 +116,5 @@ def checked_state(system: OpenSystem, state: Any) -> NDArray[np.complex128]:
         raise InvalidInput("state is not Hermitian; give a density matrix")
     lowest = float(np.linalg.eigvalsh(array)[0])
     if lowest < -STATE_TOLERANCE:
-        raise InvalidInput(f"state has the eigenvalue {lowest:.3g}; a density matrix is not negative")
+        raise InvalidInput(f"state has the eigenvalue {lowest:.3g}; those of a density matrix are not negative")
     return np.asarray(0.5 * (array + array.conj().T))

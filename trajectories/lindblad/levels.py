@@ -148,7 +148,7 @@ class Levels:
     ) -> Reduced | None:
         """Return values, their relative errors and the method; None where the core fails its checks.
 
-        A finer core that would take longer than `patience` is not made: so long takes what is as accurate.
+        A finer core that would take longer than `patience` seconds, the time of propagation, is not made.
         """
         if self.complete:
             model = self._model(FIRST, question)

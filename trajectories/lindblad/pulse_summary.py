@@ -12,7 +12,7 @@ from .click_statistics.pulses import pulsed_g2
 from .inputs import bundle_channels, pair_of
 from .pulses.periodic import PeriodicState
 
-# Bins of the period, pulses that correlations are followed over, and counts of a channel that are told apart.
+# Bins of the period, largest distance in pulses of a correlation, and largest count that is resolved.
 BINS, APART, MOST = 12, 2, 2
 
 
@@ -37,7 +37,7 @@ def pulse_summary(state: PeriodicState, pair: tuple[str, str] | None = None) -> 
     Raises
     ------
     InvalidInput
-        A pair that is no two different channels.
+        A pair that is not two different channels.
     """
     system, space = state.system, state.system.space
     table: dict[str, dict[str, float]] = {}

@@ -80,7 +80,7 @@ class Refinement:
         scale = self.liouvillian.scale * float(np.linalg.norm(state.high))
         return float(np.linalg.norm(self.exact.apply(state).high)) / scale if scale > 0.0 else 0.0
 
-    def complaint(self, rho: Doubled, other: Doubled, error: float) -> Exception:
+    def disagreement(self, rho: Doubled, other: Doubled, error: float) -> Exception:
         """Return the exception that says why two starts do not agree."""
         # What is stationary in the difference stays when it is solved for once more.
         apart = subtract(other, rho)
@@ -127,7 +127,7 @@ def normalised(rho: Doubled, trace: float = 1.0) -> Doubled:
     step = round(len(rho.high) ** 0.5) + 1
     if not (np.isfinite(rho.high).all() and np.isfinite(rho.low).all() and rho.high[::step].any()):
         raise ConvergenceError(
-            "no steady state can be computed in floating-point numbers; bring H and the rates together"
+            "the steady state is beyond floating-point numbers: H and the rates differ too much; bring them closer"
         )
     now = sum((Fraction(x) for part in rho for x in part[::step].tolist()), start=Fraction(0))
     factor = Fraction(trace) / now

@@ -56,7 +56,7 @@ EPSILON = float(np.finfo(np.float64).eps)
 # always used, because modes cancel at times shorter than all their lifetimes.
 DOUBT, CHEAPLY_DOUBLED, GREATER_DOUBT = 1e-10, 16, 1e-6
 ALWAYS_DOUBLED = 6
-# Values that are less accurate than this are refused.
+# Relative error above which values are refused.
 UNKNOWN = 1e-2
 # Relative error in doubled precision: that of ρ, which is given in doubles.
 DOUBLED = 1e-13
@@ -187,7 +187,7 @@ class Solver:
             with Stage(f"following {dimensions}", expected=self._propagation_cost(horizon, starts)):
                 value = np.asarray(compute(model), dtype=np.float64)
             found = Reduced(value, PROPAGATED + outside + phases + weak, f"propagation of {dimensions}")
-            if horizon <= 0.0:  # refined in doubled precision, to an error that is looked at
+            if horizon <= 0.0:  # refined in doubled precision, to a known error
                 found = Reduced(value, PROPAGATED + outside, f"equations in {dimensions}")
         value, relative, way = found
         worst = float(np.max(relative, initial=0.0))
@@ -208,8 +208,8 @@ class Solver:
         if self._given.solver == "auto" and seconds > TOO_LONG:
             raise ConvergenceError(
                 f"propagating {len(self._followed[0].rho)} dimensions for {horizon:.3g} would take about "
-                f"{seconds / 3600.0:.2g} h, and no small model serves; shorten the time, lower the levels, or "
-                "insist with steady.with_solver('propagation')"
+                f"{seconds / 3600.0:.2g} h, and no reduced model is accurate enough; shorten the time, lower the "
+                "levels, or accept the time with steady.with_solver('propagation')"
             )
         return self._full_model(question)
 
@@ -309,7 +309,7 @@ class Solver:
 
     @cached_property
     def _predicted(self) -> tuple[int, float]:
-        """Dimension and spread of what would be propagated: of hardly fewer states, which the cores have found."""
+        """Dimension and spread of what would be propagated; the first core has nearly the same states."""
         if not self._restricts:
             return self._given.system.dimension, self._spread
         system = self.levels.state(FIRST)[0].system

@@ -90,7 +90,7 @@ def resonance(resonator: SpinningResonator, pair: str, levels: tuple[int, int, i
     Parameters
     ----------
     resonator : SpinningResonator
-        Parameters and direction; its own Δ_ad plays no part.
+        Parameters and direction; its own Δ_ad is ignored.
     pair : {"photon-phonon", "photon-magnon"}
         Which pair.
     levels : tuple of int
@@ -137,7 +137,7 @@ def excitation_spectrum(
     Parameters
     ----------
     resonator : SpinningResonator
-        Parameters and direction; its own Δ_ad plays no part.
+        Parameters and direction; its own Δ_ad is ignored.
     detunings : array of shape (n,)
         Values of Δ_ad in ω_b, in any order; those given twice are solved once.
     levels : tuple of int
@@ -209,7 +209,7 @@ def _resonances_within(
             continue
         try:
             centre = _maximum(resonator, pair, levels, crossing)
-        except ConvergenceError:  # washed out by the decay
+        except ConvergenceError:  # hidden by the linewidth
             continue
         if low <= centre <= high:
             found[pair] = centre

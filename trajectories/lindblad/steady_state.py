@@ -69,7 +69,7 @@ class SteadyState(Shown):
     accuracy : float
         Relative error that they aim for.
     workspace : dict
-        What exact functions keep between calls.
+        Intermediate results of exact functions, kept between calls.
 
     Examples
     --------
@@ -178,8 +178,8 @@ def steady_state(
     eigenvalue −1 too; the shift s is zero unless dark states make L0 singular.
 
     The residual Lρ is computed in doubled precision (about 32 digits) from H and the c_k as given, and the solve
-    repeated, until a second, unrelated start agrees in every click rate to ten digits. A small residual would not
-    tell: an overdamped atom relaxes at 4Ω²/κ, far below the rounding of κ. Where the repeated solves do not
+    repeated, until a second, unrelated start agrees in every click rate to ten digits. A small residual does not
+    prove it: an overdamped atom relaxes at 4Ω²/κ, far below the rounding of κ. Where the repeated solves do not
     contract, L ρ = 0 is solved by elimination in doubled precision, with a bound of the error of each rate, if N
     is at most 50. Rates below 2e-26 ‖c†c‖_F may be taken for zero.
 
@@ -190,7 +190,8 @@ def steady_state(
     method : {"auto", "eigenmodes", "schur", "elimination", "essential"}
         How L0 is inverted: in the eigenbasis of H_eff, or by triangular Sylvester solves in its Schur
         basis, which also work at an exceptional point; ``"elimination"`` as above. ``"essential"`` solves on the
-        basis states whose population is estimated above 1e-15, found from few on, and leaves the others empty.
+        basis states whose population is estimated above 1e-15, a set that grows from a few states; others stay
+        empty.
         ``"auto"`` takes the essential states above 400 dimensions where they are few; sparse factors of L
         (``"direct"`` in the result) of chains such as a cavity of many levels; else the eigenbasis when its
         condition number allows, and elimination where it is needed.
@@ -236,7 +237,7 @@ def steady_state(
             "lindblad.steady_ensemble"
         )
     start = _start(guess, system.dimension)
-    if system.dimension == 1:  # of one state no motion is to be solved
+    if system.dimension == 1:  # a single state: nothing to solve
         return _finished(system, Doubled.of(np.ones(1)), method, 0, (0.0, np.zeros(1)))
     if method == "essential":
         found = _on_essential_states(system)
@@ -261,14 +262,14 @@ def steady_state(
     if error > AIM and system.dimension <= MOST_ELIMINATED:
         return _eliminated(system)
     if error > ACCEPTED:
-        complaint = solver.complaint(rho, other, error)
+        disagreement = solver.disagreement(rho, other, error)
         if method == "auto" and system.dimension <= LARGEST_WHOLE:
             # High empty levels spoil the modes of the whole, of a displaced cavity for instance.
             with suppress(ConvergenceError):
                 found = _on_essential_states(system)
                 if found is not None:
                     return found
-        raise complaint
+        raise disagreement
     doubt = np.abs(subtract(other, rho).high[:: system.dimension + 1])
     return _finished(system, rho, solver.resolvent.name, solver.inverse.products, (error, doubt))
 
@@ -301,7 +302,7 @@ def _eliminated(system: OpenSystem) -> SteadyState:
     shares = relative_errors(errors[: len(rates)], rates, sizes)
     error = max(float(shares.max(initial=0.0)), float(errors[len(rates) :].max()))
     if error > SAME_STATE:
-        raise SteadyStateNotUnique(not_unique(f"its populations are known to {error:.1g} after 32 digits"))
+        raise SteadyStateNotUnique(not_unique(f"with 32 digits its populations are known only to {error:.1g}"))
     if error > ACCEPTED:
         raise ConvergenceError(
             f"steady state: a click rate is known only to {error:.2g}, above {ACCEPTED:g}; bring the rates closer"

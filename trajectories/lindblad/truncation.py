@@ -39,7 +39,7 @@ def at_resonance(resonator: SpinningResonator, pair: str) -> Callable[[Levels], 
     Parameters
     ----------
     resonator : SpinningResonator
-        Parameters and direction; its own Δ_ad plays no part.
+        Parameters and direction; its own Δ_ad is ignored.
     pair : {"photon-phonon", "photon-magnon"}
         At each truncation, Δ_ad is set to `resonance` of this pair.
 
@@ -142,23 +142,23 @@ def converge(
         one_blas_thread(),
         progress_bar(unit="state", disable=not drawn) as bar,
     ):
-        ladder = _Ladder(system_factory, observables, maximum, max_dimension, bar)
+        truncations = _Truncations(system_factory, observables, maximum, max_dimension, bar)
         levels = first
-        if ladder.at(levels) is None:
+        if truncations.at(levels) is None:
             raise InvalidInput(f"start={levels} has more than max_dimension={max_dimension} states; lower it")
         while True:
-            moves = ladder.moves(levels)
+            moves = truncations.moves(levels)
             largest = int(np.nanargmax([-1.0, *moves])) - 1
             if largest < 0 or moves[largest] <= tolerance:
                 break
             levels = _raised(levels, largest)
-        steps = ladder.steps()
+        steps = truncations.steps()
     converged = bool(np.all(np.array(moves) <= tolerance))
     reason = _reason(converged, tolerance, maximum, max_dimension)
     return Convergence(converged, levels, steps, float(tolerance), reason)
 
 
-class _Ladder:
+class _Truncations:
     """Steady states by truncation, each solved once."""
 
     def __init__(

@@ -29,8 +29,8 @@ def two_photon_spectrum(
     """Return g²_Γ(ω₁, ω₂) of coincident photons behind two filters, as a map.
 
     g²_Γ = ⟨f₁†f₂†f₂f₁⟩/(⟨f₁†f₁⟩⟨f₂†f₂⟩) of two filters of width Γ, one on a part of the light of each channel:
-    what `g2_at` gives at τ = 0 for `OpenSystem.filtered` on
-    channels that a beam splitter divides, for all pairs of frequencies at once.
+    what `g2_at` gives at τ = 0 for `OpenSystem.filtered` on channels that a beam splitter divides, for all pairs
+    of frequencies at once.
 
     The equations of the sensor method are solved in the eigenbasis of L, which is found once: with the sensors'
     operators ordered, ⟨f₁†f₂†f₂f₁⟩ follows from ⟨f₁⟩, ⟨f₁†f₁⟩, ⟨f₁f₂⟩, … by one division each. The last

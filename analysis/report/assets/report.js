@@ -264,7 +264,7 @@
       const margin = 0.05 * (top - low);
       const entries = this.entries(series);
       const legend = 6 + ROW * (1 + entries[entries.length - 1].row);
-      top += (top - low) * legend / (high - legend); // the legend stands above whatever is drawn
+      top += (top - low) * legend / (high - legend); // the legend is drawn above the curves
       if (this.logy || !this.spec.fromzero || low < 0) low -= margin;
       const Y = (y) => TOP + high * (1 - ((this.logy ? Math.log10(Math.max(y, 1e-300)) : y) - low) / (top - low));
       const levels = this.logy ? ticks(10 ** low, 10 ** top, true, 5) : ticks(low, top, false, 5);
@@ -298,7 +298,7 @@
         }
         if (s.exact) {
           const lines = points.filter(([, , , k]) => usable(s.exact[k] === undefined ? null : s.exact[k]));
-          // Points between which some exact value is missing are crosses, not a line that would claim what lies between.
+          // Where some exact values are missing they are drawn as crosses: a line would suggest values in between.
           const complete = lines.length === points.length;
           let d = lines.map(([a, b, , k]) => `M${left(a)} ${y(s.exact[k])}H${X(b)}`).join("");
           if (!bins && complete) d = lines.map(([a, , , k], n) => `${n ? "L" : "M"}${X(a)} ${y(s.exact[k])}`).join("");
@@ -318,7 +318,7 @@
     entries(series) {
       const told = series.map((s, k) => [s.name, `var(--s${k % 6})`, ""]);
       if (series.some((s) => s.exact)) told.push(["exact", "var(--exact)", "5 3"]);
-      if (series.some((s) => s.accidental)) told.push(["unrelated clicks", "var(--quiet)", "1 3"]);
+      if (series.some((s) => s.accidental)) told.push(["independent clicks", "var(--quiet)", "1 3"]);
       told.push([series[0].atonce ? "95 % band, all at once" : "95 % band", null, ""]);
       let at = LEFT + 8, row = 0;
       return told.map(([name, colour, dashes]) => {

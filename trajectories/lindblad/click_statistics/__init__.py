@@ -1,1 +1,1 @@
-"""Exact counterparts of the estimators; each file bears the name of the one in `analysis/estimators`."""
+"""Exact counterparts of the estimators; each file has the name of its counterpart in `analysis/estimators`."""

@@ -62,7 +62,7 @@ def cluster_g2(
     Raises
     ------
     InvalidInput
-        As in `composition_rates`, or a kind that is malformed or never emitted.
+        As in `composition_rates`, or a kind that cannot be read or is never emitted.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def _sequences(kind: Kind, names: tuple[str, ...]) -> list[tuple[str | None, ...
         if name not in names:
             raise InvalidInput(f"cluster {kind!r} has channel {name!r}; the detected ones are {', '.join(names)}")
     if not members:
-        raise InvalidInput("a cluster of no clicks is none; name its channels")
+        raise InvalidInput("a cluster has at least one click; name its channels")
     return sorted(set(permutations(members)))
 
 

@@ -189,7 +189,7 @@ def purity(
 ) -> list[Estimate]:
     """Return the purity π_n(δ) = n R_n(δ)/Σλ for each window δ: the share of quanta in clusters of exactly n.
 
-    Sánchez Muñoz et al., Nat. Photon. 8, 550 (2014). It depends on δ, so that a scan is asked for; compare it
+    Sánchez Muñoz et al., Nat. Photon. 8, 550 (2014). It depends on δ: give several windows, and compare
     with `accidental_purity`.
 
     Parameters

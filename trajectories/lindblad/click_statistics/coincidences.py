@@ -37,9 +37,9 @@ def coincidences(
     """Return how often n channels click within a window: one click in each, all closer than w.
 
     R = Σ over the orders of the channels of ∫ Tr[𝒥_n e^{Lτ_{n−1}} … e^{Lτ₁} 𝒥₁ρ] over τ₁ + … + τ_{n−1} < w: the
-    last integral through the series for ∫e^{Lτ}dτ, the others by Gauss and Legendre between the kinks of what
-    they integrate, refined until two agree to 1e-8. With delays d the region is that of the waits after which all
-    t_k + d_k lie within w.
+    last integral by the series for ∫e^{Lτ}dτ, the others by Gauss–Legendre quadrature between the kinks of the
+    integrand, refined until two agree to 1e-8. With delays d the integral is over the waits for which all t_k +
+    d_k lie within w.
 
     Parameters
     ----------

@@ -32,8 +32,8 @@ def fano(
     """Return the Fano factor of the counts in a window, F(T) = Var N/⟨N⟩.
 
     F(T) = 1 + (2/λT) ∫₀ᵀ (T − s) (Tr[𝒥 e^{Ls} 𝒥ρ] − λ²) ds, with 𝒥 summed over the channels and λ = Tr 𝒥ρ. The
-    double integral is that of the series for e^{Ls}, exact for slow and fast motion alike. Of a single channel
-    the detector may have a dead time, up to 30 dimensions unless it is paralysable: F(T) = 1 + (2/T) ∫₀ᵀ
+    double integral is that of the series for e^{Ls}, exact for slow and for fast motion. The detector of a single
+    channel may have a dead time, up to 30 dimensions unless it is paralysable: F(T) = 1 + (2/T) ∫₀ᵀ
     (T − s)(r(s) − λ) ds with the rate r of registered events after one (`dead_time`, `paralysable`).
 
     Parameters
@@ -186,8 +186,8 @@ Detectors = Mapping[str, Detector] | None
 def rates(steady: SteadyState, detectors: Detectors = None) -> dict[str, Estimate]:
     """Return the click rate of every channel, λ_k = η_k Tr[c_k†c_k ρ] + d_k, in ω_b.
 
-    Jitter does not change it. Afterpulses make λ/(1 − p) of it, and with a dead time it is that of the clicks
-    which find the detector alive (`memory.rate_with_memory`).
+    Jitter does not change it. Afterpulses turn it into λ/(1 − p), and with a dead time it is the rate of the
+    clicks that find the detector alive (`memory.rate_with_memory`).
 
     Raises
     ------

@@ -81,7 +81,7 @@ def brightness(
     channel : str
         The channel.
     period : float, optional
-        T, which the system knows.
+        T; it must be that of the system, which is taken when not given.
     detectors : mapping of str to Detector, optional
         Efficiencies and dark rates.
 
@@ -168,7 +168,7 @@ def pulse_counts(
     channels : sequence of str
         Channels whose clicks are counted.
     most : int
-        Largest count that is told apart.
+        Largest count that is resolved.
     period, detectors
         As for `brightness`.
 
@@ -277,5 +277,5 @@ def _at(detection: Detection, time: float) -> NDArray[np.float64]:
 def _bins(edges: ArrayLike, period: float) -> NDArray[np.float64]:
     bins: Any = bin_edges(edges, lowest=0.0)
     if bins[-1] > period * (1.0 + 1e-12):
-        raise InvalidInput(f"edges end at {bins[-1]:g}, beyond the period {period:g}")
+        raise InvalidInput(f"edges end at {bins[-1]:g}, beyond the period {period:g}; end them there")
     return np.asarray(bins)

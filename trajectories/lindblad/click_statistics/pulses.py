@@ -49,7 +49,7 @@ def pulsed_g2(
     period, detectors
         As for `brightness`.
     centre : int
-        0; cables that delay a channel by whole pulses are a matter of records.
+        Must be 0: delays by whole pulses occur in measured records only.
     normalise : {"side peaks", "rates"}
         By the mean of all peaks but the central one, or by the mean counts.
 
@@ -74,7 +74,7 @@ def pulsed_g2(
     one_of(normalise, "normalise", NORMALISATIONS)
     integer(pulses, "pulses", 1)
     if centre != 0:
-        raise InvalidInput(f"centre={centre} is for records with cables; the exact centre is 0")
+        raise InvalidInput(f"centre={centre} applies to records with delayed channels; the exact centre is 0")
     forward = _following(detection, first, second, pulses)
     backward = forward if first == second else _following(detection, second, first, pulses)
     joint = np.concatenate([backward[:0:-1], [forward[0] + backward[0]], forward[1:]])

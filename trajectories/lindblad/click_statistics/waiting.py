@@ -193,7 +193,7 @@ def no_click_probability(
     steady : SteadyState
         The stationary state.
     channel : str
-        Name of channel k; whatever else clicks is not looked at.
+        Name of channel k; clicks of other channels are ignored.
     durations : array_like of shape (n,)
         Times T in 1/ω_b, positive.
     detectors : mapping of str to Detector, optional

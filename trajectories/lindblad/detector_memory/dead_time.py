@@ -1,6 +1,6 @@
 """Clicks of one detector with dead time as a process of its own: exact waits, g² and Fano factor.
 
-Whatever else clicks is not looked at. Just after a registered event the state is y, the fixed point of
+Clicks of other channels are ignored. Just after a registered event the state is y, the fixed point of
 y → 𝒥(−L0)⁻¹e^{Lτ}y of trace 1: for the dead time τ it moves under L, and then under L0 = L − 𝒥. So the wait to the
 next registered event has the density Tr[𝒥 e^{L0(t − τ)} e^{Lτ} y] for t > τ, and none before. The rate r = Tr 𝒥A
 of registered events at t after one follows from A' = L0 A + e^{Lτ}𝒥 A(t − τ), A = 0 before τ and A(τ) = e^{Lτ}y.
@@ -37,8 +37,8 @@ LARGEST_OF_TWO = 16
 TERMS = 19
 # Pieces that are followed at the most.
 MOST_PIECES = 100_000
-# A curve that stays this close to its limit for a dead time has arrived.
-ARRIVED = 1e-13
+# A curve that stays this close to its limit for a dead time has settled.
+SETTLED = 1e-13
 # Relative error of what is followed: rounding, and that of the steady state.
 ROUNDING = 1e-9
 
@@ -114,7 +114,7 @@ class RegisteredRate:
             state = terms.sum(axis=1)
             rows.append(effect @ terms)
             off = abs(rows[-1].sum() - self.rate) + float(np.abs(rows[-1][1:]).max())
-            settled = settled + 1 if off <= ARRIVED * self.rate else 0
+            settled = settled + 1 if off <= SETTLED * self.rate else 0
             if len(rows) > MOST_PIECES:
                 raise InvalidInput(
                     f"{horizon:g} is {horizon / dead:.3g} dead times of {name!r}, too many to follow in "
@@ -123,7 +123,7 @@ class RegisteredRate:
         self._coefficients = np.array(rows)
 
     def _revivals(self, whole: Array, other: Array, event: Array, per_dead: int) -> list[Array]:
-        """Return what revives at t, of events at t − τ whose dead time the other click cuts, on each piece.
+        """Return by piece the state that becomes alive at t, after events at t − τ and the other click in between.
 
         e^{Lt}𝒥' e^{L(τ − t)}𝒥A with 𝒥' the map of the other click.
         """
@@ -170,7 +170,7 @@ class RegisteredRate:
         first = np.concatenate([[0.0], np.cumsum((self._coefficients * self._step / (powers + 1)).sum(axis=1))])
         padded = np.vstack([tables[0], np.zeros(TERMS)])
         value = np.einsum("ij,ij->i", padded[piece], x[:, None] ** (powers + order)[None, :])
-        beyond = np.where(piece == known, self.rate, 0.0)  # the curve has arrived at λ
+        beyond = np.where(piece == known, self.rate, 0.0)  # the curve has settled at λ
         if order == 0:
             return np.asarray(value + beyond)
         if order == 1:
@@ -185,7 +185,7 @@ class RegisteredRate:
         if detector.jitter or detector.afterpulsing:
             raise InvalidInput(
                 f"detector of {name!r} has a dead time with jitter or afterpulses, for which there is no exact "
-                "formula; leave the one or the other out"
+                "formula; leave one of them out"
             )
         if steady.system.dimension > largest and largest == LARGEST_OF_TWO:
             raise InvalidInput(
@@ -277,7 +277,7 @@ def one_of_two_dead(
     ):
         raise InvalidInput(
             f"g² of {dead!r} and {other!r} has an exact value where one of them has a dead time that lost events "
-            "do not prolong, and neither jitter or afterpulses; leave the rest out"
+            "do not prolong, without jitter or afterpulses; leave these out"
         )
     sign = 1.0 if dead == names[0] else -1.0
     grid = np.unique(np.append(np.abs(edges), 0.0))
@@ -294,7 +294,7 @@ def one_of_two_dead(
             moved = model.motion(float(grid[-1])).observe(after, model.effect(other)[None], grid, integrals=1)
             return np.asarray(moved[1][:, 0] / model.rate(other, model.rho))
 
-        # The other channel's detector does not act on the motion of what is not looked at.
+        # The motion without registered clicks of this channel does not depend on the other's detector.
         seen = {dead: forgetful(detector), other: watcher}
         answer = solver_of(steady).answer(
             compute, (dead,), seen, horizon=max(float(grid[-1]), detector.dead_time), starts=TYPICAL_ROUNDS,

@@ -20,24 +20,24 @@ from ..superoperators.hermitian_vectors import Vector
 
 Array = NDArray[np.float64]
 
-# What a detector without memory has instead.
+# Values of a detector without memory.
 FORGOTTEN: dict[str, float | bool] = {
     "dead_time": 0.0, "jitter": 0.0, "afterpulsing": 0.0, "afterpulse_delay": 0.0, "paralysable": False
 }  # fmt: skip
 MEMORY = ("dead_time", "jitter", "afterpulsing")
-# The state after a click is found to this; each round goes from click to click.
+# The state after a click is iterated to this accuracy; each round goes from click to click.
 SETTLED, MOST_ROUNDS = 1e-13, 20_000
-# Of which there are about so many, each of them as long as the dead time: what the solver reckons with.
+# Typical number of rounds, each as long as the dead time, from which the solver predicts the cost.
 TYPICAL_ROUNDS = 40
 # Cells of a curve that is blurred: their width near zero beside that of the blur, and how far they reach beyond
-# the bins, in units of the blur. There are some so many at the most.
+# the bins, in units of the blur; and about how many there are at most.
 CELL, BEYOND, MOST_CELLS = 0.1, 8.0, 4000
 
 
 def without_memory(detectors: Detectors, names: Sequence[str] | None = None) -> dict[str, Detector]:
-    """Return detectors that only lose and add dark counts; with `names`, those of other channels only lose theirs.
+    """Return detectors without memory; with `names`, only those of other channels lose it.
 
-    What clicks of some channels do does not depend on how others are detected: their memory does not matter.
+    Statistics of some channels do not depend on how the others are detected, so that their memory is irrelevant.
     """
     found = dict(detectors or {})
     for name, detector in found.items():
@@ -47,7 +47,7 @@ def without_memory(detectors: Detectors, names: Sequence[str] | None = None) -> 
 
 
 def forgetful(detector: Detector) -> Detector:
-    """Return a detector that loses and adds dark counts as another does, and remembers nothing."""
+    """Return a detector of the same efficiency and dark rate, without memory."""
     return replace(detector, **FORGOTTEN)  # type: ignore[arg-type]
 
 
@@ -62,7 +62,7 @@ def rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Esti
     With the state A while the detector is alive, of trace P(alive), L0A + e^{Lτ}𝒥A = 0: alive again a dead time τ
     after each event. So λ = Tr 𝒥A with Tr A + τ Tr 𝒥A = 1. The state just after an event is the fixed point of
     y → 𝒥(−L0)⁻¹e^{Lτ}y. Of a paralysable detector λ = Tr[𝒥 e^{L0τ}ρ]: no event for τ, and then one. Afterpulses
-    without dead time make λ/(1 − p) of λ. Each detector's is computed once.
+    without dead time turn λ into λ/(1 − p). The rate is computed once for each detector.
     """
     known = steady.workspace.setdefault("rates with memory", {})
     if (name, detector) not in known:
@@ -102,9 +102,9 @@ def _rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Est
 
 
 def after_event(model: Model, name: str, dead: float) -> tuple[Vector, float]:
-    """Return the state just after a registered event of a channel with dead time, and how long it then lives.
+    """Return the state just after a registered event of a channel with dead time, and the mean wait once alive.
 
-    The fixed point of y → 𝒥(−L0)⁻¹e^{Lτ}y, and the mean time Tr(−L0)⁻¹e^{Lτ}y.
+    The fixed point y of y → 𝒥(−L0)⁻¹e^{Lτ}y, and Tr(−L0)⁻¹e^{Lτ}y.
     """
     free, motion = model.click_free_motion(0.0), model.motion(dead)
     state: Vector = model.jump(name, model.rho) / model.rate(name, model.rho)

@@ -71,7 +71,7 @@ def _answer(
     if detector.jitter:
         raise InvalidInput(
             f"detector of {name!r} is paralysable and has jitter={detector.jitter:g}, for which there is no exact "
-            "formula; leave the one or the other out"
+            "formula; leave one of them out"
         )
     return solver_of(steady).answer(
         compute,

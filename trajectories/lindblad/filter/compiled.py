@@ -27,7 +27,7 @@ class CompiledFilter:
     model : LinearModel
         States and their maps.
     watching : mapping of str to Detector
-        What watches each detected channel.
+        Detector of each detected channel.
     full : bool
         Whether the model leaves nothing out; its motion may then be tabulated where its modes are ill-conditioned.
     """
@@ -60,9 +60,8 @@ class CompiledFilter:
         found = self.modes(0, np.zeros(len(self._names), dtype=np.int64))
         if not self.full and (found.condition > max_condition or found.growth > max_growth):
             raise ConvergenceError(
-                f"a core of {self.model.size} mode pairs is no good for this system (condition "
-                f"{found.condition:.1g}, growth {found.growth:.1g}), as under strong dissipation; lower its "
-                "dimension to at most 30"
+                f"a core of {self.model.size} mode pairs is inaccurate (condition {found.condition:.1g}, growth "
+                f"{found.growth:.1g}), as under strong dissipation; lower the dimension to at most 30"
             )
 
     def blur(self, jitter: float) -> float:

@@ -75,22 +75,22 @@ class ConditionalFilter:
     pairs of modes of H_eff (`reduced.pair_core`), whose L0 is diagonalised once: a gap costs R exponentials
     and a click a product of R² numbers. Two cores are followed side by side, and the error that is stated
     comes from their difference in a gap and the gaps beside it: an estimate. It is largest after sequences of
-    clicks that are rare; where it exceeds the tolerance, finer and finer cores follow these stretches anew.
+    clicks that are rare; where it exceeds the tolerance, finer and finer cores follow these stretches again.
 
     Parameters
     ----------
     system : OpenSystem
         The model.
     watching : mapping of str to Detector
-        What watches each detected channel, in the order of the rates that are returned; others are not detected.
+        Detector of each detected channel, in the order of the rates that are returned; others are not detected.
     initial : SteadyState or ndarray of shape (N, N)
         The steady state, or the density matrix at the start of every trajectory.
     tolerance : float, optional
-        Largest error of a hazard and of ln of a rate; gaps of which more is stated are followed anew in a finer
+        Largest error of a hazard and of ln of a rate; gaps of which more is stated are followed again in a finer
         core, while there is one of at most 2600 pairs, or of 3400 where a tolerance is given.
     like : ConditionalFilter, optional
         The filter of a similar system that has followed a record: the same basis states, the modes that are most
-        like its modes, and the same pairs are taken. Of that record the same gaps are followed anew in the same
+        like its modes, and the same pairs are taken. Of that record the same gaps are followed again in the same
         finer cores, so that likelihoods are smooth functions of the system's parameters. Errors are not estimated
         then.
 
@@ -156,7 +156,7 @@ class ConditionalFilter:
             return Followed(hazard, none, intensity, no_rate, np.zeros(len(forbidden)), forbidden, method)
 
     def _by_cores(self, clicks: Clicks) -> Followed:
-        """Follow with two cores, and what they leave in doubt with finer ones."""
+        """Follow with two cores, and the gaps that are too inaccurate with finer ones."""
         level, safety = FIRST_LEVELS[1], FIRST_SAFETY
         coarse = self._at(FIRST_LEVELS[0], clicks)
         while True:
@@ -176,12 +176,12 @@ class ConditionalFilter:
         while len(doubtful) and self.has(finest + 1):
             error[doubtful], off[doubtful], lead = self._refined(clicks, found, doubtful, finest)
             finest += 1
-            plan.anew.append((finest, doubtful, lead))
+            plan.repeated.append((finest, doubtful, lead))
             doubtful = doubtful[error[doubtful] > self.tolerance]
         self._plan = plan
         method = self._method(level)
         if finest > level:
-            method += f", {anew} of {len(error)} gaps anew in up to {self._core_size(finest)}"
+            method += f", {anew} of {len(error)} gaps again with up to {self._core_size(finest)}"
         return Followed(
             found.hazard,
             error,
@@ -193,11 +193,11 @@ class ConditionalFilter:
         )
 
     def _as_planned(self, clicks: Clicks) -> Found:
-        """Follow as the filter of the similar system did: of the record that it followed the same gaps anew."""
+        """Follow as the filter of the similar system did: of that record, the same gaps in finer cores."""
         assert self._like is not None
         plan = self._like._plan
         found = self._at(plan.level, clicks)
-        for level, gaps, lead in plan.anew if plan.digest == digest_of(clicks) else ():
+        for level, gaps, lead in plan.repeated if plan.digest == digest_of(clicks) else ():
             parts = cut_out(clicks, gaps, lead)
             write(self._at(level, parts.clicks), parts, found, clicks)
         return found
@@ -205,11 +205,11 @@ class ConditionalFilter:
     def _refined(
         self, clicks: Clicks, found: Found, gaps: NDArray[np.int64], level: int
     ) -> tuple[Array, Array, int]:
-        """Follow some gaps anew one level finer, write them into what was found; return their errors and the lead.
+        """Follow some gaps one level finer, write them into what was found; return their errors and the lead.
 
-        The old level follows the stretches as well: its difference to what it found before is what the beginning
-        of the stretches matters, and that of the two levels is the error of the finer one. Returned are the
-        error of each gap, and what ln of the likelihood may be off by in it, with a sign.
+        The old level follows the stretches as well: its difference to what it found before shows how much the
+        beginning of the stretches matters, and that of the two levels is the error of the finer one. Returned are
+        the error of each gap, and what ln of the likelihood may be off by in it, with a sign.
         """
         lead = LEAD
         while True:
@@ -235,7 +235,7 @@ class ConditionalFilter:
         return error, SAFETY * off, lead
 
     def has(self, level: int) -> bool:
-        """Say whether there is a core of this level that serves."""
+        """Say whether there is a core of this level that passes its checks."""
         if level >= len(CUTS) or self._core_size(level) > self._largest:
             return False
         try:
@@ -344,8 +344,8 @@ class ConditionalFilter:
         change = compiled.blur(jitter) if jitter > 0.0 else 0.0
         if change > BLURRED:
             raise InvalidInput(
-                f"jitter={jitter:g} blurs what the clicks tell: rates after a click change by {change:.2g} of "
-                f"themselves within it, and at most {BLURRED:g} can be left out of account; lower it"
+                f"jitter={jitter:g} is too long to be neglected: within it rates after a click change by a share "
+                f"of {change:.2g}, above {BLURRED:g}; lower it"
             )
 
 

@@ -1,4 +1,4 @@
-"""What a filter found along a record, how it went about it, and the detectors that none follows."""
+"""What a filter found along a record, in which levels, and the detectors that no filter follows."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Plan:
         Of the record.
     level : int
         The level of the whole.
-    anew : list of (int, ndarray, int)
-        Level, gaps and lead of what was followed anew, in this order.
+    repeated : list of (int, ndarray, int)
+        Level, gaps and lead of what was followed again, in this order.
     """
 
     digest: bytes
     level: int
-    anew: list[tuple[int, NDArray[np.int64], int]]
+    repeated: list[tuple[int, NDArray[np.int64], int]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Lost clicks of whole trajectories: smoothed in two models, and what these leave in doubt in finer ones."""
+"""Lost clicks of whole trajectories: smoothed in two models, and in finer ones where these differ."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LostClickLevels:
     """Smooths trajectories with the models of a `ConditionalFilter`, level by level.
 
     Two cores smooth the whole. Where they differ by more than the tolerance, in a probability or in ln of a rate,
-    stretches of clicks before and after are smoothed anew in finer cores.
+    stretches of clicks before and after are smoothed again in finer cores.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class LostClickLevels:
     every : tuple of str
         All channels of the system.
     watching : dict of str to Detector
-        What watches the detected ones.
+        Detectors of the detected ones.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class LostClickLevels:
 
 
 class Part(NamedTuple):
-    """A stretch that is smoothed anew: wanted gaps of the whole, and where they and its times are."""
+    """A stretch that is smoothed again: wanted gaps of the whole, and where they and its times are."""
 
     clicks: Clicks
     asked: Asked

@@ -42,7 +42,7 @@ class Smoother:
     every : tuple of str
         All channels of the system.
     watching : dict of str to Detector
-        What watches the detected ones.
+        Detectors of the detected ones.
     """
 
     def __init__(self, compiled: CompiledFilter, every: tuple[str, ...], watching: dict[str, Detector]) -> None:
@@ -114,7 +114,7 @@ class SmoothedTrajectory:
     after : ndarray of shape (n_events, R)
         State just after each event, of trace 1.
     before : ndarray of shape (n_events, R)
-        Effect matrix just before each event, of the size that its product with the state is 1 there.
+        Effect matrix just before each event, scaled so that its product with the state is 1 there.
     """
 
     def __init__(self, smoother: Smoother, events: list[Event], start: float, stop: float) -> None:
@@ -131,7 +131,9 @@ class SmoothedTrajectory:
             state = clicks[event.channel] @ state if event.channel >= 0 else state
             trace = float(model.trace @ state)
             if not trace > 0.0:
-                raise InvalidInput(f"the model cannot make the click at {event.time:g}; validate it first")
+                raise InvalidInput(
+                    f"the click at {event.time:g} is impossible in this model; check the model with validate"
+                )
             after[n] = state / trace
         before = np.empty_like(after)
         before[-1] = model.trace
@@ -174,8 +176,8 @@ class SmoothedTrajectory:
     def companions(self, click: int, partner: str, window: float) -> float:
         """Return the probability of a lost click of a channel within a window before or after a click.
 
-        One minus the weight of all that has none: the same clicks with a motion that never jumps in that channel
-        unseen.
+        One minus the weight of all histories without one: the same clicks, with a motion from which undetected
+        jumps of that channel are left out.
         """
         smoother = self._smoother
         centre = self._clicks[click]

@@ -1,4 +1,4 @@
-"""Stretches of trajectories that are followed anew by a finer model, and the errors that call for it."""
+"""Stretches of trajectories that are followed again by a finer model, and the errors by which they are chosen."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def cut_out(clicks: Clicks, gaps: Places, lead: int) -> Stretches:
     """Return stretches that end with some gaps and begin so many clicks before; those that overlap are one.
 
     A stretch that begins within a trajectory does so at a click and in the initial state: whether its lead is long
-    enough for that to be forgotten is for the caller to see.
+    enough for that to be forgotten is for the caller to check.
     """
     row = rows_of_gaps(clicks)[gaps]
     first = np.maximum(gaps - row - lead, clicks.offsets[row])  # click that ends the first gap

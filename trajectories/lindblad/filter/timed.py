@@ -30,8 +30,8 @@ Matrix = NDArray[np.complex128]
 
 # Cells of a period whose propagators are tabulated where envelopes change.
 CELLS = 64
-# Tables are made for records of more periods than this share of N²: so many states make one table.
-WORTH = 0.5
+# Tables are made for records of more periods than this share of N²: a table costs as much as N² states.
+TABULATED = 0.5
 # Jitter is neglected where it is shorter than this part of all that moves: the fastest frequency, and the pulses.
 BLURRED = 1e-2
 # Binomials that move the origin of a polynomial.
@@ -74,7 +74,7 @@ class SilentPeriod:
     seeing : mapping of str to Detector
         The detectors that are not dead.
     tabulated : bool
-        Whether propagators of cells and of periods are worth their making.
+        Whether propagators of cells and of periods are computed and kept.
     """
 
     def __init__(self, motion: TimedMotion, seeing: Mapping[str, Detector], tabulated: bool) -> None:
@@ -217,16 +217,15 @@ class TimedFilter:
 
     Between clicks ρ̃' = (L(t) − Σ_k 𝒥_k(t))ρ̃ with 𝒥_k = η_k g_k(t)²J_k + d_k over the detectors that are not
     dead, and a click in k makes ρ̃ → 𝒥_kρ̃. Constant stretches go by the modes of their generator, the others by
-    Taylor series on steps on which the envelopes are polynomials.
-    Of a long train the propagators of cells of a period, and of 2ⁿ
-    periods, are tabulated.
+    Taylor series on steps on which the envelopes are polynomials. Of a long train the propagators of cells of a
+    period, and of 2ⁿ periods, are tabulated.
 
     Parameters
     ----------
     system : OpenSystem
         The model, of at most 30 dimensions.
     watching : mapping of str to Detector
-        What watches each detected channel, in the order of the rates that are returned; others are not detected.
+        Detector of each detected channel, in the order of the rates that are returned; others are not detected.
     initial : ndarray of shape (N, N)
         The density matrix at the start of every trajectory.
 
@@ -262,7 +261,7 @@ class TimedFilter:
         hazard, intensity = np.empty(n + rows), np.empty((n, len(self._names)))
         forbidden = np.zeros(rows, dtype=np.bool_)
         periods = float((stop - start).sum()) / (self._system.period or np.inf)
-        tabulated = periods > WORTH * self._system.dimension**2
+        tabulated = periods > TABULATED * self._system.dimension**2
         with one_blas_thread():
             for r in range(rows):
                 low, high = int(offsets[r]), int(offsets[r + 1])
@@ -349,8 +348,8 @@ class TimedFilter:
         shortest = min(self._motion.longest_step(one) for one in stretches(self._system, self._motion.horizon))
         if jitter > BLURRED * shortest:
             raise InvalidInput(
-                f"jitter={jitter:g} blurs what the clicks tell: it must be below {BLURRED * shortest:.2g}, a "
-                "small part of the fastest motion, to be left out of account; lower it"
+                f"jitter={jitter:g} is too long to be neglected: it must be below {BLURRED * shortest:.2g}, a "
+                "small part of the fastest motion; lower it"
             )
 
 

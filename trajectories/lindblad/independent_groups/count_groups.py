@@ -1,4 +1,4 @@
-"""How clicks come in groups: what the spread and the skewness of a long count say about them."""
+"""How clicks come in groups, from the variance and the skewness of long counts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CountGroups:
 
     C₁ = Tr 𝒥ρ, C₂ = C₁ + 2 Tr 𝒥ρ₁, C₃ = C₁ + 3 Tr 𝒥ρ₁ + 3 Tr 𝒥ρ₂ with −Lρ₁ = (𝒥 − C₁)ρ and
     −Lρ₂ = 2(𝒥 − C₁)ρ₁ + (𝒥 − C₂)ρ, see `cumulants`. ρ₁ of several channels is the sum of theirs. Up to 50
-    dimensions `cumulants` itself is asked.
+    dimensions `cumulants` itself is used.
 
     Parameters
     ----------
@@ -80,6 +80,6 @@ class CountGroups:
 
 
 def _without_trace(source: Vector, rho: Vector) -> Vector:
-    """Return a matrix whose trace vanishes but for rounding, without that."""
+    """Return a matrix without the trace that rounding left in it."""
     step = round(len(rho) ** 0.5) + 1
     return source - float(source[::step].sum()) * rho

@@ -21,9 +21,9 @@ from .motion import Part, TimedMotion
 
 # Largest ‖ρ(T) − ρ(0)‖/‖ρ(0)‖: what is aimed for, and what is still accepted.
 AIM, ACCEPTED = 1e-13, 1e-10
-# Largest distance between the states that two starts end in, and what is aimed for with the other start.
+# Largest distance between the states that two starts end in, and the residual aimed for from the second start.
 SAME_STATE, AIM_OF_OTHER = 1e-7, 1e-10
-# Times of a period at which populations are looked at.
+# Times of a period at which populations are evaluated.
 POINTS = 12
 # Correlations from pulse to pulse are 1 when the state is that near to the periodic one.
 RELAXED = 1e-13
@@ -44,7 +44,7 @@ class PeriodicState(Shown):
     residual : float
         ‖ρ(T) − ρ(0)‖/‖ρ(0)‖.
     periods : int
-        Periods that it took.
+        Number of periods until it was found.
 
     Examples
     --------
@@ -219,7 +219,7 @@ def periodic_state(system: OpenSystem) -> PeriodicState:
     iterations = [_Iteration(pack(starts[0]), AIM, ACCEPTED), _Iteration(pack(starts[1]), AIM_OF_OTHER, ACCEPTED)]
     periods = 0
     while periods < MOST_PERIODS:
-        # A start that is there is not carried on: the other, a random one, takes more periods.
+        # A start that has converged is not carried on: the other, a random one, takes more periods.
         under_way = [one for one in iterations if not one.done]
         if not under_way:
             break

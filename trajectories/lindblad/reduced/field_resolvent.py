@@ -21,7 +21,7 @@ Matrix = NDArray[np.complex128]
 MODES_BESIDE_PAIRS = 1e-3
 # Largest residual of the equation of one frequency, and largest number of products with L for it.
 SOLVED, MAX_PRODUCTS = 1e-10, 400
-# Overlap with ρ above which an eigenvector of L is taken for ρ.
+# Overlap with ρ above which an eigenvector of L is taken to be ρ.
 LIKE = 0.7
 
 

@@ -99,8 +99,8 @@ def core_matrix(
 class Spectrum:
     """Eigenvalues and eigenvectors of a real matrix, factored: G = P B P⁻¹ with real P.
 
-    Of two complex conjugate eigenvectors Re v and Im v are columns of P, next to each other, and of what they do
-    half is computed: x(t) = Re Σ_k γ_k v_k e^{μ_k t} over real eigenvalues and the first of each two.
+    Of two complex conjugate eigenvectors Re v and Im v are columns of P, next to each other, and only one of the
+    two is followed: x(t) = Re Σ_k γ_k v_k e^{μ_k t} over real eigenvalues and the first of each two.
 
     Attributes
     ----------
@@ -159,7 +159,8 @@ class Spectrum:
     def solved(self, vector: NDArray[Any], *, adjoint: bool = False) -> NDArray[Any]:
         """Return P⁻¹x, or P⁻ᵀx."""
         factors, pivots = self._lu
-        # LAPACK's wrapper counts the pivots from 1 for a while, in place: another thread must not see them.
+        # LAPACK's wrapper shifts the pivots to count from 1 during the call, in place: another thread must not see
+        # it.
         return np.asarray(
             linalg.lu_solve((factors, pivots.copy()), vector, trans=int(adjoint), check_finite=False)
         )
@@ -276,7 +277,8 @@ class PairMotion:
 
     @property
     def _spectrum(self) -> Spectrum:
-        # No cached_property: in Python 3.11 that lets one core at a time be diagonalised, of all that there are.
+        # Not a cached_property: in Python 3.11 its lock belongs to the class, and one core at a time would be
+        # diagonalised.
         with self._lock:
             if self._found is None:
                 self._found = Spectrum(self._matrix())

@@ -1,4 +1,4 @@
-"""Stationary states on essential basis states: found from few states on, or cut out of a known state."""
+"""Stationary states on essential basis states: found by adding states to a few, or cut out of a known state."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def grown(system: OpenSystem, cut: float, share: float = 1.0) -> EssentialState 
         late = number > MAX_ROUNDS
         rho = stationary(inner, rho, FINE if late else ROUGH)
         if late:
-            # Where modes nearly coincide, as in a displaced cavity, their estimates never end; ρ itself says more.
+            # Where modes nearly coincide, as in a displaced cavity, the estimates do not converge; ρ itself
+            # decides.
             held = importance(inner, np.arange(len(states)), np.diag(rho).real, click_rates(inner, rho))
             if not (held[added] > cut).any():
                 break
