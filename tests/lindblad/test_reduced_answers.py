@@ -238,7 +238,7 @@ def test_one_model_serves_every_question():
 
 
 def test_what_a_core_gave_serves_another_process(monkeypatch):
-    """With what was kept, the same questions at other times need no diagonalisation, and have the same answers."""
+    """With what was kept, the same questions at other times need no diagonalisation, and none is announced."""
     system = paper_system((3, 2, 2))
     first = lindblad.steady_state(system).with_solver("reduced")
 
@@ -257,9 +257,15 @@ def test_what_a_core_gave_serves_another_process(monkeypatch):
     kept = {key: array.copy() for key, array in solver_of(first).kept.items()}
     assert sum(array.nbytes for array in kept.values()) < 5e6
     monkeypatch.setattr(pair_core, "Spectrum", None)  # nothing can be diagonalised
+    named, enter = [], stages.Stage.__enter__
+    monkeypatch.setattr(stages.Stage, "__enter__", lambda stage: named.append(stage.text) or enter(stage))
     second = lindblad.steady_state(system).with_solver("reduced")
     with pytest.raises(TypeError):
         asked(second, other)
+    assert any(text.startswith("diagonalising") for text in named)
+    named.clear()
     third = lindblad.steady_state(system).with_solver("reduced")
     third.workspace["kept"] = kept
     np.testing.assert_allclose(asked(third, other), right, rtol=1e-12)
+    assert named
+    assert not any(text.startswith("diagonalising") for text in named)

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..detectors import Detector
-from ..stages import Stage
 from .answers import LEAST_SHARE, stated_errors
 from .reduced.essential import STATE_CUT
 from .reduced.kept import Kept
 from .reduced.mode_space import MODE_CUT, AllModes, all_modes, mode_space
 from .reduced.model import ReducedModel, ReducedSystem
+from .reduced.pair_core import CORE
 from .reduced.stationary import cut_out
 from .steady_state import ACCURACY, SteadyState
 
@@ -45,8 +45,6 @@ RESTRICT = 300
 # Largest condition number of the core's eigenvectors, and largest growth rate relative to the fastest motion;
 # typical values are 1e5 and 1e-16.
 MAX_CONDITION, MAX_GROWTH = 1e9, 1e-9
-# Predicted seconds of a core per R³.
-CORE = 6e-10
 # Relative error on essential states per root of the population at which they are cut: energies are shifted by what
 # is left out, in proportion to its amplitude.
 OUTSIDE = 40.0
@@ -160,7 +158,7 @@ class Levels:
             return None
         models = [self._model(number, question) for number in range(max(level - 2, 0), level + 1)]
         # The finest takes about as long as the others together.
-        with _stage(self._size(level, question)), ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(2) as pool:
             found = pool.map(compute, models[::-1])
             values = [np.asarray(value, dtype=np.float64) for value in found][::-1]
         while True:
@@ -178,8 +176,7 @@ class Levels:
                 return Reduced(values[-1], error, way if self.system(level).cut else "all pairs of modes")
             level += 1
             models.append(self._model(level, question))
-            with _stage(self._size(level, question)):
-                values.append(np.asarray(compute(models[-1]), dtype=np.float64))
+            values.append(np.asarray(compute(models[-1]), dtype=np.float64))
 
     def system(self, level: int) -> ReducedSystem:
         """Return the modes of a level."""
@@ -252,11 +249,6 @@ class Levels:
         while level > 1 and self._size(level, question) > LARGEST_CORE:
             level -= 1
         return level
-
-
-def _stage(size: int) -> Stage:
-    """Return the stage of a core that may have to be diagonalised."""
-    return Stage(f"diagonalising {size} pairs of modes", expected=CORE * size**3)
 
 
 def _sound(model: ReducedModel) -> tuple[bool, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from ...stages import Stage
 from ..superoperators.hermitian_vectors import Vector, pack, unpack
 from .exponentials import exponentials
 from .kept import Kept, content, remembered
@@ -23,6 +24,8 @@ Complex = NDArray[np.complex128]
 ROUNDING = 1e-13
 # Eigenvalues are refined where rates lie this far below the fastest motion.
 SLOW = 1e-5
+# Predicted seconds of a core per R³.
+CORE = 6e-10
 
 
 def importance(
@@ -238,10 +241,6 @@ class PairMotion:
     ----------
     size : int
         R, the number of real dimensions of the core.
-    condition : float
-        Estimated condition number of the eigenvectors, in the 1-norm; 1 without a core.
-    growth : float
-        Largest real part of an eigenvalue relative to the slowest decay; 0 apart from rounding.
     """
 
     def __init__(
@@ -259,12 +258,11 @@ class PairMotion:
         inside = np.zeros((self._r, self._r), dtype=bool) if chosen is None else chosen
         rows, columns = (side.astype(np.int64) for side in np.nonzero(inside))
         self._index = rows * self._r + columns
-        self.size, self.condition, self.growth = len(rows), 1.0, 0.0
+        self.size = len(rows)
         # Of the pairs outside the core, (j, k) and (k, j) are complex conjugates: one of both is followed.
         self._tail = np.flatnonzero(np.triu(~inside).reshape(-1))
         self._twice = np.where(self._tail // self._r == self._tail % self._r, 1.0, 2.0)
         self._tables: dict[tuple[bytes, int], tuple[list[Complex], list[Complex]]] = {}
-        self.values: Complex = np.zeros(0, dtype=np.complex128)
         self._lock = Lock()
         self._found: Spectrum | None = None
         if self.size:
@@ -272,8 +270,22 @@ class PairMotion:
             jumps = [space.jumps[name] for name in sorted(unwatched)]
             parts = (space.motion, space.rho, space.gram, *jumps, effect, self._index)
             self._key = content(*parts, sorted(unwatched.items()), dark)
-            summary = remembered(self._kept, content(self._key, "summary"), self._summary)
-            self.condition, self.growth, self.values = float(summary[0].real), float(summary[1].real), summary[2:]
+            self._summary_key = content(self._key, "summary")
+
+    @property
+    def condition(self) -> float:
+        """Estimated condition number of the eigenvectors, in the 1-norm; 1 without a core."""
+        return float(self._summary[0].real)
+
+    @property
+    def growth(self) -> float:
+        """Largest real part of an eigenvalue relative to the fastest motion; 0 apart from rounding."""
+        return float(self._summary[1].real)
+
+    @property
+    def values(self) -> Complex:
+        """μ, of two complex conjugates one; none without a core."""
+        return self._summary[2:]
 
     @property
     def _spectrum(self) -> Spectrum:
@@ -281,13 +293,21 @@ class PairMotion:
         # diagonalised.
         with self._lock:
             if self._found is None:
-                self._found = Spectrum(self._matrix())
+                with Stage(f"diagonalising {self.size} pairs of modes", expected=CORE * self.size**3):
+                    self._found = Spectrum(self._matrix())
             return self._found
 
+    @property
     def _summary(self) -> Complex:
-        """Return condition, growth and eigenvalues as one array."""
-        found = self._spectrum
-        return np.concatenate([[found.condition, found.growth], found.exponents])
+        """Condition, growth and eigenvalues as one array."""
+        if not self.size:
+            return np.array([1.0, 0.0], dtype=np.complex128)
+
+        def compute() -> Complex:
+            found = self._spectrum
+            return np.concatenate([[found.condition, found.growth], found.exponents])
+
+        return remembered(self._kept, self._summary_key, compute)
 
     def _matrix(self) -> Array:
         space, unwatched, effect = self._made_of
