@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from tagged_files import ptu_file
 
 import trajectories as tj
 from trajectories.errors import InvalidInput, RecordWarning
@@ -383,3 +384,30 @@ def test_our_csv_cut_anywhere_is_one_line_or_whole(tmp_path):
         (tmp_path / "b.csv").write_bytes(whole[:end])
         with pytest.raises(InvalidInput):
             tj.load(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize("acquisition", [1000, None])
+def test_a_file_without_any_event_says_that_its_length_is_unknown(tmp_path, acquisition):
+    """It said that its events ended after a picosecond."""
+    path = ptu_file(tmp_path / "nothing.ptu", [], 0x01010204, acquisition=acquisition)
+    with pytest.warns(RecordWarning, match=r"holds no event.*give duration=") as said:
+        record = tj.load(path)
+    assert len(said) == 1
+    assert record.total_time == record.tick
+    with pytest.warns(RecordWarning, match="holds no photon"):
+        assert tj.load(path, duration=1.0).total_time == 1.0
+    overflow = ptu_file(tmp_path / "dark.ptu", [1 << 31 | 63 << 25 | 1], 0x01010204, acquisition=None)
+    with pytest.warns(RecordWarning, match="holds no photon"):
+        assert tj.load(overflow).total_time == pytest.approx((2**25 + 1) * 1e-12)
+
+
+def test_photon_hdf5_without_photons_was_observed_as_long_as_it_says(tmp_path):
+    """A dark measurement of an hour had a window of one tick."""
+    path = tmp_path / "dark.h5"
+    with h5py.File(path, "w") as file:
+        spot(file, stamps=np.zeros(0, int), detectors=np.zeros(0, int))
+        duration(file, 3600.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordWarning)
+        assert tj.load(path, unit="s").total_time == pytest.approx(3600.0)
+        assert sum(p.total_time for p in tj.open_measured(path, unit="s").blocks()) == pytest.approx(3600.0)

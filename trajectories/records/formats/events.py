@@ -91,6 +91,11 @@ class EventFile(Protocol):
         """Whether the file ends too early; known only after its events were read."""
         ...
 
+    @property
+    def keeps_time(self) -> bool:
+        """Whether events tell how long was observed without photons too, as overflows do."""
+        ...
+
     def events(self, into: Photons | None = None) -> Iterator[Events]:
         """Yield the events a chunk at a time; `into` given columns, photons are decoded one after the other."""
         ...

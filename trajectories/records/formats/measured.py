@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -93,11 +94,21 @@ def observed(
 def stop_of(
     file: EventFile, latest: int, photons: int, measure: TimeUnit, asked: float | None, notes: list[str]
 ) -> float:
-    """Return the end of the observation of a file whose events were all read."""
+    """Return the end of the observation of a file whose events were all read; say if none was a photon.
+
+    An instrument writes overflows even without photons: a file without any event was not observed as long as its
+    header may claim, and how long is not known.
+    """
     length = seconds_of(measure)
     span = (latest + 1) * (file.tick / length)
     seconds = file.claimed(latest)
-    wait = span / max(file.capacity, photons, 1)
+    if not photons and not latest and asked is None and file.keeps_time:
+        note(notes, f"{file.path.name} holds no event, which would tell how long it was observed; "
+             f"the window is one tick ({measure.of(f'{span:.6g}')}); give duration=")  # fmt: skip
+        return span
+    if not photons:
+        note(notes, f"{file.path.name} holds no photons")
+    wait = span / max(file.capacity, photons, 1) if photons or file.keeps_time else math.inf
     return observed(
         file.path, None if seconds is None else seconds / length, span, wait, asked, file.truncated, notes, measure
     )
@@ -176,8 +187,6 @@ def record_of(
         note(notes, marker_note(marked, markers), warn=False)
     stamp, place, rest = in_order(stamp, place, within if file.fine is not None else None, notes)
     stop = stop_of(file, latest, len(stamp), measure, duration, notes)
-    if not len(stamp):
-        note(notes, f"{file.path.name} holds no photons")
     if len(lost):
         note(notes, lost_note(file, lost, measure))
     names = tuple(name_of(file, int(k)) for k in numbers)

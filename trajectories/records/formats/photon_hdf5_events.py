@@ -38,6 +38,7 @@ class PhotonHdf5Events:
     """
 
     truncated = False
+    keeps_time = False
 
     def __init__(self, path: Path, duration: float | None = None) -> None:
         self.path = path

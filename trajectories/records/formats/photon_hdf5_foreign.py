@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,9 @@ def foreign(file: Any, unit: Any, duration: float | None) -> ClickRecord:
     ends = (int(stamp[0]), int(stamp[-1])) if len(stamp) else (0, 0)
     first, claimed = acquired(path, ends, tick, claimed, measure.seconds, duration, notes)
     span = (ends[1] + 1 - first) * tick
-    stop = observed(path, claimed, span, span / max(len(stamp), 1), duration, False, notes, measure)
+    # Without a photon nothing speaks against the duration that the file states.
+    wait = span / len(stamp) if len(stamp) else math.inf
+    stop = observed(path, claimed, span, wait, duration, False, notes, measure)
     return ClickRecord.from_arrays(
         np.zeros(len(stamp), dtype=np.int64),
         stamp,

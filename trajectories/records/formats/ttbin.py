@@ -52,6 +52,7 @@ class TimeTaggerFile:
     tick = PICOSECOND
     fine = None
     capacity = 0
+    keeps_time = True
 
     def __init__(self, path: Path) -> None:
         self.path = path

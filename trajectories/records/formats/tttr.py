@@ -103,6 +103,11 @@ class Tagged:
         """Upper bound of the number of photons: the number of records."""
         return self.available
 
+    @property
+    def keeps_time(self) -> bool:
+        """Whether events tell the time without photons: overflows do."""
+        return True
+
     def claimed(self, latest: int) -> float | None:
         """Return the acquisition time of the header."""
         return self.acquisition
