@@ -309,3 +309,13 @@ def test_a_zip_that_is_no_npz_is_one_line(tmp_path):
         archive.writestr("time.npy", b"\x93NUMPY garbage")
     with pytest.raises(InvalidInput, match="no NPZ file of clicks"):
         tj.load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("suffix", ["npz", "csv", "ptu", "h5"])
+def test_a_record_without_trajectories_is_not_exported(tmp_path, suffix):
+    """CSV and Photon-HDF5 of it could not be read again, and PTU was an IndexError."""
+    nothing = tj.ClickRecord.from_arrays([], [], [], channel_names=("a",), start=[], stop=[])
+    options = {"tick": 0.01, "unit": 1e-9} if suffix in ("ptu", "h5") else {}
+    with pytest.raises(InvalidInput, match="no trajectory"):
+        tj.export(nothing, tmp_path / f"nothing.{suffix}", **options)
+    assert not list(tmp_path.iterdir())

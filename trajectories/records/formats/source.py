@@ -75,11 +75,13 @@ class Source:
         Raises
         ------
         InvalidInput
-            Neither a record nor a run.
+            Neither a record nor a run, or a record without trajectories.
         RunFolderError
             A run without any finished block.
         """
         if isinstance(given, ClickRecord):
+            if not given.n_trajectories:
+                raise InvalidInput("the record has no trajectory, so that there is nothing to export")
             fine = given.clock.fine if given.clock is not None and given.within is not None else None
             provenance = {"complete": True} | given.provenance
             return cls(given, given.channel_names, provenance, given.tick, fine, given.unit)
