@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -205,7 +206,9 @@ def fano(record: Clicks, windows: Sequence[float], channels: str | Sequence[str]
     Returns
     -------
     list of Estimate
-        F of every T, with the number of windows behind it; NaN without clicks.
+        F of every T, with the number of windows behind it; NaN without clicks. Where fewer than five independent
+        groups of windows hold two clicks, the error is not known (± ?): a few pairs more would change F by more
+        than it has changed from one group to the next.
 
     Raises
     ------
@@ -229,7 +232,7 @@ def fano(record: Clicks, windows: Sequence[float], channels: str | Sequence[str]
     >>> abs(found.value - 1.0) < 4 * found.standard_error
     True
     """
-    return fano_pooled(record, windows, channels).jackknife().estimates()
+    return fano_estimates(fano_pooled(record, windows, channels))
 
 
 def mandel_q(
@@ -270,6 +273,19 @@ def fano_pooled(record: Clicks, windows: Sequence[float], channels: str | Sequen
     return Pooled(sums, _variance_over_mean, units, _events(number))
 
 
+def fano_estimates(pooled: Pooled) -> list[Estimate]:
+    """Return the estimates of `fano_pooled`, without an error where too few groups of windows hold two clicks.
+
+    F − 1 is a sum over pairs less the mean. Where hardly a pair was seen, the mean alone varies from one group to
+    the next, and tells nothing of how many pairs there may be.
+    """
+    pairs = _factorial_moments(pooled).jackknife().errors
+    return [
+        estimate if math.isfinite(error) else replace(estimate, standard_error=math.nan)
+        for estimate, error in zip(pooled.jackknife().estimates(), pairs, strict=True)
+    ]
+
+
 def factorial_moments_pooled(
     record: Clicks, windows: Sequence[float], channels: str | Sequence[str] | None = None
 ) -> Pooled:
@@ -278,8 +294,10 @@ def factorial_moments_pooled(
     It has the information of `fano`, and the same arguments, but counts pairs: where hardly any window has two
     clicks, F is 1 − ⟨N⟩ to an accuracy that does not test the pairs.
     """
-    pooled = fano_pooled(record, windows, channels)
+    return _factorial_moments(fano_pooled(record, windows, channels))
 
+
+def _factorial_moments(pooled: Pooled) -> Pooled:
     def moments(sums: Sums) -> NDArray[np.float64]:
         return sums["windows"] * (sums["second"] - sums["first"]) / sums["first"] ** 2
 

@@ -16,7 +16,7 @@ from trajectories.results import Correlation, Estimate, Histogram
 from ..clicks.streams import ClickStream
 from ..clicks.ticks import whole_tick_edges
 from ..estimators.correlations import count_pairs
-from ..estimators.counting import fano_pooled, rate_history, rates, stationarity
+from ..estimators.counting import fano_estimates, fano_pooled, rate_history, rates, stationarity
 from ..estimators.waiting import next_click_probabilities, waiting_times_pooled
 from ..statistics.resampling import Pooled
 from .analysis_results import AnalysisResults, Check, Curve, Number, Scan
@@ -105,10 +105,10 @@ def add_counting(
     if not shortest < longest:
         return
     windows = np.geomspace(shortest, longest, FANO_WINDOWS).tolist()
-    resampled = fano_pooled(record, windows, names).jackknife()
-    estimates = tuple(resampled.estimates())
+    pooled = fano_pooled(record, windows, names)
+    estimates = tuple(fano_estimates(pooled))
     exact = exact_values.ask("Fano factor", lindblad.fano, windows, names)
-    critical = finite(resampled.critical_value())
+    critical = finite(pooled.jackknife().critical_value())
     known = None if exact is None else tuple(exact)
     found.scans["fano"] = {("fano",): Scan("Fano factor", tuple(windows), estimates, known, critical)}
     section = f"counts of {', '.join(map(display, names))}"

@@ -123,3 +123,17 @@ def test_bad_input_is_refused():
         an.stationarity(record, "b")
     with pytest.raises(InvalidInput, match="window=True"):
         an.count_distribution(record, True)
+
+
+@pytest.mark.parametrize("clicks", [6, 12, 25])
+def test_the_error_of_a_fano_factor_is_unknown_where_hardly_a_window_holds_two_clicks(clicks):
+    """Of Poisson records with 12 clicks in 200 windows F was 0.94 ± 0.01, and 7 % of the intervals held 1."""
+    rng = np.random.default_rng(5)
+    records = [poisson_record(rng, {"a": clicks / 200.0}, 20, 10.0) for _ in range(100)]
+    found = [an.fano(record, [1.0])[0] for record in records]
+    known = [e for e in found if np.isfinite(e.standard_error)]
+    # At the most 1 of 100 beyond three of its errors: 0.3 % for each, and fatter tails of few groups.
+    assert sum(abs(e.value - 1.0) > 3.0 * e.standard_error for e in known) <= 2
+    assert all(e.value == an.mandel_q(r, [1.0])[0].value + 1.0 for e, r in zip(found[:3], records, strict=False))
+    many = poisson_record(rng, {"a": 3.0}, 20, 10.0)
+    assert np.isfinite(an.fano(many, [1.0])[0].standard_error)
