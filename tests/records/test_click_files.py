@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import trajectories as tj
+from trajectories.cli.export import FORMATS as COMMAND_FORMATS
 from trajectories.errors import InvalidInput
-from trajectories.records import Run
+from trajectories.records import Run, formats
 from trajectories.records.formats.ptu import WRAP, _with_overflows
+from trajectories.records.formats.table import WRITTEN
 
 PAPER = {"parameters": tj.SpinningResonator().provenance(), "run_id": "abc"}
 
@@ -57,6 +59,12 @@ def test_what_is_exported_comes_back(tmp_path, name, blur):
     ties = np.flatnonzero(np.diff(original.time) == 0)
     assert len(ties) > 20
     np.testing.assert_array_equal(back.time[ties], back.time[ties + 1])
+
+
+def test_the_command_names_the_formats_of_the_table():
+    """The command names them without loading what writes them."""
+    assert tuple(formats.FORMATS) == COMMAND_FORMATS
+    assert all((written.exact is None) != (written.ticked is None) for written in WRITTEN.values())
 
 
 def test_a_coarse_tick_is_noticed(tmp_path):

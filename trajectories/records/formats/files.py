@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,28 +14,15 @@ from ...names import nearest_beside
 from ..clicks import ClickRecord
 from ..files import path_of
 from ..run import Run
-from .csv import write_csv
-from .events import EventFile
-from .hydraharp import is_hydraharp, tagged_hydraharp
-from .measured import record_of, seconds_of
+from .measured import seconds_of
 from .new_file import new_file
-from .npz import read_npz, write_npz
-from .photon_hdf5 import is_own_hdf5, read_photon_hdf5, write_photon_hdf5
 from .photon_hdf5_events import PhotonHdf5Events
-from .picoharp import is_picoharp, tagged_picoharp
 from .pieces import PIECE, MeasuredFile
-from .ptu import write_ptu
 from .ptu_own import OwnPtu
-from .ptu_reader import heading_of, is_ptu, own_file, read_ptu, refuse_for_own, tagged_ptu
+from .ptu_reader import own_file, refuse_for_own, tagged_ptu
 from .source import Source
-from .text import is_own_text, read_text
+from .table import FORMATS, HDF5_SUFFIXES, READ, WRITTEN, ReadFormat, kind_of
 from .timeline import clock_of
-from .ttbin import TimeTaggerFile, is_ttbin
-
-# Formats that are written, by suffix.
-FORMATS = {"npz": ".npz", "csv": ".csv", "photon-hdf5": ".h5", "ptu": ".ptu"}
-HDF5_SUFFIXES = (".h5", ".hdf5")
-TEXT_SUFFIXES = (".csv", ".txt", ".tsv", ".dat")
 
 
 def export(
@@ -92,18 +79,17 @@ def export(
     place = path_of(path)
     chosen = _format_of(place, format)
     whole = Source.of(source)
-    if chosen in ("npz", "csv"):
+    written = WRITTEN[chosen]
+    if written.exact is not None:
         if tick is not None or unit is not None:
             raise InvalidInput(f"{chosen} keeps exact times; leave out tick and unit, or take photon-hdf5")
         with new_file(place) as temporary:
-            (write_npz if chosen == "npz" else write_csv)(whole, temporary)
+            written.exact(whole, temporary)
         return place
+    assert written.ticked is not None
     clock = clock_of(whole.provenance, tick, unit, whole.tick, whole.unit)
     with new_file(place) as temporary:
-        if chosen == "ptu":
-            write_ptu(whole, temporary, clock)
-        else:
-            write_photon_hdf5(whole, temporary, clock, place)
+        written.ticked(whole, temporary, clock, place)
     return place
 
 
@@ -164,29 +150,20 @@ def load(
     if not place.exists():
         hint = nearest_beside(place) or "; give a run folder or a file of clicks"
         raise InvalidInput(f"{path} does not exist{hint}")
-    if place.is_file() and (kind := _tagged_kind(place)) is not None:
-        _refuse(path, kind, tick=tick, columns=columns, markers=(markers or None) if kind == "TTBIN" else None)
-        if kind == "PTU":
-            return read_ptu(place, unit, duration, markers)
-        return record_of(_opened(kind, place), "s" if unit is None else unit, duration, markers)
-    if place.suffix in HDF5_SUFFIXES and place.is_file():
-        _refuse(path, "Photon-HDF5", tick=tick, columns=columns, markers=markers or None)
-        return read_photon_hdf5(place, unit, duration)
-    if place.suffix.lower() in TEXT_SUFFIXES and place.is_file():
-        _refuse(path, "text", markers=markers or None)
-        return read_text(place, unit, duration, tick, columns)
-    if not place.is_dir() and place.suffix != ".npz":
+    kind = kind_of(place)
+    if kind is None and not place.is_dir():
+        known = ", ".join(one.endings for one in READ)
         raise InvalidInput(
-            f"{path} is neither a run folder nor .npz, .h5, .hdf5, .csv, .txt, nor a PTU, HT2, HT3, PT2, PT3 or "
-            "TTBIN file; export it as one of them"
+            f"{path} is neither a run folder nor a file of clicks ({known}); export it as one of them"
         )
     given = {"unit": unit, "duration": duration, "tick": tick, "columns": columns, "markers": markers or None}
-    for name, value in given.items():
-        if value is not None:
+    asked = {name: value for name, value in given.items() if value is not None}
+    if kind is None or not kind.options:
+        for name, value in asked.items():
             raise InvalidInput(f"{name}={shown(value)} is for measured files; leave it out, {path} has its own")
-    if place.is_dir():
-        return Run.open(place).record()
-    return read_npz(place)
+        return Run.open(place).record() if kind is None else kind.read(place)
+    _refuse(path, kind, asked)
+    return kind.read(place, **asked)
 
 
 def open_measured(
@@ -236,62 +213,38 @@ def open_measured(
     size = PIECE if piece is None else integer(piece, "piece", 2)
     if not place.exists():
         raise InvalidInput(f"{path} does not exist{nearest_beside(place) or '; give a file of an instrument'}")
-    kind = _tagged_kind(place) if place.is_file() else None
+    kind = kind_of(place)
     measure = time_unit("s" if unit is None else unit)
-    if kind is None and place.is_file() and place.suffix in HDF5_SUFFIXES and not is_own_hdf5(place):
-        _refuse(path, "Photon-HDF5", markers=markers or None)
+    named = {"markers": True} if markers else {}
+    if kind is not None and kind.name == "Photon-HDF5" and not kind.is_own(place):
+        _refuse(path, kind, named)
         asked = None if duration is None else positive_number(duration, "duration") * seconds_of(measure)
         return MeasuredFile(PhotonHdf5Events(place, asked), measure, size, duration)
-    if kind is None:
-        raise InvalidInput(
-            f"{path} is no PTU, HT2, HT3, PT2, PT3 or TTBIN file, nor Photon-HDF5 of another program; use load"
-        )
-    _refuse(path, kind, markers=(markers or None) if kind == "TTBIN" else None)
-    if kind == "PTU":
+    if kind is None or kind.events is None:
+        known = ", ".join(one.endings for one in READ if one.events is not None)
+        raise InvalidInput(f"{path} is no file of an instrument ({known}, other programs' Photon-HDF5); use load")
+    _refuse(path, kind, named)
+    if kind.name == "PTU":
         tagged = tagged_ptu(place)
         own = own_file(tagged)
         if own is not None:
             refuse_for_own(place, unit, duration, markers)
             return replace(own, piece=size)
-    return MeasuredFile(_opened(kind, place), measure, size, duration, markers)
+        return MeasuredFile(tagged, measure, size, duration, markers)
+    return MeasuredFile(kind.events(place), measure, size, duration, markers)
 
 
 def is_foreign(path: str | os.PathLike[str]) -> bool:
     """Whether a file was measured, so that its unit can be chosen; files of `export` and runs state theirs."""
-    place = path_of(path)
-    if not place.is_file():
-        return False
-    kind = _tagged_kind(place)
-    if kind == "PTU":
-        return heading_of(tagged_ptu(place)) is None
-    if kind is not None:
-        return True
-    if place.suffix in HDF5_SUFFIXES:
-        return not is_own_hdf5(place)
-    return place.suffix.lower() in TEXT_SUFFIXES and not is_own_text(place)
+    kind = kind_of(path_of(path))
+    return kind is not None and not kind.is_own(path_of(path))
 
 
-def _tagged_kind(path: Path) -> str | None:
-    """Return the kind of a file of time-tagged records; None for any other file."""
-    kinds = {"PTU": is_ptu, "HydraHarp": is_hydraharp, "PicoHarp": is_picoharp, "TTBIN": is_ttbin}
-    return next((kind for kind, is_it in kinds.items() if is_it(path)), None)
-
-
-def _opened(kind: str, path: Path) -> EventFile:
-    """Open a file of a kind that `_tagged_kind` found."""
-    openers: dict[str, Callable[[Path], EventFile]] = {
-        "PTU": tagged_ptu,
-        "HydraHarp": tagged_hydraharp,
-        "PicoHarp": tagged_picoharp,
-        "TTBIN": TimeTaggerFile,
-    }
-    return openers[kind](path)
-
-
-def _refuse(path: Any, kind: str, **given: Any) -> None:
-    for name, value in given.items():
-        if value is not None:
-            raise InvalidInput(f"{name}={shown(value)} does not apply to {path}, a {kind} file; leave it out")
+def _refuse(path: Any, kind: ReadFormat, asked: dict[str, Any]) -> None:
+    """Refuse options that do not apply to a kind of file."""
+    for name, value in asked.items():
+        if name not in kind.options:
+            raise InvalidInput(f"{name}={shown(value)} does not apply to {path}, a {kind.name} file; leave it out")
 
 
 def _format_of(path: Path, name: str | None) -> str:
