@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from click_systems import leaky_cavity, random_ket, random_system, superoperator, thermal_cavity, watch
@@ -82,6 +84,25 @@ def test_known_ket_agrees_with_dense_exponentials(propagator):
         np.testing.assert_allclose(np.exp(-mine), survival, rtol=1e-9)
         np.testing.assert_allclose(np.cumsum(replayed.probability[low:high], axis=1), shares, atol=1e-9)
     compare(system, np.outer(ket, ket.conj()), record, replayed)
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_propagator_without_a_filter_is_replaced(timed):
+    """Records of a propagator that the replay does not know are followed by one that takes every system."""
+
+    class Other:
+        name = "another"
+
+    system, ket = random_system(1, 4, 2), random_ket(np.random.default_rng(2), 4)
+    if timed:
+        drive = tj.Drive(np.diag(np.arange(4.0)), tj.Gaussian(centre=5.0, sigma=1.0, height=0.3))
+        system = tj.OpenSystem(system.hamiltonian, system.channels, drives=[drive])
+    compiled = compile_system(system, ket, horizon=20.0)
+    record = watch(system, 2, 20.0, seed=4, initial=ket)
+    expected = tj.replay(record, system, ket, compiled=compiled)
+    found = tj.replay(record, system, ket, compiled=dataclasses.replace(compiled, propagator=Other()))
+    assert found.method == f"pure state, {'steps' if timed else 'sparse'}"
+    np.testing.assert_allclose(found.hazard, expected.hazard, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("propagator", ["modes", "sparse"])

@@ -59,7 +59,11 @@ def register(commands: Commands) -> None:
     )
     simulate.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels; relocates a named regime")
     add_filters(simulate)
-    simulate.add_argument("--propagator", metavar="NAME", help="auto (default), modes, reduced or sparse")
+    simulate.add_argument(
+        "--propagator",
+        metavar="NAME",
+        help="auto (default), modes, reduced or sparse; with drives tree, reduced tree or steps",
+    )
     simulate.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
     simulate.add_argument("--until", metavar="TARGET", help=UNTIL_HELP)
     simulate.add_argument("--time", type=number, metavar="S", help="begin no block after so many seconds")

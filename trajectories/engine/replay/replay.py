@@ -24,6 +24,7 @@ from ..modes.eigenmodes import ModesPropagator
 from ..pulses.replay_kernels import follow_timed
 from ..pulses.timed import TimedPropagator
 from ..reduced.reduced_basis import ReducedPropagator
+from ..sparse.sparse_action import SparsePropagator
 from .reduced_filter import ReducedFilter, filter_modes
 from .replay_kernels import follow_modes, follow_sparse, in_modes
 
@@ -33,6 +34,9 @@ DISCARDED = 1e-12
 LONGEST_GAP = 745.0
 # Records of fewer clicks are replayed on one thread.
 LEAST_SHARED = 2000
+# Propagators along which a record can be followed, and the tolerance of the one that takes the place of another.
+WITH_FILTER = (ModesPropagator, ReducedPropagator, SparsePropagator, TimedPropagator)
+FOLLOWED = 1e-10
 
 # Follows one trajectory: gaps and channels in, hazards and intensities out; returns the weight dropped and whether
 # the model forbids a click.
@@ -260,6 +264,13 @@ def _ket_filter(
     else:
         ready = compiled if isinstance(compiled, CompiledSystem) else CompiledSystem.from_arrays(compiled)
     propagator, jumps = ready.propagator, ready.jumps
+    if not isinstance(propagator, WITH_FILTER):
+        timed = system.depends_on_time
+        propagator = (
+            TimedPropagator.compile(system, FOLLOWED, horizon)
+            if timed
+            else SparsePropagator.compile(system, FOLLOWED)
+        )
     method = f"{'pure state' if len(kets) == 1 else 'mixture of kets'}, {propagator.name}"
     if isinstance(propagator, ModesPropagator):
         arrays = propagator.arrays
