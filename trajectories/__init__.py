@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-# Not from typing, whose import would take as long as all else here; type checkers know the name.
+# Not imported from typing, which takes as long as everything else here; type checkers know the name.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
     from .simulation.two_time import moments as moments
     from .stages import quiet as quiet
 
-# Where each public name lives. Loaded on first use, so that `import trajectories` stays fast; a test holds this
-# to the imports above, which are what editors and type checkers read.
+# Module of each public name, imported on first use, so that `import trajectories` is fast. A test compares this
+# with the imports above, which editors and type checkers read.
 _HOMES = {
     "AvoidedCrossing": ".model",
     "PulseCounts": ".pulse_results",
@@ -108,7 +108,7 @@ _HOMES = {
     "simulate": ".simulation.simulate",
     "states_along": ".simulation.follow",
 }
-# Rooms that are reached as attributes, loaded on first use as well.
+# Subpackages that are attributes, imported on first use as well.
 _ROOMS = ("analysis", "lindblad")
 
 __version__ = "0.2.0"

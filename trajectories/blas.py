@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-# Symbols through which the OpenBLAS of NumPy's and SciPy's wheels, and a system OpenBLAS, are set.
+# Symbols of the functions that get and set the number of threads, in all builds of OpenBLAS.
 SYMBOLS = tuple(
     (f"{prefix}openblas_get_num_threads{suffix}", f"{prefix}openblas_set_num_threads{suffix}")
     for prefix in ("scipy_", "")
@@ -19,14 +19,14 @@ SYMBOLS = tuple(
 
 
 class BlasThreads(NamedTuple):
-    """How to ask one loaded OpenBLAS for its number of threads, and how to set it."""
+    """Functions of one loaded OpenBLAS that get and set its number of threads."""
 
     get: Callable[[], int]
     set: Callable[[int], None]
 
 
 def openblas_libraries() -> list[BlasThreads]:
-    """Return the OpenBLAS libraries behind NumPy and SciPy; none if they use another BLAS."""
+    """Return the OpenBLAS libraries that NumPy and SciPy use; empty if they use another BLAS."""
     found = []
     for extension in (np.linalg._umath_linalg.__file__, linalg._fblas.__file__):
         library = ctypes.CDLL(extension)  # already loaded; its symbols include those it links to
@@ -41,9 +41,9 @@ def openblas_libraries() -> list[BlasThreads]:
 def one_blas_thread() -> Iterator[None]:
     """Run OpenBLAS on one thread inside the block, for the whole process, and restore it afterwards.
 
-    Its threads wait for each other by spinning. Where several workers, or another program, share the
-    processors, products of N ≈ 100 matrices were measured to take 2 to 10 times longer with them. Other
-    BLAS libraries are left as they are; ``OMP_NUM_THREADS=1`` before Python starts works for all.
+    Threads of OpenBLAS wait for each other in busy loops. When several workers or another program use the same
+    processors, products of N ≈ 100 matrices take 2 to 10 times longer with them (measured). Other BLAS libraries
+    are not changed; ``OMP_NUM_THREADS=1`` before Python starts works for all.
     """
     libraries = openblas_libraries()
     before = [library.get() for library in libraries]

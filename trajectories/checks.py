@@ -1,6 +1,6 @@
 """Checks of arguments at public boundaries, one for each kind of value.
 
-Each returns the value in its plain type, or raises InvalidInput in one line: what, the value, what it must be.
+Each returns the value as a plain type, or raises InvalidInput with one line: name, value, and what it must be.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from .names import nearest
 from .results import read_only
 from .time_units import NATURAL, SECONDS, TimeUnit
 
-# Characters of a refused value that a message shows.
+# Most characters of a refused value in a message.
 SHOWN = 80
-# The bundle window δ when none is given, in units of 1/κ.
+# Default of the bundle window δ, in units of 1/κ.
 WINDOW_IN_LIFETIMES = 3.0
-# One over a rate of one's own, such as 1/γ or 1/kappa.
+# A unit of the form one over a rate, such as 1/γ or 1/kappa.
 OWN_UNIT = re.compile(r"1/\w{1,12}")
 
 
 def finite_number(value: Any, what: str) -> float:
-    """Return a real number as a float; refuse NaN, infinity, booleans and whatever is no number."""
+    """Return a real number as a float; refuse NaN, infinity, booleans and objects that are not numbers."""
     number = _real(value)
     if not np.isfinite(number):
         raise InvalidInput(f"{what}={shown(value)} must be a finite number")
@@ -99,7 +99,7 @@ def positions(values: ArrayLike, what: str, size: int) -> NDArray[np.int64]:
 
 
 def whole_numbers(values: ArrayLike, what: str) -> NDArray[np.int64]:
-    """Return integers of any shape as int64; refuse floats, and what 62 bits and a sign do not hold."""
+    """Return integers of any shape as int64; refuse floats, and magnitudes of more than 62 bits."""
     array = np.asarray(values)
     if array.size == 0:
         return np.zeros(array.shape, dtype=np.int64)
@@ -112,7 +112,7 @@ def whole_numbers(values: ArrayLike, what: str) -> NDArray[np.int64]:
 
 
 def plain_value(value: Any, what: str) -> Any:
-    """Return a value as JSON holds it: NumPy numbers become Python's, arrays and tuples become lists."""
+    """Return a value in types that JSON has: NumPy numbers become Python numbers, arrays and tuples lists."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -159,7 +159,7 @@ def positive_numbers(values: Any, what: str) -> NDArray[np.float64]:
 def channels_among(channels: Any, known: Sequence[str], least: int = 1) -> tuple[str, ...]:
     """Return distinct known channel names in the order given; one name is one channel, None means all.
 
-    None is refused where at least two are asked for.
+    None is refused if at least two are needed.
     """
     if channels is None and least == 1:
         return tuple(known)
@@ -178,7 +178,7 @@ def channels_among(channels: Any, known: Sequence[str], least: int = 1) -> tuple
 
 
 def bundle_channels_among(channels: Any, known: Sequence[str], finite: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the channels that form bundles; None means all but those of atoms and of `finite` factors."""
+    """Return the channels that form bundles; None means all except those of atoms and of `finite` factors."""
     if channels is not None:
         return channels_among(channels, known)
     names = tuple(name for name in known if forms_bundles(name, tuple(finite)))
@@ -190,10 +190,10 @@ def bundle_channels_among(channels: Any, known: Sequence[str], finite: Iterable[
 
 
 def forms_bundles(channel: str, finite: Sequence[str] = ()) -> bool:
-    """Return whether the clicks of a channel form bundles unless something else is said.
+    """Return whether the clicks of a channel form bundles by default.
 
-    Those of an atom do not, whose names start with "atom", nor those that bear the name of another finite factor,
-    alone or with what a filter adds: "spin", "spin transmitted".
+    Those of an atom do not (names that start with "atom"), nor those named after another finite factor, alone or
+    with the suffix of a filter: "spin", "spin transmitted".
     """
     return not channel.startswith("atom") and not f"{channel} ".startswith(tuple(f"{name} " for name in finite))
 
@@ -204,26 +204,28 @@ def window_of(parameters: Mapping[str, Any], window: float | None, whose: str) -
         return positive_number(window, "window")
     kappa = parameters.get("kappa")
     if kappa is None:
-        raise InvalidInput(f"{whose} names no kappa to take window = 3/kappa from; give window=")
+        raise InvalidInput(f"{whose} has no kappa for the default window = 3/kappa; give window=")
     slowest = float(finite_array(kappa, "kappa").min(initial=np.inf))
     if not 0.0 < slowest < np.inf:
-        raise InvalidInput(f"kappa={shown(kappa)} of {whose} gives no window 3/kappa; give window=")
+        raise InvalidInput(
+            f"kappa={shown(kappa)} of {whose} is no rate for the default window = 3/kappa; give window="
+        )
     return WINDOW_IN_LIFETIMES / slowest
 
 
 def delays_of(names: Sequence[str], delays: Mapping[str, float] | None) -> dict[str, float]:
-    """Return the delay of every channel, 0 where none is given; refuse those of other channels."""
+    """Return the delay of every channel, 0 by default; refuse names of other channels."""
     if not isinstance(delays, Mapping | None):
         raise InvalidInput(f"delays={shown(delays)} must be a dictionary of delays by channel")
     given = dict(delays or {})
     for name in given:
         if name not in names:
-            raise InvalidInput(f"delays name {shown(name)}, which is none of the channels {', '.join(names)}")
+            raise InvalidInput(f"delays: no channel named {shown(name)}; there are {', '.join(names)}")
     return {name: finite_number(given.get(name, 0.0), f"delay of {name}") for name in names}
 
 
 def shown(value: Any) -> str:
-    """Return a value as one short line, for messages."""
+    """Return a value as one short line for messages."""
     try:
         text = " ".join(repr(value).split())
     except ValueError:  # an integer of more digits than Python prints
@@ -242,7 +244,7 @@ def _real(value: Any) -> float:
 
 
 def time_unit(given: Any) -> TimeUnit:
-    """Return the unit that a name ("ns", "1/γ"), a number (1/ω_b in seconds), or a stored dictionary means.
+    """Return the unit for a name ("ns", "1/γ"), a number (1/ω_b in seconds), or a stored dictionary.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Detector: how a click becomes an event in the record; the same object for clicks and for the exact side."""
+"""Detector: an imperfect detector; the same object serves clicks and exact values."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from .errors import InvalidInput
 class Detector:
     """An imperfect detector on one channel.
 
-    Loss and dark counts turn the jump map J into η J + d, so every exact formula keeps its form. Afterpulses, dead
-    time and jitter act on the events one after the other, in this order: an event within the dead time of the last
-    registered one is lost, or of the last one at all if the detector is paralysable; each registered one is
-    followed by an afterpulse with some probability, and times are blurred at last.
+    Loss and dark counts turn the jump map J into η J + d, so every exact formula keeps its form. Dead time,
+    afterpulses and jitter then act on the sequence of events: an event within the dead time of the last registered
+    event is lost (of the last event, registered or not, if the detector is paralysable); each registered event is
+    followed by an afterpulse with some probability; the times of registered events get a normal error.
 
     Parameters
     ----------
     efficiency : float
-        Probability η that a click is seen, in [0, 1].
+        Probability η that a click is detected, in [0, 1].
     dark_rate : float
-        Rate d of events that have no click behind them, in ω_b, not negative.
+        Rate d of events without a click, in ω_b, not negative.
     dead_time : float
-        Time after an event in which further ones are lost, in 1/ω_b, not negative.
+        Time after an event in which further events are lost, in 1/ω_b, not negative.
     jitter : float
         Standard deviation of the normal error of each event time, in 1/ω_b, not negative.
     afterpulsing : float
-        Probability that a registered event is followed by an afterpulse, in [0, 1); afterpulses have some too.
+        Probability that a registered event, or an afterpulse, is followed by an afterpulse, in [0, 1).
     afterpulse_delay : float
-        Mean of the exponential law of the time from an event to its afterpulse, in 1/ω_b.
+        Mean time from an event to its afterpulse, which is exponentially distributed, in 1/ω_b.
     paralysable : bool
-        Whether lost events prolong the dead time too (extending): an event is registered if none came within a
-        dead time before it.
+        Whether lost events extend the dead time too: an event is registered only if no event came within one dead
+        time before it.
 
     Raises
     ------
@@ -76,5 +76,5 @@ class Detector:
             raise InvalidInput("detector paralysable=True needs a dead_time above 0")
         if self.paralysable and self.afterpulsing:
             raise InvalidInput(
-                f"detector paralysable=True with afterpulsing={self.afterpulsing} has no model here; leave one out"
+                f"detector paralysable=True with afterpulsing={self.afterpulsing} is not supported; leave one out"
             )

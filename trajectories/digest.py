@@ -1,4 +1,4 @@
-"""The digest of a system, SHA-256 of all its operators and envelopes: the identity of the physics."""
+"""Digest of a system: SHA-256 of all its operators and envelopes, which identifies the physics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-# Name of the array that holds how a system depends on time; constant systems have none.
+# Name of the array with the time dependence of a system; constant systems do not have it.
 TIME_DEPENDENCE = "time_dependence"
 
 
@@ -21,7 +21,7 @@ def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
     arrays : mapping of str to ndarray
         ``channel_names``, and the parts ``.data``, ``.indices`` and ``.indptr`` of the canonical CSR matrices
         ``hamiltonian`` and ``channel.NAME``; of a system that depends on time also ``time_dependence``, the text
-        of its envelopes, and ``drive.NUMBER``. What else there is does not count.
+        of its envelopes, and ``drive.NUMBER``. Other arrays do not count.
     """
     state = hashlib.sha256()
     keys = {"": "hamiltonian"} | {str(name): f"channel.{name}" for name in arrays["channel_names"]}
@@ -42,7 +42,7 @@ def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
 def names_of_arrays(channels: Mapping[str, Any] | list[str], drives: int | None = None) -> list[str]:
     """Return the names of the arrays that `digest_of` needs for a system with these channels.
 
-    `drives` is the number of drives of a system that depends on time.
+    `drives` is the number of drives, for a system that depends on time.
     """
     keys = ["hamiltonian", *(f"channel.{name}" for name in channels)]
     keys += [f"drive.{i}" for i in range(drives or 0)]

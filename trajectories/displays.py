@@ -1,4 +1,4 @@
-"""Where it is shown what long work is doing: a line of a terminal, lines of a file, or a bar of tqdm."""
+"""Displays of the progress of long work: a line in a terminal, lines in a file, or a bar of tqdm."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-# Smallest number of seconds between two lines in a file, and of those still to go that are told.
+# Least seconds between two lines in a file, and least remaining time that is shown.
 BETWEEN_LINES, LEAST_LEFT = 2.0, 1.0
 # Moves the cursor to the start of the line, and erases the line.
 CLEAR = "\r\x1b[K"
 
 
 class Display(Protocol):
-    """Where stages are shown."""
+    """A place where stages are shown."""
 
     def show(self, words: str, since: float, left: float) -> None:
-        """Show what is being done, since how many seconds, and how many may be left; 0 where that is unknown."""
+        """Show the name of a stage, the seconds it has taken, and those it may still take (0: unknown)."""
 
     def clear(self) -> None:
-        """Take away what is shown, so that something else can be written."""
+        """Erase the display, so that something else can be written."""
 
 
 def bar(**options: Any) -> tqdm[Any]:
-    """Return a bar of tqdm, which is loaded only then: that takes longer than short work."""
-    with warnings.catch_warnings():  # a notebook without widgets gets a line of text, and need not be told
+    """Return a bar of tqdm, which is imported here because its import takes longer than short work."""
+    with warnings.catch_warnings():  # a notebook without widgets gets text; the warning about it is of no use
         warnings.simplefilter("ignore")
         from tqdm.auto import tqdm
 
@@ -38,25 +38,25 @@ def bar(**options: Any) -> tqdm[Any]:
 
 
 def _unknown_size() -> dict[str, int]:
-    """Return a usual size for terminals that say 0, such as those of some containers; tqdm asks the others."""
+    """Return a usual size for terminals that report 0 × 0, such as those of some containers; else nothing."""
     try:
         columns, rows = os.get_terminal_size(sys.stderr.fileno())
-    except (OSError, ValueError, AttributeError):  # no terminal: a notebook, or a file
+    except (OSError, ValueError, AttributeError):  # not a terminal, but a notebook or a file
         return {}
     usual = shutil.get_terminal_size()
     return ({} if columns else {"ncols": usual.columns}) | ({} if rows else {"nrows": usual.lines})
 
 
 class Line:
-    """One line of a terminal, with the seconds."""
+    """One line of a terminal, with elapsed seconds."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._drawn = False
 
     def show(self, words: str, since: float, left: float) -> None:
-        """Write the line over the former one."""
-        # A line that wraps could not be taken away.
+        """Overwrite the line."""
+        # Cut to the width of the terminal, because a wrapped line could not be erased.
         self._write(CLEAR + counted(words, since, left)[: max(shutil.get_terminal_size().columns - 1, 1)])
         self._drawn = True
 
@@ -72,14 +72,14 @@ class Line:
 
 
 class Lines:
-    """A line of a file for each stage."""
+    """One line of a file for each stage."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._last: tuple[float, str] = (-BETWEEN_LINES, "")
 
     def show(self, words: str, since: float, left: float) -> None:
-        """Write a line, unless it was the last one, or that was just now."""
+        """Write a line, unless it repeats the last one or follows it too soon."""
         now = time.monotonic()
         if words != self._last[1] and now - self._last[0] >= BETWEEN_LINES:
             self._last = (now, words)
@@ -87,11 +87,11 @@ class Lines:
             self._out.flush()
 
     def clear(self) -> None:
-        """Leave what is written."""
+        """Do nothing: lines in a file stay."""
 
 
 class Bar:
-    """The text of a bar of tqdm, which finds its place at a terminal, below other bars, and in a notebook."""
+    """A bar of tqdm without a scale, which tqdm places in a terminal, below other bars, or in a notebook."""
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
@@ -99,26 +99,26 @@ class Bar:
     def show(self, words: str, since: float, left: float) -> None:
         """Show the text."""
         text = counted(words, since, left)
-        if not in_notebook():  # tqdm shortens bars only
+        if not in_notebook():  # there tqdm does not shorten the text
             text = text[: max(shutil.get_terminal_size().columns - 1, 1)]
         if self._bar is None:
             self._bar = bar(bar_format="{desc}", leave=False)
         self._bar.set_description_str(text)
 
     def clear(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.close()
 
 
 def counted(words: str, since: float, left: float) -> str:
-    """Return what is being done with its seconds."""
+    """Return the name of a stage with its seconds."""
     return f"{words} … {since:.0f} s" + (f", {left:.0f} s left" if left >= LEAST_LEFT else "")
 
 
 def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook, which shows bars and pictures in its own way."""
+    """Whether this process is the kernel of a notebook, which shows bars and pictures itself."""
     ipython: Any = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None

@@ -1,10 +1,9 @@
-"""Ensembles of trajectories: which state each starts from, averages that account for it, states passed on to
-another run.
+"""Ensembles of trajectories: their initial states, averages with stratified initial states, final states.
 
-The states of a mixture are dealt out by a sequence u_r = {u₀ + r/φ} with the golden ratio φ and a random u₀:
-trajectory r starts from the state in whose share of [0, 1) the number u_r falls. Of any n trajectories state i
-gets n p_i, give or take one or two, however large n becomes; u_r depends on the seed and on r alone; and because
-u₀ is uniform, each trajectory by itself is drawn with the probabilities p_i.
+The states of a mixture are assigned by the sequence u_r = {u₀ + r/φ} with the golden ratio φ and a random u₀:
+trajectory r starts from the state in whose part of [0, 1), of length p_i, the number u_r lies. Of any n
+trajectories n p_i start from state i, up to one or two, however large n is; u_r depends on the seed and on r
+only; and because u₀ is uniform, each single trajectory starts from state i with probability p_i.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checks import finite_array, integer, shown
 from .errors import InvalidInput
-from .random_streams import dealing_offset
+from .random_streams import assignment_offset
 from .results import read_only
 
-# 2⁶⁴/φ, odd: the fractional part of r/φ to 64 bits, in integers that wrap.
+# 2⁶⁴/φ, made odd: r times it, modulo 2⁶⁴, is the fractional part of r/φ.
 GOLDEN = 0x9E3779B97F4A7C15
-# Trajectories from which a variance is estimated at the least.
+# Least number of trajectories from which a variance is estimated.
 LEAST_IN_GROUP = 8
-# How far a norm, or the sum of weights, may be from 1.
+# Largest deviation from 1 of a norm or a sum of weights.
 NORM_TOLERANCE = 1e-8
 
 
 def stratified_numbers(seed: int, indices: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return u_r in [0, 1) of trajectories r: a low-discrepancy sequence, keyed by the seed.
+    """Return u_r in [0, 1) of trajectories r, a low-discrepancy sequence that depends on the seed.
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ def stratified_numbers(seed: int, indices: NDArray[np.int64]) -> NDArray[np.floa
         Numbers r of trajectories.
     """
     with np.errstate(over="ignore"):
-        places = dealing_offset(seed) + np.asarray(indices, dtype=np.uint64) * np.uint64(GOLDEN)
+        places = assignment_offset(seed) + np.asarray(indices, dtype=np.uint64) * np.uint64(GOLDEN)
     return np.asarray((places >> np.uint64(11)) * 2.0**-53)
 
 
@@ -61,18 +60,19 @@ def strata(seed: int, indices: NDArray[np.int64], cumulative: NDArray[np.float64
 
 @dataclass(frozen=True, eq=False)
 class Stratification:
-    """How trajectories are averaged that started from known shares of the states of a mixture.
+    """Weights of trajectories that started from given numbers of the states of a mixture.
 
-    ⟨O⟩ = Σ_i p_i ⟨O⟩_i with the mean ⟨O⟩_i over the trajectories that started from state i. What is dealt out
-    instead of drawn has no variance: at t = 0 the average is exact. Where some state has no trajectory, all states
-    at most as likely as that one are pooled: the mean is over the trajectories that started from any of them.
+    ⟨O⟩ = Σ_i p_i ⟨O⟩_i with the mean ⟨O⟩_i over the trajectories that started from state i (stratified sampling).
+    Initial states that are assigned, not drawn, add no variance: at t = 0 the average is exact. If a state has no
+    trajectory, all states at most as likely as that one are pooled: the mean is over the trajectories that
+    started from any of them.
 
     Attributes
     ----------
     weights : ndarray of shape (n_states,)
         Weight in the average of each trajectory that started from state i.
     groups : ndarray of int64, shape (n_states,)
-        States of one group have their variance estimated together: few trajectories tell none.
+        Group of each state. The variance is estimated for a group together: few trajectories determine none.
     """
 
     weights: NDArray[np.float64]
@@ -80,7 +80,7 @@ class Stratification:
 
     @classmethod
     def of(cls, probabilities: NDArray[np.float64], counts: NDArray[np.int64]) -> Stratification:
-        """Return the weights for so many trajectories from each state.
+        """Return the weights for given numbers of trajectories from each state.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class Stratification:
         order = np.argsort(-probabilities, kind="stable")
         p, n = probabilities[order] / probabilities.sum(), counts[order]
         pooled = int(np.argmax(n == 0)) if (n == 0).any() else len(n)
-        # States as likely as the first that got no trajectory are pooled with it, wherever the order put them.
+        # States as likely as the first one without a trajectory are pooled with it, before or after it in order.
         pooled = int(np.searchsorted(-p, -p[pooled], side="left")) if pooled < len(n) else pooled
         while pooled < len(n) and n[pooled:].sum() == 0:
             pooled -= 1
@@ -119,7 +119,7 @@ class Stratification:
         counts : ndarray of int64, shape (n_states,)
             n_i, trajectories from each state.
         sums : ndarray of shape (n_states, …)
-            Means x̄_i over the trajectories of each state; anything where there is none.
+            Means x̄_i over the trajectories of each state; ignored for states without one.
         squares : ndarray of shape (n_states, …)
             Σ(x_r − x̄_i)² over the trajectories of each state.
         """
@@ -141,11 +141,11 @@ class Stratification:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrajectoryStates:
-    """The pure states of trajectories at one moment: at the end of a run, and at the start of the next.
+    """The pure states of trajectories at one time: the end of a run, and the start of the next.
 
-    ρ = Σ_r w_r |ψ_r⟩⟨ψ_r| is the density matrix that they average to. Given that there was no click so far, the
-    time to the next one is distributed as after a fresh start in ψ_r. So trajectories that go on with new random
-    numbers follow the same law as if they had never stopped.
+    Their average is the density matrix ρ = Σ_r w_r |ψ_r⟩⟨ψ_r|. The time to the next click depends on the state
+    ψ_r only. So trajectories that continue with new random numbers have the same distribution as uninterrupted
+    ones.
 
     Parameters
     ----------
@@ -154,10 +154,10 @@ class TrajectoryStates:
     weights : array_like of float, shape (n_trajectories,), optional
         Weights w_r, summing to 1; equal when not given.
     time : float
-        Time since the trajectories began, in 1/ω_b, all runs together.
+        Time since the start of the first run, in 1/ω_b.
     stage : int
-        Number of runs behind these states; with the seed and the trajectory it is the key of the random numbers of
-        the run that goes on, so that the same seed may be given again.
+        Number of runs before these states. The random numbers of the next run depend on it, on the seed and on the
+        number of the trajectory, so that the same seed can be given again.
 
     Examples
     --------
@@ -201,7 +201,7 @@ class TrajectoryStates:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the kets, by which a run knows from which states it went on."""
+        """SHA-256 of the kets, by which a run identifies the states it started from."""
         return fingerprint(self.kets)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -214,7 +214,7 @@ class TrajectoryStates:
 
 
 def fingerprint(*arrays: ArrayLike) -> str:
-    """Return the SHA-256 of arrays, their kinds and shapes."""
+    """Return the SHA-256 of arrays, their types and shapes."""
     state = hashlib.sha256()
     for array in arrays:
         values = np.ascontiguousarray(array)
@@ -226,8 +226,8 @@ def fingerprint(*arrays: ArrayLike) -> str:
 def _groups(counts: NDArray[np.int64], pooled: int) -> list[int]:
     """Return the bounds of groups of enough trajectories, of states in order.
 
-    Pooled states share a group with the last state that is not: how much states without a trajectory would differ
-    is seen, if at all, in how much the rare ones differ.
+    Pooled states are in one group with the last state that is not pooled: only the differences of rare states can
+    indicate how much states without a trajectory differ.
     """
     bounds, gathered = [0], 0
     for k in range(pooled if pooled == len(counts) else pooled - 1):
@@ -238,4 +238,4 @@ def _groups(counts: NDArray[np.int64], pooled: int) -> list[int]:
     rest = int(counts[bounds[-1] :].sum())
     if bounds[-1] == len(counts) or rest >= LEAST_IN_GROUP or len(bounds) == 1:
         return bounds if bounds[-1] == len(counts) else [*bounds, len(counts)]
-    return [*bounds[:-1], len(counts)]  # what is left over at the end joins the last group
+    return [*bounds[:-1], len(counts)]  # the remaining states at the end join the last group

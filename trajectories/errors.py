@@ -1,4 +1,4 @@
-"""What can go wrong, by name; every message is one line: what, the value, the remedy."""
+"""Exceptions and warnings; every message is one line: what, the value, the remedy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .names import printable
 
 
 class TrajectoriesError(Exception):
-    """Base of every error that this package raises on purpose.
+    """Base class of the errors of this package.
 
     Examples
     --------
@@ -19,7 +19,7 @@ class TrajectoriesError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
-        # Messages of exceptions of other libraries, which ours quote, may have several lines.
+        # Quoted messages of other libraries may have several lines.
         super().__init__(printable(" ".join(str(message).splitlines())))
 
 
@@ -42,16 +42,16 @@ class NothingLeft(InvalidInput):
 
 
 class MissingPackage(InvalidInput):
-    """A package that is only needed for what was asked, and that is not installed.
+    """An optional package that is needed and not installed.
 
     Parameters
     ----------
     what : str
-        What needs it.
+        The feature that needs it.
     packages : str
         Names on the package index, as pip takes them.
     cause : object
-        What the import said.
+        The exception of the import.
     """
 
     def __init__(self, what: str, packages: str, cause: object) -> None:
@@ -60,7 +60,7 @@ class MissingPackage(InvalidInput):
 
 
 class RunFolderError(TrajectoriesError):
-    """A run folder that is damaged, foreign, or belongs to another configuration.
+    """A run folder that is damaged, foreign, in use, or of another configuration.
 
     Examples
     --------
@@ -83,16 +83,16 @@ class SteadyStateNotUnique(TrajectoriesError):
 
 
 class AccuracyWarning(UserWarning):
-    """A record whose error of the no-click probability may exceed the tolerance that was asked for."""
+    """The error of the no-click probability of a record may exceed the requested tolerance."""
 
 
 class TruncationWarning(UserWarning):
-    """A mode whose top level holds too much population for its truncation to be trusted."""
+    """The top level of a mode has too much population: the truncation is too low."""
 
 
 class TickWarning(UserWarning):
-    """Bins that do not fit the whole ticks of a measured record, or clicks that share one tick."""
+    """Bins are not whole ticks of a measured record, or clicks lie in the same tick."""
 
 
 class RecordWarning(UserWarning):
-    """Something about a measured file that its numbers depend on: cut off, or shorter than its header claims."""
+    """A property of a measured file that affects estimates: it is cut off, or shorter than its header states."""

@@ -1,22 +1,22 @@
-"""Standard errors from independent groups of samples, and when the data cannot tell them."""
+"""Standard errors from independent groups of samples, and when the data do not determine them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# An error is the spread of independent groups. Where it rests on fewer than five of them, what was not sampled yet
-# may be far larger, and the error is unknown. Of few groups in all a quarter must contribute.
+# A standard error is the spread of independent groups. If fewer than five contribute, rare large contributions may
+# be missing from the sample, and the error is unknown. With few groups in all, a quarter of them must contribute.
 LEAST_GROUPS = 5.0
 SHARE_OF_FEW = 0.25
-# Spreads below this fraction of the value are its rounding.
+# Relative spreads below this are rounding.
 ROUNDING = 1e-12
 
 
 def independent_groups(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the effective number of independent groups behind the spread of values, K = 1/(Σd⁴/(Σd²)² − 2/m).
+    """Return the effective number of independent groups that make up a spread, K = 1/(Σd⁴/(Σd²)² − 2/m).
 
-    Normal deviations d of m groups give m. Where only n ≪ m groups deviate at all, by equal amounts, it is n: a
+    For normal deviations d of m groups K is about m. If only n ≪ m groups deviate, by equal amounts, K is n: a
     burst of clicks counts as one.
 
     Parameters
@@ -27,7 +27,7 @@ def independent_groups(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of shape (…)
-        Between 1 and m; NaN where nothing deviates.
+        K, between 1 and m; NaN where no group deviates.
     """
     square = deviations**2
     return groups_of_sums(len(deviations), square.sum(axis=0), (square**2).sum(axis=0))
@@ -43,17 +43,17 @@ def groups_of_sums(size: int, squares: NDArray[np.float64], fourths: NDArray[np.
 def known_errors(
     errors: NDArray[np.float64], values: NDArray[np.float64], deviations: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the standard errors, NaN where the data cannot tell them.
+    """Return the standard errors, NaN where the data do not determine them.
 
-    That is where the spread is rounding, and where it rests on fewer than five effective independent groups
-    (see `independent_groups`); of fewer than twenty groups, on fewer than a quarter of them.
+    They are undetermined where the spread is rounding, and where fewer than five effective independent groups
+    contribute (see `independent_groups`), or fewer than a quarter if there are fewer than twenty groups.
 
     Parameters
     ----------
     errors, values : ndarray of shape (…)
         Standard errors and the values they belong to.
     deviations : ndarray of shape (m, …)
-        Deviations of the groups that the errors are the spread of.
+        Deviations of the groups from which the errors were computed.
     """
     return errors_of_groups(errors, values, independent_groups(deviations), len(deviations))
 

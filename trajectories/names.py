@@ -1,4 +1,4 @@
-"""Names of channels: which can be stored, how several are joined without ambiguity, and how they are shown."""
+"""Names of channels: which can be stored, how several are joined unambiguously, and how they are shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 LONGEST_NAME = 255
 ESCAPE = "\\"
-# Entries of a folder among which a path that was probably meant is looked for.
+# Most entries of a folder that are searched for the probably intended path.
 MOST_BESIDE = 1000
 
 
@@ -22,20 +22,20 @@ def can_be_kept(name: object) -> bool:
         return False
     try:
         name.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
+    except UnicodeEncodeError:  # a lone surrogate
         return False
     return True
 
 
 def printable(text: str) -> str:
-    """Return text with control characters and line breaks escaped, harmless in a terminal."""
+    """Return text with control characters and line breaks escaped, safe for a terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def display(name: str) -> str:
-    """Return a name for a table or a page; in quotation marks where spaces at its ends would be lost."""
+    """Return a name for a table or a page; in quotation marks if it has spaces at its ends."""
     return printable(name) if name == name.strip() and name else f"“{printable(name)}”"
 
 
@@ -45,7 +45,7 @@ def counted(number: int, one: str, several: str) -> str:
 
 
 def nearest(given: object, known: Iterable[str]) -> str:
-    """Return the end of an error: which of the known words was probably meant, or nothing."""
+    """Return "; did you mean …?" with the most similar known word, or an empty string."""
     words = list(known)
     if not isinstance(given, str):
         return ""
@@ -55,14 +55,14 @@ def nearest(given: object, known: Iterable[str]) -> str:
 
 
 def spelled(names: Iterable[str], separator: str) -> str:
-    r"""Join names so that they can be told apart again: "a", "b+c" → ``a+b\+c``.
+    r"""Join names so that they can be separated again: "a", "b+c" → ``a+b\+c``.
 
     Parameters
     ----------
     names : iterable of str
         At least one; none is empty.
     separator : str
-        One character. Where it, or a backslash, is part of a name, a backslash stands before it.
+        One character. A backslash is put before it, and before a backslash, inside a name.
     """
     return separator.join(
         name.replace(ESCAPE, 2 * ESCAPE).replace(separator, ESCAPE + separator) for name in names
@@ -91,7 +91,7 @@ class ByChannels(dict[tuple[str, ...], Value]):
     *entries
         As for a dictionary, with tuples of names as keys.
     separator : str
-        Between the names in a key that is a string.
+        Separator of the names in a key that is a string.
     """
 
     def __init__(self, *entries: Any, separator: str) -> None:
@@ -112,7 +112,7 @@ class ByChannels(dict[tuple[str, ...], Value]):
         return super().get(self._names(key), default)
 
     def by_spelling(self) -> dict[str, Value]:
-        """Return the same with strings as keys, as JSON needs them."""
+        """Return a dictionary with joined names as keys, for JSON."""
         return {spelled(names, self.separator): value for names, value in self.items()}
 
     def _names(self, key: Any) -> Any:
@@ -120,7 +120,7 @@ class ByChannels(dict[tuple[str, ...], Value]):
 
 
 def nearest_beside(path: str | Path) -> str:
-    """Return the end of an error about a path that does not exist: which of those beside it was probably meant."""
+    """Return "; did you mean …?" with the most similar path in the same folder, or an empty string."""
     place = Path(path)
     try:
         found = [entry.name for entry in islice(place.parent.iterdir(), MOST_BESIDE)]

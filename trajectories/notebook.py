@@ -1,7 +1,7 @@
-"""How a notebook or a prompt shows an object: a headline and a small table, the same in text and in HTML.
+"""How a notebook or a prompt shows an object: a title and a small table, as text and as HTML.
 
-Pictures are drawn by `trajectories.analysis.plot`, which imports what it draws, not the reverse. It is loaded by
-name when a picture is asked for, so that objects can have a method `plot` without importing matplotlib.
+Pictures are drawn by `trajectories.analysis.plot`, which imports the objects, not the reverse. It is imported by
+name when `plot` is called, so that objects can have this method without importing matplotlib.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .names import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Largest number of rows that are shown; the number of those left out is shown too.
+# Most rows that are shown; the number of omitted rows is shown too.
 MOST_ROWS = 12
 STYLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
 CELL = "padding:0.15em 0.8em 0.15em 0;border:0;background:none"
@@ -26,20 +26,20 @@ CELL = "padding:0.15em 0.8em 0.15em 0;border:0;background:none"
 
 @dataclass(frozen=True)
 class Summary:
-    """A headline, and a table under it.
+    """A title and a table.
 
     Attributes
     ----------
     title : str
-        What it is, in a line.
+        One line that says what the object is.
     heads : sequence of str
         Heads of the columns; the first column is text, the others are numbers.
     rows : sequence of sequences of str
-        As many entries in each as there are heads.
+        Rows, with one entry for each column.
     note : str
-        A line below.
+        A line below the table.
     picture : str
-        SVG shown between headline and table, in a notebook only.
+        SVG shown between title and table, in a notebook only.
     """
 
     title: str
@@ -54,7 +54,7 @@ class Summary:
         return "; ".join(part for part in (f"{left_out} more rows" if left_out > 0 else "", self.note) if part)
 
     def text(self) -> str:
-        """Return it as lines of text."""
+        """Return the summary as text."""
         table = [list(map(printable, row)) for row in ([self.heads] if self.rows else [])]
         table += [list(map(printable, row)) for row in self.rows[:MOST_ROWS]]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -68,7 +68,7 @@ class Summary:
         return "\n".join([*lines, *([f"  {printable(self._last)}"] if self._last else [])])
 
     def html(self) -> str:
-        """Return it as HTML; every text in it is escaped."""
+        """Return the summary as HTML, with all text escaped."""
 
         def row(cells: Sequence[str], kind: str) -> str:
             aligned = ("left", *["right"] * (len(cells) - 1))
@@ -105,7 +105,7 @@ def drawn(picture: str, *args: Any, **kwargs: Any) -> Axes:
     picture : str
         Name of the function.
     *args, **kwargs
-        What it takes.
+        Its arguments.
     """
     axes: Axes = getattr(import_module(f"{__package__}.analysis.plot"), picture)(*args, **kwargs)
     return axes

@@ -1,4 +1,4 @@
-"""The processors that this process may use, and work that is shared between them on threads."""
+"""The processors that this process may use, and work that is shared between threads."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ def usable_processors() -> int:
 
 
 def side_by_side(parts: Iterable[Part], worker: Callable[[], Callable[[Part], None]], threads: int) -> None:
-    """Work through independent parts on several threads, each of which takes the next part when it is free.
+    """Process independent parts on several threads, each of which takes the next part when it is free.
 
-    The calling thread is one of them. The others are daemons: on Ctrl-C nothing waits for them.
+    The calling thread is one of them. The others are daemon threads, so that Ctrl-C does not wait for them.
 
     Parameters
     ----------
     parts : iterable
-        What is to be done.
+        The parts.
     worker : callable
-        Called once on each thread; returns what does a part, with buffers that no other thread has.
+        Called once on each thread; returns a function that processes a part, with buffers of its own.
     threads : int
-        How many threads, the calling one included.
+        Number of threads, including the calling one.
 
     Raises
     ------
     BaseException
-        Whatever a part raised first; parts that were not begun are left.
+        The first exception that a part raised; parts that have not started are skipped.
     """
     waiting = iter(parts)
     lock = threading.Lock()

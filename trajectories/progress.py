@@ -1,4 +1,4 @@
-"""A progress bar in simulated time and clicks, fed from worker threads."""
+"""Progress bar in simulated time and clicks, updated from worker threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .stages import Stage, clear_line, in_lines
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-# Seconds between two lines where there is no terminal.
+# Seconds between two lines in a file.
 LINE_EVERY = 10.0
 BAR = "{desc} {percentage:3.0f}%|{bar}| t={n:.3g}/{total:.3g} [{elapsed}<{remaining}{postfix}]"
 
@@ -21,15 +21,14 @@ BAR = "{desc} {percentage:3.0f}%|{bar}| t={n:.3g}/{total:.3g} [{elapsed}<{remain
 class Progress:
     """Counts simulated time and clicks from any thread; draws from the thread that calls `refresh`.
 
-    The clock runs from the first report on: what came before was not simulation, but compilation, say, which has
-    stages of its own.
+    Elapsed time counts from the first report, because compilation comes before it and has stages of its own.
 
     Parameters
     ----------
     total : float
-        Simulated time to go, summed over trajectories, in 1/ω_b.
+        Total simulated time, summed over trajectories, in 1/ω_b.
     shown : bool
-        Whether to draw at all.
+        Whether to draw.
     """
 
     def __init__(self, total: float, shown: bool) -> None:
@@ -37,7 +36,9 @@ class Progress:
         self._total = total
         self._shown = shown
         self._time, self._clicks = 0.0, 0
-        self._first: tuple[float, float, int] | None = None  # when, simulated time and clicks until then
+        self._first: tuple[float, float, int] | None = (
+            None  # time of the first report, with simulated time and clicks
+        )
         self._bar: tqdm[Any] | None = None
         self._next_line = 0.0
         self._stage = Stage("simulating")
@@ -51,7 +52,7 @@ class Progress:
                 self._first = (time.monotonic(), self._time, self._clicks)
 
     def refresh(self) -> None:
-        """Redraw the bar, or say how far the work is where there is no terminal."""
+        """Redraw the bar, or update the text of the stage if there is no terminal."""
         with self._lock:
             reached, clicks, first = min(self._time, self._total), self._clicks, self._first
         if not self._shown or first is None:
@@ -74,7 +75,7 @@ class Progress:
         self._bar.refresh()
 
     def _say_line(self, reached: float, before: float, elapsed: float, said: str) -> None:
-        """Put the state into the stage, a new one now and then, for a file that grows line by line."""
+        """Put the progress into the text of the stage every `LINE_EVERY` seconds, for output line by line."""
         if elapsed < self._next_line:
             return
         self._next_line = elapsed + LINE_EVERY

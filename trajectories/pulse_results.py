@@ -1,4 +1,4 @@
-"""What single pulses emit, with uncertainties: the same types for clicks and for the exact solver."""
+"""Results of pulsed systems with their uncertainty: the same types for clicks and for the exact side."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class PulseCounts(Shown):
     channels : tuple of str
         The channel of each axis.
     probability, standard_error : ndarray of shape (most + 1, …)
-        P and its standard error; the last entry along each axis is of that many clicks or more.
+        P and its standard error; the last entry of each axis is for that many clicks or more.
     n : int
-        Pulses that were counted (0 when exact).
+        Number of pulses counted (0 when exact).
     method : str
         How it was obtained.
     deviations : ndarray of shape (m, P.size), or None
-        Deviations of resampled distributions, whose products sum to the covariance.
+        Deviations D of m resampled distributions; the covariance of P is DᵀD.
 
     Examples
     --------
@@ -59,26 +59,26 @@ class PulseCounts(Shown):
 
     @property
     def one_each(self) -> Estimate:
-        """P(1, 1, …): of two channels the probability of exactly one pair; needs most ≥ 2."""
+        """P(1, 1, …): for two channels the probability of exactly one pair; needs most ≥ 2."""
         if min(self.probability.shape) < 3:
-            raise InvalidInput("two or more clicks are not told from one; count with most=2 or more")
+            raise InvalidInput("one click and several are not distinguished; count with most=2 or more")
         return self._estimate(lambda P: P[(1,) * P.ndim])
 
     @property
     def more(self) -> Estimate:
-        """Probability of more than one click in some channel: of a source of pairs, of indistinct double pairs."""
+        """Probability of more than one click in some channel; for a source of pairs, of several pairs."""
         return self._estimate(lambda P: P.sum() - P[(slice(0, 2),) * P.ndim].sum())
 
     @property
     def purity(self) -> Estimate:
-        """Share of the pulses with a click that hold exactly one click of each channel."""
+        """Probability of exactly one click in each channel, given that the pulse has a click."""
         one_each = (1,) * self.probability.ndim
         return self._estimate(lambda P: P[one_each] / (P.sum() - P[(0,) * P.ndim]))
 
     def heralding(self, channel: str) -> Estimate:
         """Return P(a click of every other channel | a click of this one)."""
         if channel not in self.channels or len(self.channels) < 2:
-            raise InvalidInput(f"channel {channel!r} heralds no other of {', '.join(self.channels)}")
+            raise InvalidInput(f"channel {channel!r} needs another one of {', '.join(self.channels)}")
         axis = self.channels.index(channel)
 
         def share(P: NDArray[np.float64]) -> Any:
@@ -99,7 +99,7 @@ class PulseCounts(Shown):
         return Summary(title, (", ".join(self.channels), "P"), rows, self.method)
 
     def _estimate(self, value: Callable[[NDArray[np.float64]], Any]) -> Estimate:
-        """Return a function of P with its error to first order."""
+        """Return a function of P with its standard error to first order."""
         with np.errstate(divide="ignore", invalid="ignore"):
             here = float(value(self.probability))
             if self.n == 0:
@@ -117,17 +117,17 @@ class PulseMap(Shown):
     Attributes
     ----------
     first, second : str
-        The channels at t₁ (first axis) and t₂.
+        The channels of t₁ (first axis) and t₂.
     edges : ndarray of shape (n_bins + 1,)
-        Edges of both times since the period began.
+        Bin edges of both times, counted from the start of the period.
     value, standard_error : ndarray of shape (n_bins, n_bins)
-        Pairs over what independent clicks of the same densities would make; NaN where there are none.
+        Pairs, relative to those of independent clicks with the same densities; NaN where these are 0.
     counts : ndarray of shape (n_bins, n_bins)
         Pairs counted (0 when exact).
     method : str
         How it was obtained.
     unit : TimeUnit
-        Of the edges.
+        Unit of the edges.
 
     Examples
     --------

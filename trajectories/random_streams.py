@@ -1,9 +1,8 @@
-"""Random numbers: every random stream of a simulation or a detector, derived from a seed and its purpose.
+"""Random streams of simulations and detectors, each derived from a seed and its purpose.
 
-A stream is keyed, not drawn from a common sequence, so that a record does not depend on workers, blocks,
-resumption or the order in which anything is computed. Trajectory r of a run has the spawn key (r,) of its seed.
-Whatever else belongs to that trajectory has a longer key that begins with r; the second elements below keep the
-purposes apart.
+Every random stream has a key of its own, so that a record does not depend on workers, blocks, resumption or the
+order of the computation. Trajectory r of a run has the spawn key (r,) of its seed. Other streams of that
+trajectory have longer keys that begin with r; their second elements, below, distinguish the purposes.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ def trajectory_stream(seed: int, index: int, stage: int = 0) -> np.random.Genera
     index : int
         Number of the trajectory in the run.
     stage : int
-        Number of runs that the trajectory has behind it: one that goes on from the end of another run has numbers
-        of its own, also where the seed is the same.
+        Number of runs before this one: a run that continues from the end of another one has its own numbers, also
+        with the same seed.
     """
     return _philox(seed, (index, STAGES, stage) if stage else (index,))
 
 
 def warm_up_stream(seed: int, index: int) -> np.random.Generator:
-    """Return the stream of what trajectory `index` does before it is recorded."""
+    """Return the stream of trajectory `index` before t = 0, where it is not recorded yet."""
     return _philox(seed, (index, WARM_UPS))
 
 
 def sample_times_stream(seed: int, index: int) -> np.random.Generator:
-    """Return the stream of the times at which trajectory `index` is looked at for two-time averages."""
+    """Return the stream of the sample times of trajectory `index` for two-time averages."""
     return _philox(seed, (index, SAMPLE_TIMES))
 
 
@@ -46,20 +45,20 @@ def branch_seed(seed: int, index: int) -> int:
     return int.from_bytes(words.tobytes(), "little")
 
 
-def dealing_offset(seed: int) -> np.uint64:
-    """Return where the sequence begins by which the states of a mixture are dealt out, in units of 2⁻⁶⁴."""
+def assignment_offset(seed: int) -> np.uint64:
+    """Return u₀·2⁶⁴ of the sequence that assigns the states of a mixture (see `ensembles`)."""
     return np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
 
 
 def system_stream(digest: str, purpose: int, number: int = 0) -> np.random.Generator:
-    """Return a stream that depends on a system and a purpose alone, for choices that are the same in every run.
+    """Return a stream that depends only on a system and a purpose, for choices that are equal in every run.
 
     Parameters
     ----------
     digest : str
         Digest of the system.
     purpose, number : int
-        What the numbers are for; the purpose is 10 or more.
+        Purpose of the numbers, 10 or more, and a number that distinguishes streams of one purpose.
     """
     return _philox(int(digest[:32], 16), (0, purpose, number))
 
@@ -70,7 +69,7 @@ def detector_stream(seed: int, trajectory: int, channel: int) -> np.random.Gener
     Parameters
     ----------
     seed : int
-        Seed of the detectors, below 2⁶⁴.
+        Seed of the detectors' random numbers, below 2⁶⁴.
     trajectory, channel : int
         Numbers of the trajectory in its run and of the channel in the record.
     """

@@ -1,7 +1,7 @@
-"""Stages of long work: named by the code that does it, and shown where somebody watches.
+"""Stages of long work: named by the code that does the work, and shown to the user while they last.
 
-The command line watches its standard error from its start to its end. A script at a terminal and a notebook are
-watched from the moment at which a call has taken seconds, by a bar of tqdm; elsewhere nothing is shown.
+The command line shows stages on standard error from its start to its end. In a script at a terminal and in a
+notebook a bar of tqdm shows them once a call has taken some seconds; elsewhere nothing is shown.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .displays import Bar, Display, Line, Lines, in_notebook
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-# Seconds after which a stage is shown (most end before), and seconds without any line after which a stage is shown
-# in any case (many short stages may follow one another).
+# Seconds after which a stage is shown (most end earlier), and seconds without output after which the present stage
+# is shown however young it is (many short stages may follow one another).
 PATIENCE, SILENCE = 1.5, 2.5
-# The same for the whole of a call in a script or a notebook, most of which say nothing.
+# The same for a whole call in a script or a notebook.
 CALL_PATIENCE = 2.0
-# Seconds between updates of what is shown.
+# Seconds between updates of the display.
 REDRAW = 0.5
 # Work that is expected to take so many seconds is announced at once: it may be a call into a library that lets no
 # other thread run. An expectation is dropped when it was wrong by this factor.
@@ -34,31 +34,31 @@ ANNOUNCED, WRONG = 1.0, 1.5
 
 _lock = threading.RLock()
 _active: list[Stage] = []
-# The watcher of the command line, and the one of a call from Python.
+# The watcher of the command line, and that of a call from Python.
 _watcher: Watcher | None = None
 _aside: Watcher | None = None
 
 
 class Stage:
-    """Context of a piece of work that may take seconds.
+    """Context manager for a piece of work that may take seconds.
 
-    The stage that began last is shown, unless it is inside a stage that `covers` it. Nothing is shown inside a
-    covering stage with ``shown=False``: something else, such as a progress bar, reports on the work there.
+    The stage that started last is shown, unless it is inside a stage that `covers` it. Nothing is shown inside a
+    covering stage with ``shown=False``, because something else, such as a progress bar, reports the work there.
 
     Parameters
     ----------
     text : str
-        What is being done, in a few words.
+        Name of the work, in a few words.
     covers : bool
         Whether it is shown instead of the stages inside it.
     shown : bool
         Whether it is shown.
     expected : float
-        How many seconds it is expected to take; 0 where that is not known.
+        Expected duration in seconds; 0 if unknown.
     at_once : bool
-        Whether it is shown without delay at a terminal, because nothing was said before it, and not in a file.
+        Whether it is shown without delay at a terminal, because nothing was shown before; not in a file.
     whole : bool
-        Whether it is a whole call, shown only while nothing inside it has a name.
+        Whether it is a whole call, shown only while no stage inside it is active.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class Stage:
         self.begun = time.monotonic()
 
     def words(self, now: float) -> str:
-        """Return the text that is shown now, without its seconds."""
+        """Return the text to show at time `now`, without elapsed seconds."""
         told = self.expected >= ANNOUNCED and now - self.begun < WRONG * self.expected
         return f"{self.text}, some {self.expected:.0f} s" if told else self.text
 
     def left(self, now: float) -> float:
-        """Return how many seconds all of the work may still take; 0 where that is not known."""
+        """Return the expected remaining seconds of the whole work; 0 if unknown."""
         return 0.0
 
     def say(self, text: str) -> None:
@@ -96,7 +96,7 @@ class Stage:
         with _lock:
             self.begun = time.monotonic()
             _active.append(self)
-            watcher = _watcher or _aside or _begin_aside()
+            watcher = _watcher or _aside or _begin_call_watcher()
             if watcher is not None:
                 watcher.entered(self)
         return self
@@ -105,7 +105,7 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with _lock:
-            if self in _active:  # not in a process that was forked meanwhile
+            if self in _active:  # absent in a process that was forked meanwhile
                 _active.remove(self)
             watcher = _watcher or _aside
             if watcher is not None:
@@ -113,14 +113,14 @@ class Stage:
 
 
 class Steps:
-    """A piece of work in steps: says which one it is at, and how long the rest may take.
+    """A piece of work in steps, which shows the present step and the expected remaining time.
 
     Parameters
     ----------
     what : str
-        What all steps do together.
+        Name of the whole work.
     weights : sequence of float
-        About how long each step takes beside the others.
+        Approximate relative durations of the steps.
 
     Examples
     --------
@@ -135,31 +135,31 @@ class Steps:
         self.what = what
         self.weights = list(weights)
         self.at = 0
-        self.took, self.done = 0.0, 0.0  # seconds and weights of the steps that are over
+        self.took, self.done = 0.0, 0.0  # seconds and weights of the finished steps
 
     def next(self, text: str) -> Step:
         """Return the stage of the next step."""
         self.at += 1
-        if self.at > len(self.weights):  # more than was planned
+        if self.at > len(self.weights):  # more steps than weights
             self.weights.append(self.done / max(self.at - 1, 1))
         return Step(self, f"{self.what} {self.at} of {len(self.weights)}: {text}")
 
     def skip(self) -> None:
-        """Pass over a step whose result is known."""
+        """Skip a step whose result is known."""
         self.at += 1
         if self.at <= len(self.weights):
             self.weights[self.at - 1] = 0.0
 
 
 class Step(Stage):
-    """One of several steps; stages inside it are shown behind it."""
+    """One of several steps; stages inside it are shown after its name."""
 
     def __init__(self, steps: Steps, text: str) -> None:
         super().__init__(text)
         self.steps, self.number = steps, steps.at
 
     def left(self, now: float) -> float:
-        """Return how many seconds this and the later steps may take, judged by those before."""
+        """Return the expected seconds of this step and the later ones, from the durations of those before."""
         steps = self.steps
         if steps.done <= 0.0:
             return 0.0
@@ -176,7 +176,7 @@ class Step(Stage):
 
 
 def staged(text: str) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
-    """Make a function a stage; a decorator."""
+    """Return a decorator that makes a function a stage."""
 
     def decorated(function: Callable[Given, Result]) -> Callable[Given, Result]:
         @functools.wraps(function)
@@ -190,14 +190,14 @@ def staged(text: str) -> Callable[[Callable[Given, Result]], Callable[Given, Res
 
 
 class Watcher(threading.Thread):
-    """Shows the stage that began last.
+    """Thread that shows the stage that started last.
 
     Parameters
     ----------
     display : Display
-        Where.
+        Where stages are shown.
     at_terminal : bool
-        Whether it is a terminal, where every stage is shown that takes long, however many there are.
+        Whether it is a terminal, where every long stage is shown.
     """
 
     def __init__(self, display: Display, at_terminal: bool) -> None:
@@ -208,19 +208,19 @@ class Watcher(threading.Thread):
         self._spoke = time.monotonic()
 
     def run(self) -> None:
-        """Look at the stages at regular intervals."""
+        """Check the stages at regular intervals."""
         while not self._over.wait(REDRAW):
             with _lock:
                 self.look()
 
     def entered(self, stage: Stage) -> None:
-        """Take notice of a stage that begins."""
+        """Register a stage that starts."""
         self.clear()
         if stage.expected >= ANNOUNCED or stage.at_once:
             self.look()
 
     def left(self) -> None:
-        """Take notice of a stage that ended: the seconds of what has no name begin anew."""
+        """Register the end of a stage: elapsed seconds of unnamed work count from here."""
         if _active and _active[-1].whole:
             _active[-1].begun = time.monotonic()
         self.clear()
@@ -252,20 +252,20 @@ class Watcher(threading.Thread):
         if outer is not None and outer is not stage:
             words = f"{outer.text}; {words}"
         left = 0.0 if outer is None else outer.left(now)
-        self._told(self.display.show, words, now - (outer or stage).begun, left)
+        self._call_display(self.display.show, words, now - (outer or stage).begun, left)
 
     def clear(self) -> None:
-        """Take away what is shown, so that something else can be written."""
-        self._told(self.display.clear)
+        """Erase the display, so that something else can be written."""
+        self._call_display(self.display.clear)
 
-    def _told(self, order: Callable[..., None], *what: Any) -> None:
+    def _call_display(self, order: Callable[..., None], *what: Any) -> None:
         try:
             order(*what)
-        except (OSError, ValueError):  # a closed pipe or stream: nobody reads it
+        except (OSError, ValueError):  # a closed pipe or stream
             self._over.set()
 
     def stop(self) -> None:
-        """End the thread and take away what is shown."""
+        """End the thread and erase the display."""
         self._over.set()
         if self.is_alive():
             self.join(2.0)
@@ -273,16 +273,16 @@ class Watcher(threading.Thread):
 
 
 class CallWatcher(Watcher):
-    """Watches one call from Python, which it shows in a bar of tqdm, beside bars that a script may have.
+    """Watcher of one call from Python, which it shows in a bar of tqdm, below other bars of a script.
 
-    Whether something is shown is decided for the call as a whole: a loop over short calls is left in peace.
+    The delay before anything is shown counts for the whole call, so that loops over short calls show nothing.
     """
 
     def __init__(self) -> None:
         super().__init__(Bar(), at_terminal=True)
 
     def entered(self, stage: Stage) -> None:
-        """Take notice of a stage that begins."""
+        """Register a stage that starts."""
         if stage.expected >= CALL_PATIENCE:
             self.look()
 
@@ -299,16 +299,16 @@ class CallWatcher(Watcher):
         return now - _active[0].begun < CALL_PATIENCE and stage.expected < CALL_PATIENCE
 
 
-def somebody_watches() -> bool:
+def is_interactive() -> bool:
     """Whether standard error is a terminal, or this is a notebook."""
     return sys.stderr is not None and (sys.stderr.isatty() or in_notebook())
 
 
-def _begin_aside() -> Watcher | None:
-    """Watch a call from Python, where somebody sees it; the lock is held."""
+def _begin_call_watcher() -> Watcher | None:
+    """Start the watcher of a call from Python if output is interactive; the caller holds the lock."""
     global _aside
     try:
-        if somebody_watches():
+        if is_interactive():
             _aside = CallWatcher()
             _aside.start()
     except (ValueError, RuntimeError):  # a closed stream, or the interpreter ends
@@ -317,11 +317,11 @@ def _begin_aside() -> Watcher | None:
 
 
 def _forget() -> None:
-    """Begin anew in a process that was forked: threads do not come along, nor whoever holds the lock."""
+    """Reset the state in a forked process, which has neither the threads nor the holder of the lock."""
     global _lock, _watcher, _aside
     _lock, _watcher, _aside = threading.RLock(), None, None
     _active.clear()
-    # Whoever made the process waits for it, and says so: it is silent itself.
+    # The parent process reports; a worker shows nothing.
     _active.append(Stage("a worker", covers=True, shown=False))
 
 
@@ -330,15 +330,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def call(text: str, progress: bool) -> Stage:
-    """Return the stage of a whole call that can be asked to be silent."""
+    """Return the stage of a whole call, which shows nothing if `progress` is False."""
     return Stage(text, whole=True, covers=not progress, shown=progress)
 
 
 def quiet() -> AbstractContextManager[object]:
-    """Say nothing of long work while the context lasts.
+    """Show no progress of long work inside the ``with`` block.
 
-    At a terminal and in a notebook, work that takes longer than two seconds is named while it lasts. Functions
-    with a parameter `progress` are silent where that is False; this silences all.
+    At a terminal and in a notebook, work that takes longer than two seconds shows its name while it lasts.
+    Functions with a parameter `progress` show nothing if it is False; this context does the same for all.
 
     Returns
     -------
@@ -357,7 +357,7 @@ def quiet() -> AbstractContextManager[object]:
 
 @contextmanager
 def watched(out: TextIO) -> Iterator[None]:
-    """Show stages on a stream, such as standard error, while the context lasts."""
+    """Show stages on a stream, such as standard error, inside the ``with`` block."""
     global _watcher
     at_terminal = out.isatty()
     watcher = Watcher(Line(out) if at_terminal else Lines(out), at_terminal)
@@ -379,7 +379,7 @@ def in_lines() -> bool:
 
 
 def clear_line() -> None:
-    """Take away what is shown before something else is written there."""
+    """Erase the display before something else is written there."""
     with _lock:
         watcher = _watcher or _aside
         if watcher is not None:

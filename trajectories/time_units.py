@@ -1,4 +1,4 @@
-"""Units of time: what the times of a system or a record are counted in."""
+"""Units of time of systems and records."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class TimeUnit:
     Attributes
     ----------
     name : str
-        What tables, axes and files call it: "1/ω_b", "1/γ", "s", "ns", …
+        Name in tables, axes and files: "1/ω_b", "1/γ", "s", "ns", …
     seconds : float or None
-        Its length in seconds, where it is known.
+        Its length in seconds; None if unknown.
     """
 
     name: str = "1/ω_b"
@@ -29,11 +29,11 @@ class TimeUnit:
         return self.name[2:] if self.name.startswith("1/") else f"1/{self.name}"
 
     def of(self, number: str) -> str:
-        """Return a printed number with this unit behind it: "3/ω_b", "3 ns"."""
+        """Return a number, given as text, with this unit: "3/ω_b", "3 ns"."""
         return f"{number}{self.name[1:]}" if self.name.startswith("1/") else f"{number} {self.name}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return name and seconds as JSON holds them."""
+        """Return name and seconds as a dictionary for JSON."""
         return {"name": self.name, "seconds": self.seconds}
 
 

@@ -128,10 +128,13 @@ def test_a_run_of_another_system_is_told_by_its_parameters(tmp_path):
         tj.simulate(system, 2, 5.0, seed=1, out=tmp_path / "run", progress=False)
 
     simulate(rate=1.0, kept=3)
-    with pytest.raises(tj.RunFolderError, match=r"another run: rate is 1.0 there and 1.5 here; choose another"):
+    with pytest.raises(
+        tj.RunFolderError, match=r"another run: rate is 1.0 in the run and 1.5 in the request; choose"
+    ):
         simulate(rate=1.5, kept=3)
     with pytest.raises(
-        tj.RunFolderError, match=r"rate is 1.0 there and 1.5 here, extra is not given there and 2 here"
+        tj.RunFolderError,
+        match=r"rate is 1.0 in the run and 1.5 in the request, extra is not given in the run",
     ):
         simulate(rate=1.5, kept=3, extra=2)
 

@@ -207,7 +207,8 @@ def test_advice_can_be_followed():
     with pytest.warns(AccuracyWarning, match=r"give tolerance=\d.*, or propagator='auto'") as said:
         record = watch(system, 1, 40.0, propagator="sparse", **asked)
     # It says what can be kept.
-    assert f"{record.provenance['worst_error']:.2g} is what the sparse action can promise" in str(said[0].message)
+    bound = f"{record.provenance['worst_error']:.2g}"
+    assert f"the sparse action can guarantee {bound} for the longest wait" in str(said[0].message)
     named = float(str(said[0].message).rpartition("tolerance=")[2].split(",")[0])
     watch(system, 1, 40.0, propagator="sparse", tolerance=named, **asked)
     watch(system, 1, 40.0, propagator="auto", **asked)

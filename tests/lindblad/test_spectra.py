@@ -134,7 +134,7 @@ def test_the_answer_does_not_depend_on_the_workers(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trajectories.lindblad.spectra.CHUNK", 4)
-    monkeypatch.setattr("trajectories.lindblad.spectra.somebody_watches", lambda: True)
+    monkeypatch.setattr("trajectories.lindblad.spectra.is_interactive", lambda: True)
     detunings = np.linspace(1.2, 1.3, 9)
     one, two = (
         lindblad.excitation_spectrum(SpinningResonator(), detunings, (3, 2, 2), workers=workers, progress=True)

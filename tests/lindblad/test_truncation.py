@@ -184,7 +184,7 @@ def test_limits_end_the_search_and_say_so() -> None:
 def test_the_table_shows_every_truncation(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trajectories.lindblad.truncation.somebody_watches", lambda: True)
+    monkeypatch.setattr("trajectories.lindblad.truncation.is_interactive", lambda: True)
     found = lindblad.converge(
         thermal_cavity(0.2), {"n": mean_photons, "twice": lambda s: 2 * mean_photons(s)}, start=(2,), progress=True
     )

@@ -23,7 +23,7 @@ def test_no_two_purposes_share_numbers():
             drawn.append(streams.sample_times_stream(seed, index).random(2))
             drawn.append(streams.trajectory_stream(streams.branch_seed(seed, index), 0).random(2))
             drawn += [streams.detector_stream(seed, index, channel).random(2) for channel in range(3)]
-        drawn.append(np.array([float(streams.dealing_offset(seed)) * 2.0**-64, 0.5]))
+        drawn.append(np.array([float(streams.assignment_offset(seed)) * 2.0**-64, 0.5]))
     drawn += [
         streams.system_stream("ab" * 32, purpose, number).random(2) for purpose in (10, 11) for number in (0, 1)
     ]
@@ -36,7 +36,7 @@ def test_numbers_are_those_of_earlier_versions():
     assert streams.trajectory_stream(7, 3, 2).random() == 0.1281178402949077
     assert streams.sample_times_stream(7, 3).random() == 0.4431454546711979
     assert streams.branch_seed(7, 3) == 176862886872516160987662072117016903544
-    assert streams.dealing_offset(7) == 16920295385781661272
+    assert streams.assignment_offset(7) == 16920295385781661272
     assert streams.system_stream("0123456789abcdef" * 4, 10, 1).random() == 0.5490354634429568
     assert streams.detector_stream(7, 3, 1).random() == 0.20846739571851047
 

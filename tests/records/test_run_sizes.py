@@ -79,7 +79,7 @@ def test_it_can_be_cut_back_to_more_than_is_finished_but_not_to_less(tmp_path):
     simulated(tmp_path / "run")
     extended(tmp_path / "run", 10**6, 400)
     before = snapshot(tmp_path / "run")
-    with pytest.raises(RunFolderError, match="has 10 trajectories, more than the 9 asked for; ask for 10"):
+    with pytest.raises(RunFolderError, match="has 10 finished trajectories, more than trajectories=9; give 10"):
         simulated(tmp_path / "run", size=9)
     assert snapshot(tmp_path / "run") == before
     assert same(simulated(tmp_path / "run", size=14), simulated(None, size=14))

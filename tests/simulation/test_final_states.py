@@ -126,10 +126,10 @@ def spawned():
 
 def test_a_run_that_was_not_asked_for_them_is_another(tmp_path):
     watch(SYSTEM, 2, 1.0, seed=1, initial=KET, out=tmp_path / "run")
-    with pytest.raises(RunFolderError, match="final_states is not asked for there, True here"):
+    with pytest.raises(RunFolderError, match="final_states is not set in the run and True in"):
         watch(SYSTEM, 2, 1.0, seed=1, initial=KET, out=tmp_path / "run", final_states=True)
     watch(SYSTEM, 2, 1.0, seed=1, initial=KET, out=tmp_path / "other", final_states=True)
-    with pytest.raises(RunFolderError, match="final_states is True there, not asked for here"):
+    with pytest.raises(RunFolderError, match="final_states is True in the run and not set in"):
         watch(SYSTEM, 2, 1.0, seed=1, initial=KET, out=tmp_path / "other")
 
 
@@ -247,7 +247,7 @@ def test_states_of_one_s_own_are_taken_one_for_each_trajectory():
     [
         (
             lambda: watch(ATOM, 3, 1.0, seed=1, initial=tj.TrajectoryStates(np.eye(2))),
-            "states of 2; ask for 2 or fewer",
+            "from 2 final states; give 2 or fewer",
         ),
         (lambda: watch(ATOM, 3, 1.0, seed=1, initial=tj.TrajectoryStates(np.eye(3))), "dimension 3, the system 2"),
         (lambda: tj.TrajectoryStates(np.eye(2)[0]), "one ket for each trajectory"),
@@ -383,7 +383,7 @@ def test_a_drive_goes_on_at_its_phase():
     assert abs(excited(whole)[4:] - excited(whole)[:4]).max() > 1e-3
     assert tj.end_to_end([first, second]).period == 20.0
     middle = watch(system, 2, 27.0, seed=1, initial=ket, final_states=True).final_states
-    with pytest.raises(InvalidInput, match=r"t=27, 1\.35 periods of 20, and drives begin at phase 0; end the run"):
+    with pytest.raises(InvalidInput, match=r"t=27, which is 1\.35 periods of 20, but drives start at"):
         watch(system, 2, 20.0, seed=1, initial=middle)
     anew = watch(system, 2, 20.0, sample_times=[0.0], **(watched | {"initial": replace(middle, time=0.0)}))
     assert excited(anew)[0] == pytest.approx(abs(middle.kets[0, 1]) ** 2, abs=1e-12)

@@ -81,7 +81,7 @@ def test_a_record_depends_on_seed_and_index_alone_and_can_grow(tmp_path):
         assert getattr(sampled(90, 7, out=grown).expectations["level"], name) == pytest.approx(
             getattr(whole.expectations["level"], name), rel=1e-12
         )
-    with pytest.raises(RunFolderError, match="draws is stratified there, not asked for here"):
+    with pytest.raises(RunFolderError, match="draws is stratified in the run and not set in"):
         sampled(90, 7, out=grown, stratified=False)
 
 

@@ -62,7 +62,7 @@ class TestExtension:
         simulated(3, out=tmp_path / "run")
         here = simulation.software()
         monkeypatch.setattr(simulation, "software", lambda: here | {"cpu": "z80", "platform": "CP/M"})
-        with pytest.warns(UserWarning, match=r"begun with cpu \S+ and goes on with cpu z80") as said:
+        with pytest.warns(UserWarning, match=r"started with cpu \S+ and continues with cpu z80") as said:
             simulated(5, out=tmp_path / "run")
         assert [str(each.filename) for each in said] == [click_systems.__file__]
 
@@ -76,7 +76,7 @@ class TestExtension:
     def test_fewer_trajectories_are_refused_with_the_remedy(self, tmp_path):
         simulated(10, out=tmp_path / "run")
         with pytest.raises(
-            RunFolderError, match=r"has 10 trajectories, more than the 9 asked for; ask for 10 or more"
+            RunFolderError, match=r"has 10 finished trajectories, more than trajectories=9; give 10 or more"
         ):
             simulated(9, out=tmp_path / "run")
         with pytest.raises(InvalidInput, match="give 10 or more"):

@@ -125,7 +125,7 @@ def test_a_name_and_its_matrix_are_the_same_bundle():
         ({"seed": -1}, "seed=-1"),
         ({"workers": 0}, "workers=0"),
         ({"system": "atom"}, "must be an OpenSystem"),
-        ({"operator": ("atom", "atom")}, "no sampled state holds such a bundle"),
+        ({"operator": ("atom", "atom")}, "in every sampled state"),
     ],
 )
 def test_bad_input_is_refused(change, message):

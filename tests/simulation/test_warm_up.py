@@ -68,7 +68,7 @@ def test_records_do_not_depend_on_blocks_workers_or_files(tmp_path):
 
 
 def test_what_forgets_too_slowly_is_refused():
-    with pytest.raises(ConvergenceError, match=r"no periodic state to start from.*give `initial`"):
+    with pytest.raises(ConvergenceError, match=r"no periodic state to start from.*give initial="):
         tj.simulate(train(decay=1e-4), 1, 20.0, seed=1, progress=False)
 
 

@@ -18,7 +18,7 @@ from ..errors import ConvergenceError, InvalidInput
 from ..model import AvoidedCrossing, SpinningResonator
 from ..processors import usable_processors
 from ..results import read_only
-from ..stages import Stage, call, somebody_watches, staged
+from ..stages import Stage, call, is_interactive, staged
 from .steady_state import SteadyState, steady_state
 
 MODES = ("photon", "phonon", "magnon")
@@ -264,7 +264,7 @@ def _sweep(
         return np.array(rows)
 
     chunks = np.split(points, range(CHUNK, points.size, CHUNK))
-    shown = progress_bar(total=points.size, unit="Δ", disable=not (progress and somebody_watches()))
+    shown = progress_bar(total=points.size, unit="Δ", disable=not (progress and is_interactive()))
     covered = Stage("excitation spectrum", covers=True, shown=bool(shown.disable))
     with covered, ThreadPoolExecutor(workers) as pool, shown as bar:
         results = []

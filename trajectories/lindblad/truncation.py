@@ -14,7 +14,7 @@ from ..checks import integer, positive_number, shown
 from ..displays import bar as progress_bar
 from ..errors import InvalidInput
 from ..model import OpenSystem, SpinningResonator
-from ..stages import Stage, call, somebody_watches
+from ..stages import Stage, call, is_interactive
 from .convergence import Convergence, Levels, TruncationStep
 from .moments.steady import SteadyMoments
 from .pulses.periodic import PeriodicState, periodic_state
@@ -136,7 +136,7 @@ def converge(
     (3,)
     """
     first = _checked(system_factory, observables, start, tolerance, maximum, max_dimension)
-    drawn = progress and somebody_watches()
+    drawn = progress and is_interactive()
     with (
         call("convergence", progress),
         one_blas_thread(),

@@ -1,1 +1,1 @@
-"""From a request to a run: what is asked for, who does the work, and what is stored."""
+"""From a request to a record or a run: checks, preparation, workers, estimates."""

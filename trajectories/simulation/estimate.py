@@ -1,4 +1,4 @@
-"""What a run will cost before it starts: clicks, time, disk, memory. Nothing is written."""
+"""Estimate of what a run will need: clicks, time, disk, memory. Nothing is written."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ from ..stages import staged
 from .preparation import block_size, expected_rates, prepare
 from .request import checked_request, checked_workers
 
-# First piece of the calibration, in units of 1/‖H_eff‖; the pieces then grow by this factor.
+# Duration of the first piece of the calibration in units of 1/‖H_eff‖, and the factor by which pieces grow.
 FIRST_PIECE = 10.0
 GROWTH = 4.0
-# Trajectories in the first piece at the most: each costs some time, however short it is.
+# Most trajectories in the first piece: each costs some time, however short it is.
 FIRST_TRAJECTORIES = 100
-# Share of a period within which a duration is whole periods.
+# A duration is whole periods up to this fraction of a period.
 WHOLE = 1e-9
-# Number of clicks from which the time of the eigenmodes is measured per click, so that the number of clicks in the
-# piece cancels.
+# From this number of clicks on the time of the eigenmodes is taken per click, so that the random number of clicks
+# in the piece cancels.
 ENOUGH_CLICKS = 20
-# What the NPZ format adds to an array, roughly: a header, and an entry in the directory.
+# Bytes that the NPZ format adds to an array, roughly: a header and a directory entry.
 ARRAY_OVERHEAD = 300
-# Columns that a click has in memory until its block is written: time and channel.
+# Bytes of a click in memory until its block is written: time and channel.
 CLICK_BYTES = 10
-# The number of clicks of a trajectory.
+# Bytes of the number of clicks of a trajectory.
 COUNT_BYTES = 8
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that the parts of a simulation hold.
+    """Memory of the parts of a simulation, in bytes.
 
     Attributes
     ----------
     propagator : int
         The compiled system, shared by all trajectories: propagator, jump operators, initial ensemble.
     trajectory : int
-        The state and the scratch of one trajectory in flight; one for each worker. Of the eigenmodes' share, N²
-        pairs of modes, only those that count are ever touched.
+        State and work arrays of one trajectory in progress; one for each worker. For `modes` an upper bound: of
+        the N² pairs of modes only those that matter are used.
     """
 
     propagator: int
@@ -62,35 +62,35 @@ class Memory:
 
 @dataclass(frozen=True, repr=False)
 class RunEstimate:
-    """What a run will cost.
+    """Estimate of what a run will need.
 
     Attributes
     ----------
     clicks : mapping of str to Estimate
-        Expected clicks of each channel: rate × trajectories × duration. Exact where the trajectories start from
-        the steady or periodic state; else the rates are those of the calibration, with their error.
+        Expected clicks of each channel: rate × trajectories × duration. Exact if the trajectories start from the
+        steady or periodic state; else the rates are those of the calibration, with their errors.
     seconds : float
-        Wall time of the simulation, from a timed piece of it on this machine, now.
+        Wall time of the simulation in s, from a piece of it that was timed on this machine.
     preparation : float
-        Wall time of steady state and compilation, measured; a new run spends it again.
+        Measured wall time of steady state and compilation in s; a new run needs it again.
     clicks_per_second : float
-        Of one worker.
+        Clicks per second of one worker.
     calibration : Estimate
-        Simulated time that was timed, in 1/ω_b, and in `n` its clicks.
+        Simulated time of the timed piece, in 1/ω_b, and in `n` its number of clicks.
     workers : int
-        Threads that will have something to do.
+        Number of workers that will be used.
     bytes_per_click, fixed_bytes : float, int
-        Disk taken by a click, and by the system and the frames of the blocks.
+        Disk space of a click, and of the system and the blocks without their clicks, in bytes.
     memory : Memory
-        Of the propagator and of a trajectory.
+        Memory of the propagator and of a trajectory.
     blocks, block_size : int
-        Files of clicks, and trajectories in each.
+        Number of blocks, and trajectories in each.
     propagator, reason : str
-        Which one was chosen and why.
+        The chosen propagator, and the reason.
     dimension : int
-        N.
+        Dimension N of the Hilbert space.
     alternatives : tuple of Alternative
-        What each propagator is predicted to take, from a model of costs; none for systems that depend on time.
+        Predicted time and memory of each propagator (a model); empty for systems that depend on time.
 
     Examples
     --------
@@ -120,17 +120,17 @@ class RunEstimate:
 
     @property
     def total_clicks(self) -> float:
-        """Clicks expected, all channels together."""
+        """Expected clicks of all channels together."""
         return sum(expected.value for expected in self.clicks.values())
 
     @property
     def disk(self) -> int:
-        """Bytes of the run folder when it is complete, pictures not counted."""
+        """Size of the complete run folder in bytes, without pictures."""
         return round(self.fixed_bytes + self.bytes_per_click * self.total_clicks)
 
     @property
     def largest_block(self) -> int:
-        """Bytes of clicks that one worker holds until its block is written."""
+        """Most memory of the clicks of a block, in bytes, which a worker holds until the block is written."""
         return round(CLICK_BYTES * self.total_clicks / self.blocks)
 
     def __repr__(self) -> str:
@@ -155,13 +155,13 @@ class RunEstimate:
                 f"memory      {_size(memory.propagator)} for the propagator; for each worker up to "
                 f"{_size(memory.trajectory)} for a trajectory and {_size(self.largest_block)} for a block",
                 f"propagator  {self.propagator} ({self.reason}), N={self.dimension}",
-                *(f"  {self._told(one)}" for one in self.alternatives),
+                *(f"  {self._alternative_line(one)}" for one in self.alternatives),
                 f"blocks      {self.blocks}, of {self.block_size} trajectories",
             ]
         )
 
-    def _told(self, one: Alternative) -> str:
-        """Return the line of one propagator: what it would take for the clicks of this run."""
+    def _alternative_line(self, one: Alternative) -> str:
+        """Return the line of one propagator: predicted time and memory for this run."""
         run = self.total_clicks * one.seconds_per_click / self.workers
         remark = f", {one.remark}" if one.remark else ""
         return (
@@ -182,17 +182,17 @@ def estimate_run(
     workers: int | None = None,
     seconds: float = 1.0,
 ) -> RunEstimate:
-    """Estimate what `simulate` with the same arguments will cost.
+    """Estimate what `simulate` with the same arguments will need.
 
-    Expected clicks of channel k: Tr(c_kρc_k†) × trajectories × duration with the steady state ρ. The time is that
-    of a short piece of the simulation, scaled; sizes are those of the real arrays. Nothing is written.
+    Expected clicks of channel k: Tr(c_kρc_k†) × trajectories × duration with the steady state ρ. The time is
+    scaled from a short piece of the simulation; sizes are those of the real arrays. Nothing is written.
 
     Parameters
     ----------
     system, trajectories, duration, initial, propagator, tolerance, workers
         As for `trajectories.simulate`.
     seconds : float
-        Roughly how long to time the engine.
+        Approximate duration of the timing, in s.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def estimate_run(
     Raises
     ------
     InvalidInput
-        What `simulate` refuses.
+        An argument that `simulate` refuses.
 
     Examples
     --------
@@ -229,7 +229,7 @@ def estimate_run(
     if rates is None:
         clicks = _scaled_up(system.channel_names, piece, total / simulated)
     else:
-        # Of a train that ends within a period the mean may be off by as much as a pulse.
+        # If the duration ends within a period, the mean may be off by up to one pulse.
         whole = system.period is None or abs(np.remainder(span / system.period + 0.5, 1.0) - 0.5) < WHOLE
         off = 0.0 if whole or system.period is None else count * system.period
         method = f"rates of the {'periodic' if system.depends_on_time else 'steady'} state"
@@ -265,7 +265,7 @@ def estimate_run(
 def _alternatives(
     system: OpenSystem, compiled: CompiledSystem, rate: float, tolerance: float
 ) -> tuple[Alternative, ...]:
-    """Return what each propagator would take at so many clicks per unit of time, as a model of costs has it."""
+    """Return the predicted costs of each propagator at a given number of clicks per unit of time."""
     if system.depends_on_time or not rate > 0.0:
         return ()
     action = SparsePropagator.compile(system, tolerance)
@@ -274,12 +274,12 @@ def _alternatives(
 
 
 def memory_of(compiled: CompiledSystem) -> Memory:
-    """Return what a compiled system holds, and what each trajectory in flight adds, in bytes.
+    """Return the memory of a compiled system and of each trajectory in progress, in bytes.
 
     Parameters
     ----------
     compiled : CompiledSystem
-        What `compile_system` made.
+        Result of `compile_system`.
     """
     n_channels = (len(compiled.jumps.indptr) - 1) // compiled.dimension
     state = compiled.propagator.start(compiled.kets[0], n_channels)
@@ -297,7 +297,7 @@ def _timed_piece(
 ) -> tuple[Block, float, float]:
     """Simulate pieces that grow from `first` until one takes about `limit` seconds, or is the whole run.
 
-    Returns the last one, its simulated time over all trajectories, and its wall time.
+    Returns the last piece, its simulated time summed over trajectories, and its wall time in s.
     """
     run_block(compiled, BlockTask(0, 1, 0, 0.0))  # loads the kernels, or compiles them
     total = trajectories * duration
@@ -313,7 +313,7 @@ def _timed_piece(
 
 
 def _scaled_up(names: tuple[str, ...], piece: Block, factor: float) -> dict[str, Estimate]:
-    """Return the clicks of each channel, those of the piece scaled up."""
+    """Return the expected clicks of each channel, scaled up from the piece."""
     counts = np.bincount(piece.channel, minlength=len(names))
     return {
         name: Estimate(factor * int(n), factor * max(int(n), 1) ** 0.5, int(n), "rates of a short piece")
@@ -322,7 +322,7 @@ def _scaled_up(names: tuple[str, ...], piece: Block, factor: float) -> dict[str,
 
 
 def _block_bytes(block: Block, channels: int) -> tuple[float, int]:
-    """Return the disk that a click takes and that an empty block takes, in the format of the run folder."""
+    """Return the disk space of a click and of an empty block, in bytes."""
     columns = stored_columns(block.columns(), channels) | {"checksum": np.array("0" * 64)}
     clicks = len(block.time)
     without = columns | {name: columns[name][:0] for name in ("time", "channel")}

@@ -1,4 +1,4 @@
-"""Executors of a cluster: a dask.distributed cluster that runs already, or the ranks of mpiexec."""
+"""Executors of a cluster: a running dask.distributed cluster, or the ranks of mpiexec."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from ..checks import shown
 from ..errors import InvalidInput, MissingPackage
 
-# How long to wait for a scheduler, in seconds.
+# Seconds to wait for a scheduler.
 PATIENCE = 20.0
 
 
@@ -27,12 +27,12 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
     Yields
     ------
     concurrent.futures.Executor, int
-        The executor, and the number of blocks that it can work on at once, now.
+        The executor, and the number of blocks that it can process at once at present.
 
     Raises
     ------
     InvalidInput
-        No dask.distributed, or no scheduler or no worker there.
+        dask.distributed is not installed, or there is no scheduler or no worker at this address.
     """
     try:
         from distributed import Client
@@ -55,23 +55,22 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
 
 @contextmanager
 def mpi_executor() -> Iterator[tuple[Executor, int] | None]:
-    """Divide the ranks of ``mpiexec -n N …`` into one that distributes the work and N − 1 that follow
-    trajectories.
+    """Divide the ranks of ``mpiexec -n N …``: rank 0 distributes blocks, the others compute trajectories.
 
     Yields
     ------
     concurrent.futures.Executor, int; or None
-        On rank 0 the executor and the number of workers; on the others None, when their work is done.
+        On rank 0 the executor and the number of workers; on the other ranks None, after all work is done.
 
     Raises
     ------
     InvalidInput
-        No mpi4py, or a single rank.
+        mpi4py is not installed, or there is a single rank.
     """
     try:
         from mpi4py import MPI
         from mpi4py.futures import MPICommExecutor
-    except (ImportError, RuntimeError) as error:  # mpi4py raises the latter where it finds no MPI library
+    except (ImportError, RuntimeError) as error:  # mpi4py raises RuntimeError without an MPI library
         raise MissingPackage("--mpi", "mpi4py mpich", error) from error
     workers = MPI.COMM_WORLD.Get_size() - 1
     if workers < 1:

@@ -1,4 +1,4 @@
-"""follow(): a recorded trajectory once more, with expectation values along it."""
+"""follow() and states_along(): compute a recorded trajectory again, with expectation values or states."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .request import checked_sampling, checked_times
 def follow(
     run: str | os.PathLike[str], trajectory: int, observables: Mapping[str, Any], times: ArrayLike
 ) -> dict[str, NDArray[np.float64]]:
-    """Follow one recorded trajectory again and sample expectation values along it.
+    """Compute one recorded trajectory again and sample expectation values along it.
 
     The random numbers are those of the record, so the clicks are the same.
 
@@ -35,9 +35,9 @@ def follow(
     trajectory : int
         Number of the trajectory in the run.
     observables : mapping of str to array
-        Operators of shape (N, N), or kets of shape (N,) whose population is meant.
+        Operators O of shape (N, N), or kets of shape (N,) for the operator |ket⟩⟨ket|.
     times : array_like of float, shape (n_times,)
-        Ascending times within the run's duration.
+        Ascending times within the run's duration, in the system's unit.
 
     Returns
     -------
@@ -47,9 +47,9 @@ def follow(
     Raises
     ------
     InvalidInput
-        A trajectory that the run does not have, or observables or times that cannot be right.
+        A trajectory that the run does not have, or invalid observables or times.
     RunFolderError
-        No readable run there.
+        The folder holds no readable run.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def follow(
 
 
 def states_along(run: str | os.PathLike[str], trajectory: int, times: ArrayLike) -> NDArray[np.complex128]:
-    """Follow one recorded trajectory again and return its state along it.
+    """Compute one recorded trajectory again and return its states along it.
 
     Parameters
     ----------
@@ -81,19 +81,19 @@ def states_along(run: str | os.PathLike[str], trajectory: int, times: ArrayLike)
     trajectory : int
         Number of the trajectory in the run.
     times : array_like of float, shape (n_times,)
-        Ascending times within the run's duration.
+        Ascending times within the run's duration, in the system's unit.
 
     Returns
     -------
     ndarray of complex, shape (n_times, N)
-        Normalised states; at the time of a click, the one that it leaves. Their phases mean nothing.
+        Normalised states; at the time of a click, the state after it. Phases are arbitrary.
 
     Raises
     ------
     InvalidInput
-        A trajectory that the run does not have, or times that cannot be right.
+        A trajectory that the run does not have, or invalid times.
     RunFolderError
-        No readable run there.
+        The folder holds no readable run.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def _kets_at(duration: float, times: ArrayLike) -> Sampling:
 def _followed(
     run: str | os.PathLike[str], trajectory: int, sampling: Callable[[OpenSystem, float], Sampling]
 ) -> Block:
-    """Follow a trajectory of a run as far as the last sample."""
+    """Compute a trajectory of a run up to the last sample."""
     opened = Run.open(run)
     configuration = opened.configuration
     if integer(trajectory, "trajectory", 0) >= configuration["trajectories"]:

@@ -1,4 +1,4 @@
-"""From a request to arrays: steady start, compiled system, its description, and the size of blocks."""
+"""From a request to arrays: initial ensemble, compiled system, its description, and the size of blocks."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from ..time_units import NATURAL
 from .request import Request
 from .warm_up import LONGEST_EXACT, exact_seconds, start_of_warm_up, warmed_up
 
-# Files a run is split into at the most where clicks are few, and clicks a block holds at the most where they
-# are many: blocks bound what an interruption loses and what a worker holds in memory.
+# Most blocks of a run with few clicks, and most clicks of a block in a run with many: the size of blocks bounds
+# what an interruption loses and what a worker holds in memory.
 MOST_BLOCKS = 128
 BLOCK_CLICKS = 500_000
-# Clicks of one trajectory, which a worker holds in memory as ten bytes each.
+# Most clicks of one trajectory; a worker holds ten bytes in memory for each.
 MOST_CLICKS = 10**9
 
 
 @one_blas_thread()
 def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
-    """Compile the system of a request, with the steady state where trajectories start from that, and describe it.
+    """Compile the system of a request, solve for the steady state if trajectories start from it, and describe it.
 
-    On one thread of BLAS: with more the last digits, and so the clicks, would depend on the number of processors.
+    BLAS runs on one thread: with several, the last digits and hence the clicks would depend on their number.
 
     Returns
     -------
     CompiledSystem, dict
-        The arrays that workers need, and what ``run.json`` says about them.
+        The arrays that workers need, and the entries of ``run.json`` about them.
     """
     system, start, exact, rate = request.system, request.initial, None, None
     driven: dict[str, Any] = {}
@@ -58,7 +58,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
             clicks = {name: brightness(periodic, name).value for name in system.channel_names}
             rate = sum(clicks.values()) / system.period
             driven["periodic_state"] = {"clicks_per_pulse": clicks, "residual": float(periodic.residual)}
-            _refuse_endless(rate, request.duration)
+            _refuse_too_many_clicks(rate, request.duration)
     elif start is None:
         steady: SteadyState | SteadyEnsemble
         if system.dimension > MAX_DIMENSION:
@@ -69,7 +69,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
             start = initial_states(steady.rho, system.dimension)
         rates = {name: float(steady.rate(name)) for name in system.channel_names}
         rate = sum(rates.values())
-        _refuse_endless(rate, request.duration)
+        _refuse_too_many_clicks(rate, request.duration)
         exact = {
             "rates": rates,
             "residual": float(steady.residual),
@@ -92,7 +92,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
     if warm:
         compiled, before = warmed_up(system, compiled)
         driven["periodic_state"] = before.to_dict()
-        _refuse_endless(sum(before.clicks_per_pulse.values()) / (system.period or 1.0), request.duration)
+        _refuse_too_many_clicks(sum(before.clicks_per_pulse.values()) / (system.period or 1.0), request.duration)
     space = system.space
     shares = {"initial_shares": compiled.cumulative.tolist()} if compiled.draws == "stratified" else {}
     unit = {} if system.time_unit == NATURAL else {"time_unit": system.time_unit.to_dict()}
@@ -100,7 +100,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
         "channel_names": list(system.channel_names),
         "parameters": system.parameters,
         **unit,
-        "space": None if space is None else _told(space),
+        "space": None if space is None else _space_entries(space),
         "dimension": system.dimension,
         **driven,
         "compiled_propagator": compiled.propagator.name,
@@ -111,14 +111,14 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
     }
 
 
-def _told(space: HilbertSpace) -> dict[str, Any]:
-    """Return what ``run.json`` says of a space; of finite factors where some were declared."""
+def _space_entries(space: HilbertSpace) -> dict[str, Any]:
+    """Return the entry of ``run.json`` for a space; with finite factors if some were declared."""
     finite = {"finite": list(space.declared_finite)} if space.declared_finite else {}
     return {"levels": dict(space.levels), "max_quanta": space.max_quanta, **finite}
 
 
-def _refuse_endless(rate: float, duration: float) -> None:
-    """Refuse trajectories of more clicks than memory holds, before any is begun."""
+def _refuse_too_many_clicks(rate: float, duration: float) -> None:
+    """Refuse trajectories of more clicks than memory holds, before any is started."""
     if rate * duration > MOST_CLICKS:
         raise InvalidInput(
             f"duration={duration:g} at a click rate of {rate:g} makes {rate * duration:.3g} clicks a trajectory, "
@@ -127,7 +127,7 @@ def _refuse_endless(rate: float, duration: float) -> None:
 
 
 def software() -> dict[str, str]:
-    """Return the versions and the processor, on which the bits of a record depend."""
+    """Return the versions of libraries and the processor, on which the bits of a record depend."""
     import llvmlite.binding
     import numba
     import scipy
@@ -146,7 +146,7 @@ def software() -> dict[str, str]:
 
 
 def expected_rates(description: Mapping[str, Any]) -> dict[str, float] | None:
-    """Return the click rates that `prepare` knows, of a pulsed system on average; None if it knows none."""
+    """Return the click rates in a description (time averages for a pulsed system); None if it has none."""
     if description["steady_state"] is not None:
         return dict(description["steady_state"]["rates"])
     if description.get("periodic_state") is not None:
@@ -156,16 +156,16 @@ def expected_rates(description: Mapping[str, Any]) -> dict[str, float] | None:
 
 
 def block_size(trajectories: int, duration: float, description: Mapping[str, Any]) -> int:
-    """Return how many trajectories to put into a block, of so many more of a run.
+    """Return the number of trajectories in a block.
 
     Parameters
     ----------
     trajectories : int
-        To be divided into blocks.
+        Number of trajectories to divide into blocks.
     duration : float
-        Of each, in 1/ω_b.
+        Duration of each, in 1/ω_b.
     description : mapping
-        What `prepare` says of the system; tells the clicks to expect.
+        Description of the system from `prepare`, which has the expected click rates.
     """
     size, rates = -(-trajectories // MOST_BLOCKS), expected_rates(description)
     if rates is not None:
@@ -176,8 +176,8 @@ def block_size(trajectories: int, duration: float, description: Mapping[str, Any
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
-    """Warn at the caller's line outside this package."""
-    ours = f"{__package__}.", "contextlib"  # the latter where a function of ours is decorated with a context
+    """Warn with the line of the caller outside this package."""
+    ours = f"{__package__}.", "contextlib"  # contextlib: functions decorated with a context manager
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals["__name__"].startswith(ours):
         level, frame = level + 1, frame.f_back

@@ -1,4 +1,4 @@
-"""Request: what `simulate` is asked for, checked before any work and described by plain values."""
+"""Request: the arguments of `simulate`, checked before any work and described by plain values."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from ..model.states import InitialStates, initial_states, normalised, state_arra
 from ..model.system import OpenSystem
 from ..processors import usable_processors
 
-# Trajectories of one run: each takes 16 bytes when read, besides its clicks.
+# Most trajectories of a run; when read, each takes 16 bytes besides its clicks.
 MOST_TRAJECTORIES = 10**9
 MOST_SEED = 2**128 - 1
-# Share of a period by which states of whole periods may be off.
+# States are taken after whole periods up to this fraction of a period.
 WHOLE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A simulation that can be begun; made by `checked_request`.
+    """A checked simulation; made by `checked_request`.
 
     Attributes
     ----------
     system : OpenSystem
-        What is watched.
+        The system.
     initial : InitialStates or None
-        Where trajectories start; None means the steady state, which is still to be computed.
+        Initial states; None means the steady state, which `prepare` computes.
     sampling : Sampling
-        What is averaged along the way.
+        Observables and sample times.
     trajectories, duration, seed, propagator, tolerance, final_states
         As for `trajectories.simulate`.
     described : mapping
-        Plain values that identify the initial states and what is sampled.
+        Plain values that identify the initial states and the sampled observables.
     """
 
     system: OpenSystem
@@ -59,16 +59,16 @@ class Request:
 
     @property
     def stage(self) -> int:
-        """Number of runs that the trajectories have behind them."""
+        """Number of runs before this one of the same trajectories."""
         return int(self.described.get("stage", 0))
 
     def task(self, first: int, last: int) -> BlockTask:
-        """Return what a worker needs to know to follow trajectories `first` … `last` − 1."""
+        """Return the task of a worker: trajectories `first` … `last` − 1."""
         return BlockTask(first, last, self.seed, self.duration, self.sampling, self.stage, self.final_states)
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """What the clicks and the averages depend on, as ``run.json`` holds it: the same for the same request."""
+        """The values on which clicks and averages depend, for ``run.json``; equal for equal requests."""
         kept = {
             "digest": self.system.digest,
             "trajectories": self.trajectories,
@@ -95,15 +95,17 @@ def checked_request(
     sample_times: ArrayLike | None = None,
     final_states: bool = False,
 ) -> Request:
-    """Refuse what cannot be right, and return the rest; for the parameters see `trajectories.simulate`.
+    """Check the arguments of `trajectories.simulate`, which describes them, and return the request.
 
     Raises
     ------
     InvalidInput
-        An argument that cannot be right.
+        An invalid argument.
     """
     if not isinstance(system, OpenSystem):
-        raise InvalidInput(f"system must be an OpenSystem, but is {type(system).__name__}; call its .system()")
+        raise InvalidInput(
+            f"system must be an OpenSystem, but is {type(system).__name__}; a SpinningResonator has .system()"
+        )
     count = integer(trajectories, "trajectories", 1, MOST_TRAJECTORIES)
     for name, value in (("stratified", stratified), ("final_states", final_states)):
         if not isinstance(value, bool | np.bool_):
@@ -131,9 +133,9 @@ def checked_request(
 def _start(
     system: OpenSystem, initial: Any, stratified: bool, trajectories: int
 ) -> tuple[InitialStates | None, dict[str, Any]]:
-    """Return the initial states, None for the steady state, and what the configuration says of them."""
+    """Return the initial states (None for the steady state) and their entries in the configuration."""
     if isinstance(initial, TrajectoryStates):
-        return _going_on(system, initial, trajectories)
+        return _continued(system, initial, trajectories)
     if not isinstance(initial, str):
         start = initial_states(initial, system.dimension, stratified)
         described = {"initial": fingerprint(start.kets, start.weights)}
@@ -145,21 +147,21 @@ def _start(
         )
     if system.depends_on_time:
         if system.period is None:
-            raise InvalidInput("a system that depends on time without a period has no steady state; give initial=")
+            raise InvalidInput("a system that depends on time and has no period needs initial=")
         return None, {"initial": "periodic"}
     return None, {"initial": initial}
 
 
-def _going_on(
+def _continued(
     system: OpenSystem, states: TrajectoryStates, trajectories: int
 ) -> tuple[InitialStates, dict[str, Any]]:
-    """Return the states of an earlier run, one for each trajectory."""
+    """Return the final states of an earlier run as initial states, one for each trajectory."""
     count, dimension = states.kets.shape
     if dimension != system.dimension:
         raise InvalidInput(f"the initial states have dimension {dimension}, the system {system.dimension}")
     if trajectories > count:
         raise InvalidInput(
-            f"trajectories={trajectories} cannot go on from the states of {count}; ask for {count} or fewer"
+            f"trajectories={trajectories} cannot continue from {count} final states; give {count} or fewer"
         )
     if system.depends_on_time:
         _check_phase(system, states.time)
@@ -173,32 +175,32 @@ def _going_on(
 
 
 def _check_phase(system: OpenSystem, time: float) -> None:
-    """Refuse to begin the drives of a system anew in the middle of them."""
-    anew = "to let the drives begin anew give initial=dataclasses.replace(states, time=0.0)"
+    """Refuse initial states from a time at which the drives have another phase than at t = 0."""
+    restart = "to restart the drives at t=0 give initial=dataclasses.replace(states, time=0.0)"
     if system.period is None:
         if time != 0.0:
             raise InvalidInput(
-                f"the initial states are of t={time:g}, but envelopes without a period begin at t=0 of a run; "
-                f"go on with each envelope .delayed({-time:g}), and {anew}"
+                f"the initial states are at t={time:g}, but envelopes without a period start at t=0 of each run; "
+                f"give each envelope as .delayed({-time:g}), or {restart}"
             )
         return
     periods = time / system.period
     if abs(periods - round(periods)) > WHOLE:
         raise InvalidInput(
-            f"the initial states are of t={time:g}, {periods:.6g} periods of {system.period:g}, and drives begin "
-            f"at phase 0; end the run before after whole periods, or {anew}"
+            f"the initial states are at t={time:g}, which is {periods:.6g} periods of {system.period:g}, but "
+            f"drives start at phase 0; end the previous run after whole periods, or {restart}"
         )
 
 
 def checked_sampling(
     system: OpenSystem, duration: float, observables: Mapping[str, Any] | None, sample_times: ArrayLike | None
 ) -> tuple[Sampling, dict[str, Any]]:
-    """Return what to sample, and the same as plain values that identify it.
+    """Return observables and sample times, and plain values that identify them.
 
     Raises
     ------
     InvalidInput
-        Observables or times that cannot be right, or one without the other.
+        Invalid observables or times, or one without the other.
     """
     if observables is None and sample_times is None:
         return NO_SAMPLING, {"sampling": None, "observables": [], "sample_times": []}
@@ -215,7 +217,7 @@ def checked_sampling(
 
 
 def checked_times(sample_times: ArrayLike, duration: float) -> NDArray[np.float64]:
-    """Return ascending sample times within a run.
+    """Return sample times, after checking that they ascend within the duration of a run.
 
     Raises
     ------
@@ -249,7 +251,7 @@ def _observable(name: str, given: Any, dimension: int) -> sparse.csr_array:
 
 
 def checked_workers(workers: int | None) -> int:
-    """Return the number of workers; None means all cores that this process may use."""
+    """Return the number of workers; None means all processors that this process may use."""
     if workers is None:
         return usable_processors()
     return integer(workers, "workers", 1)

@@ -1,4 +1,4 @@
-"""simulate(): steady start, compiled engine and run folder put together."""
+"""simulate(): prepare the system, distribute blocks to workers, and store them in a run folder."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from .workers import Workers, checked_executor, deadline_in
 
 __all__ = ["simulate", "simulate_run"]
 
-# Trajectories after which it is first asked whether a run suffices.
+# Number of trajectories after which `until` is first called.
 FIRST_STAGE = 64
-# By how much a run grows until it is asked again: by what it asks for and a margin, within these bounds.
+# Before the next call a run grows by the factor that `until` returned, times a margin, within these bounds.
 MARGIN, LEAST_GROWTH, MOST_GROWTH = 1.05, 1.1, 2.0
 
-# Says whether a run suffices, or how many times as many trajectories it would take.
+# Type of `until`: whether a run suffices, or the factor by which it must grow.
 Enough = Callable[[Run], bool | float]
 
 
@@ -72,71 +72,72 @@ def simulate(
     Parameters
     ----------
     system : OpenSystem
-        What is watched; every jump of every channel is recorded.
+        The system; every jump of every channel is recorded.
     trajectories : int
         Number of independent trajectories.
     duration : float
-        Time for which each is watched, in 1/ω_b.
+        Observed time of each trajectory, in 1/ω_b.
     seed : int
-        Key of the random numbers, not negative. Trajectory r depends on (seed, r) and the system only.
+        Seed of the random numbers, not negative. Trajectory r depends only on (seed, r) and the system.
     initial : {"steady"}, array_like, sparse array, qutip.Qobj, list of pairs (state, weight), or TrajectoryStates
         ``"steady"`` draws eigenvectors of the steady state, so that the record is stationary from t = 0; above
-        3,000 dimensions those of `lindblad.steady_ensemble`, which lie on essential basis states. Of a system with
-        a period it draws from the periodic state; where ρ would take minutes, each trajectory runs for some
-        periods before t = 0, and ``.provenance["periodic_state"]`` says how many, and what may be left. Or a
-        ket of shape (N,) or (N, 1) and any norm; a density matrix of shape (N, N) and trace 1; a mixture of such
-        states, with weights that sum to 1. The `final_states` of a record let its trajectories go on; with a
-        system that depends on time after whole periods.
+        3,000 dimensions those of `lindblad.steady_ensemble`, which lie on essential basis states. For a system
+        with a period it draws from the periodic state; if ρ would take minutes, each trajectory runs for some
+        periods before t = 0, and ``.provenance["periodic_state"]`` says how many, and how much of the start may
+        remain. Or a ket of shape (N,) or (N, 1) and any norm; a density matrix of shape (N, N) and trace 1; a
+        mixture of such states, with weights that sum to 1; or the `final_states` of a record, whose trajectories
+        then continue (for a system that depends on time, after whole periods).
     stratified : bool
-        Whether the states of a mixture that is given, of a density matrix its eigenvectors, are dealt out in
-        proportion to their weights, and ``.expectations`` averaged accordingly: ρ(0) is then exact as soon as each
-        state has a trajectory, and no error comes from the draw. If not, each trajectory draws a state
-        independently of the others, as from the steady state in any case.
+        Whether the states of a given mixture (for a density matrix its eigenvectors) are assigned to trajectories
+        in proportion to their weights, and ``.expectations`` averaged accordingly: ρ(0) is then exact as soon as
+        each state has a trajectory, without sampling error. If not, each trajectory draws its state independently.
+        From the steady state the draws are always independent.
     propagator : {"auto", "modes", "reduced", "sparse", "tree", "reduced tree", "steps"}
-        How states are carried between clicks: in the eigenbasis of H_eff, or by the action of its exponential; of
-        systems that depend on time, by the propagators of blocks of time, the same in a reduced basis, or in
-        Taylor steps alone.
-        ``"auto"`` takes the eigenmodes where they keep the tolerance; the record says which was used and why.
+        How states are propagated between clicks. ``"modes"``: in the eigenbasis of H_eff; ``"reduced"``: the same
+        in a basis of few vectors; ``"sparse"``: by Chebyshev expansion of the exponential. For systems that depend
+        on time ``"tree"``: by propagators of blocks of time; ``"reduced tree"``: the same in a basis of few
+        vectors; ``"steps"``: in Taylor steps. ``"auto"`` takes the one predicted to be fastest within the
+        tolerance; the provenance says which and why.
     tolerance : float
-        Bound of |ΔS|/S, the relative error of the no-click probability, in [1e-13, 1e-2].
+        Bound of |ΔS|/S, the relative error of the no-click probability, from 1e-13 to 1e-2.
     workers : int, optional
-        Number of threads; by default all cores.
+        Number of threads; by default all processors.
     executor : concurrent.futures.Executor, optional
-        Where to run blocks instead, e.g. a ProcessPoolExecutor, the ``get_executor()`` of a dask.distributed
+        Runs the blocks instead of threads: a ProcessPoolExecutor, the ``get_executor()`` of a dask.distributed
         client, or an MPIPoolExecutor; it is not shut down. Its workers read the compiled system from the run
-        folder, or else from the temporary folder.
+        folder, or without `out` from a temporary folder.
     out : path, optional
-        Run folder. If it holds an unfinished run of the same configuration, that is continued; if a finished
-        one, it is loaded; if it holds fewer trajectories, the others are added.
+        Run folder. An unfinished run of the same configuration in it is continued, a finished one is loaded, and
+        one with fewer trajectories is extended.
     progress : bool
-        Whether to draw a progress bar, and to name what takes long before it begins.
+        Whether to show a progress bar, and before it the name of work that takes long.
     observables : mapping of str to array or qutip.Qobj, optional
-        Operators of shape (N, N), or kets of shape (N,) or (N, 1) and any norm whose population is meant, to be
-        averaged over the trajectories at `sample_times`.
+        Operators of shape (N, N), or kets of shape (N,) or (N, 1) and any norm, which stand for |ket⟩⟨ket|; their
+        expectation values are averaged over the trajectories at `sample_times`.
     sample_times : array_like of float, optional
-        Ascending times in [0, duration]. Sampling does not change the clicks.
+        Ascending times in [0, duration], in 1/ω_b. Sampling does not change the clicks.
     final_states : bool
-        Whether to keep the state of each trajectory at the end, 16 N bytes each.
+        Whether to keep the state of each trajectory at its end, 16 N bytes each.
     until : callable, optional
-        Called with the `Run` when 64 trajectories are finished, and again whenever it has grown. Returns True when
-        they suffice, False when twice as many are needed, or how many times as many are. Needs `out`; at the
-        most, all `trajectories` are simulated.
+        Called with the `Run` when 64 trajectories are finished, and again whenever it has grown. Returns True if
+        they suffice, False to double them, or the factor by which they must grow. Needs `out`; no more than
+        `trajectories` are simulated.
 
     Returns
     -------
     ClickRecord
-        All clicks, with ensemble averages in ``.expectations`` and ``.final_states`` when asked for.
+        All clicks; with ensemble averages in ``.expectations`` and states in ``.final_states``, if requested.
 
     Raises
     ------
     InvalidInput
-        An argument that cannot be right; nothing was computed or written.
+        An invalid argument; nothing was computed or written.
     RunFolderError
-        `out` holds something else, another configuration, or a damaged file, or another process works on it.
+        `out` holds something else, another configuration or a damaged file, or another process works on it.
     WorkerLost
         Workers of the executor died; finished blocks are kept.
     KeyboardInterrupt
-        After Ctrl-C, when the blocks in flight have been finished and kept.
+        After Ctrl-C; blocks that had been started are finished and kept.
 
     Examples
     --------
@@ -148,7 +149,7 @@ def simulate(
     >>> record.n_trajectories, record.total_time
     (20, 1000.0)
 
-    A quench: prepare with the drive on, then let the same trajectories go on without it.
+    A quench: prepare with the drive on, then continue the same trajectories without it.
 
     >>> dark = tj.OpenSystem(0 * sigma, [tj.Channel("atom", sigma)], atom)
     >>> driven = tj.simulate(system, 20, 50.0, seed=1, progress=False, final_states=True)
@@ -173,7 +174,7 @@ def simulate(
         run = simulate_run(request, out, workers=workers, executor=executor, progress=progress, until=until)
         return run.record()
     if until is not None:
-        raise InvalidInput("until looks at a run folder; give out=")
+        raise InvalidInput("until needs a run folder; give out=")
     team = Workers(checked_executor(executor), checked_workers(workers), progress)
     with call("simulation", progress):
         return _simulate_in_memory(request, team)
@@ -189,14 +190,14 @@ def simulate_run(
     until: Enough | None = None,
     seconds: float | None = None,
 ) -> Run:
-    """Simulate into a run folder, and return the run instead of its clicks, which may be more than memory holds.
+    """Simulate into a run folder, and return the run, whose clicks may exceed the memory.
 
-    With `until` a run grows in stages, each finished to its last block before it is asked whether it suffices.
-    Neither this nor `seconds` lets a trajectory's clicks decide whether it is in the record itself: blocks are
-    begun in order, and what was begun is finished. So the number n of trajectories is a stopping time, and
-    E Σ_{r≤n} (x_r − E x) = 0 for whatever is summed over trajectories (Wald's identity). What is left is the bias
-    of the ratio of two such sums. Because stages grow by what is missing, n depends on the clicks only weakly, and
-    that bias stays within 0.05 standard errors for a number of clicks; stages that double would make it 0.24.
+    With `until` a run grows in stages, and each stage is complete before `until` is called. Neither `until` nor
+    `seconds` selects trajectories by their clicks: blocks are started in order, and started blocks are finished.
+    So the number n of trajectories is a stopping time, and E Σ_{r≤n} (x_r − E x) = 0 for every sum over
+    trajectories (Wald's identity). A ratio of two such sums remains biased. Because stages grow by the missing
+    number of trajectories, n depends on the clicks only weakly, and that bias stays below 0.05 standard errors for
+    a number of clicks; with stages that double it would be 0.24.
 
     Parameters
     ----------
@@ -205,14 +206,14 @@ def simulate_run(
     out, executor, progress, until
         As for `simulate`.
     workers : int, optional
-        Number of threads, or of blocks that the executor works on at once; by default all cores.
+        Number of threads, or of blocks that the executor processes at once; by default all processors.
     seconds : float, optional
-        Wall time after which no further block is begun. Blocks that were, two for each worker, are finished.
+        Wall time after which no further block is started; started blocks, two for each worker, are finished.
 
     Returns
     -------
     Run
-        Complete, unless the time was up.
+        The run; complete unless the time was over.
 
     Raises
     ------
@@ -227,14 +228,14 @@ def simulate_run(
         return _checked_accuracy(run, request)
     with call("simulation", progress), RunLock(path_of(out)):
         remove_leftovers(path_of(out))
-        run = Run.find(out)  # another process may have changed it meanwhile
+        run = Run.find(out)  # read again: another process may have changed it
         run = _begin(request, out, until) if run is None else _resumed(run, request)
         run = _grown(run, request, team, until)
     return _checked_accuracy(run, request)
 
 
 def _grown(run: Run, request: Request, team: Workers, until: Enough | None) -> Run:
-    """Finish the run, and extend it in stages until it suffices, has all trajectories, or time is up."""
+    """Finish the run, and extend it in stages until it suffices, has all trajectories, or time is over."""
     goal = request.trajectories
     compiled = CompiledSystem.from_arrays(run.arrays())
     stored = StoredSystem(str(run.folder.resolve() / "system.npz"), run.metadata["system_sha256"])
@@ -268,9 +269,9 @@ def _begin(request: Request, out: str | os.PathLike[str], until: Enough | None) 
 
 
 def _resumed(run: Run, request: Request) -> Run:
-    """Return the run after reading every block of it: no work is done for a damaged one.
+    """Return the run after verifying every block, so that no work is spent on a damaged run.
 
-    If fewer trajectories are asked for than it has, it is cut back to them: its finished blocks are among them.
+    If the request has fewer trajectories than the run, but no fewer than finished ones, the run is shortened.
     """
     _require_same(run, request)
     for error in run.damaged().values():
@@ -280,21 +281,21 @@ def _resumed(run: Run, request: Request) -> Run:
     if other:
         was, now = (", ".join(f"{name} {of.get(name)}" for name in other) for of in (there, here))
         warn_caller(
-            f"{run.folder} was begun with {was} and goes on with {now}: as good, but not bit for bit the record "
-            "of one machine",
+            f"{run.folder} was started with {was} and continues with {now}: equally valid, but not the same bits "
+            "as on one machine",
             UserWarning,
         )
     return run.cut_back(request.trajectories)
 
 
 def _suffices(run: Run, request: Request, until: Enough | None) -> bool:
-    """Whether there is nothing to do: the run is the one asked for, complete, and suffices."""
+    """Whether there is nothing to do: the run is of this request, complete, and suffices."""
     _require_same(run, request)
     return run.complete and _growth(run, request, until) <= 1.0
 
 
 def _growth(run: Run, request: Request, until: Enough | None) -> float:
-    """Return by what factor a complete run must grow; 1 when it suffices or has all its trajectories."""
+    """Return the factor by which a complete run must grow; 1 if it suffices or has all its trajectories."""
     missing = request.trajectories / run.trajectories
     if until is None or missing <= 1.0:
         return missing
@@ -322,45 +323,45 @@ def _simulate_in_memory(request: Request, team: Workers) -> ClickRecord:
 
 
 def _checked_accuracy(run: Run, request: Request) -> Run:
-    """Return the run after saying what of it may be wrong."""
+    """Return the run, after a warning if its accuracy may be insufficient."""
     _warn_of_breach(run.worst_error(), request.tolerance, run.metadata)
     return run
 
 
 def _warn_of_breach(worst: float, tolerance: float, described: Mapping[str, Any]) -> None:
-    """Say when the bound of |ΔS|/S, truncation and rounding together, came out above what was asked for."""
+    """Warn if the bound of |ΔS|/S, from truncation and rounding together, exceeds the tolerance."""
     if worst <= tolerance:
         return
     sparse = described["compiled_propagator"] == "sparse"
-    # Rounding does not depend on the tolerance; the looser one leaves room for both.
+    # Rounding does not depend on the tolerance; the suggested one allows for truncation and rounding.
     looser = 10.0 ** math.ceil(math.log10(4.0 * worst))
     if looser > LARGEST_TOLERANCE:
-        remedy = "its frequencies and rates lie too far apart for double precision; bring them closer"
+        remedy = "frequencies and rates differ too much for double precision; bring them closer"
     else:
         remedy = f"give tolerance={looser:.0e}"
         possible = described["dimension"] <= LARGEST_DIMENSION and described["propagator_reason"] == ASKED_FOR
         if sparse and possible:
             remedy += ", or propagator='auto'"
-    means = "the sparse action" if sparse else "double precision"
-    kept = f"{worst:.2g} is what {means} can promise for the longest gap"
+    method = "the sparse action" if sparse else "double precision"
+    kept = f"{method} can guarantee {worst:.2g} for the longest wait"
     message = f"|ΔS|/S may have exceeded tolerance={tolerance:g}: {kept}; {remedy}"
     warn_caller(message, AccuracyWarning)
 
 
 def _difference(run: Run, request: Request) -> str:
-    """Return in which parameters two systems differ; nothing where their parameters are the same or unknown."""
+    """Return how the parameters of two systems differ; an empty string if they are equal or unknown."""
     there, here = run.metadata["parameters"], request.system.parameters
     differing = [name for name in dict.fromkeys([*there, *here]) if there.get(name) != here.get(name)]
-    told = [
-        f"{name} is {shown(there[name]) if name in there else 'not given'} there and "
-        f"{shown(here[name]) if name in here else 'not given'} here"
+    parts = [
+        f"{name} is {shown(there[name]) if name in there else 'not given'} in the run and "
+        f"{shown(here[name]) if name in here else 'not given'} in the request"
         for name in differing[:3]
     ]
     more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-    return ", ".join(told) + more
+    return ", ".join(parts) + more
 
 
-def _spelled(unit: TimeUnit) -> str:
+def _unit_text(unit: TimeUnit) -> str:
     return unit.name if unit.seconds in (None, 1.0) else f"{unit.name} of {unit.seconds:g} s"
 
 
@@ -371,18 +372,18 @@ def _require_same(run: Run, request: Request) -> None:
         if key != "trajectories" and stored.get(key) != asked_for.get(key):
             difference = _difference(run, request) if key == "digest" else ""
             if not difference:
-                there, here = (str(of.get(key, "not asked for"))[:16] for of in (stored, asked_for))
-                difference = f"{key} is {there} there, {here} here"
+                there, here = (str(of.get(key, "not set"))[:16] for of in (stored, asked_for))
+                difference = f"{key} is {there} in the run and {here} in the request"
             raise RunFolderError(f"{run.folder} belongs to another run: {difference}; choose another --out")
     kept, mine = unit_of(run.metadata), request.system.time_unit
     if kept != mine:
         raise RunFolderError(
-            f"{run.folder} belongs to another run: its times are in {_spelled(kept)}, and the system's in "
-            f"{_spelled(mine)}; choose another --out"
+            f"{run.folder} belongs to another run: its times are in {_unit_text(kept)}, and the system's in "
+            f"{_unit_text(mine)}; choose another --out"
         )
     asked = request.trajectories
     if run.computed > asked:
         raise RunFolderError(
-            f"{run.folder} has {run.computed} trajectories, more than the {asked} asked for; "
-            f"ask for {run.computed} or more, or choose another --out"
+            f"{run.folder} has {run.computed} finished trajectories, more than trajectories={asked}; "
+            f"give {run.computed} or more, or choose another --out"
         )

@@ -36,7 +36,7 @@ class Moments(Shown):
     names : tuple of str
         Names of the operators.
     table : ndarray of shape (n_trajectories, n_operators)
-        The average over the sample times of each trajectory.
+        Average over the sample times of each trajectory.
     samples : int
         Number of sample times of each trajectory.
 
@@ -83,12 +83,14 @@ class Moments(Shown):
         Raises
         ------
         InvalidInput
-            A name that was not sampled, or a denominator whose every sample is zero.
+            A name that was not sampled, or a denominator that is zero in every sample.
         """
         columns = [self._column(name) for name in (numerator, *denominators)]
         for name, column in zip(denominators, columns[1:], strict=True):
             if not column.any():
-                raise InvalidInput(f"⟨O†O⟩ of {name!r} is 0 in every sample, so nothing can be divided by it")
+                raise InvalidInput(
+                    f"⟨O†O⟩ of {name!r} is 0 in every sample; take another denominator, or more samples"
+                )
         value, error = _jackknife(
             np.stack(columns, axis=1), lambda mean: mean[..., 0] / mean[..., 1:].prod(axis=-1)
         )
@@ -110,40 +112,40 @@ def moments(
     samples: int = 256,
     workers: int | None = None,
 ) -> Moments:
-    """Average ‖Oψ(t)‖² of any operators along stationary trajectories.
+    """Average ‖Oψ(t)‖² along stationary trajectories, for any operators O.
 
     ⟨O†O⟩ = lim (1/T) ∫₀ᵀ ‖Oψ(t)‖² dt, with ψ(t) normalised. For a product of lowering operators, this is a
-    normally ordered moment of the steady state. Rare bundles cost no more than common ones: no click has to occur,
-    a small amplitude of every state is averaged.
+    normally ordered moment of the steady state. Rare bundles cost no more than frequent ones, because no click has
+    to occur: the small amplitude in every state is averaged.
 
     Parameters
     ----------
     system : OpenSystem
         The system.
     operators : mapping of str to sequence of str, or to array of shape (N, N)
-        Each O by a name of your choice: names of modes, whose lowering operators are multiplied in the order
-        written, such as ``("photon", "magnon")``, or any matrix.
+        Name of your choice: operator O. A sequence of names of modes is the product of their lowering operators in
+        this order, such as ``("photon", "magnon")``; or any matrix.
     trajectories : int
         Number of trajectories, each started from a random eigenvector of the steady state; at least 2.
     duration : float
         Length T of each in 1/ω_b.
     seed : int
-        Key of the random numbers, not negative. The trajectories are those of `simulate` with this seed.
+        Seed of the random numbers, not negative. The trajectories are those of `simulate` with this seed.
     samples : int
-        Random sample times along each trajectory, one in each of so many equal parts.
+        Number of sample times of each trajectory: one random time in each of so many equal parts of it.
     workers : int, optional
         Number of threads; by default all cores. The result does not depend on it.
 
     Returns
     -------
     Moments
-        Ratios of whose pooled averages carry errors by the jackknife over trajectories, NaN where no sampled
-        state contributed.
+        Averages; `Moments.ratio` has errors by the jackknife over trajectories, NaN where no sampled state
+        contributed.
 
     Raises
     ------
     InvalidInput
-        An argument that cannot be right; nothing was computed.
+        An invalid argument; nothing was computed.
 
     Notes
     -----
@@ -190,7 +192,7 @@ def cross_correlation(
     Raises
     ------
     InvalidInput
-        An argument that cannot be right, or a mode that is always empty.
+        An invalid argument, or a mode that is empty in every sample.
 
     Examples
     --------
@@ -232,7 +234,7 @@ def bundle_correlation(
     """Estimate the generalised second-order correlation of a bundle, the paper's Eq. (3), from wave functions.
 
     g₂(τ) = ⟨B†(0) B†(τ) B(τ) B(0)⟩/⟨B†B⟩². At random times along stationary trajectories B is applied to the
-    state; Bψ/‖Bψ‖ is followed on for τ, with jumps of its own, and ‖Bψ′‖² is averaged with the weight ‖Bψ‖². At
+    state; Bψ/‖Bψ‖ is propagated for τ with jumps of its own, and ‖Bψ′‖² is averaged with the weight ‖Bψ‖². At
     τ = 0 this is the average of ‖BBψ‖². Averages are pooled over trajectories before they are divided. Exact
     counterpart: `lindblad.bundle_correlation`.
 
@@ -246,7 +248,7 @@ def bundle_correlation(
     tau : array_like
         Delays in 1/ω_b of any sign, shape and order; the correlation is even in τ.
     trajectories, duration, seed, samples, workers
-        As in `moments`. For τ ≠ 0 as many branches as `samples` are followed on from each trajectory.
+        As in `moments`. For τ ≠ 0 each trajectory has `samples` branches.
 
     Returns
     -------
@@ -257,7 +259,7 @@ def bundle_correlation(
     Raises
     ------
     InvalidInput
-        An argument that cannot be right, or a bundle that no sampled state contains.
+        An invalid argument, or a bundle that no sampled state contains.
 
     Notes
     -----
@@ -282,10 +284,10 @@ def bundle_correlation(
     delays, place = np.unique(np.abs(asked), return_inverse=True)
     sums = plan.each(lambda compiled, index: _sums(compiled, plan.sampling, index, bundle, delays))
     if not sums[:, 0].any():
-        raise InvalidInput("no sampled state holds such a bundle: ⟨B†B⟩=0; choose another operator")
+        raise InvalidInput("⟨B†B⟩=0 in every sampled state; choose another operator")
     value, error = _jackknife(sums, lambda mean: mean[..., 1:] / mean[..., :1] ** 2)
     if not (bundle @ bundle).count_nonzero():
-        error[delays == 0.0] = 0.0  # BB = 0 is known, not estimated
+        error[delays == 0.0] = 0.0  # exactly 0, because BB = 0
     shape = asked.shape
     columns = (value[place].reshape(shape), error[place].reshape(shape))
     return Expectation(asked, *columns, len(sums), METHOD, system.time_unit)
@@ -312,7 +314,7 @@ def _sums(
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """What is sampled along which trajectories, checked before any work."""
+    """Sampling of trajectories, checked before any work."""
 
     request: Request
     sampling: TimeSampling
@@ -320,7 +322,7 @@ class _Plan:
     threads: int
 
     def each(self, function: Callable[[CompiledSystem, int], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return function(compiled system, index) of every trajectory, computed on threads, as rows."""
+        """Return function(compiled system, index) of every trajectory as rows, computed on threads."""
         compiled, _ = prepare(self.request)
         rows: list[NDArray[np.float64]] = []
         with (
@@ -336,9 +338,9 @@ class _Plan:
 def _planned(
     system: OpenSystem, trajectories: int, duration: float, seed: int, samples: int, workers: int | None
 ) -> _Plan:
-    """Refuse what cannot be right."""
+    """Check the arguments and return the plan."""
     request = checked_request(system, trajectories, duration, seed=seed)
-    # With fewer than two trajectories there is no error.
+    # One trajectory gives no error.
     count = integer(trajectories, "trajectories", 2)
     sampling = TimeSampling(request.seed, request.duration, integer(samples, "samples", 1))
     return _Plan(request, sampling, count, checked_workers(workers))
@@ -349,8 +351,8 @@ def _jackknife(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return f of the mean row and its standard error, leaving out one row at a time.
 
-    A value of 0, which no sampled state contributed to, has no error that could be estimated, nor has one that few
-    trajectories make up (see `known_errors`).
+    The error is NaN if no sampled state contributed, so that the value is 0, or if few trajectories make up the
+    value (see `known_errors`).
     """
     count = len(rows)
     total = rows.sum(axis=0)

@@ -1,8 +1,8 @@
-"""A start in the periodic state where ρ is too large to be solved for: trajectories run for some periods before.
+"""Start in the periodic state when ρ is too large to solve for: trajectories run for some periods before t = 0.
 
-Every trajectory starts some periods before t = 0 and is recorded from t = 0 on. Its state there is distributed as
-ρ after so many periods, without a sampling error. How far that is from the periodic state is estimated from a
-pilot: by how much what trajectories remember falls from one period to the next.
+Every trajectory starts some periods before t = 0 and is recorded from t = 0 on. Its state at t = 0 is distributed
+as ρ after these periods, without sampling error. The distance from the periodic state is estimated from a pilot,
+by the decay of correlations along trajectories from one period to the next.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ..stages import Stage
 
 # Periods that the exact solution takes, and seconds for a period, per unit of time and N³; measured.
 EXACT_PERIODS, SECONDS = 18.0, 2e-9
-# Seconds from which on trajectories run for some periods instead.
+# If the exact solution would take longer than this, in seconds, trajectories run for some periods instead.
 LONGEST_EXACT = 120.0
-# Trajectories of the pilot and its periods, at first and at the most, and its seed.
+# Trajectories of the pilot, its periods at first and at most, and its seed.
 PILOTS, PILOT_PERIODS, MOST_PERIODS, SEED = 64, 16, 1024, 20261126
-# What may be left of the start, and how sure the estimate of it is, in standard errors.
+# Largest remainder of the start, and the safety of its estimate in standard errors.
 LEFT, SURE = 1e-8, 3.0
-# The states of two halves of the trajectories are told apart above so many standard errors.
+# Time averages of trajectories that differ by more than this many standard errors show several states.
 APART = 5.0
 # Variances below this share of the squared mean are rounding.
 ROUNDING = 1e-18
@@ -38,19 +38,19 @@ ROUNDING = 1e-18
 
 @dataclass(frozen=True)
 class WarmUp:
-    """How long trajectories run before they are recorded, and what is known of it.
+    """Periods before t = 0, and the estimated remainder of the start.
 
     Attributes
     ----------
     periods : int
         Periods before t = 0.
     memory : float
-        What is left after a period of how trajectories differ: the largest correlation of the rates of the
-        channels and of the numbers of quanta at the ends of consecutive periods, and three standard errors.
+        Remaining correlation after a period: the largest correlation between the ends of consecutive periods, over
+        click rates and numbers of quanta, plus three standard errors.
     left : float
-        What is left of the start, ``memory`` to the power ``periods``: an estimate, not a bound.
+        Remainder of the start, ``memory`` to the power ``periods``: an estimate, not a bound.
     clicks_per_pulse : dict of str to float
-        Of each channel, from the pilot.
+        Mean clicks of each channel in a period, from the pilot.
     """
 
     periods: int
@@ -59,7 +59,7 @@ class WarmUp:
     clicks_per_pulse: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the description of a run keeps."""
+        """Return the entries for the description of a run."""
         return {
             "clicks_per_pulse": self.clicks_per_pulse,
             "warm_up_periods": self.periods,
@@ -69,13 +69,13 @@ class WarmUp:
 
 
 def exact_seconds(system: OpenSystem) -> float:
-    """Return roughly how long the exact periodic state of a system takes."""
+    """Return roughly the seconds that the exact periodic state of a system takes."""
     assert system.period is not None
     return EXACT_PERIODS * SECONDS * system.period * float(system.dimension) ** 3
 
 
 def start_of_warm_up(system: OpenSystem) -> InitialStates:
-    """Return where trajectories begin: in the steady state of when a period begins, or in a basis state."""
+    """Return the initial states: the steady state of the system as it is at t = 0, or a basis state."""
     try:
         if system.dimension > MAX_DIMENSION:
             raise ConvergenceError("too large")
@@ -86,12 +86,12 @@ def start_of_warm_up(system: OpenSystem) -> InitialStates:
 
 
 def warmed_up(system: OpenSystem, compiled: CompiledSystem) -> tuple[CompiledSystem, WarmUp]:
-    """Return the compiled system with as many periods before t = 0 as it takes to forget the start.
+    """Return the compiled system with enough periods before t = 0 for the start to decay.
 
     Raises
     ------
     ConvergenceError
-        The system forgets too slowly.
+        Correlations decay too slowly.
     SteadyStateNotUnique
         Trajectories remain in different states.
     """
@@ -107,8 +107,8 @@ def warmed_up(system: OpenSystem, compiled: CompiledSystem) -> tuple[CompiledSys
             periods *= 2
             if periods > MOST_PERIODS:
                 raise ConvergenceError(
-                    f"no periodic state to start from: after {periods // 4} periods trajectories remember "
-                    f"{memory:.2g} of the period before; give `initial`, a state or a density matrix"
+                    f"no periodic state to start from: after {periods // 4} periods trajectories keep a "
+                    f"correlation of {memory:.2g} with the period before; give initial=, a state or a mixture"
                 )
     _require_one_state(seen[:, periods // 2 :], memory)
     clicks = {name: float(n) for name, n in zip(system.channel_names, counts, strict=True)}
@@ -119,7 +119,7 @@ def warmed_up(system: OpenSystem, compiled: CompiledSystem) -> tuple[CompiledSys
 def _pilot(
     system: OpenSystem, compiled: CompiledSystem, periods: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return rates and numbers of quanta at the ends of periods, (PILOTS, periods, n), and clicks a period.
+    """Return click rates and quanta at the ends of periods, (PILOTS, periods, n), and clicks per period.
 
     The clicks are those of the second half.
     """
@@ -137,10 +137,10 @@ def _pilot(
 
 
 def _memory(seen: NDArray[np.float64]) -> float:
-    """Return what is left of correlations after a period, at most 1.
+    """Return the remaining correlation after a period, at most 1.
 
-    From one period to the next their largest and SURE standard errors; over more periods what is significant,
-    without which an undamped rotation would look forgotten where its cosine is small.
+    From one period to the next it is the largest correlation plus SURE standard errors. Over more periods
+    significant correlations count too: an undamped rotation may have a small correlation after one period.
     """
     mean = seen.mean(axis=(0, 1))
     apart = seen - mean
@@ -157,14 +157,14 @@ def _memory(seen: NDArray[np.float64]) -> float:
 
 
 def _require_one_state(seen: NDArray[np.float64], memory: float) -> None:
-    """Refuse trajectories whose averages over time differ by more than their fluctuations allow."""
+    """Refuse trajectories whose time averages differ by more than their fluctuations explain."""
     means = seen.mean(axis=1)
     within = seen.var(axis=(0, 1)) / seen.shape[1] * (1.0 + memory) / (1.0 - memory)
     between = means.var(axis=0, ddof=1)
-    # A variance of n numbers is known to √(2/n) of itself; fluctuations of clicks are far from normal.
+    # The relative error of a variance of n normal numbers is √(2/n); that of clicks, not normal, is larger.
     limit = within * (1.0 + APART * np.sqrt(2.0 / len(means))) * 2.0
     if (between > limit + ROUNDING * np.maximum(means.mean(axis=0) ** 2, 1e-300)).any():
         raise SteadyStateNotUnique(
-            "the periodic state is not unique: trajectories remain in different states; give `initial`, a state "
+            "the periodic state is not unique: trajectories remain in different states; give initial=, a state "
             "or a density matrix"
         )

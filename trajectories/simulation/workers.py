@@ -1,4 +1,4 @@
-"""Workers: threads or an executor of the caller, with one progress bar."""
+"""Workers: threads, or an executor of the caller, with a progress bar."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from ..progress import Progress
 from ..records.files import checksum_of_file, pack
 from .request import Request
 
-# What a script must do whose worker processes are spawned, not forked.
+# Remedy for scripts whose worker processes are spawned, not forked.
 GUARD = (
-    "worker processes that are spawned import the script again, which starts them again; put what it runs under "
+    "spawned worker processes import the script again, which starts them again; put what it runs under "
     'if __name__ == "__main__":'
 )
 
 
 def deadline_in(seconds: float | None) -> float | None:
-    """Return the moment so many seconds from now on the monotonic clock; None where no time is set."""
+    """Return the time on the monotonic clock `seconds` from now; None without a limit."""
     return None if seconds is None else time.monotonic() + positive_number(seconds, "seconds")
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the work, and until when: an executor of the caller, or threads."""
+    """Threads, or an executor of the caller, that process blocks until a deadline."""
 
     executor: Executor | None
     workers: int
@@ -78,7 +78,7 @@ class Workers:
                 except WorkerLost as lost:
                     kept = "finished blocks are kept; run the same command again"
                     if stored is None:
-                        kept = "without out= no block is kept; give a run folder"
+                        kept = "without out= no block is kept; give a run folder with out="
                     cause = _imports_script_again(pool) if not finished else ""
                     raise WorkerLost(f"{lost}; {cause or kept}") from lost.__cause__
 
@@ -96,17 +96,17 @@ class Workers:
 
     @property
     def expired(self) -> bool:
-        """Whether the time is up."""
+        """Whether the deadline has passed."""
         return self.deadline is not None and time.monotonic() > self.deadline
 
 
 def checked_executor(executor: Any) -> Executor | None:
-    """Return an executor; refuse what is none, and one that is made in the worker processes of another executor.
+    """Return an executor; refuse other objects, and executors made in worker processes of another executor.
 
     Raises
     ------
     InvalidInput
-        Nothing that blocks can be submitted to; or a process that an executor has started runs the script again.
+        Not an executor; or a process that an executor started runs the script again.
     """
     if executor is None:
         return None
@@ -120,14 +120,20 @@ def checked_executor(executor: Any) -> Executor | None:
 
 
 def _imports_script_again(pool: Executor) -> str:
-    """Say so if the processes of a pool died of importing a script that has no main guard; else return nothing."""
+    """Return a message if the processes of a pool died of importing a script without a main guard, else ""."""
     context = getattr(pool, "_mp_context", None)
     if context is None or context.get_start_method() == "fork":
         return ""
     try:
         script = Path(sys.modules["__main__"].__file__)  # type: ignore[arg-type]
         text = script.read_text(encoding="utf-8")
-    except (AttributeError, KeyError, TypeError, OSError, ValueError):  # not a script: nothing is imported again
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        OSError,
+        ValueError,
+    ):  # not a script, so nothing is imported again
         return ""
     return "" if re.search(r"__name__\s*==", text) else f"{script.name!r} has no main guard: {GUARD}"
 
@@ -136,7 +142,7 @@ def _imports_script_again(pool: Executor) -> str:
 def _reachable(
     compiled: CompiledSystem, stored: StoredSystem | None, shares_memory: bool
 ) -> Iterator[CompiledSystem | StoredSystem]:
-    """Yield the system in the form that workers can take: itself, or a file, a temporary one if there is none."""
+    """Yield the system for workers: the object, or for other processes a file, temporary if there is no run."""
     if shares_memory:
         yield compiled
     elif stored is not None:
