@@ -372,6 +372,12 @@ def watched(out: TextIO) -> Iterator[None]:
         watcher.stop()
 
 
+def under_way(beginning: str) -> bool:
+    """Whether a stage whose text begins so is going on, in any thread."""
+    with _lock:
+        return any(stage.text.startswith(beginning) for stage in _active)
+
+
 def in_lines() -> bool:
     """Whether stages are shown line by line, because the output is no terminal; a bar needs a terminal."""
     with _lock:

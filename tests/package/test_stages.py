@@ -19,7 +19,7 @@ from trajectories.analysis.inference import exact_tests
 from trajectories.analysis.inference.fit import RecordLikelihood
 from trajectories.displays import CLEAR
 from trajectories.progress import Progress
-from trajectories.stages import Stage, Steps, call, watched
+from trajectories.stages import Stage, Steps, call, under_way, watched
 
 
 class Terminal(io.StringIO):
@@ -179,6 +179,17 @@ def test_long_work_is_announced_before_it_can_block_and_wrong_expectations_are_d
     with watched(out), Stage("diagonalising", expected=4.0) as stage:
         assert out.getvalue() == f"{CLEAR}diagonalising, some 4 s … 0 s"
         assert stage.words(stage.begun + 7.0) == "diagonalising"
+
+
+def test_of_like_work_side_by_side_the_first_is_shown():
+    out = Terminal()
+    with watched(out), Stage("diagonalising 9"):
+        with Stage("diagonalising 5", whole=under_way("diagonalising")):
+            wait_for(out, "diagonalising 9 …")
+            time.sleep(0.05)
+        assert not under_way("solving")
+    assert "diagonalising 5" not in out.getvalue()
+    assert not under_way("diagonalising")
 
 
 def test_a_line_is_not_wider_than_the_terminal(monkeypatch):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from ...stages import Stage
+from ...stages import Stage, under_way
 from ..superoperators.hermitian_vectors import Vector, pack, unpack
 from .exponentials import exponentials
 from .kept import Kept, content, remembered
@@ -26,6 +26,7 @@ ROUNDING = 1e-13
 SLOW = 1e-5
 # Predicted seconds of a core per R³.
 CORE = 6e-10
+STAGE = "diagonalising"
 
 
 def importance(
@@ -293,7 +294,9 @@ class PairMotion:
         # diagonalised.
         with self._lock:
             if self._found is None:
-                with Stage(f"diagonalising {self.size} pairs of modes", expected=CORE * self.size**3):
+                text, beside = f"{STAGE} {self.size} pairs of modes", under_way(STAGE)
+                # Of cores side by side the largest, which begins first, is shown.
+                with Stage(text, expected=0.0 if beside else CORE * self.size**3, whole=beside):
                     self._found = Spectrum(self._matrix())
             return self._found
 
