@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import kernel
+from ..jit import light_kernel
 from ..jump_kernels import squared_norm
 from .place_kernels import BLOCK, CYCLE, INSIDE, LARGEST, LEAF, move_to_leaf, outside_of, take
 from .taylor_kernels import MOST_LEAK, PERIOD, multiply
 
 
-@kernel()
+@light_kernel()
 def add_error(arrays, level, place, state):
     """Add the error of a block that is passed; over whole periods earlier errors shrink with the norm."""
     levels = len(arrays.level_node) - 1
@@ -30,7 +30,7 @@ def add_error(arrays, level, place, state):
     state.error += (arrays.leaf_error[last] - arrays.leaf_error[first]) * np.sqrt(state.survival)
 
 
-@kernel()
+@light_kernel()
 def highest_block(arrays, place):
     """Return the level of the largest block that begins at a leaf's beginning; −1 where there is none."""
     levels = len(arrays.level_node) - 1
@@ -49,16 +49,16 @@ def highest_block(arrays, place):
     return level
 
 
-@kernel()
-def block_matrix(arrays, level, place):
-    """Return the propagator of the block of a level that begins at a place."""
+@light_kernel()
+def through_block(arrays, level, place, psi, out):
+    """Write ψ behind the block of a level that begins at a place into `out`, parts apart; return its norm²."""
     levels = len(arrays.level_node) - 1
     if level >= levels:
-        return arrays.ladder[level - levels + 1]
-    return arrays.tree[arrays.level_node[level] + (place[LEAF] >> level)]
+        return multiply(arrays.ladder[level - levels + 1], psi, out)
+    return multiply(arrays.tree[arrays.level_node[level] + (place[LEAF] >> level)], psi, out)
 
 
-@kernel()
+@light_kernel()
 def pass_block(arrays, level, place, offset):
     """Move a place to the end of the block of a level that begins there."""
     levels = len(arrays.level_node) - 1
@@ -69,7 +69,7 @@ def pass_block(arrays, level, place, offset):
     move_to_leaf(arrays, place, offset, min(place[LEAF] + (1 << level), nodes))
 
 
-@kernel()
+@light_kernel()
 def end_of_block(arrays, level, place):
     """Return the time at which the block of a level that begins at a place ends."""
     levels = len(arrays.level_node) - 1
@@ -81,24 +81,24 @@ def end_of_block(arrays, level, place):
     return start + arrays.leaf_start[min(place[LEAF] + (1 << level), nodes)]
 
 
-@kernel()
+@light_kernel()
 def carry_block(arrays, level, place, psi, work):
     """Carry a state through the block of a level that begins at a place; return whether the frame holds it."""
     if len(arrays.frame) == 0:
-        multiply(block_matrix(arrays, level, place), psi, work.parts)
+        through_block(arrays, level, place, psi, work.parts)
         take(work.parts, psi)
         return True
     norm = squared_norm(psi)
     if outside_of(arrays, psi, norm, work.parts, work.lent) > arrays.scalars[MOST_LEAK] * norm:
         return False
-    multiply(block_matrix(arrays, level, place), work.lent, work.parts)
+    through_block(arrays, level, place, work.lent, work.parts)
     take(work.parts, work.lent)
     multiply(arrays.frame, work.lent, work.parts)
     take(work.parts, psi)
     return True
 
 
-@kernel()
+@light_kernel()
 def _enter(arrays, state, work):
     """Take the state into the frame of a reduced tree; return whether the frame holds it."""
     if len(arrays.frame) == 0 or work.place[INSIDE] == 1:
@@ -114,7 +114,7 @@ def _enter(arrays, state, work):
     return True
 
 
-@kernel()
+@light_kernel()
 def pass_blocks(arrays, state, work):
     """Pass the largest block that the previous blocks suggest, or find the leaf of the click in it.
 
@@ -133,7 +133,7 @@ def pass_blocks(arrays, state, work):
         # Of a block that holds the click the left half is tried; a block without a right half is its left half.
         whole = holds and level < levels - 1 and _alone(arrays, level, place)
         if not whole:
-            after = multiply(block_matrix(arrays, level, place), psi, work.parts)
+            after = through_block(arrays, level, place, psi, work.parts)
             state.products += 1
         if not whole and after >= threshold:
             add_error(arrays, level, place, state)
@@ -153,7 +153,7 @@ def pass_blocks(arrays, state, work):
         level -= 1
 
 
-@kernel()
+@light_kernel()
 def _alone(arrays, level, place):
     """Whether the parent of the block of a level that begins at a place has no other child."""
     nodes = arrays.level_node[level + 1] - arrays.level_node[level]

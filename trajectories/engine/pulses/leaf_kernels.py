@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import kernel
+from ..jit import light_kernel
 from .place_kernels import (
     LEAF,
     STEP,
@@ -23,7 +23,7 @@ CLOSE = 1e-2
 PASSED, CLICKED, STUCK = 0, 1, 2
 
 
-@kernel()
+@light_kernel()
 def search_step(arrays, jumps, count, threshold, after, state, work):
     """Find the click on the polynomial of a step; `work.trial` becomes the state there. Returns y, or −1."""
     place, offset = work.place, work.offset
@@ -56,7 +56,7 @@ def search_step(arrays, jumps, count, threshold, after, state, work):
     return -1.0
 
 
-@kernel()
+@light_kernel()
 def through_steps(arrays, jumps, state, work):
     """Follow the trajectory from its place to the end of the leaf, or to a click in it.
 

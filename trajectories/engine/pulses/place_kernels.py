@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import kernel
+from ..jit import light_kernel
 from ..jump_kernels import click_rates
 from ..modes.forms_kernels import ModesWorkspace
 from .taylor_kernels import PERIOD, multiply
@@ -45,7 +45,7 @@ class PulseWorkspace(NamedTuple):
     modal: ModesWorkspace  # the trajectory in a constant stretch
 
 
-@kernel()
+@light_kernel()
 def time_of(arrays, place, offset):
     """Return the time of a place."""
     leaf = place[LEAF]
@@ -58,14 +58,14 @@ def time_of(arrays, place, offset):
     return start + (arrays.starts[step] + offset[0] * (arrays.starts[step + 1] - arrays.starts[step]))
 
 
-@kernel()
+@light_kernel()
 def at_leaf_start(arrays, place, offset):
     """Whether a place is the beginning of a leaf."""
     leaf = place[LEAF]
     return offset[0] == 0.0 and (arrays.leaf_modes[leaf] >= 0 or place[STEP] == arrays.leaf_step[leaf])
 
 
-@kernel()
+@light_kernel()
 def move_to_leaf(arrays, place, offset, leaf):
     """Put a place at the beginning of a leaf; behind the last leaf of a period that is the next period."""
     if leaf == len(arrays.leaf_modes) and arrays.scalars[PERIOD] < np.inf:
@@ -76,7 +76,7 @@ def move_to_leaf(arrays, place, offset, leaf):
     offset[0] = 0.0
 
 
-@kernel()
+@light_kernel()
 def channel_rates(arrays, jumps, psi, place, x, rates):
     """Write g_k²‖c_kψ‖² of every channel into `rates` and return their sum; x is the share of the step."""
     click_rates(jumps, psi, rates)
@@ -93,7 +93,7 @@ def channel_rates(arrays, jumps, psi, place, x, rates):
     return total
 
 
-@kernel()
+@light_kernel()
 def outside_of(arrays, psi, norm, parts, inside):
     """Write Q†ψ into `inside` and return how much of the norm² of ψ, which is given, lies outside the frame."""
     within = multiply(arrays.adjoint, psi, parts)
@@ -101,14 +101,14 @@ def outside_of(arrays, psi, norm, parts, inside):
     return max(norm - within, 0.0)
 
 
-@kernel()
+@light_kernel()
 def modal_amplitudes(arrays, number, psi, work):
     """Write the amplitudes of the eigenmodes of a constant stretch for ψ into ``work.modes``."""
     multiply(arrays.inverse[number], psi, work.parts)
     take(work.parts, work.modes)
 
 
-@kernel()
+@light_kernel()
 def modal_state(arrays, number, time, out, work):
     """Write V e^{−iΛt} z of ``work.modes`` into `out` and return its norm²."""
     decay, energy = arrays.decay[number], arrays.energy[number]
@@ -120,15 +120,17 @@ def modal_state(arrays, number, time, out, work):
     return norm
 
 
-@kernel()
+@light_kernel()
 def start_watch(work):
     """Set the watched state to the state of the trajectory."""
-    work.watched[:] = work.psi
-    work.watch_place[:] = work.place
-    work.watch_offset[:] = work.offset
+    for i in range(len(work.psi)):
+        work.watched[i] = work.psi[i]
+    for i in range(len(work.place)):
+        work.watch_place[i] = work.place[i]
+    work.watch_offset[0] = work.offset[0]
 
 
-@kernel()
+@light_kernel()
 def take(parts, psi):
     """Copy a state with its parts apart into a complex vector."""
     for i in range(len(psi)):

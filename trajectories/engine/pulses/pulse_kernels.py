@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import kernel
+from ..jit import light_kernel
 from ..jump_kernels import apply_jump, choose_channel, expectation, keep_ket, squared_norm
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, PAUSED
 from .block_kernels import carry_block, end_of_block, highest_block, pass_block, pass_blocks
@@ -44,7 +44,7 @@ DARK_FRACTION = 1e-26
 LOST_TO_ROUNDING = 1e-9
 
 
-@kernel()
+@light_kernel()
 def watch_until(arrays, time, work):
     """Carry the watched state to a time that is not before its place, by whole blocks and then within a leaf."""
     place, offset, psi = work.watch_place, work.watch_offset, work.watched
@@ -89,7 +89,7 @@ def watch_until(arrays, time, work):
         return
 
 
-@kernel()
+@light_kernel()
 def sample(arrays, observables, samples, until, state, work, sampled, kets):
     """Write ⟨O⟩ at every sample time before `until`, and the states at the last ones."""
     while state.next_sample < len(samples) and samples[state.next_sample] < until:
@@ -100,7 +100,7 @@ def sample(arrays, observables, samples, until, state, work, sampled, kets):
         state.next_sample += 1
 
 
-@kernel()
+@light_kernel()
 def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, times, channels, sampled, kets):
     """Follow one trajectory until it ends or a buffer has to be drained; return why it came back.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import kernel
+from ..jit import kernel, light_kernel
 from ..jump_kernels import expectation, keep_ket
 from ..modes.forms_kernels import (
     BEFORE_BLOCKS,
@@ -68,7 +68,7 @@ def modes_of(still, number):
     )
 
 
-@kernel()
+@light_kernel()
 def enter(arrays, number, state, work):
     """Take the trajectory to the eigenmodes of a stretch, normalised, as if its gap began here."""
     place, modal = work.place, work.modal
@@ -97,7 +97,7 @@ def enter(arrays, number, state, work):
     place[STILL] = 1
 
 
-@kernel()
+@light_kernel()
 def still_state(arrays, modes, number, time, work, out):
     """Write the state at `time` after the beginning of the gap into `out` and return its norm².
 
@@ -112,7 +112,7 @@ def still_state(arrays, modes, number, time, work, out):
     return norm
 
 
-@kernel()
+@light_kernel()
 def leave(arrays, modes, number, time, state, work):
     """Give the trajectory the state at the end of the stretch, `time` after the beginning of the gap."""
     scalars = modes.scalars

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import kernel
+from ..jit import kernel, light_kernel
 from ..modes.forms_kernels import ModesArrays
 
 # Largest number of terms of a series; steps of ‖H‖h ≤ 8 need about 36.
@@ -74,7 +74,7 @@ AUDITED_GAPS, MISSED, DRIFT = 6, 7, 8
 N_SCALARS = 9
 
 
-@kernel()
+@light_kernel()
 def local_coefficients(arrays, step, offset, length, out):
     """Write the polynomials of part of a step in y, x = offset + length·y, into `out`, one row a term."""
     terms, size = arrays.coefficients.shape[1], arrays.coefficients.shape[2]
@@ -90,7 +90,7 @@ def local_coefficients(arrays, step, offset, length, out):
             scale *= length
 
 
-@kernel(apart=True)
+@light_kernel(apart=True)
 def apply_rows(arrays, term, psi, factor, out):
     """Add factor × (stacked operator number `term`) × ψ to `out`."""
     size = len(psi)
@@ -107,7 +107,7 @@ def apply_rows(arrays, term, psi, factor, out):
         out[i] += complex(factor * real, factor * imag)
 
 
-@kernel(apart=True)
+@light_kernel(apart=True)
 def apply_diagonals(arrays, operator, psi, real, imag):
     """Add Re(O)ψ to `real` and Im(O)ψ to `imag`, for a stacked operator; states as 2N numbers."""
     whole = len(psi)
@@ -124,7 +124,7 @@ def apply_diagonals(arrays, operator, psi, real, imag):
                 out[t] += values[t] * source[t]
 
 
-@kernel(apart=True)
+@light_kernel(apart=True)
 def _expand_by_diagonals(arrays, psi, step, offset, work):
     """See `expand`; for systems whose operators have few diagonals."""
     whole, degree = 2 * len(psi), arrays.coefficients.shape[2]
@@ -175,7 +175,7 @@ def _expand_by_diagonals(arrays, psi, step, offset, work):
     return -1
 
 
-@kernel(apart=True)
+@light_kernel(apart=True)
 def expand(arrays, psi, step, offset, work):
     """Write the Taylor coefficients of the solution from `offset` of a step to its end; return their number.
 
@@ -222,18 +222,19 @@ def expand(arrays, psi, step, offset, work):
     return -1
 
 
-@kernel(apart=True)
+@light_kernel(apart=True)
 def evaluate(series, count, y, out):
     """Write Σ_k ψ_k y^k into `out` and return its norm²."""
-    size = len(out)
-    for i in range(size):
-        out[i] = series[count - 1, i]
+    whole, parts = 2 * len(out), out.view(np.float64)
+    source = series[count - 1].view(np.float64)
+    for t in range(whole):
+        parts[t] = source[t]
     for k in range(count - 2, -1, -1):
-        source = series[k]
-        for i in range(size):
-            out[i] = out[i] * y + source[i]
+        source = series[k].view(np.float64)
+        for t in range(whole):
+            parts[t] = parts[t] * y + source[t]
     norm = 0.0
-    for i in range(size):
+    for i in range(len(out)):
         norm += out[i].real * out[i].real + out[i].imag * out[i].imag
     return norm
 
@@ -315,7 +316,7 @@ def columns_of_leaf(arrays, first, last, cuts, columns, series, local, mixed):
     return True
 
 
-@kernel(apart=True)
+@light_kernel(apart=True)
 def multiply(matrix, psi, out):
     """Write a matrix, as columns with parts apart, times ψ into `out`, parts apart; return the norm²."""
     width, size = len(psi), matrix.shape[2]
