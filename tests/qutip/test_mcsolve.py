@@ -313,3 +313,16 @@ def test_results_become_click_records_for_every_estimator():
         click_record(mcsolve(DRIVE, UP, times, DECAY, ntraj=3, options=QUIET | {"improved_sampling": True}))
     with pytest.raises(tj.InvalidInput, match="names"):
         click_record(result, ["light"])
+
+
+def test_a_mixture_whose_time_is_up_is_not_taken_for_the_whole():
+    """Of ρ = ¼|0⟩⟨0| + ¾|1⟩⟨1| the average at t = 0 was 1 or 0 without a word."""
+    mixture = [(UP, 0.75), (qutip.basis(2, 0), 0.25)]
+    arguments = (DRIVE, mixture, TIMES, DECAY)
+    with pytest.warns(UserWarning, match=r"time was up after \d+ of 20000 trajectories.*not those of the mixture"):
+        mcsolve(*arguments, e_ops=operators()[:1], ntraj=[10000, 10000], seeds=1, timeout=0.0, options=QUIET)
+    whole = mcsolve(*arguments, e_ops=operators()[:1], ntraj=[10, 30], seeds=1, timeout=np.inf, options=QUIET)
+    assert whole.average_expect[0][0] == pytest.approx(0.75)
+    for timeout in (-1.0, float("nan"), "1 s"):
+        with pytest.raises(tj.InvalidInput, match="timeout"):
+            mcsolve(*arguments, ntraj=4, timeout=timeout, options=QUIET)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import finite_array, shown
+from ..checks import finite_array, nonnegative_number, shown
 from ..errors import InvalidInput, MissingPackage
 from ..model.qutip_objects import operator_list
 from ..model.qutip_systems import begins_at_zero, parts_of_qutip
@@ -69,7 +71,8 @@ def mcsolve(
     target_tol : float, pair, or list of pairs, optional
         Error of the expectation values, (absolute, relative), at which the computation ends.
     timeout : float, optional
-        Seconds after which no further trajectories are begun.
+        Seconds after which no further trajectories are begun. The states of a mixture are followed one after the
+        other: where time is up before the last, the averages are not those of the mixture, and a warning says so.
 
     Returns
     -------
@@ -81,7 +84,7 @@ def mcsolve(
     ------
     InvalidInput
         A superoperator, an unknown option, times that do not ascend, or what `OpenSystem.from_qutip` refuses:
-        a coefficient that is not finite, or that no 20,000 polynomials follow.
+        a coefficient that is not finite, or that no 20,000 polynomials follow; or a negative `timeout`.
 
     Notes
     -----
@@ -106,6 +109,7 @@ def mcsolve(
     except ImportError as error:
         raise MissingPackage("mcsolve", "qutip", error) from error
     chosen = checked_options(options)
+    seconds = None if timeout in (None, math.inf) else nonnegative_number(timeout, "timeout")
     times = _checked_times(tlist)
     collapse = operator_list(c_ops)
     if not collapse:  # as QuTiP does: nothing is random
@@ -136,9 +140,16 @@ def mcsolve(
             "preparation time": time.monotonic() - began,
         }
         prepared = time.monotonic()
-        solver.run(result, drawn, None if timeout is None else prepared + float(timeout))
+        solver.run(result, drawn, None if seconds is None else prepared + seconds)
         result.stats["run time"] = time.monotonic() - prepared
     _describe_mixture(result, starts)
+    if len(starts) > 1 and result.num_trajectories < total:
+        warnings.warn(
+            f"timeout={timeout:g}: time was up after {result.num_trajectories} of {total} trajectories, which follow "
+            f"the {len(starts)} states of the mixture one after the other; averages are not those of the mixture; "
+            "give fewer ntraj",
+            stacklevel=2,
+        )
     return result
 
 
