@@ -145,8 +145,8 @@ def mcsolve(
     _describe_mixture(result, starts)
     if len(starts) > 1 and result.num_trajectories < total:
         warnings.warn(
-            f"timeout={timeout:g}: time was up after {result.num_trajectories} of {total} trajectories, which follow "
-            f"the {len(starts)} states of the mixture one after the other; averages are not those of the mixture; "
+            f"timeout={timeout:g}: time was up after {result.num_trajectories} of {total} trajectories, which "
+            f"follow the {len(starts)} states of the mixture in turn; averages are not those of the mixture; "
             "give fewer ntraj",
             stacklevel=2,
         )
