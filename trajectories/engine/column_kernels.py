@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import kernel
+from .jit import light_kernel
 
 # Amplitudes below this share of a vector's norm add less than rounding to its image.
 BELOW_ROUNDING = 1e-17
 
 
-@kernel(apart=True)
+@light_kernel(apart=True)
 def combine(columns, amplitude, image):
     """Write Σ_j amplitude_j · column_j into `image`, both (2, …): real and imaginary parts apart.
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .jit import kernel
+from .jit import light_kernel
 
 
 class Jumps(NamedTuple):
@@ -20,14 +20,14 @@ class Jumps(NamedTuple):
     data: NDArray[np.complex128]
 
 
-@kernel()
+@light_kernel()
 def copy_ket(psi, out):
     """Write ψ into `out`; a slice would bring checks of shapes along, which take seconds to compile."""
     for i in range(len(psi)):
         out[i] = psi[i]
 
 
-@kernel()
+@light_kernel()
 def squared_norm(psi):
     """Return ‖ψ‖²."""
     total = 0.0
@@ -36,7 +36,7 @@ def squared_norm(psi):
     return total
 
 
-@kernel()
+@light_kernel()
 def click_rates(jumps, psi, rates):
     """Write ‖c_kψ‖² of every channel into `rates` and return their sum."""
     dimension = len(psi)
@@ -57,7 +57,7 @@ def click_rates(jumps, psi, rates):
     return total
 
 
-@kernel()
+@light_kernel()
 def choose_channel(rates, total, uniform):
     """Return the channel in which the cumulative rate first exceeds uniform·total."""
     cumulative = 0.0
@@ -71,7 +71,7 @@ def choose_channel(rates, total, uniform):
     return chosen
 
 
-@kernel()
+@light_kernel()
 def apply_jump(jumps, channel, psi, out):
     """Write c_kψ/‖c_kψ‖ into `out`."""
     dimension = len(psi)
@@ -86,7 +86,7 @@ def apply_jump(jumps, channel, psi, out):
         out[i] *= scale
 
 
-@kernel()
+@light_kernel()
 def expectation(operators, psi, values):
     """Write ⟨ψ|O_k|ψ⟩/⟨ψ|ψ⟩, real part, of every stacked operator into `values`."""
     dimension = len(psi)
@@ -102,7 +102,7 @@ def expectation(operators, psi, values):
         values[k] = total / norm
 
 
-@kernel()
+@light_kernel()
 def keep_ket(psi, number, n_samples, kets):
     """Write ψ/‖ψ‖ into `kets`, which has room for the last of the `n_samples` sampled states, if this is one."""
     row = number - (n_samples - len(kets))

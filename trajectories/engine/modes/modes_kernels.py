@@ -224,7 +224,7 @@ def between(low, high, shortest):
     return np.sqrt(near) * np.sqrt(high) if high > WIDE * near else 0.5 * (low + high)
 
 
-@kernel()
+@light_kernel()
 def find_click(arrays, window, state, work):
     """Find the time since the last click at which S falls to its threshold.
 
@@ -292,7 +292,7 @@ def find_click(arrays, window, state, work):
     return NOT_BRACKETED, 0, 0.0, 0.0
 
 
-@kernel()
+@light_kernel()
 def find_resolved_click(arrays, window, state, work):
     """Find a click as `find_click` does, but later where the state cannot click yet.
 
@@ -344,7 +344,7 @@ def _sample(arrays, observables, samples, until, state, work, sampled, kets):
     put_back(saved, work)
 
 
-@kernel()
+@light_kernel()
 def advance(arrays, stop, uniforms, observables, samples, state, work, times, channels, sampled, kets):
     """Follow one trajectory until it ends or a buffer has to be drained; return why it came back.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import light_kernel
-from ..jump_kernels import click_rates
+from ..jump_kernels import click_rates, copy_ket
 from ..modes.forms_kernels import ModesWorkspace
 from .taylor_kernels import PERIOD, multiply
 
@@ -123,11 +123,16 @@ def modal_state(arrays, number, time, out, work):
 @light_kernel()
 def start_watch(work):
     """Set the watched state to the state of the trajectory."""
-    for i in range(len(work.psi)):
-        work.watched[i] = work.psi[i]
-    for i in range(len(work.place)):
-        work.watch_place[i] = work.place[i]
-    work.watch_offset[0] = work.offset[0]
+    copy_ket(work.psi, work.watched)
+    copy_place(work.place, work.offset, work.watch_place, work.watch_offset)
+
+
+@light_kernel()
+def copy_place(place, offset, out_place, out_offset):
+    """Write a place into another one."""
+    for i in range(N_PLACE):
+        out_place[i] = place[i]
+    out_offset[0] = offset[0]
 
 
 @light_kernel()

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import kernel
+from ..jit import kernel, light_kernel
+from ..jump_kernels import copy_ket
 from ..replay.replay_kernels import click, survival
-from .place_kernels import LEAF, channel_rates
+from .place_kernels import LEAF, N_PLACE, channel_rates, copy_place
 from .pulse_kernels import watch_until
 
 
-@kernel()
+@light_kernel()
 def _clear(place, offset):
     """Put a place at t = 0."""
-    place[:] = 0
+    for i in range(N_PLACE):
+        place[i] = 0
     offset[0] = 0.0
 
 
@@ -34,20 +36,17 @@ def follow_timed(arrays, jumps, ensemble, clicks, budget, hazard, intensity, wor
     _clear(work.watch_place, work.watch_offset)
     if now > 0.0:
         # Only the place is needed: the state starts with the trajectory.
-        work.watched[:] = ensemble[0]
+        copy_ket(ensemble[0], work.watched)
         watch_until(arrays, now, work)
-    place[:] = work.watch_place
-    offset[:] = work.watch_offset
+    copy_place(work.watch_place, work.watch_offset, place, offset)
     for n in range(len(gaps)):
         now += gaps[n]
         for i in range(rank):
-            work.watch_place[:] = place
-            work.watch_offset[:] = offset
-            work.watched[:] = phi[i]
+            copy_place(place, offset, work.watch_place, work.watch_offset)
+            copy_ket(phi[i], work.watched)
             watch_until(arrays, now, work)
-            psi[i] = work.watched
-        place[:] = work.watch_place
-        offset[:] = work.watch_offset
+            copy_ket(work.watched, psi[i])
+        copy_place(work.watch_place, work.watch_offset, place, offset)
         total = survival(psi, rank)
         hazard[n] = -np.log(total)
         if n == len(channels):
@@ -63,10 +62,12 @@ def follow_timed(arrays, jumps, ensemble, clicks, budget, hazard, intensity, wor
             # The amplitude g of a jump operator changes its rate, not the normalised state after the jump.
             norm = survival(phi, rank)
             for i in range(rank):
-                phi[i] /= np.sqrt(norm)
+                for j in range(phi.shape[1]):
+                    phi[i, j] /= np.sqrt(norm)
         discarded += dropped
         if rank == 0:
             forbidden = True
             rank = len(ensemble)
-            phi[:] = ensemble
+            for i in range(rank):
+                copy_ket(ensemble[i], phi[i])
     return discarded, forbidden

@@ -43,7 +43,7 @@ MISSED_AT_END = 1e-3
 PASSED = -1
 
 
-@kernel()
+@light_kernel()
 def modes_of(still, number):
     """Return the tables of one of the constant values of H_eff."""
     return ModesArrays(
@@ -150,7 +150,7 @@ def sample_still(arrays, modes, number, observables, samples, until, state, work
     put_back(saved, work.modal)
 
 
-@kernel()
+@light_kernel()
 def through_still(arrays, stop, uniforms, observables, samples, state, work, times, channels, sampled, kets):
     """Follow a trajectory from click to click through a constant stretch; return PASSED or why it came back.
 

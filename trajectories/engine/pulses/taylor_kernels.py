@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import kernel, light_kernel
+from ..jit import light_kernel
 from ..modes.forms_kernels import ModesArrays
 
 # Largest number of terms of a series; steps of ‖H‖h ≤ 8 need about 36.
@@ -239,7 +239,7 @@ def evaluate(series, count, y, out):
     return norm
 
 
-@kernel()
+@light_kernel()
 def columns_of_leaf(arrays, first, last, cuts, columns, series, local, mixed):
     """Carry columns of a propagator, (N, 2, COLUMNS), through whole steps `first` … `last` − 1, in place.
 
@@ -252,7 +252,10 @@ def columns_of_leaf(arrays, first, last, cuts, columns, series, local, mixed):
         local_coefficients(arrays, step, share * (part_step % cuts), share, local)
         span = share * (arrays.starts[step + 1] - arrays.starts[step])
         limit = ENOUGH * ENOUGH
-        series[0] = columns
+        for i in range(size):
+            for part in range(2):
+                for c in range(width):
+                    series[0, i, part, c] = columns[i, part, c]
         small, count = 0, MOST_TERMS
         for k in range(MOST_TERMS - 1):
             following = series[k + 1]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ..jit import kernel
+from ..jit import kernel, light_kernel
 from ..modes.forms_kernels import BEFORE_BLOCKS, BLOCK, CHANNEL, MOST_LEAK, START_BLOCKS, SUMS_STRIDE
 from ..modes.modes_kernels import advance
 from ..trajectory_state import LEFT_BASIS, PAUSED
@@ -14,7 +14,7 @@ from .placement_kernels import move
 GAPS_PER_CALL = 4096
 
 
-@kernel()
+@light_kernel()
 def restart(work, amplitudes, count):
     """Begin a gap from the amplitudes of `count` modes."""
     for j in range(count):
@@ -41,7 +41,7 @@ def moved(made, source, target, threshold, state, work, target_work):
     return True
 
 
-@kernel()
+@light_kernel()
 def advance_between(
     small,
     large,

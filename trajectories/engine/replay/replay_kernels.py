@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..column_kernels import combine
-from ..jit import kernel
+from ..jit import kernel, light_kernel
 from ..jump_kernels import click_rates, copy_ket, squared_norm
 from ..phase_kernels import exponentials
 from ..sparse.sparse_kernels import STEP, propagate
@@ -99,7 +99,7 @@ def follow_modes(arrays, jumps, start, clicks, budget, hazard, intensity):
     return discarded, forbidden
 
 
-@kernel()
+@light_kernel()
 def leave_out(amplitude, share):
     """Set to zero what is below a share of the norm, so that its columns are not read."""
     square = 0.0
@@ -141,7 +141,7 @@ def follow_sparse(arrays, jumps, ensemble, clicks, budget, hazard, intensity, wo
     return discarded, forbidden
 
 
-@kernel()
+@light_kernel()
 def survival(psi, rank):
     """Return Σ‖ψ_i‖² over the first `rank` kets."""
     total = 0.0
@@ -150,7 +150,7 @@ def survival(psi, rank):
     return total
 
 
-@kernel()
+@light_kernel()
 def _observe(jumps, psi, rank, hazard, intensity, n, scratch):
     """Write what the state before click n predicts; return its squared norm."""
     total = survival(psi, rank)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import kernel
+from ..jit import kernel, light_kernel
 from ..jump_kernels import apply_jump, choose_channel, click_rates, copy_ket, expectation, keep_ket, squared_norm
 from ..trajectory_state import CLICKS_FULL, DARK, HORIZON, NEED_UNIFORMS, NO_BRACKET, NOT_BRACKETED, PAUSED
 
@@ -74,7 +74,7 @@ class Workspace(NamedTuple):
     rates: NDArray[np.float64]
 
 
-@kernel()
+@light_kernel()
 def bessel_coefficients(x, values):
     """Fill `values` with J₀(x), J₁(x), …, by downward recurrence normalised with J₀ + 2ΣJ₂ₖ = 1.
 
@@ -101,7 +101,7 @@ def bessel_coefficients(x, values):
         values[k] /= total
 
 
-@kernel()
+@light_kernel()
 def expansion_degree(bessel, rho, truncation):
     """Return the smallest degree whose dropped terms sum to less than `truncation`.
 
@@ -118,7 +118,7 @@ def expansion_degree(bessel, rho, truncation):
     return 0
 
 
-@kernel(apart=True)
+@light_kernel(apart=True)
 def _next_term(arrays, current, previous):
     """Overwrite `previous` with the next term of the recurrence, −2iÂ·current + previous."""
     size = current.shape[1]
@@ -154,7 +154,7 @@ def _next_term(arrays, current, previous):
             previous[1, i] += imag_sum
 
 
-@kernel(apart=True)
+@light_kernel(apart=True)
 def _add_scaled(total, coefficient, term):
     """Add coefficient × term to `total`."""
     for part in range(2):
@@ -163,7 +163,7 @@ def _add_scaled(total, coefficient, term):
             out[i] += coefficient * source[i]
 
 
-@kernel()
+@light_kernel()
 def _first_terms(arrays, psi, work):
     """Put w₀ = ψ into `work.older` and w₁ = −iÂψ into `work.newer`."""
     older, newer = work.older, work.newer
@@ -177,7 +177,7 @@ def _first_terms(arrays, psi, work):
             newer[part, i] *= 0.5
 
 
-@kernel()
+@light_kernel()
 def propagate(arrays, psi, time, out, work):
     """Write exp(−iH_eff·time)ψ into `out` and return the number of products with H_eff.
 
@@ -246,6 +246,12 @@ def dark_space(arrays, jumps, psi, work):
 
 
 @kernel()
+def is_dark(arrays, jumps, psi, work):
+    """Whether a state can never click."""
+    return len(dark_space(arrays, jumps, psi, work)) > 0
+
+
+@kernel()
 def apply_scaled(arrays, psi, work):
     """Return −iÂψ."""
     _first_terms(arrays, psi, work)
@@ -255,7 +261,7 @@ def apply_scaled(arrays, psi, work):
     return image
 
 
-@kernel()
+@light_kernel()
 def search_error(arrays, time):
     """Return the relative error of the state after one propagation of a search."""
     scalars = arrays.scalars
@@ -263,7 +269,7 @@ def search_error(arrays, time):
     return scalars[TRUNCATION] + ROUNDING + SEARCH_ROUNDING * share
 
 
-@kernel()
+@light_kernel()
 def find_click(arrays, jumps, step, state, work):
     """Bracket the time within [0, step] at which the survival probability falls to its threshold.
 
@@ -335,7 +341,7 @@ def turned_by_rounding(arrays, jumps, channel, time, work):
     return arrays.scalars[RADIUS] * shift * np.sqrt(beside)
 
 
-@kernel()
+@light_kernel()
 def _sample(arrays, observables, samples, start, until, state, work, sampled, kets):
     """Write ⟨O⟩ at every sample time before `until`, and the last states; work.psi is the state at `start`."""
     while state.next_sample < len(samples) and samples[state.next_sample] < until:
@@ -346,7 +352,7 @@ def _sample(arrays, observables, samples, start, until, state, work, sampled, ke
         state.next_sample += 1
 
 
-@kernel()
+@light_kernel()
 def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, times, channels, sampled, kets):
     """Follow one trajectory until it ends or a buffer has to be drained; return why it came back.
 
@@ -411,7 +417,7 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
             state.steps += 1
             if state.steps == state.next_dark_check:
                 state.next_dark_check *= 2
-                if len(dark_space(arrays, jumps, work.psi, work)) > 0:
+                if is_dark(arrays, jumps, work.psi, work):
                     return DARK
             continue
         wait = find_click(arrays, jumps, step, state, work)
@@ -420,7 +426,7 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
         total = click_rates(jumps, work.lower, work.rates)
         if total <= DARK_FRACTION * arrays.scalars[LARGEST_DECAY] * state.threshold:
             # Norm that is lost without a click rate is rounding: no click. S may fall on later, unless it is dark.
-            if len(dark_space(arrays, jumps, work.psi, work)) > 0:
+            if is_dark(arrays, jumps, work.psi, work):
                 return DARK
             state.threshold *= 1.0 - LOST_TO_ROUNDING
             state.error += 0.5 * LOST_TO_ROUNDING * np.sqrt(state.threshold)
