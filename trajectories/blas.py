@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -37,20 +38,35 @@ def openblas_libraries() -> list[BlasThreads]:
     return found
 
 
+# Blocks that run on one BLAS thread, in all threads together, and the numbers that the last of them restores.
+_lock = threading.Lock()
+_inside = 0
+_before: list[int] = []
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Run OpenBLAS on one thread inside the block, for the whole process, and restore it afterwards.
+
+    Of blocks in several threads the last one restores it.
 
     Threads of OpenBLAS wait for each other in busy loops. When several workers or another program use the same
     processors, products of N ≈ 100 matrices take 2 to 10 times longer with them (measured). Other BLAS libraries
     are not changed; ``OMP_NUM_THREADS=1`` before Python starts works for all.
     """
+    global _inside, _before
     libraries = openblas_libraries()
-    before = [library.get() for library in libraries]
+    with _lock:
+        if not _inside:
+            _before = [library.get() for library in libraries]
+            for library in libraries:
+                library.set(1)
+        _inside += 1
     try:
-        for library in libraries:
-            library.set(1)
         yield
     finally:
-        for library, threads in zip(libraries, before, strict=True):
-            library.set(threads)
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                for library, threads in zip(libraries, _before, strict=True):
+                    library.set(threads)

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from trajectories.checks import bin_edges, finite_number, integer, positive_number
 from trajectories.errors import InvalidInput
@@ -357,7 +357,7 @@ def fit_decay(histogram: Histogram, start: float | None = None, stop: float | No
     seen, predicted = np.bincount(groups, n), np.bincount(groups, total * expected)
     chi2 = float(((seen - predicted) ** 2 / predicted).sum())
     free = max(len(seen) - 1 - (1 if background < 1e-7 else 2), 1)
-    fit = TestResult(chi2, float(stats.chi2.sf(chi2, free)), int(total), f"χ² of {free} degrees of freedom")
+    fit = TestResult(chi2, float(special.chdtrc(free, chi2)), int(total), f"χ² of {free} degrees of freedom")
     if fit.p_value < UNLIKELY:  # deviations from one exponential move the lifetime by more than counting noise
         variance = variance * chi2 / free
         method += f"; errors times √(χ²/{free}) = {np.sqrt(chi2 / free):.3g}, as the decay is not mono-exponential"

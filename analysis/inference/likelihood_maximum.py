@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from trajectories.errors import ConvergenceError
 from trajectories.results import read_only
@@ -176,7 +176,7 @@ def _expansion(likelihood: Likelihood, point: Point, chosen: NDArray[np.bool_]) 
 
 def profile_ends(likelihood: Likelihood, peak: Point, covariance: Vector, confidence: float) -> Vector:
     """Return where the profile of each parameter has fallen by half the quantile of χ²₁."""
-    farthest = np.sqrt(float(stats.chi2.ppf(confidence, 1)))
+    farthest = np.sqrt(float(special.chdtri(1, 1.0 - confidence)))
     errors = np.sqrt(np.diag(covariance))
     ends = np.full((len(errors), 2), np.nan)
     for i, error in enumerate(errors):

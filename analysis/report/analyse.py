@@ -19,7 +19,7 @@ from ..clicks.inputs import bundle_channels, bundle_window, pair_of
 from ..clicks.streams import Clicks, ClickStream, opened, stream
 from ..inference.subject import own_system, require_same_unit
 from .analysis_results import AnalysisResults
-from .bundle_sections import add_bundles, add_pair, add_purity
+from .bundle_sections import add_bundles, add_pair, add_purity, begin_bundles
 from .click_sections import add_correlations, add_counting, add_rates, add_waits
 from .exact_values import ExactValues
 from .pulse_sections import add_pulses
@@ -130,9 +130,11 @@ def _analysed(
     if not len(record):
         return replace(found, notes=[*found.notes, "no clicks, so that nothing else can be estimated"])
     reach = REACH_IN_WAITS * record.total_time / len(record) if delta is None else delta
+    detected = [name for name in names if clicks[name]]
+    if delta is not None and detected:
+        begin_bundles(exact_values, delta, names)
     add_correlations(found, record, exact_values, _busiest(found, record, clicks), reach)
     add_pulses(found, record, exact_values, _busiest(found, record, clicks), names, pair)
-    detected = [name for name in names if clicks[name]]
     if delta is not None and detected:
         compositions = add_bundles(found, record, exact_values, delta, names)
         add_purity(found, record, exact_values, delta, names, total)

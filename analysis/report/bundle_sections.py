@@ -36,6 +36,12 @@ LONGEST_EXACT = 2.0
 MOST_BUNDLED = 30
 
 
+def begin_bundles(exact_values: ExactValues, delta: float, names: tuple[str, ...]) -> None:
+    """Begin to compute the exact bundle rates beside the correlations: cores of pairs leave a processor idle."""
+    if len(names) <= MOST_BUNDLED:
+        exact_values.begin("bundle rates", lindblad.composition_rates, delta, names, 2)
+
+
 def add_bundles(
     found: AnalysisResults, record: ClickStream, exact_values: ExactValues, delta: float, names: tuple[str, ...]
 ) -> ByChannels[Estimate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
@@ -85,6 +86,7 @@ class ExactValues:
 
     def _see_through(self, detectors: Mapping[str, Detector]) -> None:
         self._refusal = None
+        self._begun: dict[str, Future[Any]] = {}
         self._detectors = dict(detectors)
         self._about = {
             "digest": None if self._system is None else self._system.digest,
@@ -126,6 +128,16 @@ class ExactValues:
         """Announce how many questions will follow, with about how long each takes relative to the others."""
         self._steps = Steps("exact values", weights)
 
+    def begin(self, what: str, compute: Compute, *arguments: Any) -> None:
+        """Begin to compute what will be asked, beside what is asked before it; `ask` then waits for it."""
+        key = self._key(what, compute, arguments)
+        constant = self._system is not None and not self._system.depends_on_time
+        if constant and self._refusal is None and key not in self._answers and key not in self._begun:
+            beside = ThreadPoolExecutor(1)
+            detectors = self._detectors or None
+            self._begun[key] = beside.submit(compute, self.steady, *arguments, detectors=detectors)
+            beside.shutdown(wait=False)
+
     def ask(self, what: str, compute: Compute, *arguments: Any) -> Any | None:
         """Return compute(steady, *arguments, detectors=detectors) in plain numbers; None where it is not known.
 
@@ -157,19 +169,27 @@ class ExactValues:
         if self._refusal is not None:
             self.silent[what] = self._refusal
             return None
-        key = f"{what} {compute.__name__}{tuple(_plain(a) for a in arguments)}"
+        key = self._key(what, compute, arguments)
         if key in self._answers:
             self._steps.skip()
         else:
             self._announce(what)
             try:
                 with self._steps.next(what):
-                    found = compute(state(), *arguments, detectors=self._detectors or None)
+                    begun = self._begun.pop(key, None)
+                    if begun is not None:
+                        found = begun.result()
+                    else:
+                        found = compute(state(), *arguments, detectors=self._detectors or None)
             except TrajectoriesError as error:  # a channel that never clicks, or a detector with dead time
                 self.silent[what] = str(error)
                 return None
             self._answers[key] = _plain(found)
         return self._answers[key]
+
+    @staticmethod
+    def _key(what: str, compute: Compute, arguments: tuple[Any, ...]) -> str:
+        return f"{what} {compute.__name__}{tuple(_plain(a) for a in arguments)}"
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,9 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import date
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from numpy.typing import NDArray
@@ -74,6 +76,11 @@ class AnalysisFolder:
     def kept(self, digest: str) -> Kept:
         """Return what exact computations for a system kept here, for `ExactValues`."""
         return read_kept(self.path / MODEL, digest)
+
+    @staticmethod
+    def begin_loading() -> None:
+        """Load what draws the pictures while something else is computed: it takes a third of a second."""
+        Thread(target=import_module, args=(".figures", __package__), daemon=True).start()
 
     @staged("pictures and report")
     def write(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from ..clicks.streams import ClickStream
 from .resampling import TestResult
@@ -55,7 +55,7 @@ def longest_waits(record: ClickStream, number: int) -> TestResult:
     for j in SUSPECTS:
         rest = scaled[j:].mean()
         ratio = float(scaled[:j].mean() / rest) if rest > 0 else float("inf" if scaled[:j].any() else "nan")
-        p = float(stats.f.sf(ratio, 2 * j, 2 * (count - j)))
+        p = float(special.fdtrc(2 * j, 2 * (count - j), ratio))
         if np.isfinite(p) and p < p_value:
             best, p_value = ratio, p
     return TestResult(best, of_several(p_value, len(SUSPECTS)), clicks, f"the longest of {count} long waits")
@@ -88,7 +88,7 @@ def neighbouring_counts(record: ClickStream, number: int, parts: int) -> TestRes
         return TestResult(float("nan"), float("nan"), clicks, method)
     mean = clicks / parts
     statistic = float(((part_counts - mean) ** 2).sum() / (level * mean) / (parts - 1))
-    p_value = float(stats.f.sf(statistic, parts - 1, max(2.0 / error**2, 1.0)))
+    p_value = float(special.fdtrc(parts - 1, max(2.0 / error**2, 1.0), statistic))
     return TestResult(statistic, p_value, clicks, method)
 
 

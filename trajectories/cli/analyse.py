@@ -99,6 +99,7 @@ def _run(options: argparse.Namespace) -> None:
         seen_with = with_recorded_dark(record, seen_with)
     kept = {} if system is None else folder.kept(system.digest)
     exact_values = ExactValues(system, seen_with, folder.known(), kept=kept)
+    folder.begin_loading()
     findings = analyse(record, pair=options.pair, window=options.window, exact_values=exact_values)
     if reason:
         findings.notes.append(f"no exact values: {reason}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from threading import RLock
 from typing import NamedTuple
 
 import numpy as np
@@ -111,6 +112,7 @@ class Levels:
         self._models: dict[tuple[str, int], ReducedModel] = {}
         self._systems: dict[int, ReducedSystem] = {}
         self._states: dict[float, tuple[SteadyState, AllModes]] = {}
+        self._lock = RLock()  # questions may be asked side by side
 
     @property
     def complete(self) -> bool:
@@ -180,21 +182,23 @@ class Levels:
 
     def system(self, level: int) -> ReducedSystem:
         """Return the modes of a level."""
-        if level not in self._systems:
-            steady, modes = self.state(level)
-            cut = 0.0 if self.complete else MODE_CUT * MODE_CUTS[level]
-            space = mode_space(steady.system, steady.rho, modes, cut)
-            pairs = 0.0 if self.complete else PAIR_CUTS[level]
-            self._systems[level] = ReducedSystem(steady.system, space, pairs, self._kept)
-        return self._systems[level]
+        with self._lock:
+            if level not in self._systems:
+                steady, modes = self.state(level)
+                cut = 0.0 if self.complete else MODE_CUT * MODE_CUTS[level]
+                space = mode_space(steady.system, steady.rho, modes, cut)
+                pairs = 0.0 if self.complete else PAIR_CUTS[level]
+                self._systems[level] = ReducedSystem(steady.system, space, pairs, self._kept)
+            return self._systems[level]
 
     def state(self, level: int) -> tuple[SteadyState, AllModes]:
         """Return the stationary state, on the essential states where there are many, and all modes."""
         cut = self._state_cut(level)
-        if cut not in self._states:
-            steady = self.inside(cut)
-            self._states[cut] = steady, all_modes(steady.system)
-        return self._states[cut]
+        with self._lock:
+            if cut not in self._states:
+                steady = self.inside(cut)
+                self._states[cut] = steady, all_modes(steady.system)
+            return self._states[cut]
 
     def _state_cut(self, level: int) -> float:
         """Return the population below which states are left out at a level."""
@@ -209,9 +213,11 @@ class Levels:
 
     def _model(self, level: int, question: Question) -> ReducedModel:
         key = (question.key, level)
-        if key not in self._models:
-            self._models[key] = ReducedModel(self.system(level), question.names, question.seen, question.interest)
-        return self._models[key]
+        with self._lock:
+            if key not in self._models:
+                system = self.system(level)
+                self._models[key] = ReducedModel(system, question.names, question.seen, question.interest)
+            return self._models[key]
 
     def _finer(self, level: int, question: Question, patience: float) -> bool:
         """Return whether there is such a level, whose core can be made in time."""

@@ -338,10 +338,10 @@ def spread_of(system: OpenSystem) -> float:
 
 def solver_of(steady: SteadyState) -> Solver:
     """Return the solver of a steady state, made once."""
-    if "solver" not in steady.workspace:
-        steady.workspace["solver"] = Solver(steady)
-    solver: Solver = steady.workspace["solver"]
-    return solver
+    found: Solver | None = steady.workspace.get("solver")
+    if found is None:  # in another thread it may be made at the same moment
+        found = steady.workspace.setdefault("solver", Solver(steady))
+    return found
 
 
 def require_clicks(steady: SteadyState, names: Sequence[str], detectors: Detectors) -> None:

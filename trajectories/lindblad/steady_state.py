@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..blas import one_blas_thread
 from ..checks import one_of, positive_number
 from ..errors import ConvergenceError, InvalidInput, SteadyStateNotUnique
 from ..model import OpenSystem
@@ -167,6 +168,7 @@ class SteadyState(Shown):
 
 
 @staged("steady state")
+@one_blas_thread()  # the same bits for any number of them
 def steady_state(
     system: OpenSystem, *, method: str = "auto", guess: SteadyState | NDArray[Any] | None = None
 ) -> SteadyState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ SLOW = 1e-5
 # Predicted seconds of a core per R³.
 CORE = 6e-10
 STAGE = "diagonalising"
+# Two cores are diagonalised at a time, whoever asks: more would share two processors, and each take longer.
+_side_by_side = Semaphore(2)
 
 
 def importance(
@@ -294,10 +296,11 @@ class PairMotion:
         # diagonalised.
         with self._lock:
             if self._found is None:
-                text, beside = f"{STAGE} {self.size} pairs of modes", under_way(STAGE)
-                # Of cores side by side the largest, which begins first, is shown.
-                with Stage(text, expected=0.0 if beside else CORE * self.size**3, whole=beside):
-                    self._found = Spectrum(self._matrix())
+                with _side_by_side:
+                    text, beside = f"{STAGE} {self.size} pairs of modes", under_way(STAGE)
+                    # Of cores side by side the largest, which begins first, is shown.
+                    with Stage(text, expected=0.0 if beside else CORE * self.size**3, whole=beside):
+                        self._found = Spectrum(self._matrix())
             return self._found
 
     @property
@@ -318,15 +321,14 @@ class PairMotion:
 
     def _exponentials(self, times: Array, integrals: int) -> tuple[list[Complex], list[Complex]]:
         key = (times.tobytes(), integrals)
-        if key not in self._tables:
+        found = self._tables.get(key)
+        if found is None:
             if len(self._tables) > 8:
                 self._tables.clear()
             outside = self._diagonal.reshape(-1)[self._tail]
-            self._tables[key] = (
-                exponentials(self.values, times, integrals),
-                exponentials(outside, times, integrals),
-            )
-        return self._tables[key]
+            found = exponentials(self.values, times, integrals), exponentials(outside, times, integrals)
+            self._tables[key] = found
+        return found
 
     def _amplitudes(self, start: Vector, functionals: Array) -> Complex:
         """Return a in Re Σ_k a_k e^{μ_k t} on the core, shape (n, K); see `Spectrum`."""
