@@ -1,4 +1,4 @@
-"""Rates, stationarity and counting statistics against definitions and laws that are known."""
+"""Rates, stationarity and counting statistics against definitions and known laws."""
 
 from __future__ import annotations
 

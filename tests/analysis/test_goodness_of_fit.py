@@ -1,4 +1,4 @@
-"""Tests of fit on data made to order."""
+"""Tests of fit on constructed data."""
 
 from __future__ import annotations
 

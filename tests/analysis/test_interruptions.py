@@ -1,4 +1,4 @@
-"""Stationarity sees an interrupted record, and cries no wolf over bunched or blinking light."""
+"""Stationarity sees an interrupted record, and accepts bunched or blinking light."""
 
 import numpy as np
 import pytest

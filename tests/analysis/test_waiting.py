@@ -1,4 +1,4 @@
-"""Waiting times against the product-limit definition, laws that are known, and censoring that must be handled."""
+"""Waiting times against the product-limit definition, known laws, and with censoring."""
 
 from __future__ import annotations
 

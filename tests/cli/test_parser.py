@@ -1,4 +1,4 @@
-"""What the command line says of itself: overview, help with examples, hints, completion."""
+"""The command line's own texts: overview, help with examples, hints, completion."""
 
 import re
 import shlex

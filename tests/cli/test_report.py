@@ -1,4 +1,4 @@
-"""What a run ends with: the table and the pictures, as the newcomer of the README sees them."""
+"""What a run ends with: the table and the pictures, as README shows them."""
 
 from __future__ import annotations
 

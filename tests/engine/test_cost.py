@@ -1,4 +1,4 @@
-"""The choice of a propagator looks at its cost: time and memory to prepare against the clicks it would save."""
+"""The choice of a propagator by its cost: time and memory to prepare against the clicks it would save."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The eigenmode propagator's kernels against dense linear algebra, and where it must step aside."""
+"""The eigenmode propagator's kernels against dense linear algebra, and where it must be refused."""
 
 from __future__ import annotations
 

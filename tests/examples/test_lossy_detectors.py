@@ -1,4 +1,4 @@
-"""examples/lossy_detectors.py at reduced size: lost clicks are found as said, and loss costs information."""
+"""examples/lossy_detectors.py at reduced size: lost clicks as frequent as inferred, and what loss costs."""
 
 from __future__ import annotations
 

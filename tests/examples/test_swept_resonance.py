@@ -1,4 +1,4 @@
-"""examples/swept_resonance.py at reduced size: clicks agree with exact values, a sweep forgives an error."""
+"""examples/swept_resonance.py at reduced size: clicks agree with exact values, a sweep tolerates an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steady state: closed forms, the traps of the jump map, dark states, conserved quantities, QuTiP."""
+"""The steady state: closed forms, alternating jump maps, dark states, conserved quantities, QuTiP."""
 
 from __future__ import annotations
 

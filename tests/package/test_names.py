@@ -1,4 +1,4 @@
-"""Names of channels that physicists choose: told apart, kept by every file, harmless wherever they are shown."""
+"""Names of channels that physicists choose: kept apart, kept by every file, harmless wherever they are shown."""
 
 from __future__ import annotations
 

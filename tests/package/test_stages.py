@@ -1,4 +1,4 @@
-"""What long work says of itself: at a terminal, in a file, and when nobody watches."""
+"""What long work prints while it runs: at a terminal, in a file, and when nobody watches."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Records and estimates are those that were stored, bit for bit, on the machine that stored them.
 
-``stored_cases.json`` was made with commit d57f6a5, before the house was rebuilt, by
-``python tests/support/stored_cases.py``, and showed that the moves changed no bit. It was made anew when the
+``stored_cases.json`` was made with commit d57f6a5, before the modules were rearranged, by
+``python tests/support/stored_cases.py``, and showed that the moves changed no bit. It was made again when the
 steady state became right in its last digits, which moved the first clicks by less than 1e-10, and when errors of
 few independent groups became unknown. Bits are promised for one kind of processor and one set of versions; on
 another the first clicks must agree to rounding, since later ones drift apart as on any two computers.

@@ -1,4 +1,4 @@
-"""What QuTiP's `mcsolve` promises of constant systems, asked of `OpenSystem.from_qutip` and `simulate`.
+"""What QuTiP's `mcsolve` promises of constant systems, for `OpenSystem.from_qutip` and `simulate`.
 
 The systems, states, times and tolerances are those of QuTiP's own tests of `mcsolve` (5.3); the tests are ours.
 Time dependence, feedback and unnormalised states are not simulated here, and are refused.

@@ -1,4 +1,4 @@
-"""Joining records: no trajectory twice, one physics, and the joined record remembers who is in it."""
+"""Joining records: no trajectory twice, one physics, and the joined record lists whose trajectories it holds."""
 
 from __future__ import annotations
 

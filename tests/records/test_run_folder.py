@@ -1,4 +1,4 @@
-"""Run: a folder that is there whole or not at all, explains itself, continues itself, and is never overwritten."""
+"""Run: a folder that is complete or absent, self-contained, can be continued, and is never overwritten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mixed initial states are dealt out in proportion, and the averages and their errors know of it."""
+"""Mixed initial states are drawn in proportion, and averages and their errors account for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Averages over trajectories whose spread says nothing yet: a rare excursion that hardly any has made."""
+"""Averages over trajectories whose spread is no measure of the error yet: rare excursions that few have made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Correct records of systems of many kinds are rejected as seldom as promised, and wrong ones are rejected.
+"""Correct records of systems of many kinds are rejected at the nominal rate, and wrong ones are rejected.
 
 The study of 2,000 records is a script whose table is committed; a small one of it runs here.
 """

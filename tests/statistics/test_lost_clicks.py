@@ -1,4 +1,4 @@
-"""Posterior of lost clicks: on records whose lost clicks are known, what is said to be likely is as frequent."""
+"""Posterior of lost clicks: as frequent as their probability, on records whose lost clicks are known."""
 
 from __future__ import annotations
 

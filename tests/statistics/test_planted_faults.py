@@ -1,4 +1,4 @@
-"""Wrong physics must be rejected by the very statistics that the right physics passes.
+"""Wrong physics must be rejected by the same statistics that the right physics passes.
 
 Each law is computed for a sound record and for the same record with a fault planted in the engine; the fault must
 fall below the false-alarm rate by a wide margin.

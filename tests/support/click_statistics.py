@@ -1,7 +1,7 @@
 """Statistics of click records against known laws, each returned as a p-value.
 
 A law is rejected below ALARM. The physics tests ask that a record passes, the planted-fault tests that a record
-with a fault does not, by the very same function.
+with a fault does not, by the same function.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def renewal_record(rng, shape, rate, trajectories, duration):
     burn_in = 50.0 / rate
     steps = int(2.0 * rate * (duration + burn_in)) + 200
     waits = rng.gamma(shape, 1.0 / (shape * rate), (trajectories, steps))
-    # A start long before the window, by a random fraction of the mean wait, forgets how it began.
+    # A start long before the window, by a random fraction of the mean wait, makes it stationary.
     times = np.cumsum(waits, axis=1) - burn_in - rng.uniform(0, 1.0 / rate, (trajectories, 1))
     assert (times[:, -1] > duration).all()
     trajectory = np.repeat(np.arange(trajectories), steps)

@@ -95,7 +95,7 @@ class Judge:
     def records(
         self, clicks: float, count: int, seed: int, system: tj.OpenSystem | None = None
     ) -> Iterator[tj.ClickRecord]:
-        """Yield records of so many clicks each, of this system or of another that passes for it."""
+        """Yield records of so many clicks each, of this system or of another in its place."""
         size, start = self.case.trajectories, self.steady.rho
         made = self.case.system if system is None else system
         initial = start if system is None else lindblad.steady_state(made).rho

@@ -18,7 +18,7 @@ LABELS, FREQUENCIES = "labels moved", "frequencies 5 % too large"
 
 @dataclass(frozen=True)
 class Case:
-    """A system, and how its records are taken and looked at.
+    """A system, and how its records are taken and analysed.
 
     `window` is the bundle window δ, None for none; `hidden` are faults that 1e5 clicks cannot show.
     """
@@ -184,7 +184,7 @@ def resonator() -> tj.OpenSystem:
 
 
 def cases() -> dict[str, Case]:
-    """Return the systems by name. Rates are of order 1 unless they are what is looked at.
+    """Return the systems by name. Rates are of order 1 unless small rates are the point.
 
     Hidden from 1e5 clicks are labels of channels that are alike (two equal ports or decays, the two modes of a
     pair, the two outputs beside a strong oscillator), and 5 % of H where it commutes with what clicks (thermal

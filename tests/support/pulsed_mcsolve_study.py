@@ -17,7 +17,7 @@ import trajectories as tj
 
 SPACE = tj.HilbertSpace(photon=3, atom=2)
 DURATION, TRAJECTORIES, SEED = 16.0, 2400, 1
-# Clicks that are told apart, and edges of the bins of first clicks; behind the last one lies "none".
+# Largest count that is resolved, and edges of the bins of first clicks; after the last one comes "none".
 MOST, EDGES = 2, np.linspace(0.0, DURATION, 9)
 
 

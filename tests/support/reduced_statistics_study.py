@@ -3,7 +3,7 @@
 OMP_NUM_THREADS=1 python tests/support/reduced_statistics_study.py [--levels 6 8]
 
 Writes the table tests/statistics/reduced_statistics.csv: click rates of all channels, and g² of
-photon and magnon. The exact side knows nothing of the engine. Three minutes a system on a quiet core.
+photon and magnon. The exact side is independent of the engine. Three minutes a system on a quiet core.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Plain-NumPy twin of the kernels: slow, obviously right, used by tests.
+"""Plain-NumPy twin of the kernels: slow and plain, used by tests.
 
 The same random numbers in the same order, but states are carried by dense matrix exponentials and the click
 time is found by bisection, so nothing of the fast path is shared.

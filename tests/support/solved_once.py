@@ -63,7 +63,7 @@ def begin() -> None:
 
 
 def share_for(item: pytest.Item) -> None:
-    """Share, or solve anew, what the following test asks for."""
+    """Share, or solve again, what the following test asks for."""
     SolvedOnce.shared = item.path.stem not in SOLVING
 
 
