@@ -64,13 +64,13 @@ def edges_in_stamps(record: Watched, edges: NDArray[np.float64]) -> NDArray[Any]
         raise InvalidInput(f"no bin of edges holds a whole tick of {tick:g}; use edges {_proposed(record, edges)}")
     width = np.diff(edges)
     if not held.all():
-        said = f"{int((held == 0).sum())} of {len(held)} bins are narrower than a tick and hold none"
+        problem = f"{int((held == 0).sum())} of {len(held)} bins are narrower than a tick and hold none"
     elif np.ptp(width) <= 1e-6 * width.mean() and np.ptp(held):
-        said = f"bins of equal width hold {held.min()} to {held.max()} ticks"
+        problem = f"bins of equal width hold {held.min()} to {held.max()} ticks"
     else:
         return ticks
     warnings.warn(
-        f"{said} (tick {record.unit.of(f'{tick:g}')}); normalised by what each holds; "
+        f"{problem} (tick {record.unit.of(f'{tick:g}')}); normalised by what each holds; "
         f"edges {_proposed(record, edges)} hold the same number each",
         TickWarning,
         stacklevel=3,

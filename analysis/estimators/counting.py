@@ -45,6 +45,11 @@ def rates(record: Clicks) -> dict[str, Estimate]:
     dict of str to Estimate
         Rates in ω_b by channel name. A channel that never clicked has rate 0 and no error.
 
+    Raises
+    ------
+    InvalidInput
+        Anything that is not clicks; see `stream`.
+
     Notes
     -----
     Exact: λ_k = Tr[c_k† c_k ρ].

@@ -298,6 +298,11 @@ def dark_detectors(dark: Clicks, detectors: Mapping[str, Detector] | None = None
     dict of str to Detector
         In the unit of time of the record, one for each of its channels.
 
+    Raises
+    ------
+    InvalidInput
+        Detectors of channels that the record lacks, or anything that `stream` refuses.
+
     Examples
     --------
     >>> import trajectories as tj

@@ -191,6 +191,24 @@ def lost_clicks(
 def single_clicks(record: ClickRecord, pair: tuple[str, str], window: float) -> NDArray[np.bool_]:
     """Return which clicks of a pair have no detected click of the other channel within a window, one a click.
 
+    Parameters
+    ----------
+    record : ClickRecord
+        The clicks.
+    pair : tuple of two str
+        The two channels; clicks of others are not single.
+    window : float
+        Largest |lag| of a companion, in 1/ω_b.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_clicks,)
+
+    Raises
+    ------
+    InvalidInput
+        A channel that the record lacks.
+
     Examples
     --------
     >>> import trajectories as tj

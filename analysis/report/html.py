@@ -228,15 +228,15 @@ def origin_of(provenance: Mapping[str, Any], software: str, unit: TimeUnit = NAT
         Of the record's times.
     """
     asked = provenance.get("configuration") or {}
-    told: dict[str, Any] = {"seed": asked.get("seed", provenance.get("seed"))}
-    told |= {name: asked.get(name) for name in ("trajectories", "duration", "tolerance")}
-    if told["duration"] is not None:
-        told["duration"] = unit.of(f"{told['duration']:.6g}")
-    told["propagator"] = provenance.get("compiled_propagator")
-    told["dimension"] = provenance.get("dimension")
+    entries: dict[str, Any] = {"seed": asked.get("seed", provenance.get("seed"))}
+    entries |= {name: asked.get(name) for name in ("trajectories", "duration", "tolerance")}
+    if entries["duration"] is not None:
+        entries["duration"] = unit.of(f"{entries['duration']:.6g}")
+    entries["propagator"] = provenance.get("compiled_propagator")
+    entries["dimension"] = provenance.get("dimension")
     parameters = provenance.get("parameters") or {}
-    told["parameters"] = ", ".join(f"{name} = {value}" for name, value in parameters.items()) or None
+    entries["parameters"] = ", ".join(f"{name} = {value}" for name, value in parameters.items()) or None
     versions = provenance.get("software") or {}
-    told["simulated with"] = ", ".join(f"{name} {value}" for name, value in versions.items()) or None
-    told["analysed with"] = f"bundle-trajectories {software}"
-    return {name: str(value) for name, value in told.items() if value is not None}
+    entries["simulated with"] = ", ".join(f"{name} {value}" for name, value in versions.items()) or None
+    entries["analysed with"] = f"bundle-trajectories {software}"
+    return {name: str(value) for name, value in entries.items() if value is not None}

@@ -46,7 +46,13 @@ def at_resonance(resonator: SpinningResonator, pair: str) -> Callable[[Levels], 
     Returns
     -------
     callable
-        From levels of photon, phonon and magnon to an OpenSystem. Each call takes about ten steady states.
+        From levels of photon, phonon and magnon to an OpenSystem. Each call takes about ten steady states, and
+        raises what `resonance` raises.
+
+    Raises
+    ------
+    InvalidInput
+        By the factory: an unknown pair or a bad truncation.
 
     Examples
     --------

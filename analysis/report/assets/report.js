@@ -184,7 +184,7 @@
       if (this.spec.kind === "strip") { this.said.textContent = `${this.spec.channels[k]} at ${digits(x)} ${this.spec.unit}`; return; }
       const edges = this.chosen.series[0].x;
       const where = this.spec.kind === "bins" ? `${digits(edges[k])} … ${digits(edges[k + 1])}` : digits(x);
-      const told = this.chosen.series.map((s) => {
+      const entries = this.chosen.series.map((s) => {
         const name = this.chosen.series.length > 1 ? `${s.name}: ` : "";
         const error = s.error[k], exact = s.exact ? s.exact[k] : null;
         if (s.value[k] === null) return `${name}no event`;
@@ -195,7 +195,7 @@
         }
         return text;
       });
-      this.said.textContent = `${where}: ${told.join("; ")}`;
+      this.said.textContent = `${where}: ${entries.join("; ")}`;
     }
 
     draw() {
@@ -316,12 +316,12 @@
 
     // What the legend says, and where: in as many rows as it takes.
     entries(series) {
-      const told = series.map((s, k) => [s.name, `var(--s${k % 6})`, ""]);
-      if (series.some((s) => s.exact)) told.push(["exact", "var(--exact)", "5 3"]);
-      if (series.some((s) => s.accidental)) told.push(["independent clicks", "var(--quiet)", "1 3"]);
-      told.push([series[0].atonce ? "95 % band, all at once" : "95 % band", null, ""]);
+      const entries = series.map((s, k) => [s.name, `var(--s${k % 6})`, ""]);
+      if (series.some((s) => s.exact)) entries.push(["exact", "var(--exact)", "5 3"]);
+      if (series.some((s) => s.accidental)) entries.push(["independent clicks", "var(--quiet)", "1 3"]);
+      entries.push([series[0].atonce ? "95 % band, all at once" : "95 % band", null, ""]);
       let at = LEFT + 8, row = 0;
-      return told.map(([name, colour, dashes]) => {
+      return entries.map(([name, colour, dashes]) => {
         const wide = 36 + 6.6 * name.length;
         if (at + wide > this.plot.clientWidth && at > LEFT + 8) { at = LEFT + 8; row += 1; }
         at += wide;

@@ -94,6 +94,23 @@ def cluster_g2_at(
 ) -> NDArray[np.float64]:
     """Return `cluster_g2` at given times τ ≥ 0, of any shape and order.
 
+    Parameters
+    ----------
+    steady, n, m, window, channels, detectors
+        As in `cluster_g2`.
+    tau : array_like
+        Times from the last click of one cluster to the first of the other, in 1/ω_b.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `tau`.
+
+    Raises
+    ------
+    InvalidInput
+        As in `cluster_g2`, or negative times.
+
     Examples
     --------
     >>> import trajectories as tj

@@ -134,6 +134,16 @@ def g2_matrix(
     Channels that never click are left out; above 30 dimensions those too whose rate is below 1e-14 ‖c†c‖_F, which
     doubles do not resolve; and pairs with a dead time for which `g2` has no value.
 
+    Parameters
+    ----------
+    steady, edges, detectors
+        As in `g2`.
+
+    Raises
+    ------
+    InvalidInput
+        As in `g2`, but for pairs that are left out.
+
     Examples
     --------
     >>> import trajectories as tj
@@ -176,6 +186,11 @@ def g2_at(
     -------
     ndarray
         Of the shape of `tau`.
+
+    Raises
+    ------
+    InvalidInput
+        Unknown channels, one that never clicks, lags that are not finite, or a detector of either with a memory.
 
     Examples
     --------

@@ -189,6 +189,13 @@ def rates(steady: SteadyState, detectors: Detectors = None) -> dict[str, Estimat
     Jitter does not change it. Afterpulses turn it into λ/(1 − p), and with a dead time it is the rate of the
     clicks that find the detector alive (`memory.rate_with_memory`).
 
+    Parameters
+    ----------
+    steady : SteadyState
+        The stationary state.
+    detectors : mapping of str to Detector, optional
+        Detectors by channel; ideal where not given.
+
     Raises
     ------
     InvalidInput
