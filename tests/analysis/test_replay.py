@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import mpmath
 import numpy as np
 import pytest
 from click_systems import leaky_cavity, random_ket, random_system, superoperator, thermal_cavity, watch
@@ -270,3 +271,30 @@ def test_refusals():
     seen = watch(cascade, 2, 1.0, seed=1, initial=cascade.space.ket(cavity=3)).select("left")
     replayed = tj.replay(seen, cascade, cascade.space.ket(cavity=3))
     assert replayed.method == "density matrix"
+
+
+@pytest.mark.parametrize("coupling", [1e-2, 1e-5, 1e-8])
+def test_rates_of_channels_rarer_than_any_record_shows_are_those_of_forty_digits(coupling):
+    """Replay leaves amplitudes below 1e-11 out; the third level clicks once in 1e4 to 1e16 clicks."""
+    hamiltonian = np.zeros((3, 3))
+    hamiltonian[0, 1] = hamiltonian[1, 0] = 0.5
+    hamiltonian[0, 2] = hamiltonian[2, 0] = coupling
+    often, rare = np.zeros((3, 3)), np.zeros((3, 3))
+    often[0, 1], rare[0, 2], rare[1, 2] = 1.0, 1.0, 0.5
+    system = tj.OpenSystem(hamiltonian, [tj.Channel("often", often), tj.Channel("rare", rare)])
+    times, channels = [1.3, 2.9, 4.0, 7.7], [0, 1, 0, 1]
+    names = {"channel_names": ("often", "rare"), "start": [0.0], "stop": [9.0]}
+    record = tj.ClickRecord.from_arrays([0] * 4, times, channels, **names)
+    found = tj.replay(record, system, initial=[1, 0, 0])
+    operators = [mpmath.matrix(c.tolist()) for c in (often, rare)]
+    with mpmath.workdps(40):
+        effective = mpmath.matrix(system.H_eff.toarray().tolist())
+        ket, before = mpmath.matrix([1, 0, 0]), 0.0
+        for n, (time, channel) in enumerate(zip(times, channels, strict=True)):
+            ket = mpmath.expm(-1j * effective * (mpmath.mpf(time) - mpmath.mpf(before))) * ket
+            after = [c * ket for c in operators]
+            rates = [float((mpmath.norm(image) / mpmath.norm(ket)) ** 2) for image in after]
+            share = rates[1] / sum(rates)
+            np.testing.assert_allclose(found.intensity[n], rates, rtol=1e-12 + 2e-11 / np.sqrt(share))
+            ket, before = after[channel] / mpmath.norm(after[channel]), time
+    assert not found.forbidden.any()
