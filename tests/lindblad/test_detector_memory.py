@@ -310,10 +310,22 @@ def test_refusals(atom):
         tj.Detector(paralysable=True)
     with pytest.raises(InvalidInput, match="paralysable=1 must be true or false"):
         tj.Detector(dead_time=1.0, paralysable=1)
-    with pytest.raises(InvalidInput, match=r"paralysable=True with afterpulsing=0\.1 has no model"):
+    with pytest.raises(InvalidInput, match=r"paralysable=True with afterpulsing=0\.1 is not supported"):
         tj.Detector(dead_time=1.0, paralysable=True, afterpulsing=0.1, afterpulse_delay=1.0)
     with pytest.raises(InvalidInput, match=r"needs an afterpulse_delay above 0"):
         tj.Detector(afterpulsing=0.1)
     record = watch(driven_atom(1.0, 1.0), 1, 10.0, seed=1)
     with pytest.raises(InvalidInput, match="which clicks are afterpulses is not known"):
         tj.replay(record, atom.system, detectors={"atom": tj.Detector(afterpulsing=0.1, afterpulse_delay=1.0)})
+
+
+def test_a_dead_time_far_below_any_motion_is_refused_before_it_is_followed(monkeypatch):
+    """It was after 100,000 steps, which took `validate` most of a minute for an atom."""
+    monkeypatch.setattr(dead_time, "TERMS", None)  # no step can be made
+    sigma = np.array([[0.0, 1.0], [0.0, 0.0]])
+    steady = lindblad.steady_state(tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)]))
+    detectors = {"atom": tj.Detector(dead_time=1e-9)}
+    for function in (lambda: lindblad.g2(steady, "atom", "atom", [0.0, 2.0], detectors),
+                     lambda: lindblad.fano(steady, [1.0], "atom", detectors)):  # fmt: skip
+        with pytest.raises(InvalidInput, match="leave the dead time out, which loses a share of 4e-10"):
+            function()

@@ -87,6 +87,13 @@ class RegisteredRate:
         event = click @ alive / float(effect @ alive)
         self.rate = 1.0 / (dead + 1.0 / float(effect @ alive))
         fastest = max(float(np.linalg.norm(matrix, 1)) for matrix in (silent, whole))
+        too_many = InvalidInput(
+            f"{horizon:g} is {horizon / dead:.3g} dead times of {name!r}, too many to follow in {MOST_PIECES} steps; "
+            f"shorten it, or leave the dead time out, which loses a share of {self.rate * dead:.1g} of the events"
+        )
+        # Before the fastest motion has gone its way, no curve has settled.
+        if min(horizon, 1.0 / fastest) > MOST_PIECES * dead:
+            raise too_many
         per_dead = max(ceil(dead * fastest), 1)
         self._step = dead / per_dead
         pieces = ceil(horizon / self._step) + 1
@@ -116,10 +123,7 @@ class RegisteredRate:
             off = abs(rows[-1].sum() - self.rate) + float(np.abs(rows[-1][1:]).max())
             settled = settled + 1 if off <= SETTLED * self.rate else 0
             if len(rows) > MOST_PIECES:
-                raise InvalidInput(
-                    f"{horizon:g} is {horizon / dead:.3g} dead times of {name!r}, too many to follow in "
-                    f"{MOST_PIECES} steps of its fastest motion; shorten it"
-                )
+                raise too_many
         self._coefficients = np.array(rows)
 
     def _revivals(self, whole: Array, other: Array, event: Array, per_dead: int) -> list[Array]:
