@@ -87,9 +87,10 @@ class RegisteredRate:
         event = click @ alive / float(effect @ alive)
         self.rate = 1.0 / (dead + 1.0 / float(effect @ alive))
         fastest = max(float(np.linalg.norm(matrix, 1)) for matrix in (silent, whole))
+        lost = self.rate * dead
         too_many = InvalidInput(
             f"{horizon:g} is {horizon / dead:.3g} dead times of {name!r}, too many to follow in {MOST_PIECES} "
-            f"steps; shorten it, or leave the dead time out, which loses a share of {self.rate * dead:.1g} of the events"
+            f"steps; shorten it, or leave the dead time out, which loses a share of {lost:.1g} of the events"
         )
         # Before the fastest motion has gone its way, no curve has settled.
         if min(horizon, 1.0 / fastest) > MOST_PIECES * dead:
