@@ -296,7 +296,9 @@ def _density_matrix(state: ArrayLike | Any, space: HilbertSpace) -> NDArray[np.c
     matrix = state_array(getattr(state, "rho", state), "the density matrix")
     expected = (space.dimension, space.dimension)
     if matrix.shape != expected:
-        raise InvalidInput(f"the density matrix has shape {matrix.shape}, not {expected}, that of its space")
+        raise InvalidInput(
+            f"the density matrix has shape {matrix.shape}, not {expected} of the space; give its own space"
+        )
     skew = float(np.abs(matrix - matrix.conj().T).max())
     if skew > DENSITY_MATRIX_TOLERANCE:
         raise InvalidInput(f"the density matrix is not Hermitian: max|ρ − ρ†| = {skew:.3g}; correct it")

@@ -95,7 +95,9 @@ def checked_operator(system: OpenSystem, operator: Any, what: str) -> Any:
     """Return an operator on the system's space as CSR."""
     matrix = as_operator(operator, what)
     if matrix.shape[0] != system.dimension:
-        raise InvalidInput(f"{what} has dimension {matrix.shape[0]} but the system has {system.dimension}")
+        raise InvalidInput(
+            f"{what} has dimension {matrix.shape[0]} but the system has {system.dimension}; use the same space"
+        )
     return matrix
 
 

@@ -151,7 +151,9 @@ class SteadyState(Shown):
         """
         matrix = as_operator(operator, "operator")
         if matrix.shape != self.rho.shape:
-            raise InvalidInput(f"operator has dimension {matrix.shape[0]} but the state has {len(self.rho)}")
+            raise InvalidInput(
+                f"operator has dimension {matrix.shape[0]} but the state has {len(self.rho)}; use the same space"
+            )
         value = complex(matrix.multiply(self.rho.T).sum())
         skew = abs(matrix - matrix.conj().T)
         hermitian = skew.nnz == 0 or skew.max() <= 1e-14 * abs(matrix).max()
@@ -335,7 +337,9 @@ def _start(guess: SteadyState | NDArray[Any] | None, dimension: int) -> Matrix:
         return np.eye(dimension, dtype=np.complex128) / dimension
     matrix = guess.rho if isinstance(guess, SteadyState) else np.asarray(guess)
     if matrix.shape != (dimension, dimension):
-        raise InvalidInput(f"guess has shape {matrix.shape} but the system has dimension {dimension}")
+        raise InvalidInput(
+            f"guess has shape {matrix.shape} but the system has dimension {dimension}; leave it out"
+        )
     matrix = as_operator(sparse.csr_array(matrix), "guess").toarray()
     if np.abs(matrix - matrix.conj().T).max() > 1e-8 * np.abs(matrix).max() or np.trace(matrix).real <= 0:
         raise InvalidInput(f"guess must be Hermitian with positive trace, but its trace is {np.trace(matrix):.3g}")

@@ -99,7 +99,9 @@ class Smoother:
             if k < 0:
                 break
             if dead[k]:
-                raise InvalidInput(f"a click of {self._names[k]!r} at {now:g} falls into its dead time")
+                raise InvalidInput(
+                    f"a click of {self._names[k]!r} at {now:g} falls into its dead time; give its own detectors"
+                )
             if self.detectors[k].dead_time > 0.0:
                 dead[k], alive_at[k] = True, now + self.detectors[k].dead_time
             events.append(Event(now, k, tuple(dead)))

@@ -156,7 +156,9 @@ class SilentPeriod:
                 room[0] = states
                 count = taylor_series(self._stacked, coefficients, end - begin, ENOUGH, room, places)
                 if count < 0:
-                    raise ConvergenceError(f"a Taylor series of the filter over {end - begin:g} diverges")
+                    raise ConvergenceError(
+                        f"a Taylor series of the filter over {end - begin:g} diverges; lower its rates"
+                    )
                 states = room[:count].sum(axis=0)
             number += 1
         return states

@@ -121,7 +121,9 @@ class SteadyMoments(Shown):
     def _polynomial(self, matrix: sparse.csr_array, what: str) -> Polynomial:
         space = space_of(self.system)
         if matrix.shape[0] != space.dimension:
-            raise InvalidInput(f"{what} has dimension {matrix.shape[0]} but the space has {space.dimension}")
+            raise InvalidInput(
+                f"{what} has dimension {matrix.shape[0]} but the space has {space.dimension}; use that space"
+            )
         terms = polynomial(matrix, space, what)
         if not terms:
             raise InvalidInput(

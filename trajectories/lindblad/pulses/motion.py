@@ -192,7 +192,9 @@ class TimedMotion:
                 room[0] = states
                 count = taylor_series(stacked, cut.coefficients[number], high - low, ENOUGH, room, places)
                 if count < 0:
-                    raise ConvergenceError(f"a Taylor series of the master equation over {high - low:g} diverges")
+                    raise ConvergenceError(
+                        f"a Taylor series of the master equation over {high - low:g} diverges; lower its rates"
+                    )
                 states = room[:count].sum(axis=0)
                 yield Step(shift + low, high - low, room[:count], cut.coefficients[number]), states
 

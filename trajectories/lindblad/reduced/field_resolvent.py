@@ -200,5 +200,7 @@ class FrequencyByFrequency:
 
         solved = gmres(action, -self.start, tolerance=SOLVED, max_products=MAX_PRODUCTS)
         if solved.relative > 1e3 * SOLVED:
-            raise ConvergenceError(f"the spectrum at omega={omega:g} was left with residual={solved.relative:.2g}")
+            raise ConvergenceError(
+                f"the spectrum at omega={omega:g} was left with residual={solved.relative:.2g}; leave it out"
+            )
         return float(np.sum(self.read * precondition(solved.solution)).real) / np.pi
