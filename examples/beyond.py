@@ -4,7 +4,7 @@
 
 Bundles are gap clusters of photon, phonon and magnon clicks; the truncation is the one at which `converge` finds
 the click rates converged. (a)–(d) Signed lag inside pair bundles of each emission, steps from clicks, dots exact:
-either quantum may come first. (e) Pair purity, the share of quanta in clusters of exactly the pair, δ = 3/κ,
+either quantum may come first. (e) Pair purity, the share of quanta in bundles of exactly the pair, δ = 3/κ,
 against κ; dotted: what a Poisson stream of the same rates would give. (f) Correlation of bundles 2/κ to 4/κ apart,
 δ = 1/κ, against the dark rate of every detector for three efficiencies: loss alone leaves it where it is, dark
 counts raise it to 1, the sooner the more is lost. (g) Rate of pair bundles in the drive direction that emits them

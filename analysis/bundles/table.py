@@ -98,7 +98,7 @@ class Bundles:
     def complete(self) -> NDArray[np.bool_]:
         """Whether δ of observed time without detected clicks lies on both sides of every bundle.
 
-        Near the ends of observation a cluster may continue unobserved.
+        Near the ends of observation a bundle may continue unobserved.
         """
         return read_only(self.seen_from_start & self.seen_to_end)
 

@@ -106,11 +106,11 @@ def _pair_lines(
     first, second = pair
     name = f"{display(first)}–{display(second)}"
     purity = pair_purity(record, first, second, window)
-    clusters = sum(len(find_bundles(part, window)) for part in record.blocks())
+    bundles = sum(len(find_bundles(part, window)) for part in record.blocks())
     lines = [
         f"bundles: clicks of {', '.join(map(display, bundle_channels(record, None)))} closer than "
         f"δ = {record.unit.of(f'{bundle_window(record, window):g}')}",
-        f"  {name + ' bundles':34} {purity.n} of {clusters} clusters, single clicks included",
+        f"  {name + ' bundles':34} {purity.n} of {bundles} bundles, single clicks included",
     ]
     shares = {
         "purity": ("purity: share of quanta in them", purity),

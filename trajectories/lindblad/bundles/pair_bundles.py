@@ -142,5 +142,5 @@ def refuse_absent(
 ) -> None:
     """Refuse a pair that is never emitted, or so rarely that its rate is rounding."""
     if bundles.rate.value <= sum(bundles.errors):
-        raise InvalidInput(f"no cluster of one {first!r} and one {second!r} is ever emitted; choose others")
+        raise InvalidInput(f"no bundle of one {first!r} and one {second!r} is ever emitted; choose others")
     require_clicks(steady, (first, second), detectors)

@@ -1,4 +1,4 @@
-"""Correlation of gap clusters in time."""
+"""Correlation of bundles in time."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def cluster_g2(
     channels: Channels = None,
     detectors: Detectors = None,
 ) -> Correlation:
-    """Return the correlation of clusters, averaged over bins of the time between them.
+    """Return the correlation of bundles, averaged over bins of the time between them.
 
     g₂(τ) = Tr[E(𝒥K)^{m−1}𝒥 E e^{L(τ−2δ)} E(𝒥K)^{n−1}𝒥 E ρ]/(R_n R_m) for τ ≥ 2δ, with E e^{L(τ−2δ)} E
-    replaced by e^{L0 τ} for δ ≤ τ < 2δ, and 0 below δ. τ runs from the last click of one cluster to the
+    replaced by e^{L0 τ} for δ ≤ τ < 2δ, and 0 below δ. τ runs from the last click of one bundle to the
     first click of any later one.
 
     Parameters
@@ -47,7 +47,7 @@ def cluster_g2(
     steady : SteadyState
         The stationary state.
     n, m : int, str or sequence of str
-        Kind of the earlier and of the later cluster: a number of clicks, or a composition, as
+        Kind of the earlier and of the later bundle: a number of clicks, or a composition, as
         ("photon", "magnon") or "photon+magnon".
     edges : array_like of shape (n_bins + 1,)
         Ascending edges of τ in 1/ω_b, from 0 up.
@@ -57,7 +57,7 @@ def cluster_g2(
     Returns
     -------
     Correlation
-        Exact values; `first` and `second` name the kinds of cluster.
+        Exact values; `first` and `second` name the kinds of bundle.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def cluster_g2_at(
     steady, n, m, window, channels, detectors
         As in `cluster_g2`.
     tau : array_like
-        Times from the last click of one cluster to the first of the other, in 1/ω_b.
+        Times from the last click of one bundle to the first of the other, in 1/ω_b.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def _answer(
     *,
     binned: bool,
 ) -> Answer:
-    """Return g₂ of two kinds of cluster at each time, or averaged between neighbouring times."""
+    """Return g₂ of two kinds of bundle at each time, or averaged between neighbouring times."""
     names = bundle_channels(steady.system, channels)
     sequences = [_sequences(kind, names) for kind in kinds]
     delta = bundle_window(steady.system, window)
@@ -167,13 +167,13 @@ def _correlation(
     sequences: list[list[tuple[str | None, ...]]],
     times: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return g₂ of two kinds of cluster and its integral from 0 at each time, shape (2, n_times)."""
+    """Return g₂ of two kinds of bundle and its integral from 0 at each time, shape (2, n_times)."""
     earlier, later = sequences
     after = np.sum([maps.after(sequence) for sequence in earlier], axis=0)
     before = np.sum([maps.before(sequence) for sequence in later], axis=0)
     rates = [float(maps.survival @ after), float(before @ maps.click_free_state)]
     if min(rates) <= 0.0:
-        raise InvalidInput(f"clusters {kinds} have rates {rates}; both kinds must be emitted")
+        raise InvalidInput(f"bundles {kinds} have rates {rates}; both kinds must be emitted")
     result = np.zeros((2, len(times)))
     delta = maps.window
     span = np.append(np.clip(times, delta, 2.0 * delta), [delta, 2.0 * delta])
@@ -182,7 +182,7 @@ def _correlation(
     result[1] = near[1, :-2] - near[1, -2]
     late = times >= 2.0 * delta
     if late.any():
-        # Of the earlier cluster's final state only the difference from ρ moves; it decays.
+        # Of the earlier bundle's final state only the difference from ρ moves; it decays.
         start = maps.free(after) / rates[0] - maps.rho
         reader = maps.free_adjoint(before)[None] / rates[1]
         lags = times[late] - 2.0 * delta
@@ -193,15 +193,15 @@ def _correlation(
 
 
 def _sequences(kind: Kind, names: tuple[str, ...]) -> list[tuple[str | None, ...]]:
-    """Return the sequences of channels that make up a kind of cluster; None stands for any channel."""
+    """Return the sequences of channels that make up a kind of bundle; None stands for any channel."""
     if not isinstance(kind, Sequence):
-        return [(None,) * integer(kind, "cluster size", 1)]
+        return [(None,) * integer(kind, "bundle size", 1)]
     members = parted(kind, "+") if isinstance(kind, str) else tuple(kind)
     for name in members:
         if name not in names:
-            raise InvalidInput(f"cluster {kind!r} has channel {name!r}; the detected ones are {', '.join(names)}")
+            raise InvalidInput(f"bundle {kind!r} has channel {name!r}; the detected ones are {', '.join(names)}")
     if not members:
-        raise InvalidInput("a cluster has at least one click; name its channels")
+        raise InvalidInput("a bundle has at least one click; name its channels")
     return sorted(set(permutations(members)))
 
 

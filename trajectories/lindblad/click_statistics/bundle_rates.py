@@ -1,4 +1,4 @@
-"""Gap clusters: detected clicks closer than δ belong together; rates by size, order and composition, purity."""
+"""Bundles: detected clicks closer than δ belong together; rates by size, order and composition, purity."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def composition_rates(
     max_size: int | None = None,
     detectors: Detectors = None,
 ) -> ByChannels[Estimate]:
-    """Return how often clusters of each composition are emitted: `order_rates` summed over the orders.
+    """Return how often bundles of each composition are emitted: `order_rates` summed over the orders.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def composition_rates(
         Detected channels; all but those of atoms and other finite factors when not given, because the atom's
         photon is at another frequency.
     max_size : int, optional
-        Largest number of clicks in a cluster; 3 when not given.
+        Largest number of clicks in a bundle; 3 when not given.
     detectors : mapping of str to Detector, optional
         Efficiency and dark counts by channel.
 
@@ -46,7 +46,7 @@ def composition_rates(
     -------
     ByChannels of Estimate
         Rates in ω_b, keyed ("photon",), ("photon", "magnon"), …: names in channel order, repeated for their
-        multiplicity; small clusters first. They are found as ``["photon+magnon"]`` too.
+        multiplicity; small bundles first. They are found as ``["photon+magnon"]`` too.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def order_rates(
     max_size: int = 3,
     detectors: Detectors = None,
 ) -> ByChannels[Estimate]:
-    """Return how often clusters with each sequence of channels are emitted.
+    """Return how often bundles with each sequence of channels are emitted.
 
     R(k₁ > … > k_n) = Tr[E 𝒥_{k_n} K … K 𝒥_{k₁} E ρ],  E = e^{L0 δ},  K = ∫₀^δ e^{L0 t} dt,  where L0 is the motion
     without detected clicks.
@@ -147,7 +147,7 @@ def cluster_rates(
     max_size: int = 3,
     detectors: Detectors = None,
 ) -> list[Estimate]:
-    """Return how often clusters of n clicks are emitted, R_n = Tr[E (𝒥K)^{n−1} 𝒥 E ρ] for n = 1 … max_size.
+    """Return how often bundles of n clicks are emitted, R_n = Tr[E (𝒥K)^{n−1} 𝒥 E ρ] for n = 1 … max_size.
 
     Over all n, Σ n R_n is the total rate of detected clicks.
 
@@ -187,7 +187,7 @@ def cluster_rates(
 def purity(
     steady: SteadyState, n: int, windows: Sequence[float], channels: Channels = None, detectors: Detectors = None
 ) -> list[Estimate]:
-    """Return the purity π_n(δ) = n R_n(δ)/Σλ for each window δ: the share of quanta in clusters of exactly n.
+    """Return the purity π_n(δ) = n R_n(δ)/Σλ for each window δ: the share of quanta in bundles of exactly n.
 
     Sánchez Muñoz et al., Nat. Photon. 8, 550 (2014). It depends on δ: give several windows, and compare
     with `accidental_purity`.
@@ -197,7 +197,7 @@ def purity(
     steady, channels, detectors
         As in `composition_rates`.
     n : int
-        Number of clicks in a cluster.
+        Number of clicks in a bundle.
     windows : sequence of float
         Values of δ in 1/ω_b.
 
@@ -239,7 +239,7 @@ def pair_purity(
     channels: Channels = None,
     detectors: Detectors = None,
 ) -> Estimate:
-    """Return the share of quanta in clusters of two clicks, exactly one of `first` and one of `second`.
+    """Return the share of quanta in bundles of two clicks, exactly one of `first` and one of `second`.
 
     2 (R(first > second) + R(second > first))/Σλ; parameters and errors as in `pair_bundles`, which gives the order
     too for the same work.
@@ -265,7 +265,7 @@ def accidental_purity(rate: float, n: int, windows: Sequence[float]) -> list[Est
     rate : float
         Total rate λ of the detected clicks in ω_b.
     n : int
-        Number of clicks in a cluster.
+        Number of clicks in a bundle.
     windows : sequence of float
         Values of δ in 1/ω_b.
 

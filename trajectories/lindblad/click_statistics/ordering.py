@@ -26,7 +26,7 @@ def order_fraction(
     channels: Channels = None,
     detectors: Detectors = None,
 ) -> Estimate:
-    """Return the share of first-before-second among clusters of exactly one `first` and one `second`.
+    """Return the share of first-before-second among bundles of exactly one `first` and one `second`.
 
     R(first > second)/(R(first > second) + R(second > first)); parameters and errors as in `pair_bundles`, and a
     pair that is never emitted is refused.
