@@ -248,7 +248,7 @@ def test_a_run_without_clicks_is_analysed_too(run, here, quick_report, undrawn):
         (("out", "--pair", "photon,magnon"), "needs a bundle window"),
         (("out", *WINDOW, "--pair", "photon,photon"), "must be two different channels"),
         (("out", *WINDOW, "--pair", "photon,atom"), "'atom' is not detected"),
-        (("out", "--levels", "4,4,4"), "belongs to --model"),
+        (("out", "--levels", "4,4,4"), "is only for --model"),
         (("out", "--detectors", "nothing.toml"), "cannot be read"),
         (("out", "--detectors", "empty.toml"), "describes no detector"),
         (("out", "--detectors", "bad.toml"), "unknown key 'efficency'"),

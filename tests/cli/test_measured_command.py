@@ -69,7 +69,7 @@ def test_two_files_of_one_measurement_are_joined(run, lab):
     measured(lab / "b.ptu", 4, duration=24000.0)
     status, out, err = run("info", "a.ptu", "--unit", "ms", "--join", "b.ptu,60")
     assert (status, err) == (0, [])
-    assert any(line.startswith("window        2 trajectories, 48 ms") for line in out)
+    assert any(line.startswith("observed      2 trajectories, 48 ms") for line in out)
     status, _, err = run("info", "a.ptu", "--join", "a.ptu,60")
     assert status == 2
     assert "the same clicks" in err[0]
@@ -95,7 +95,7 @@ def test_dark_rates_come_from_a_file_without_light(run, lab):
     (lab / "seen.toml").write_text(TOML)
     status, _, err = run("validate", "a.ptu", *rest, "--dark", "dark.ptu", "--detectors", "seen.toml")
     assert status == 2
-    assert "is given and measured (--dark); leave one of them out" in err[0]
+    assert "is given and estimated (--dark); leave one of them out" in err[0]
 
 
 def test_time_is_kept_cut_and_appended(run, lab):
@@ -104,7 +104,7 @@ def test_time_is_kept_cut_and_appended(run, lab):
     def window(*steps):
         status, out, err = run("info", "a.ptu", "--unit", "ms", *steps)
         assert (status, err) == (0, [])
-        return next(line.split(None, 1)[1] for line in out if line.startswith("window"))
+        return next(line.split(None, 1)[1] for line in out if line.startswith("observed"))
 
     assert window("--keep", "3,9") == "1 trajectory, 6 ms in all"
     assert window("--cut", "3,9") == "2 trajectories, 18 ms in all"
@@ -151,7 +151,7 @@ def test_info_finds_a_delay_and_measures_a_detector(run, lab):
     more = ("--find-delay", "left,right,60", "--detector", "left,10")
     status, out, err = run("info", "a.ptu", "--unit", "us", *NAMED, *more)
     assert (status, err) == (0, [])
-    delay = float(re.search(r"right behind left: ([0-9.]+) ± [0-9.]+ us", "\n".join(out))[1])
+    delay = float(re.search(r"right after left: ([0-9.]+) ± [0-9.]+ us", "\n".join(out))[1])
     assert delay == pytest.approx(7.3, abs=1.5)
     assert any(line.startswith("dead time     left") for line in out)
     assert any(line.startswith("afterpulses   left") for line in out)
@@ -169,7 +169,7 @@ def test_a_file_larger_than_memory_is_analysed_piece_by_piece(run, lab, monkeypa
     _, out, _ = run("info", "a.ptu", "--unit", "us", *NAMED, "--delay", "right=-7.3", "--merge", "all=left,right")
     assert "corrected     {'merged': {'all': ['left', 'right']}}" in out
     assert any(line.startswith("clicks        all") for line in out)
-    count = next(int(line.split()[1]) for line in out if line.startswith("window"))
+    count = next(int(line.split()[1]) for line in out if line.startswith("observed"))
     assert count > 5  # trajectories, of one file
     assert (
         run("validate", "a.ptu", "--unit", "1e-6", "--model", "hbt.py:system", *NAMED)[0] == 1

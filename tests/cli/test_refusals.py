@@ -66,10 +66,10 @@ BAD_TOML = {
     "levels = 0": (SIMULATION + "[truncation]\nlevels = [4, 0, 4]\n", "phonon=0"),
     "levels = -4": (SIMULATION + "[truncation]\nlevels = [4, 4, -4]\n", "magnon=-4"),
     "levels absurd": (SIMULATION + "[truncation]\nlevels = [1000, 1000, 1000]\n", "lower"),
-    "levels too many": (SIMULATION + "[truncation]\nlevels = [40, 40, 40]\n", "lower"),
+    "levels too many": (SIMULATION + "[truncation]\nlevels = [40, 40, 40]\n", "give fewer levels"),
     "levels too many for a regime": (
         SIMULATION + '[resonator]\nregime = "blue"\n[truncation]\nlevels = [40, 40, 40]\n',
-        "lower",
+        "give fewer levels",
     ),
     "levels beyond floats": (SIMULATION + f"[truncation]\nlevels = [1{'0' * 400}, 4, 4]\n", "lower"),
     "max_quanta = 0": (SIMULATION + "[truncation]\nmax_quanta = 0\n", "max_quanta=0"),

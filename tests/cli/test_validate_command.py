@@ -56,7 +56,7 @@ def test_exported_clicks_need_a_model(run, finished):
 def test_refusals(run, finished):
     for arguments, message in [
         (("nowhere",), "nowhere"),
-        (("out", "--levels", "4,4,4"), "--levels belongs to --model"),
+        (("out", "--levels", "4,4,4"), "--levels is only for --model"),
         (("out", "--significance", "2"), "significance=2"),
         (("out", "--window", "-1"), "window"),
         (("out", "--json", "atom.py"), "atom.py exists"),

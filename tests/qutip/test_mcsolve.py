@@ -255,7 +255,7 @@ def test_without_collapse_operators_nothing_is_random():
     ("changed", "told"),
     [
         ({"H": qutip.liouvillian(DRIVE)}, "superoperator"),
-        ({"H": 3.0}, "no operator of QuTiP"),
+        ({"H": 3.0}, "must be an operator of QuTiP"),
         ({"H": lambda t: np.cos(t) * DRIVE}, r"give \[operator, coefficient\] pairs"),
         ({"H": [DRIVE, [SIGMA, np.cos]]}, "not Hermitian at t=0"),
         ({"c_ops": [[SIGMA, [SIGMA.dag(), np.cos]]]}, "collapse operator"),
@@ -307,7 +307,7 @@ def test_results_become_click_records_for_every_estimator():
         assert record.counts().sum() == sum(len(times) for times in result.col_times)
         assert record.counts()[3].tolist() == [result.col_which[3].count(k) for k in (0, 1)]
     assert an.g2(record, "light", "light", [0.0, 1.0, 2.0]).value.shape == (2,)
-    with pytest.raises(tj.InvalidInput, match="no result"):
+    with pytest.raises(tj.InvalidInput, match="must be a result"):
         click_record(3)
     with pytest.raises(tj.InvalidInput, match="different weights"):
         click_record(mcsolve(DRIVE, UP, times, DECAY, ntraj=3, options=QUIET | {"improved_sampling": True}))

@@ -1,4 +1,4 @@
-"""The command line: ``trajectories simulate CONFIG --out RUN`` and its companions."""
+"""The command line: ``trajectories simulate CONFIG --out RUN`` and the other commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line in this process; see `trajectories.cli.entry.main`."""
-    # Loaded when it is called: the process must handle Ctrl-C before libraries are loaded.
+    # Imported here, because the process must handle Ctrl-C before it loads libraries.
     from .entry import main as run
 
     return run(arguments)

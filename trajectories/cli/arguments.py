@@ -1,4 +1,4 @@
-"""What the commands of the command line share: their arguments."""
+"""Types and help texts of arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 
 from ..names import parted
 
-# What argparse gives for the commands; its own type is private.
+# The object to which argparse adds commands; its type is private.
 Commands: TypeAlias = Any
 
-# Up to here every integer is a float.
+# Up to this number every integer is exact as a float.
 LARGEST_FLOAT_INTEGER = 2.0**53
 CONFIG_HELP = """a TOML file (see examples/), or file.py:name where name is an OpenSystem, a SpinningResonator,
 or a function without arguments that returns one; a Python file is executed"""
@@ -49,15 +49,15 @@ def levels(text: str) -> tuple[int, int, int]:
 
 
 def two_names(text: str) -> tuple[str, str]:
-    r"""Read two channel names; a comma that is part of one is written as ``\,``."""
+    r"""Read two channel names; a comma inside a name is written as ``\,``."""
     names = parted(text, ",")
     if len(names) != 2:
         raise argparse.ArgumentTypeError(f"{text!r} is not two channel names such as photon,magnon")
     return names[0], names[1]
 
 
-FILTER_HELP = """put a spectral filter of full width G at frequency W behind a channel, which becomes "CHANNEL
-transmitted" and "CHANNEL reflected"; may be given several times"""
+FILTER_HELP = """put a spectral filter of full width G at frequency W behind a channel, which becomes the channels
+"CHANNEL transmitted" and "CHANNEL reflected"; can be given several times"""
 
 
 def spectral_filter(text: str) -> tuple[str, dict[str, float]]:

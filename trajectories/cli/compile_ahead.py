@@ -1,10 +1,10 @@
-"""Compiles the engine's kernels in more processes, while the first finds the resonance and the steady state.
+"""Compile the engine's kernels in other processes, while this one computes the resonance and the steady state.
 
-This is done only where a kernel is not on disk yet: once after an installation. Numba compiles one function at a
-time in a process, and compiling takes most of the time until the first click. One process compiles the kernel of
-the eigenmodes that Python calls; the other compiles half of the kernels that this one calls, and stores them as
-drafts before the first process needs them. Where a run may take a reduced basis, a third process then compiles
-what that adds, while the steady state is found and the pilot runs.
+This happens only if a kernel is not on disk yet: once after an installation. Numba compiles one function at a time
+in a process, and compilation takes most of the time until the first click. One process compiles the kernel of the
+eigenmodes that Python calls; another compiles half of the kernels that it calls, and stores them as drafts before
+the first process needs them. If a run may take a reduced basis, a third process then compiles the further kernels,
+while the steady state is computed and the pilot runs.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from ..engine.compiled import CompiledSystem
     from ..model import OpenSystem
 
-# The folder that holds the package, so that the other process finds the same one.
+# The folder with the package, so that the other processes import the same one.
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
-# Ends at once: to give back what a compiler holds, piece by piece, takes half a second.
+# Exits at once, because Python would take half a second to free the memory of the compiler.
 SCRIPT = "import os; from trajectories.cli.compile_ahead import {0}; {0}(); os._exit(0)"
-# How often it is looked for a kernel that another process compiles, in seconds.
+# Seconds between checks for a kernel that another process compiles.
 POLL = 0.05
 
 
 class Ahead:
-    """The processes that compile ahead."""
+    """The processes that compile kernels ahead of their first call."""
 
     def __init__(self, processes: ExitStack) -> None:
         self._processes = processes
         self._helper: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
-        """Compile the eigenmodes' kernel in other processes if it is not on disk; its first call waits for it."""
+        """Compile the kernel of the eigenmodes in other processes if it is not on disk; its first call waits."""
         from ..engine.modes.modes_kernels import advance
 
         if not _missing(advance):
@@ -51,16 +51,16 @@ class Ahead:
             try:
                 whole = begun.enter_context(_process(compile_engine.__name__))
                 self._helper = begun.enter_context(_process(compile_parts.__name__))
-            except OSError:  # no room for other processes: then compiled here
+            except OSError:  # no further process possible: compiled in this one
                 return
             self._processes.push(begun.pop_all())
             advance.wait_for(lambda: whole.wait())
 
-    def make_room(self, reduced: bool = False) -> None:
+    def prepare_for_long_work(self, reduced: bool = False) -> None:
         """Prepare for long work in this process, which needs a processor.
 
-        With two of them both are left to the compilers until one is free. `reduced` says whether the run may take
-        a reduced basis, whose kernels are then compiled beside it.
+        With two processors it waits until a compiling process has ended. `reduced` says whether the run may take a
+        reduced basis, whose kernels are then compiled in a further process.
         """
         from ..kernel_cache import COMPILING
 
@@ -80,7 +80,7 @@ class Ahead:
 
 @contextmanager
 def compiled_ahead() -> Iterator[Ahead]:
-    """Compile kernels that are not on disk in other processes, which end with the context."""
+    """Compile kernels that are not on disk in other processes, which end with the ``with`` block."""
     with ExitStack() as processes:
         ahead = Ahead(processes)
         ahead.begin()
@@ -93,20 +93,20 @@ def processors() -> int:
 
 
 def _missing(kernel: Any) -> bool:
-    """Whether a kernel is to be compiled, and another process can do that."""
+    """Whether a kernel is not compiled yet and another process can compile it."""
     from ..kernel_cache import Kernel
 
     return isinstance(kernel, Kernel) and not kernel.on_disk() and processors() >= 2
 
 
 def _stored(kernel: Any, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a kernel is on disk, or the process that compiles it and others has ended."""
+    """Wait until a kernel is on disk, or the process that compiles it has ended."""
     while process.poll() is None and not kernel.on_disk():
         time.sleep(POLL)
 
 
 def _reduced_kernels() -> tuple[Any, ...]:
-    """Return the kernels that Python calls of the reduced propagator, and of the audit of its basis."""
+    """Return the kernels of the reduced propagator, and of the audit of its basis, that Python calls."""
     from ..engine.reduced import levels_kernels, placement_kernels
     from ..engine.sparse import sparse_kernels
 
@@ -115,7 +115,7 @@ def _reduced_kernels() -> tuple[Any, ...]:
 
 @contextmanager
 def _process(function: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a function of this module in another process, and end that with the context."""
+    """Run a function of this module in another process, which ends with the ``with`` block."""
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.format(function)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(PACKAGE_FOLDER), *filter(None, sys.path)])},
@@ -132,14 +132,14 @@ def _process(function: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def compile_engine() -> None:
-    """Compile the kernel of the eigenmodes, and store it, by following an atom for a short time."""
+    """Compile and store the kernel of the eigenmodes, by a short run of an atom."""
     from ..engine.blocks import BlockTask, run_block
 
     run_block(_compiled_atom(), BlockTask(0, 1, 0, 1.0))
 
 
 def compile_reduced() -> None:
-    """Compile and store the kernels that a reduced basis adds, by following an atom between two that are whole."""
+    """Compile and store the further kernels of a reduced basis, by a run of an atom in two complete bases."""
     import numpy as np
 
     from ..engine.blocks import BlockTask, run_block
@@ -158,7 +158,7 @@ def compile_reduced() -> None:
 
 
 def compile_parts() -> None:
-    """Compile and store kernels that `compile_engine` needs late, in the order in which it needs them."""
+    """Compile and store the kernels that `compile_engine` needs last, in the order in which it needs them."""
     from ..kernel_cache import DRAFTED
     from ..kernel_drafts import collection_put_off
 
@@ -200,7 +200,7 @@ def parts() -> list[tuple[Any, tuple[Any, ...]]]:
 
 
 def _atom() -> OpenSystem:
-    """Return the smallest system there is: a driven atom."""
+    """Return a small system: a driven atom."""
     from ..model import Channel, HilbertSpace, OpenSystem
 
     sigma = HilbertSpace(atom=2).lower("atom")
@@ -208,7 +208,7 @@ def _atom() -> OpenSystem:
 
 
 def _compiled_atom() -> CompiledSystem:
-    """Return it compiled for the eigenmodes."""
+    """Return the driven atom compiled for the eigenmodes."""
     import numpy as np
 
     from ..engine.compiled import compile_system

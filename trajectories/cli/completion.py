@@ -1,4 +1,4 @@
-"""``trajectories completion``: what a shell needs to complete commands, options and files."""
+"""``trajectories completion``: scripts with which shells complete commands, options and files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from .arguments import Commands
 
-# Characters of a description beside a word.
+# Most characters of a description.
 LONGEST = 70
 SHELLS = ("bash", "zsh", "fish")
 WHERE = """Print a script that completes commands, options and files.
@@ -81,7 +81,7 @@ def _run(shell: str, parsers: dict[str, argparse.ArgumentParser]) -> None:
 
 @dataclass(frozen=True)
 class _Option:
-    """A long option: its name, the first words of its help, whether a value follows, and which ones there are."""
+    """A long option: name, short help, whether it takes a value, and the possible values."""
 
     name: str
     brief: str
@@ -101,7 +101,7 @@ def _options(parser: argparse.ArgumentParser) -> list[_Option]:
 
 
 def _words(name: str, parser: argparse.ArgumentParser, parsers: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the words that may follow a command that takes neither a file nor a folder."""
+    """Return the possible arguments of a command that takes neither a file nor a folder."""
     if name == "help":
         return tuple(parsers)
     positional = (action for action in parser._actions if not action.option_strings)
@@ -109,7 +109,7 @@ def _words(name: str, parser: argparse.ArgumentParser, parsers: Mapping[str, Any
 
 
 def _brief(text: str) -> str:
-    """Return help as a shell's completion can show it: one short line without what shells read as code."""
+    """Return help as one short line without characters that shells interpret."""
     line = " ".join(text.replace("%%", "%").split())
     for sign in "[]:'\"\\`$":
         line = line.replace(sign, " ")

@@ -1,4 +1,4 @@
-"""Configurations: a TOML file for the paper's family, or ``file.py:name`` for any system, turned into a Job."""
+"""Configurations: a TOML file for the paper's system, or ``file.py:name`` for any system, read into a `Job`."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ TABLES = {
     "simulation": {"trajectories", "duration", "seed", "propagator", "tolerance", "time_unit"},
     "analysis": {"window", "pair"},
 }
-# Tables [filters.CHANNEL]: a filter, or a list of frequencies for several, behind each channel.
+# Tables [filters.CHANNEL]: the filter behind a channel; a list of frequencies means several filters.
 FILTERS = "filters"
 FILTER_KEYS = {"frequency", "width", "levels"}
-# Fock levels where a configuration does not say.
+# Default Fock levels.
 LEVELS = (5, 4, 4)
-# Dimension beyond which the steady state is not sought.
+# Largest dimension for which the steady state is computed.
 LARGEST = 100_000
-# Name of the module that a Python file becomes; dataclasses look it up.
+# Module name of an executed Python file; dataclasses look it up.
 MODULE = "trajectories_configuration"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a configuration asks for.
+    """Content of a configuration.
 
     Attributes
     ----------
     system : OpenSystem
         The system to simulate.
     resonator : SpinningResonator or None
-        The paper's parameters behind it, if it is of that family.
+        The paper's system with its parameters, if the configuration describes it.
     trajectories, duration, seed : int, float, int
-        Size of the run; None where the configuration leaves it open.
+        Size of the run; None if the configuration does not set it.
     propagator, tolerance : str, float
         As in `trajectories.simulate`.
     window : float or None
-        Gap that separates bundles, in 1/ω_b.
+        Largest gap inside a bundle, in 1/ω_b.
     pair : tuple of two str or None
         Channels whose bundles are reported.
     filters : mapping of str to mapping
-        What `OpenSystem.filtered` is given behind each channel; `system` has them already.
+        Arguments of `OpenSystem.filtered` for each channel; `system` already has these filters.
 
     Raises
     ------
     InvalidInput
-        A size, window or pair that cannot be right, or a pair without a window and a κ to take it from.
+        An invalid size, window or pair, or a pair without a window or a κ from which to take it.
     """
 
     system: OpenSystem
@@ -78,8 +78,8 @@ class Job:
     filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def made(self, system: OpenSystem) -> OpenSystem:
-        """Return a system behind the job's filters."""
-        return behind(system, self.filters)
+        """Return a system with the job's filters."""
+        return with_filters(system, self.filters)
 
     def __post_init__(self) -> None:
         for name, least in (("trajectories", 1), ("seed", 0)):
@@ -101,8 +101,8 @@ def _two_names(pair: Any) -> tuple[str, str]:
     return first, second
 
 
-def behind(system: OpenSystem, filters: Mapping[str, Mapping[str, Any]]) -> OpenSystem:
-    """Return the system with filters behind its channels, in the order given."""
+def with_filters(system: OpenSystem, filters: Mapping[str, Mapping[str, Any]]) -> OpenSystem:
+    """Return the system with filters behind its channels, in this order."""
     for channel, filter_ in filters.items():
         system = system.filtered(channel, **filter_)
     return system
@@ -124,27 +124,27 @@ def read_job(
     levels : tuple of int, optional
         Fock levels that replace those of the configuration.
     filters : sequence of (channel, arguments), optional
-        Further filters, behind those of the configuration.
+        Further filters, after those of the configuration.
 
     Raises
     ------
     InvalidInput
-        No such file, a syntax error, an unknown key, or a value that cannot be right.
+        The file does not exist, has a syntax error or an unknown key, or holds an invalid value.
     """
     path, _, name = source.rpartition(":")
     more = _grouped(filters or ())
     if path.endswith(".py"):
         job = _python_job(Path(path), name, levels)
-        return replace(job, system=behind(job.system, more), filters=more)
+        return replace(job, system=with_filters(job.system, more), filters=more)
     if source.endswith(".py"):
-        raise InvalidInput(f"{source} is Python; say what to take from it, as in {source}:system")
+        raise InvalidInput(f"{source} is a Python file; name the system in it, as in {source}:system")
     try:
         tables = read_toml(source)
     except IsADirectoryError as error:
         raise InvalidInput(f"{source} is a folder; give a TOML file or file.py:name") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        told = nearest_beside(source) or "; give a TOML file or file.py:name"
-        raise InvalidInput(f"configuration {source} does not exist{told}") from error
+        hint = nearest_beside(source) or "; give a TOML file or file.py:name"
+        raise InvalidInput(f"configuration {source} does not exist{hint}") from error
     except OSError as error:
         raise InvalidInput(f"configuration {source} cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -179,24 +179,24 @@ def _toml_job(
         resonator = SpinningResonator(**parameters)
     filters = {**tables.get(FILTERS, {}), **more}
     simulation = dict(tables.get("simulation", {}))
-    # Behind the resonator, whose times are in 1/ω_b whatever that is.
+    # Times of a resonator are in 1/ω_b, whatever its length.
     unit = time_unit(simulation.pop("time_unit", NATURAL))
     if unit.name != NATURAL.name:
         raise InvalidInput(
-            f"time_unit={unit.name!r} is no length: a resonator's times are in 1/ω_b; give that in seconds, as in "
+            f"time_unit={unit.name!r} must be the length of 1/ω_b in seconds, the unit of a resonator, as in "
             "time_unit = 8e-11"
         )
-    system = replace(behind(resonator.system(**truncation), filters), time_unit=unit)
+    system = replace(with_filters(resonator.system(**truncation), filters), time_unit=unit)
     return Job(system, resonator, **simulation, **tables.get("analysis", {}), filters=filters)
 
 
 def _require_solvable(levels: tuple[int, int, int], max_quanta: int | None = None) -> None:
-    """Refuse a truncation whose steady state is out of reach, before its matrices are made."""
+    """Refuse a truncation that is too large for the steady state, before its matrices are made."""
     dimension = SpinningResonator.space(levels, max_quanta).dimension
     if dimension > LARGEST:
         raise InvalidInput(
-            f"levels={shown(levels)} give dimension {dimension}, above {LARGEST}, up to which steady states are "
-            "sought; lower them"
+            f"levels={shown(levels)} give dimension {dimension}, above the {LARGEST} of the largest steady state; "
+            "give fewer levels"
         )
 
 
@@ -206,8 +206,8 @@ def _python_job(path: Path, name: str, levels: tuple[int, int, int] | None) -> J
     with _loaded(path) as module:
         if not hasattr(module, name):
             defined = [word for word in vars(module) if not word.startswith("_")]
-            told = nearest(name, defined) or "; name an OpenSystem in it"
-            raise InvalidInput(f"{path} has no {name!r}{told}")
+            hint = nearest(name, defined) or "; name an OpenSystem in it"
+            raise InvalidInput(f"{path} has no {name!r}{hint}")
         found = getattr(module, name)
         if callable(found) and not isinstance(found, type):
             found = _made_by(found, f"{path}:{name}")
@@ -224,7 +224,7 @@ def _python_job(path: Path, name: str, levels: tuple[int, int, int] | None) -> J
 
 @contextmanager
 def _loaded(path: Path) -> Iterator[ModuleType]:
-    """Execute a Python file as if it were run as a script: it may import what lies beside it."""
+    """Execute a Python file as a script is executed: it can import modules of its folder."""
     spec = importlib.util.spec_from_file_location(MODULE, path)
     if spec is None or spec.loader is None:
         raise InvalidInput(f"{path} cannot be loaded as Python")
@@ -252,7 +252,7 @@ def _made_by(function: Callable[[], Any], what: str) -> Any:
 
 @contextmanager
 def _failures_as_invalid_input(what: str) -> Iterator[None]:
-    """Turn whatever a user's code raises, its exit included, into InvalidInput."""
+    """Turn every exception of a user's code, SystemExit included, into InvalidInput."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -279,7 +279,7 @@ def _check_keys(source: str, tables: Mapping[str, Any]) -> None:
 
 
 def _place_of(key: str, content: Any) -> str:
-    """Return where something at the top of a configuration was probably meant to be, as the end of an error."""
+    """Return "; NAME belongs in [TABLE]" for a key at the top of a configuration, or an empty string."""
     if not isinstance(content, dict):
         homes = {known: table for table, keys in TABLES.items() for known in keys}
         meant = key if key in homes else next(iter(get_close_matches(key, homes, n=1)), None)
@@ -298,5 +298,5 @@ def _check_filters(source: str, content: Mapping[str, Any]) -> None:
 
 
 def override(job: Job, **given: Any) -> Job:
-    """Return the job with every value that is not None put in place of its own."""
+    """Return the job with its values replaced by those that are not None."""
     return replace(job, **{key: value for key, value in given.items() if value is not None})

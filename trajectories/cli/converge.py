@@ -1,4 +1,4 @@
-"""``trajectories converge``: how the exact numbers move with the truncation."""
+"""``trajectories converge``: how the exact numbers change with the truncation."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ def register(commands: Commands) -> None:
     """Add ``trajectories converge``."""
     converge = commands.add_parser(
         "converge",
-        help="measure how the exact numbers move with the truncation",
+        help="compute how the exact numbers change with the truncation",
         description="Raise the Fock levels mode by mode, from --levels on, until no click rate and no zero-delay "
-        "correlation of the pair moves by more than the tolerance; print every truncation tried. Of a pulsed "
+        "correlation of the pair changes by more than the tolerance; print every truncation. For a pulsed "
         "configuration: the clicks per pulse, the probability of exactly one pair and its purity. The detuning "
-        "stays where the configuration puts it, unless --follow relocates the resonance at each truncation.",
+        "is that of the configuration, unless --follow locates the resonance anew at each truncation.",
     )
     converge.set_defaults(command=_run)
     converge.add_argument("config", metavar="CONFIG", help="a TOML file (see examples/)")
     converge.add_argument(
-        "--levels", type=levels, metavar="A,B,M", default=(3, 3, 3), help="first truncation (3,3,3)"
+        "--levels", type=levels, metavar="A,B,M", default=(3, 3, 3), help="first truncation (default: 3,3,3)"
     )
     converge.add_argument(
-        "--tolerance", type=number, metavar="X", default=1e-3, help="largest relative move (0.001)"
+        "--tolerance", type=number, metavar="X", default=1e-3, help="largest relative change (default: 0.001)"
     )
     converge.add_argument(
-        "--max-dimension", type=integer, metavar="N", default=600, help="largest dimension (600)"
+        "--max-dimension", type=integer, metavar="N", default=600, help="largest dimension (default: 600)"
     )
-    converge.add_argument("--follow", action="store_true", help="relocate the pair's resonance at each truncation")
+    converge.add_argument("--follow", action="store_true", help="locate the pair's resonance at each truncation")
 
 
 def _run(options: argparse.Namespace) -> None:
     from ..lindblad import at_resonance, converge
     from .configuration import read_job
 
-    # At the configuration's own truncation, which places a named regime; --levels is only where the search starts.
+    # At the configuration's truncation, which fixes the detuning of a named regime; --levels is only the start.
     job = read_job(options.config)
     if job.resonator is None or job.pair is None:
         raise InvalidInput(
-            f"{options.config} fixes its truncation or names no pair; call lindblad.converge from Python"
+            f"{options.config} has a fixed truncation or no pair; call lindblad.converge from Python"
         )
     pulsed = job.system.depends_on_time
     if pulsed and options.follow:
-        raise InvalidInput("--follow relocates the resonance of constant parameters; leave it out for pulses")
+        raise InvalidInput("--follow is for constant parameters; leave it out for pulses")
     observables = _of_pulses(job.system, job.pair) if pulsed else _of_steady_state(job.system, job.pair)
     source: Any = at_resonance(job.resonator, "-".join(job.pair)) if options.follow else job.resonator.system
     found = converge(
@@ -64,21 +64,21 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _of_steady_state(system: OpenSystem, pair: tuple[str, str]) -> dict[str, Any]:
-    """Return the rates, and g1(0) and g2(0) of the pair, as functions of the steady state."""
+    """Return functions of the steady state by name: the rates, and g1(0) and g2(0) of the pair."""
     from ..lindblad import bundle_correlation, cross_correlation
 
     found: dict[str, Any] = {
         f"rate of {name}": lambda steady, name=name: steady.rate(name) for name in system.channel_names
     }
     modes = () if system.space is None else system.space.modes
-    if all(name in modes for name in pair):  # filtered channels are none
+    if all(name in modes for name in pair):  # not for filtered channels
         found["g1(0)"] = lambda steady: float(cross_correlation(steady, *pair))
         found["g2(0)"] = lambda steady: float(bundle_correlation(steady, pair))
     return found
 
 
 def _of_pulses(system: OpenSystem, pair: tuple[str, str]) -> dict[str, Any]:
-    """Return the clicks per pulse, and one-pair probability and purity, as functions of the periodic state."""
+    """Return functions of the periodic state by name: clicks per pulse, one-pair probability, purity."""
     from ..lindblad import brightness, pulse_counts
 
     found: dict[str, Any] = {

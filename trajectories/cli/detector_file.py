@@ -1,4 +1,4 @@
-"""Detectors from a TOML file: one table for each channel with an imperfect one."""
+"""Detectors from a TOML file, with a table for each channel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_detectors(path: str) -> dict[str, Detector]:
     Raises
     ------
     InvalidInput
-        No such file, not TOML, no tables, an unknown key, or a value that cannot be right.
+        The file does not exist, is not TOML, has no tables or an unknown key, or holds an invalid value.
     """
     try:
         tables = read_toml(path)

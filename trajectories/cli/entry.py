@@ -1,4 +1,4 @@
-"""main(): what every command shares: warnings, errors and interruptions as one line, and the exit status."""
+"""main(): run a command, with warnings, errors and interruptions as one line, and its exit status."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 success, 1 a record that contradicts its model, 2 bad input or an unusable run folder, 130 interrupted.
     """
-    # Before NumPy is loaded: we use threads ourselves, and BLAS threads beside them only wait for each other.
+    # Set before NumPy is loaded: blocks run on threads, so that threads of BLAS would only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # no error where a terminal has no ω, or a path is no text
+        if isinstance(stream, io.TextIOWrapper):  # no error if a terminal cannot show ω, or a path is not text
             stream.reconfigure(errors="backslashreplace")
     options = argparse.Namespace()
     with Stop() as stop:
         try:
             try:
                 return _commanded(arguments, options)
-            except BaseException:  # an interruption may appear as another error, e.g. of an import cut short
+            except BaseException:  # an interrupted import, for example, may raise another error
                 if not stop.pressed and not isinstance(sys.exception(), KeyboardInterrupt):
                     raise
                 stop.pressed = True
                 return _interrupted(options)
-        except KeyboardInterrupt:  # just before further signals were ignored
+        except KeyboardInterrupt:  # a signal just before signals are ignored
             return _interrupted(options)
 
 
@@ -48,11 +48,11 @@ def _commanded(arguments: Sequence[str] | None, options: argparse.Namespace) -> 
         try:
             return _run(command_line_parser().parse_args(arguments, options))
         finally:
-            print(end="", flush=True)  # so that a closed pipe is noticed here
-    except BrokenPipeError:  # e.g. `| head`; Python would complain when it flushes at exit
+            print(end="", flush=True)  # a closed pipe raises here
+    except BrokenPipeError:  # e.g. `| head`; else Python would print an error at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:  # a path that cannot be reached, or standard output on a full disk
+    except OSError as error:  # an unreachable path, or standard output on a full disk
         from ..records.files import remedy_for
 
         print(f"error: {printable(str(error))}; {remedy_for(error)}, or give another path", file=sys.stderr)
@@ -75,12 +75,12 @@ def _interrupted(options: argparse.Namespace) -> int:
 
 
 def _how_far(options: argparse.Namespace) -> str:
-    """Print what an interrupted command leaves, and how to go on."""
+    """Return which blocks an interrupted command has kept, and how to continue."""
     from ..records import Run
 
     try:
         run = Run.open(options.out)
-    except (AttributeError, TrajectoriesError):  # not a simulation, or not begun
+    except (AttributeError, TrajectoriesError):  # not a simulation, or not started
         return "; run the same command again"
     return (
         f": {len(run.finished())} of {run.n_blocks} blocks are kept in {run.folder}; "

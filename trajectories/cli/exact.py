@@ -1,4 +1,4 @@
-"""``trajectories exact``: the exact numbers of a configuration's steady state, or of its pulses."""
+"""``trajectories exact``: exact numbers of the steady state of a configuration, or of its pulses."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ def register(commands: Commands) -> None:
     """Add ``trajectories exact``."""
     exact = commands.add_parser(
         "exact",
-        help="print the exact numbers of a configuration's steady state, or of its pulses",
+        help="print exact numbers of the steady state of a configuration, or of its pulses",
         description="Solve the master equation for the steady state and print populations, click rates, the "
         "paper's zero-delay correlations g1 and g2 for every pair of modes, bundle rates, purity and order, "
-        "entanglement, and the population at the edge of the truncation. Of a pulsed configuration: of its "
-        "periodic state the clicks per pulse, g2 of pulses that are m apart, the counts of a pulse with the "
-        "probability of exactly one pair and its purity, and the density of clicks in the period.",
+        "entanglement, and the population of the top levels. For a pulsed configuration, solve for the periodic "
+        "state and print the clicks per pulse, g2 of pulses m periods apart, the distribution of clicks in a "
+        "pulse with the probability of exactly one pair and its purity, and the density of clicks in the period.",
     )
     exact.set_defaults(command=_run)
     exact.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
     exact.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels of photon, phonon, magnon")
     add_filters(exact)
-    exact.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
-    exact.add_argument("--json", metavar="FILE", help="write the numbers as JSON too; - prints JSON alone")
+    exact.add_argument(
+        "--window", type=number, metavar="D", help="largest gap inside a bundle, in 1/ω_b (default: 3/κ)"
+    )
+    exact.add_argument("--json", metavar="FILE", help="write the numbers as JSON too; - prints only JSON")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -41,7 +43,7 @@ def _run(options: argparse.Namespace) -> None:
     job = override(read_job(options.config, options.levels, options.filter), window=options.window)
     if job.system.depends_on_time:
         if options.window is not None:
-            raise InvalidInput("--window is for bundles of a steady state; the clicks of a pulse need none")
+            raise InvalidInput("--window is for bundles of a steady state; leave it out for pulses")
         table = pulse_summary(periodic_state(job.system), pair=job.pair)
     else:
         table = summary(steady_state(job.system), pair=job.pair, window=job.window)

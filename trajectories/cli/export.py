@@ -1,4 +1,4 @@
-"""``trajectories export``: clicks as a file that other tools read."""
+"""``trajectories export``: write clicks to a file that other programs read."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ def register(commands: Commands) -> None:
     export = commands.add_parser(
         "export",
         help="write clicks as Photon-HDF5, PTU, CSV or NPZ",
-        description="Write the clicks of a run, or of a file of clicks, in a format that other tools read. NPZ "
+        description="Write the clicks of a run, or of a file of clicks, in a format that other programs read. NPZ "
         "and CSV keep times to the last bit; Photon-HDF5 and PTU (T2 mode, or T3 with --synced) count ticks and "
-        "lay trajectories end to end. Model, seed and versions travel along. An unfinished run gives its finished "
-        "trajectories.",
+        "place trajectories one after another. The file contains model, seed and versions. Of an unfinished run "
+        "the trajectories before the first unfinished block are written.",
     )
     export.set_defaults(command=_run)
     export.add_argument("source", metavar="RUN|FILE", help="a run folder, or a file of clicks")
-    export.add_argument("--format", choices=FORMATS, help="default: what the suffix of --out says")
+    export.add_argument("--format", choices=FORMATS, help="default: according to the suffix of --out")
+    export.add_argument("--out", metavar="FILE", help="new file (default: RUN/clicks with the format's suffix)")
     export.add_argument(
-        "--out", metavar="FILE", help="file to make (default: RUN/clicks with the format's suffix)"
+        "--tick", type=number, metavar="T", help="length of a tick in 1/ω_b (default: 1e-6 lifetimes)"
     )
-    export.add_argument("--tick", type=number, metavar="T", help="length of a tick in 1/ω_b (1e-6 lifetimes)")
     export.add_argument(
         "--unit",
         metavar="S",
-        help="1/ω_b in seconds (the paper's ω_b/2π = 2 GHz); or the unit of a measured file, as in analyse",
+        help="1/ω_b in seconds (default: ω_b/2π = 2 GHz, as in the paper); or the unit of a measured file",
     )
     export.add_argument(
         "--synced",
         action="store_true",
-        help="write a pulsed run as an instrument with a sync stamps it (T3): pulse, and steps since it",
+        help="stamp the clicks of a pulsed run as an instrument with a sync does (T3): pulse, and time since it",
     )
     add_measured_options(export, unit=False)
 

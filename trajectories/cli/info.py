@@ -1,4 +1,4 @@
-"""``trajectories info``: what a run folder or a configuration holds."""
+"""``trajectories info``: describe a run folder, a file of clicks or a configuration."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def register(commands: Commands) -> None:
     info = commands.add_parser(
         "info",
         help="describe a run folder, a file of clicks or a configuration",
-        description="Describe a run folder (what was asked for, what is finished), a file of clicks (channels, "
-        "rates, ticks, remarks) or a configuration (size, resonances, exact click rates, truncation). Without "
-        "any, print versions.",
+        description="Describe a run folder (request and finished blocks), a file of clicks (channels, rates, "
+        "ticks, notes) or a configuration (size, resonances, exact click rates, truncation). Without an argument, "
+        "print versions.",
     )
     info.set_defaults(command=_run)
     info.add_argument(
@@ -29,10 +29,10 @@ def register(commands: Commands) -> None:
     )
     add_measured_options(info)
     info.add_argument(
-        "--find-delay", type=two_names_and_time, metavar="A,B,T", help="find the delay of B behind A, up to T"
+        "--find-delay", type=two_names_and_time, metavar="A,B,T", help="estimate the delay of B after A, up to T"
     )
     info.add_argument(
-        "--detector", type=name_and_time, metavar="C,T", help="measure dead time, and afterpulses within T, of C"
+        "--detector", type=name_and_time, metavar="C,T", help="estimate dead time of C, and afterpulses within T"
     )
     info.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels of photon, phonon, magnon")
 
@@ -66,7 +66,7 @@ def _describe_run(folder: Path) -> None:
     print(f"run           {folder}")
     print(f"state         {'complete' if run.complete else 'unfinished'}: {done} of {blocks} blocks")
     duration = unit_of(run.metadata).of(f"{configuration['duration']:g}")
-    print(f"window        {configuration['trajectories']} trajectories × {duration}")
+    print(f"observed      {configuration['trajectories']} trajectories × {duration}")
     print(f"seed          {configuration['seed']}")
     print(f"propagator    {run.metadata['compiled_propagator']} ({printable(run.metadata['propagator_reason'])})")
     print(f"tolerance     {configuration['tolerance']:g}")
@@ -76,20 +76,20 @@ def _describe_run(folder: Path) -> None:
     if run.leading():
         if not run.complete:
             used = run.leading()[-1][1]
-            print(f"clicks        of the first {used} trajectories, up to the first block that is missing")
+            print(f"clicks        of the first {used} trajectories, before the first missing block")
         counts = sum(block.counts().sum(axis=0) for block in run.blocks())
         for name, count in zip(run.metadata["channel_names"], counts, strict=True):
             print(f"clicks        {display(name):12} {count}")
 
 
 def _describe_file(options: argparse.Namespace) -> None:
-    """Print what a file of clicks holds, and remarks about it."""
+    """Print the content of a file of clicks, and notes about it."""
     from trajectories.analysis import detector_memory, find_delay, rates, stationarity, stream
 
     record = stream(opened(options.target, options, pieces=True))
     print(f"file          {printable(options.target)}")
     size = counted(record.n_trajectories, "trajectory", "trajectories")
-    print(f"window        {size}, {record.unit.of(f'{record.total_time:.9g}')} in all")
+    print(f"observed      {size}, {record.unit.of(f'{record.total_time:.9g}')} in all")
     clock = record.clock
     print(f"times         {'not in ticks' if clock is None else record.unit.of(f'ticks of {clock.tick:.12g}')}")
     if clock is not None and clock.fine is not None:
@@ -102,7 +102,7 @@ def _describe_file(options: argparse.Namespace) -> None:
         first, second, reach = options.find_delay
         delay = find_delay(record, first, second, reach)
         print(
-            f"delay         {display(second)} behind {display(first)}: {delay} {record.unit.name} ({delay.method})"
+            f"delay         {display(second)} after {display(first)}: {delay} {record.unit.name} ({delay.method})"
         )
     if options.detector is not None:
         name, reach = options.detector
@@ -149,7 +149,7 @@ def _describe_configuration(options: argparse.Namespace) -> None:
 
 
 def _describe_resonances(job: Any) -> None:
-    """Print where the two pairs are resonant at the truncation of the job."""
+    """Print the resonances of the two pairs at the truncation of the job."""
     from ..model.spinning_resonator import PAIRS
 
     space = job.system.space

@@ -1,4 +1,4 @@
-"""JSON documents of the commands: never over an existing file."""
+"""JSON output of the commands, which never replaces an existing file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def json_text(document: Any) -> str:
-    """Return a document as JSON in which every character can be printed: others, as in names, are escaped."""
+    """Return a document as JSON, with unprintable characters escaped."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
     if text.replace("\n", "").isprintable():
         return text
@@ -16,7 +16,7 @@ def json_text(document: Any) -> str:
 
 
 def refuse_existing(place: str | None) -> None:
-    """Refuse, before any work, a file that would be overwritten or cannot be made; ``-`` is standard output."""
+    """Refuse, before any work, a file that exists or cannot be made; ``-`` is standard output."""
     from ..records.formats.new_file import refuse_taken
 
     if place not in (None, "-"):
@@ -24,7 +24,7 @@ def refuse_existing(place: str | None) -> None:
 
 
 def write_json(place: str, document: str) -> None:
-    """Write a document to a new file, whole or not at all, so that a failed attempt can be repeated."""
+    """Write a document to a new file, completely or not at all, so that a failed attempt can be repeated."""
     from ..records.formats.new_file import new_file
 
     with new_file(Path(place)) as file:

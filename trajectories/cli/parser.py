@@ -1,4 +1,4 @@
-"""The parser: every command, errors of one line that name the nearest valid word, help that shows an example."""
+"""The parser: all commands, errors of one line that name the most similar valid word, help with examples."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from . import analyse, completion, converge, exact, export, info, simulate, vali
 OVERVIEW = """bundle-trajectories {version}: clicks of driven quantum emitters, simulated and analysed
 
   trajectories simulate CONFIG --out RUN    clicks into a run folder; the same command continues it
-  trajectories analyse RUN                  every estimate beside its exact value, and a page of pictures
+  trajectories analyse RUN                  every estimate with its exact value, and a page with pictures
   trajectories validate RUN                 can these clicks have come from this model?
-  trajectories exact CONFIG                 the exact numbers of the steady state, without any click
-  trajectories export RUN --format csv      clicks for other tools
+  trajectories exact CONFIG                 exact numbers of the steady state, without clicks
+  trajectories export RUN --format csv      clicks for other programs
 
 CONFIG is a TOML file (examples/*.toml) or my_system.py:system; RUN may also be a file of measured clicks.
 More: trajectories COMMAND --help, trajectories info, trajectories converge, trajectories completion."""
@@ -27,7 +27,7 @@ DESCRIPTION = """Monte Carlo wave-function click records of open quantum systems
 
 Times are in 1/ω_b and rates in ω_b, unless your own system uses another unit."""
 
-# Words that users are likely to try, and what they mean.
+# Words that users may try, and the commands that they mean.
 ALIASES = {"analyze": "analyse"}
 EXAMPLES = {
     simulate: (
@@ -55,7 +55,7 @@ EXAMPLES = {
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Fills paragraphs, and leaves lines that are indented as they are."""
+    """Formatter that fills paragraphs and keeps indented lines."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         paragraphs = re.split(r"\n(?=\s*\n|  |examples:)|(?<=:)\n", text)
@@ -68,7 +68,7 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and what was probably meant, and leave with 2."""
+        """Print one line with the error and a suggestion, and exit with status 2."""
         print(f"error: {printable(self._explained(message))}", file=sys.stderr)
         self.exit(2)
 
@@ -82,7 +82,7 @@ class Parser(argparse.ArgumentParser):
             word = match[1].split()[0]
             hint = nearest(word.partition("=")[0], sorted(self._known_options()))
             what = "option" if word.startswith("-") else "argument"
-            return f"unknown {what} {word!r}{hint or f'; {ask} lists what there is'}"
+            return f"unknown {what} {word!r}{hint or f'; {ask} lists them'}"
         if match := re.match(r"argument (.*): invalid choice: '(.*)' \(choose from (.*)\)", message):
             known = [word.strip("'") for word in match[3].split(", ")]
             return f"{match[1]} {match[2]} must be one of {', '.join(known)}{nearest(match[2], known)}"
@@ -124,7 +124,7 @@ def command_line_parser() -> Parser:
 
 
 def examples() -> Iterator[str]:
-    """Yield every example that a help shows."""
+    """Yield every example in the help texts."""
     for lines in EXAMPLES.values():
         yield from lines
 
@@ -138,7 +138,7 @@ def _overview(options: argparse.Namespace) -> None:
 def _register_help(commands: Any, parser: argparse.ArgumentParser) -> None:
     brief = "show the help of a command"
     helper = commands.add_parser("help", help=brief, description=f"{brief.capitalize()}.")
-    helper.add_argument("of", metavar="COMMAND", nargs="?", help="which; all of them without")
+    helper.add_argument("of", metavar="COMMAND", nargs="?", help="the command; without it, an overview")
 
     def show(options: argparse.Namespace) -> None:
         if options.of is None:

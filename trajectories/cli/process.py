@@ -1,4 +1,4 @@
-"""The process of the command line: handles Ctrl-C from its first moment to its last."""
+"""The process of the command line, which handles Ctrl-C from start to exit."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from .signals import INTERRUPTED, ignore, leave_at_once
 
 
 def start() -> int:
-    """Run the command line as a process of its own; return the exit status.
+    """Run the command line as a process; return the exit status.
 
-    Until the libraries are loaded, and after the command has ended, Ctrl-C and SIGTERM end it at once: there is
-    nothing to finish. In between `main` handles them.
+    Before the libraries are loaded and after the command has ended there is nothing to finish, so Ctrl-C and
+    SIGTERM end the process at once. In between `main` handles them.
     """
     leave_at_once()
-    # What the libraries hold is left to the system when the process ends: to look for unused cycles among their
-    # objects takes Python up to a second. It was registered before all others, and so is the last to be called.
+    # At exit the operating system frees the memory: the garbage collection of Python's exit takes up to a second.
+    # Registered before all other exit functions, this one is called last.
     atexit.register(gc.freeze)
     from ..stages import Stage, watched
     from .entry import main
 
     status = INTERRUPTED
     try:
-        # At a terminal something is shown before the work has a name; a log needs only what has one.
+        # A terminal shows something before the first named stage; a log needs only named stages.
         unnamed = Stage("working", whole=True) if sys.stderr is not None and sys.stderr.isatty() else nullcontext()
         with watched(sys.stderr), unnamed:
             status = main()

@@ -1,10 +1,10 @@
-"""Remedies in messages, spelled for the command line: "give duration=" becomes "give --duration"."""
+"""Remedies in messages, translated for the command line: "give duration=" becomes "give --duration"."""
 
 from __future__ import annotations
 
 import re
 
-# An argument without a value, as messages name it. Columns and ticks in seconds are those of text files.
+# Arguments as messages name them, without a value. Columns and ticks in seconds belong to text files.
 ARGUMENT = re.compile(
     r"\b(columns=\(time, channel\)|tick= in seconds|(?:tick|duration|unit|markers|window|detectors|system)="
     r"(?![\w'\"(.+-])|corrections\.(?:renamed|selected|delayed,))"
@@ -20,5 +20,5 @@ OPTIONS = {
 
 
 def for_commands(text: str) -> str:
-    """Return a message whose remedies can be typed."""
+    """Return a message whose remedies are options of the command line."""
     return ARGUMENT.sub(lambda found: OPTIONS.get(found[1], f"--{found[1].rstrip('=')}"), text)

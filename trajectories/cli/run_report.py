@@ -1,4 +1,4 @@
-"""The report of a finished run: its table and its pictures, with the exact values beside them."""
+"""Report of a finished run: a table and pictures, with exact values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..stages import Stage
 
 
 def report_run(job: Any, record: Any, folder: Path) -> None:
-    """Print the table and draw the pictures of a finished run, given as its record or, streamed, as a Run."""
+    """Print the table and draw the pictures of a finished run, given as a record, or as a `Run` to be streamed."""
     from trajectories.analysis import report, stream
 
     record = stream(record)
@@ -27,9 +27,9 @@ def report_run(job: Any, record: Any, folder: Path) -> None:
 
 
 def _exact_bundles(job: Any, folder: Path) -> tuple[dict[str, float], Any]:
-    """Return purity and order, and the lag histogram, of the pair's bundles; nothing where there is none.
+    """Return exact purity, order and lag histogram of the pair's bundles; nothing if they cannot be computed.
 
-    What is computed is kept beside the run, for `analyse` and `validate`, and what they kept is used.
+    Exact values are stored in the run folder for `analyse` and `validate`, and theirs are used.
     """
     from trajectories.analysis.report.exact_model_file import MODEL, keep_beside, read_kept
     from trajectories.analysis.report.run_summary import lag_edges
@@ -46,20 +46,20 @@ def _exact_bundles(job: Any, folder: Path) -> tuple[dict[str, float], Any]:
     try:
         kept = read_kept(folder / "analysis" / MODEL, job.system.digest)
         before = len(kept)
-        with one_blas_thread():  # as in `analyse`, so that all find the same bits
+        with one_blas_thread():  # as in `analyse`, for the same bits
             steady = known_steady_state(job.system, kept)
         with Stage("exact values of the bundles"):
             bundles, lags = bundles_and_lags(steady, first, second, edges, job.window)
         if len(kept) > before:
             keep_beside(folder, kept, job.system.digest)
     except TrajectoriesError as error:  # the pair is never emitted, or the system is too large
-        warnings.warn(f"no exact bundles beside the estimates: {error}", stacklevel=2)
+        warnings.warn(f"no exact values of bundles: {error}", stacklevel=2)
         return {}, None
     return {"purity": bundles.purity.value, "order": bundles.order_fraction.value}, lags
 
 
 def _draw_populations(job: Any, record: Any, folder: Path) -> Path | None:
-    """Draw the dressed-state populations of a trajectory round one of its bundles (the paper's Fig. 2(d)–(g))."""
+    """Draw the dressed-state populations of a trajectory around a bundle (the paper's Fig. 2(d)–(g))."""
     from trajectories.analysis import report
 
     from ..simulation.follow import follow

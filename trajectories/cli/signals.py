@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a command runs: one line and an exit status, whenever and however often they come."""
+"""Ctrl-C and SIGTERM during a command: one line and an exit status, at any time and for any number of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-# Nothing is imported here that takes time: until this module is loaded, Ctrl-C is a traceback of Python's.
+# No slow imports here: until this module is loaded, Ctrl-C prints a traceback of Python.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 AGAIN = "interrupted; run the same command again"
-# A batch system sends SIGTERM where a person presses Ctrl-C.
+# Batch systems send SIGTERM.
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-# While a library is loaded, a signal is looked at again after so many seconds, at most so often.
+# While a library is loaded, a signal is checked again after LATER seconds, at most MOST_OFTEN times.
 LATER, MOST_OFTEN = 0.02, 500
 
 
 def leave_at_once(status: int = INTERRUPTED, line: str = AGAIN) -> None:
-    """From now on Ctrl-C and SIGTERM end the process: there is nothing to finish or to clean up yet.
+    """Let Ctrl-C and SIGTERM end the process at once, because there is nothing to finish or clean up.
 
     Parameters
     ----------
     status : int
         Exit status.
     line : str
-        What to say; may be empty.
+        Last line; may be empty.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -40,9 +40,9 @@ def leave_at_once(status: int = INTERRUPTED, line: str = AGAIN) -> None:
 
 
 def ignore() -> None:
-    """From now on ignore Ctrl-C and SIGTERM: the interpreter is about to end after one of them.
+    """Ignore Ctrl-C and SIGTERM, because the interpreter is about to exit after one of them.
 
-    Objects that it left half made may raise errors when Python destroys them; these are not shown.
+    Errors of incomplete objects, raised when Python destroys them, are not shown.
     """
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
@@ -50,7 +50,7 @@ def ignore() -> None:
 
 
 def leave_now(status: int, line: str) -> NoReturn:
-    """End the process without unwinding anything, with a last line on standard error."""
+    """End the process without unwinding, with a last line on standard error."""
     try:
         if line:
             os.write(2, f"{line}\n".encode())
@@ -59,16 +59,16 @@ def leave_now(status: int, line: str) -> NoReturn:
 
 
 class Stop:
-    """Context in which the first Ctrl-C or SIGTERM is a KeyboardInterrupt, and further ones are nothing.
+    """Context manager: the first Ctrl-C or SIGTERM raises KeyboardInterrupt, further ones are ignored.
 
-    So the second one does not interrupt the clean-up after the first. While blocks run, `Interruption` handles the
-    first one, and this context the second. One that comes while a library is loaded waits until it is: extensions
-    written in C print what is raised in what they load, and raise something else.
+    So a second signal does not interrupt the clean-up after the first. While blocks run, `Interruption` handles
+    the first one, and this context the second. A signal during the import of a library is handled after it,
+    because C extensions print exceptions raised during their imports and raise others.
 
     Attributes
     ----------
     pressed : bool
-        Whether one came, or need not be heard any more.
+        Whether a signal came, or signals no longer matter.
     """
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class Stop:
         raise KeyboardInterrupt
 
     def _loading(self, frame: FrameType | None) -> bool:
-        """Whether an import statement is at work, of those that began inside this context."""
+        """Whether an import that started inside this context is running."""
         while frame is not None and frame is not self._frame:
             code = frame.f_code
             if code.co_name == "_find_and_load" and code.co_filename == "<frozen importlib._bootstrap>":
@@ -122,7 +122,7 @@ class Stop:
     def _lost(self, unraisable: Any) -> None:
         """End the process at a KeyboardInterrupt in code that cannot raise it further, e.g. called from C.
 
-        Once the interruption is on its way, finalisers of what it left half made have nothing to say.
+        After the interruption, errors of finalisers of incomplete objects are not shown.
         """
         if unraisable.exc_type is KeyboardInterrupt:
             leave_now(INTERRUPTED, AGAIN)

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """Simulate the clicks of a configuration, write them to a run folder, and report.
 
-The record starts from the steady state and depends on the configuration and the seed only, not on the number of
-workers. Ctrl-C finishes the blocks in flight and keeps them; the same command then continues the run. The report
+The record starts from the steady state and depends only on the configuration and the seed, not on the number of
+workers. Ctrl-C finishes the running blocks and keeps them; the same command then continues the run. The report
 compares each click rate with the density matrix, counts the bundles of the chosen pair, and draws pictures into
 RUN/pictures. With --dry-run nothing is written: clicks, time, disk and memory are estimated."""
 
 UNTIL_HELP = """stop when reached, as in 'g2(photon,magnon) error < 1%%' (also rate, purity, order, bundles) or
-'bundles(photon,magnon) >= 10000' (also clicks); asked from 64 trajectories on, up to --trajectories"""
+'bundles(photon,magnon) >= 10000' (also clicks); checked from 64 trajectories on, up to --trajectories"""
 
 
-# What an error shows of options that are missing.
+# Examples of missing options for an error.
 EXAMPLES = {"trajectories": "256", "duration": "1e5", "seed": "1"}
 
 
@@ -43,13 +43,16 @@ def register(commands: Commands) -> None:
     )
     simulate.set_defaults(command=_run)
     simulate.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
-    simulate.add_argument("--out", metavar="RUN", help="run folder to make or to continue")
+    simulate.add_argument("--out", metavar="RUN", help="run folder to create or continue")
     simulate.add_argument(
-        "--trajectories", type=integer, metavar="N", help="independent trajectories; more than a run has extend it"
+        "--trajectories",
+        type=integer,
+        metavar="N",
+        help="independent trajectories; more than the run has extend it",
     )
     simulate.add_argument("--duration", type=number, metavar="T", help="time of each trajectory, in 1/ω_b")
-    simulate.add_argument("--seed", type=integer, metavar="S", help="key of the random numbers")
-    simulate.add_argument("--workers", type=integer, metavar="W", help="threads (default: all cores)")
+    simulate.add_argument("--seed", type=integer, metavar="S", help="seed of the random numbers")
+    simulate.add_argument("--workers", type=integer, metavar="W", help="threads (default: all processors)")
     places = simulate.add_mutually_exclusive_group()
     places.add_argument(
         "--dask", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:port or scheduler file"
@@ -57,21 +60,26 @@ def register(commands: Commands) -> None:
     places.add_argument(
         "--mpi", action="store_true", help="run on the ranks of mpiexec -n N trajectories simulate …"
     )
-    simulate.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels; relocates a named regime")
+    simulate.add_argument(
+        "--levels",
+        type=levels,
+        metavar="A,B,M",
+        help="Fock levels; the resonance of a named regime is located anew",
+    )
     add_filters(simulate)
     simulate.add_argument(
         "--propagator",
         metavar="NAME",
         help="auto (default), modes, reduced or sparse; with drives tree, reduced tree or steps",
     )
-    simulate.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
+    simulate.add_argument(
+        "--window", type=number, metavar="D", help="largest gap inside a bundle, in 1/ω_b (default: 3/κ)"
+    )
     simulate.add_argument("--until", metavar="TARGET", help=UNTIL_HELP)
-    simulate.add_argument("--time", type=number, metavar="S", help="begin no block after so many seconds")
+    simulate.add_argument("--time", type=number, metavar="S", help="start no block after this many seconds")
     simulate.add_argument("--repair", action="store_true", help="set damaged blocks aside and compute them again")
     simulate.add_argument("--dry-run", action="store_true", help="only estimate clicks, time, disk and memory")
-    simulate.add_argument(
-        "--quiet", action="store_true", help="no progress bar, and no word of what is being done"
-    )
+    simulate.add_argument("--quiet", action="store_true", help="no progress bar, and no names of long work")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -82,7 +90,7 @@ def _run(options: argparse.Namespace) -> None:
     with silence, ExitStack() as context:
         with Stage("starting", at_once=True):
             chosen = context.enter_context(_executor(options))
-            if chosen is None:  # a rank whose work is done
+            if chosen is None:  # a rank whose work is finished
                 return
             ahead = context.enter_context(compiled_ahead()) if here else None
             job = _job(options)
@@ -108,11 +116,11 @@ def _executor(options: argparse.Namespace) -> Iterator[tuple[Executor | None, in
 
 
 def _job(options: argparse.Namespace) -> Job:
-    """Return what is to be simulated."""
+    """Return the job to simulate."""
     from .configuration import override, read_job
 
     if options.out is None and not options.dry_run:
-        raise InvalidInput("--out is missing; give the run folder to make or to continue, or --dry-run")
+        raise InvalidInput("--out is missing; give a run folder to create or continue, or --dry-run")
     _check(options)
     job = override(
         read_job(options.config, options.levels, options.filter),
@@ -128,12 +136,12 @@ def _job(options: argparse.Namespace) -> Job:
         *others, last = missing
         said = f"{', '.join(others)} and {last}" if others else last
         example = " ".join(f"--{name} {EXAMPLES[name]}" for name in missing)
-        raise InvalidInput(f"{options.config} does not say {said}; give them as in {example}")
+        raise InvalidInput(f"{options.config} does not set {said}; give them as in {example}")
     return job
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse what cannot be right before the configuration is read, which may take seconds."""
+    """Refuse invalid options before the configuration is read, which may take seconds."""
     from ..checks import integer, one_of, positive_number
     from ..engine.compiled import PROPAGATORS
     from .targets import checked_form
@@ -150,11 +158,13 @@ def _check(options: argparse.Namespace) -> None:
         checked_form(options.until)
     place = None if options.out is None else Path(options.out)
     if place is not None and place.exists() and not place.is_dir():
-        raise InvalidInput(f"{options.out} exists and is no run folder; choose another --out, nothing was changed")
+        raise InvalidInput(
+            f"{options.out} exists and is no run folder; choose another --out (nothing was changed)"
+        )
 
 
 def _estimate(job: Job, options: argparse.Namespace) -> None:
-    """Print what the run will cost; write nothing."""
+    """Print an estimate of the run; write nothing."""
     from ..records import Run
     from ..simulation.estimate import estimate_run
 
@@ -169,7 +179,7 @@ def _estimate(job: Job, options: argparse.Namespace) -> None:
     print(expected.table())
     if options.out is not None and (Path(options.out) / "run.json").exists():
         run = Run.open(options.out)
-        print(f"there       {len(run.finished())} of {run.n_blocks} blocks of the run in {run.folder}")
+        print(f"finished    {len(run.finished())} of {run.n_blocks} blocks of the run in {run.folder}")
 
 
 def _simulate(
@@ -179,7 +189,7 @@ def _simulate(
     workers: int | None,
     ahead: Ahead | None,
 ) -> None:
-    """Simulate into the run folder, with kernels that are compiled `ahead`, and report."""
+    """Simulate into the run folder, with kernels that are compiled `ahead`, and print the report."""
     from ..engine.compiled import may_reduce
     from ..records import repair
     from ..simulation.request import checked_request
@@ -199,7 +209,7 @@ def _simulate(
         for place in repair(options.out):
             print(f"set aside {place}")
     if ahead is not None:
-        ahead.make_room(may_reduce(job.system, job.propagator))
+        ahead.prepare_for_long_work(may_reduce(job.system, job.propagator))
     run = simulate_run(
         request,
         options.out,

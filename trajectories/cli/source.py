@@ -1,4 +1,4 @@
-"""The clicks that a command is given: a run folder, or a file."""
+"""The clicks that a command is given: a run folder or a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import InvalidInput
 from ..names import nearest_beside, printable
 from .measured import corrected, reading_options, refuse_for_run
 
-# Measured files above this size are read piece by piece, if no correction needs the whole.
+# Measured files above this size in bytes are read piece by piece, if no correction needs the whole file.
 LARGE = 2**30
 WHOLE = ("join", "append", "dark")
 
@@ -20,15 +20,15 @@ WHOLE = ("join", "append", "dark")
 def require_there(source: str) -> None:
     """Refuse a run folder or file that does not exist."""
     if not Path(source).exists():
-        told = nearest_beside(source) or "; give a run folder or a file of clicks"
-        raise InvalidInput(f"{printable(source)} does not exist{printable(told)}")
+        hint = nearest_beside(source) or "; give a run folder or a file of clicks"
+        raise InvalidInput(f"{printable(source)} does not exist{printable(hint)}")
 
 
 def opened(source: str, options: argparse.Namespace | None = None, *, pieces: bool = False) -> Any:
-    """Return the run of a folder, after saying what of an unfinished one is used, or the clicks of a file.
+    """Return the run of a folder, with a note if it is unfinished, or the clicks of a file.
 
-    Those of a measured file are read and corrected as the options say; with `pieces`, a large one is opened to be
-    read and corrected in pieces, each a trajectory of its own, where no correction needs the whole.
+    A measured file is read and corrected according to the options. With `pieces`, a large one is opened for
+    reading piece by piece, each piece a trajectory, if no correction needs the whole file.
     """
     from ..records import Run
     from ..records.formats import load, open_measured
@@ -51,8 +51,8 @@ def opened(source: str, options: argparse.Namespace | None = None, *, pieces: bo
     if not run.complete and run.leading():
         used = run.leading()[-1][1]
         print(
-            f"note: {source} is unfinished; its first {used} of {run.trajectories} trajectories are used, up to "
-            "the first block that is missing",
+            f"note: {source} is unfinished; the first {used} of {run.trajectories} trajectories are used, those "
+            "before the first missing block",
             file=sys.stderr,
         )
     return run

@@ -1,4 +1,4 @@
-"""Targets: what ``--until`` asks of a run, such as "g2(photon,magnon) error < 1%"."""
+"""Targets of ``--until``, such as "g2(photon,magnon) error < 1%"."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ FORM = re.compile(
 )
 # Events below which an error is too uncertain for a decision.
 LEAST_EVENTS = 100
-# The answer in that case: many more trajectories.
+# Growth factor in that case: many more trajectories.
 UNKNOWN = math.inf
 
-# From a run, channels and the bundle window to what is bounded.
+# Function of a run, channels and the bundle window that returns the estimate.
 Measure = Callable[["Run", Sequence[str], float | None], "Estimate"]
 
 
 @dataclass(frozen=True)
 class Target:
-    """A bound on what a run has measured; made by `read_target`, called with a `Run`.
+    """A bound on an estimate from a run; made by `read_target`, called with a `Run`.
 
     Attributes
     ----------
     text : str
-        As it was written.
+        The target as written.
     measure : callable
-        From a run to the estimate that is meant.
+        Function of a run that returns the estimate.
     limit : float
-        The bound: of the standard error from above, or of the number of events from below.
+        Upper bound of the standard error, or lower bound of the number of events.
     of : {"value", "relative", "events"}
-        What is bounded: the error of the value, the error in units of the value, or the number of events.
+        Quantity that is bounded: the standard error, the relative standard error, or the number of events.
     """
 
     text: str
@@ -53,11 +53,11 @@ class Target:
     of: str
 
     def __call__(self, run: Run) -> float:
-        """Return how many times as many trajectories it takes; 1 or less when the run suffices."""
+        """Return the factor by which the number of trajectories must grow; 1 or less if the run suffices."""
         return self._growth(self.measure(run))
 
     def report(self, run: Run) -> str:
-        """Say how far the run is."""
+        """Return a line that says whether the target is reached."""
         found = self.measure(run)
         reached = f"{found.n} events" if self.of == "events" else f"{found} from {found.n} events"
         return (
@@ -76,7 +76,7 @@ class Target:
 
 
 def checked_form(text: str) -> re.Match[str]:
-    """Return the parts of a target; refuse what has not its form."""
+    """Return the parts of a target; refuse text of another form."""
     form = FORM.fullmatch(text)
     if form is None:
         raise InvalidInput(f"--until {shown(text)} is no target; {EXAMPLE}")
@@ -92,14 +92,14 @@ def read_target(text: str, system: OpenSystem, window: float | None) -> Target:
         ``QUANTITY(channels) error < X`` with a quantity of `ESTIMATES` and X in its unit or in %; or
         ``EVENTS(channels) >= N`` with events of `EVENTS`. Two channels are separated by a comma.
     system : OpenSystem
-        What is simulated.
+        The simulated system.
     window : float or None
-        Gap that separates bundles, and the longest lag of g2, in 1/ω_b; None means 3/κ.
+        Largest gap inside a bundle, and the longest lag of g2, in 1/ω_b; None means 3/κ.
 
     Raises
     ------
     InvalidInput
-        Another form, an unknown quantity or channel, a limit that is no positive number, or no bundle window.
+        Another form, an unknown quantity or channel, a limit that is not positive, or no bundle window.
     """
     form = checked_form(text)
     counts = form["bound"] == ">="
@@ -117,7 +117,7 @@ def read_target(text: str, system: OpenSystem, window: float | None) -> Target:
     if len(names) != wanted or len(set(names)) != wanted:
         needs = "two different channels" if wanted == 2 else "one channel"
         raise InvalidInput(f"--until {shown(text)} needs {needs} in brackets")
-    if wanted == 2:  # refused now, not after the first clicks
+    if wanted == 2:  # so that a missing window is refused now
         two_of(bundle_channels(system, None) if form["what"] != "g2" else system.channel_names, *names)
         window = bundle_window(system, window)
     if counts and form["percent"]:
@@ -174,7 +174,7 @@ def _bundles(run: Run, names: Sequence[str], window: float | None) -> Estimate:
     return analysis.composition_rates(run, window, max_size=2)[tuple(in_order)]
 
 
-# Each with the number of channels that it takes.
+# Each with the number of its channels.
 ESTIMATES: dict[str, tuple[Measure, int]] = {
     "g2": (_g2, 2),
     "rate": (_rate, 1),

@@ -1,4 +1,4 @@
-"""TOML files: read whole, from a file or from the pipe of a shell's ``<(…)``."""
+"""TOML files, read from a regular file or from the pipe of a shell's ``<(…)``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 # Largest size of a configuration file, in bytes.
 MOST_BYTES = 2**24
-# Where a shell puts the pipes of ``<(…)``, which have a writer; any other pipe may never get one.
+# Paths of the pipes of a shell's ``<(…)``, which have a writer; reading another pipe might never end.
 PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
 
@@ -22,7 +22,7 @@ def read_toml(path: str) -> dict[str, Any]:
     OSError
         It cannot be read.
     ValueError
-        It is no TOML, or nothing that could be a configuration.
+        It is not TOML, not a regular file, or too large.
     """
     if "\0" in path:
         raise FileNotFoundError(f"{path!r} is no path")

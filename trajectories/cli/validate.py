@@ -1,4 +1,4 @@
-"""``trajectories validate``: can this record have come from this model?."""
+"""``trajectories validate``: test a record against a model."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .source import opened, require_there
 DESCRIPTION = """Test whether the clicks of a run can have come from its model, or from another one.
 
 Estimates are compared with their exact values (rates, correlations, waiting times, counts, bundles), and the
-record is replayed through the model, which must predict every gap and channel. Holm's correction joins all tests
-to one verdict. Exit status 0 if the record is accepted, 1 if it contradicts the model, 2 for bad input."""
+record is replayed through the model, which must predict every gap and channel. One verdict follows from all tests
+by Holm's correction. Exit status 0 if the record is accepted, 1 if it contradicts the model, 2 for bad input."""
 
 
 def register(commands: Commands) -> None:
     """Add ``trajectories validate``."""
     validate = commands.add_parser(
         "validate",
-        help="test a record against its model, or another",
+        help="test a record against its model, or another model",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -33,18 +33,26 @@ def register(commands: Commands) -> None:
     validate.add_argument("source", metavar="RUN|FILE", help="a run folder; or with --model a file of clicks")
     validate.add_argument("--model", metavar="CONFIG", help="another model to test: " + CONFIG_HELP)
     validate.add_argument("--levels", type=levels, metavar="A,B,M", help="Fock levels of that model")
-    validate.add_argument("--window", type=number, metavar="D", help="gap that separates bundles, in 1/ω_b (3/κ)")
     validate.add_argument(
-        "--pair", type=two_names, metavar="A,B", help="channels whose bundles are tested (the commonest)"
+        "--window", type=number, metavar="D", help="largest gap inside a bundle, in 1/ω_b (default: 3/κ)"
     )
     validate.add_argument(
-        "--significance", type=number, metavar="P", help="probability of a false alarm, over all tests (0.01)"
+        "--pair",
+        type=two_names,
+        metavar="A,B",
+        help="channels whose bundles are tested (default: the most frequent)",
     )
     validate.add_argument(
-        "--detectors", metavar="FILE", help="TOML of the detectors that the clicks were seen with; see analyse"
+        "--significance",
+        type=number,
+        metavar="P",
+        help="probability of a false alarm, over all tests (default: 0.01)",
+    )
+    validate.add_argument(
+        "--detectors", metavar="FILE", help="TOML of the detectors that recorded the clicks; see analyse"
     )
     add_measured_options(validate)
-    validate.add_argument("--json", metavar="FILE", help="write the tests as JSON too; - prints JSON alone")
+    validate.add_argument("--json", metavar="FILE", help="write the tests as JSON too; - prints only JSON")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -82,16 +90,16 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _subject(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """Return the record or run, and the system and detectors that it is tested against."""
+    """Return the record or run, and the system and detectors of the test."""
     from .configuration import read_job
     from .detector_file import read_detectors
 
     if options.model is None and options.levels is not None:
-        raise InvalidInput("--levels belongs to --model; the run's own model has the levels it was simulated with")
+        raise InvalidInput("--levels is only for --model; the run's own model has fixed levels")
     require_there(options.source)
     is_run = Path(options.source).is_dir()
     if not is_run and options.model is None:
-        raise InvalidInput(f"{options.source} is no run folder; give the model of its clicks as --model CONFIG")
+        raise InvalidInput(f"{options.source} is not a run folder; give the model of its clicks as --model CONFIG")
     detectors = None if options.detectors is None else read_detectors(options.detectors)
     model = None if options.model is None else read_job(options.model, options.levels).system
     if model is not None and not is_run:

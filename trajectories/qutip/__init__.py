@@ -1,4 +1,4 @@
-"""For scripts written for QuTiP: its `mcsolve` on this engine, and its results as click records."""
+"""For scripts written for QuTiP: `mcsolve` on this engine, and results of `mcsolve` as click records."""
 
 from __future__ import annotations
 

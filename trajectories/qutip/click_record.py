@@ -1,4 +1,4 @@
-"""Results of QuTiP's `mcsolve`, or of the one here, as click records."""
+"""Click records from results of QuTiP's `mcsolve`, or of the one in this package."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from ..records.clicks import ClickRecord
 
 
 def click_record(result: Any, names: Sequence[str] | None = None) -> ClickRecord:
-    """Return the clicks of a Monte Carlo result, for every estimator of the analysis.
+    """Return the clicks of a Monte Carlo result as a record, for every estimator of the analysis.
 
     Parameters
     ----------
     result : qutip.solver.McResult
-        What `trajectories.qutip.mcsolve` or ``qutip.mcsolve`` returned.
+        Result of `trajectories.qutip.mcsolve` or ``qutip.mcsolve``.
     names : sequence of str, optional
         One name for each collapse operator; by default ``"channel 0"``, ``"channel 1"``, …
 
     Returns
     -------
     ClickRecord
-        One trajectory for each run, watched from the first of its times to the last.
+        One trajectory for each run, observed from the first of its times to the last.
 
     Raises
     ------
     InvalidInput
-        No such result, another number of names, or a result of improved sampling, or of a mixture whose weights
-        are not those of the trajectories, whose clicks are no sample of the records that a detector would make.
+        Not such a result, another number of names, or trajectories with unequal weights (improved sampling, some
+        mixtures), which are no sample of the records of a detector.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def click_record(result: Any, names: Sequence[str] | None = None) -> ClickRecord
     (('atom',), 4, 200.0)
     """
     if not hasattr(result, "collapse") or not hasattr(result, "num_c_ops"):
-        raise InvalidInput(f"{shown(result)} is no result of mcsolve")
+        raise InvalidInput(f"result={shown(result)} must be a result of mcsolve")
     weights = np.asarray(result._trajectories_weight_info, float)
     if result.deterministic_weights or not np.allclose(weights, weights[:1], rtol=1e-9):
         raise InvalidInput(

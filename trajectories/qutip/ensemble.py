@@ -1,4 +1,4 @@
-"""What trajectories of `mcsolve` start from, how many of each, and their random numbers."""
+"""Initial states of the trajectories of `mcsolve`, their numbers, and their seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..model.states import initial_states, is_mixture
 
 @dataclass(frozen=True)
 class PureStart:
-    """A pure state, its weight in the mixture, and the trajectories that start from it."""
+    """A pure state, its weight in the mixture, and the number of trajectories that start from it."""
 
     ket: Any
     weight: float
@@ -23,15 +23,15 @@ class PureStart:
 
 
 def pure_starts(state: Any, ntraj: Any, dimension: int) -> list[PureStart]:
-    """Return the pure states of an initial state, and how many trajectories start from each.
+    """Return the pure states of an initial state, and the number of trajectories from each.
 
-    The trajectories of a mixture are dealt out in proportion to the weights, at least one a state; what rounding
-    does to the proportion is put right by weights in the averages.
+    The states of a mixture are assigned to trajectories in proportion to their weights, each to at least one;
+    weights in the averages correct for the rounding.
 
     Raises
     ------
     InvalidInput
-        No state, fewer trajectories than states, or a list of numbers that does not fit.
+        Not a state, fewer trajectories than states, or a list of numbers of another length.
     """
     import qutip
 
@@ -59,7 +59,7 @@ def pure_starts(state: Any, ntraj: Any, dimension: int) -> list[PureStart]:
 
 
 def shares(weights: np.ndarray, total: int) -> list[int]:
-    """Return how many of `total` trajectories each state gets: at least one, and as nearly its weight as can be.
+    """Return the number of trajectories of each state: at least one, and as close to its weight as possible.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def shares(weights: np.ndarray, total: int) -> list[int]:
         raise InvalidInput(f"ntraj={total} is less than the {len(weights)} states of the mixture; give more")
     counts = np.maximum(np.floor(weights * total).astype(int), 1)
     while counts.sum() != total:
-        # The state that is furthest from its share gains one or, where it has several, loses one.
+        # The state furthest from its share gains one or, if it has several, loses one.
         missing = weights * total - counts
         if counts.sum() < total:
             counts[int(np.argmax(missing))] += 1
@@ -85,7 +85,7 @@ def checked_seeds(seeds: Any, total: int) -> list[SeedSequence]:
     Raises
     ------
     InvalidInput
-        Too few seeds, or what is no seed.
+        Too few seeds, or objects that are not seeds.
     """
     if isinstance(seeds, list | tuple):
         if len(seeds) < total:
@@ -96,7 +96,7 @@ def checked_seeds(seeds: Any, total: int) -> list[SeedSequence]:
 
 def _one_seed(seed: Any) -> SeedSequence:
     if isinstance(seed, SeedSequence):
-        # A copy, which has spawned nothing: the same seed gives the same trajectories again.
+        # A copy that has spawned nothing, so that the same seed gives the same trajectories again.
         return SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size)
     if seed is None:
         return SeedSequence()

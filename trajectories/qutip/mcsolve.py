@@ -43,8 +43,8 @@ def mcsolve(
     """Monte Carlo wave-function evolution with the signature and the result of QuTiP's `mcsolve`.
 
     Between clicks |ψ(t)⟩ = exp(−iH_eff t)|ψ⟩ with H_eff = H − (i/2)Σ c†c. The next click comes when the no-click
-    probability S(t) = ‖ψ(t)‖² has fallen to a uniform random number, found to |ΔS|/S ≤ `tolerance` whatever
-    `tlist` is, and leaves c_k|ψ⟩/‖c_kψ‖ with probability ‖c_kψ‖²/Σ_j‖c_jψ‖².
+    probability S(t) = ‖ψ(t)‖² has fallen to a uniform random number, accurate to |ΔS|/S ≤ `tolerance` for any
+    `tlist`. The click is in channel k and leaves c_k|ψ⟩/‖c_kψ‖ with probability ‖c_kψ‖²/Σ_j‖c_jψ‖².
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ def mcsolve(
     tlist : array_like of float, shape (n_times,)
         Ascending times of the results; the evolution begins at the first.
     c_ops : operator or list of operators
-        Collapse operators; what depends on time must be one operator with one coefficient.
+        Collapse operators; one that depends on time must be one operator with one coefficient.
     e_ops : Qobj, QobjEvo, callable, or a list or dict of them, optional
-        What to average; a callable is called as ``f(t, ket)`` with a ket of norm 1. Need not be Hermitian.
+        Operators to average, not necessarily Hermitian; a callable is called as ``f(t, ket)`` with ‖ket‖ = 1.
     ntraj : int, or list of int
-        Number of trajectories at the most; of a mixture, also one number for each state.
+        Largest number of trajectories; for a mixture also one number for each state.
     args : dict, optional
         Arguments of time-dependent terms.
     options : mapping, optional
@@ -69,7 +69,7 @@ def mcsolve(
     seeds : int, SeedSequence or list, optional
         As for QuTiP; ``result.seeds`` can be given again.
     target_tol : float, pair, or list of pairs, optional
-        Error of the expectation values, (absolute, relative), at which the computation ends.
+        Error of the expectation values, (absolute, relative), at which the computation stops.
     timeout : float, optional
         Seconds after which no further trajectories are begun. The states of a mixture are followed one after the
         other: where time is up before the last, the averages are not those of the mixture, and a warning says so.
@@ -89,7 +89,7 @@ def mcsolve(
     Notes
     -----
     Dalibard, Castin and Mølmer, Phys. Rev. Lett. 68, 580 (1992); Abdelhafez et al., Phys. Rev. A 99, 052327 (2019)
-    for improved sampling. Trajectories that start from one seed are not those of QuTiP: both are right samples.
+    for improved sampling. The same seed gives other trajectories than in QuTiP; both are valid samples.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def mcsolve(
     seconds = None if timeout in (None, math.inf) else nonnegative_number(timeout, "timeout")
     times = _checked_times(tlist)
     collapse = operator_list(c_ops)
-    if not collapse:  # as QuTiP does: nothing is random
+    if not collapse:  # as in QuTiP: nothing is random
         return qutip.mesolve(H, state, times, e_ops=e_ops, args=args, options=chosen.of_mesolve)
     hamiltonian, *operators = (_with_arguments(given, args, times) for given in (H, *collapse))
     if getattr(hamiltonian, "issuper", False):
@@ -161,7 +161,7 @@ def _checked_times(tlist: ArrayLike) -> NDArray[np.float64]:
 
 
 def _with_arguments(operator: Any, args: dict[str, Any] | None, times: NDArray[np.float64]) -> Any:
-    """Return an operator; what depends on time, with its arguments and sample times."""
+    """Return an operator; if it depends on time, with its arguments and sample times."""
     import qutip
 
     if isinstance(operator, qutip.Qobj):
@@ -169,11 +169,11 @@ def _with_arguments(operator: Any, args: dict[str, Any] | None, times: NDArray[n
     if isinstance(operator, qutip.QobjEvo) or callable(operator) or isinstance(operator, Iterable):
         evolving = qutip.QobjEvo(operator, args=args, tlist=times)
         return evolving(0.0) if evolving.isconstant else evolving
-    raise InvalidInput(f"{shown(operator)} is no operator of QuTiP")
+    raise InvalidInput(f"{shown(operator)} must be an operator of QuTiP")
 
 
 def _describe_mixture(result: Any, starts: list[PureStart]) -> None:
-    """Say which pure states a mixture was taken apart into, as QuTiP's result does."""
+    """Store in the result the pure states of the mixture, as QuTiP does."""
     if len(starts) > 1:
         result.initial_states = [start.ket for start in starts]
         result.ntraj_per_initial_state = [start.trajectories for start in starts]

@@ -1,4 +1,4 @@
-"""Options of `mcsolve`: QuTiP's as far as they mean something here, and two of this engine."""
+"""Options of `mcsolve`: those of QuTiP that apply, and two of this engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..engine.propagator import check_tolerance
 from ..errors import InvalidInput
 from ..names import nearest
 
-# What QuTiP's integrators and its search for the moment of a click need, and this engine does not.
+# Options of QuTiP's integrators and of its search for clicks, which this engine does not need.
 NOT_NEEDED = {
     *("method", "atol", "rtol", "nsteps", "max_step", "min_step", "first_step", "order", "interpolate"),
     *("norm_steps", "norm_t_tol", "norm_tol", "norm_min_step", "mc_corr_eps", "progress_kwargs", "mpi_options"),
@@ -30,17 +30,17 @@ class Options:
     Attributes
     ----------
     of_result : dict
-        Those of QuTiP's result object.
+        Options of QuTiP's result object.
     workers : int or None
-        Number of threads; None means all cores.
+        Number of threads; None means all processors.
     progress : bool
-        Whether a bar is drawn.
+        Whether a progress bar is shown.
     improved_sampling : bool
-        Whether the trajectory without a click is followed once, and all others have at least one click.
+        Whether the trajectory without a click is computed once, and all others have at least one click.
     tolerance : float
         Bound of |ΔS|/S.
     propagator : str
-        How states are carried between clicks.
+        Propagator of the states between clicks.
     """
 
     of_result: dict[str, Any]
@@ -52,18 +52,18 @@ class Options:
 
     @property
     def of_mesolve(self) -> dict[str, Any]:
-        """Those that QuTiP's `mesolve` takes too, which it needs where nothing is random."""
+        """The options that QuTiP's `mesolve` takes too, for calls without collapse operators."""
         kept = {key: self.of_result[key] for key in ("store_final_state", "store_states")}
         return kept | {"progress_bar": ""}
 
 
 def checked_options(options: Mapping[str, Any] | None) -> Options:
-    """Return the options; refuse those that QuTiP does not know either, and what cannot be done here.
+    """Check options; refuse names that QuTiP does not know either, and values that this engine does not support.
 
     Raises
     ------
     InvalidInput
-        An unknown name, or a value that cannot be right.
+        An unknown name, or an invalid value.
     """
     given = {} if options is None else options
     if not isinstance(given, Mapping):

@@ -1,4 +1,4 @@
-"""Running the trajectories of `mcsolve`, and handing each to QuTiP's result."""
+"""Run the trajectories of `mcsolve` and add each to QuTiP's result."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ from .options import Options
 if TYPE_CHECKING:
     from qutip.solver import McResult
 
-# Numbers of complex type that the states of one block of trajectories may take, and trajectories of one block.
+# Most complex numbers in the states of one block, and most trajectories of a block.
 BLOCK_NUMBERS, BLOCK_TRAJECTORIES = 2_000_000, 64
 
-# Blocks that are computed before they are asked for.
+# Blocks that are computed ahead.
 AHEAD = 8
-# Chance of a click below which the no-click probability is 1 to rounding.
+# Below this probability of a click, the no-click probability is 1 to rounding.
 LEAST_CHANCE = 1e-14
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """What is taken from a trajectory at each of the times.
+    """Quantities that are sampled from a trajectory at given times.
 
     Attributes
     ----------
     times : ndarray of shape (n_times,)
-        Times of the caller.
+        Sample times.
     constant : dict
-        Matrices of the constant operators among `e_ops`, by QuTiP's key.
+        Matrices of the constant operators among `e_ops`, by key.
     hermitian : tuple of bool
-        Whether each of them is Hermitian, so that its average is real.
+        Whether each constant operator is Hermitian, so that its average is real.
     functions : dict
-        f(t, ket) of the others.
+        Functions f(t, ket) of the other operators.
     states : bool
         Whether kets are kept.
     e_ops, of_result
-        What QuTiP's results are made with.
+        Arguments of QuTiP's result.
     dims : list
         Dimensions of a ket.
     """
@@ -72,7 +72,7 @@ class Sampled:
     def of(
         cls, result: McResult, e_ops: Any, options: Options, times: NDArray[np.float64], hamiltonian: Any
     ) -> Sampled:
-        """Sort operators into those that the engine averages and those that need the ket."""
+        """Separate operators that the engine averages from those that need the ket."""
         import qutip
 
         constant, functions = {}, {}
@@ -91,7 +91,7 @@ class Sampled:
         return cls(times, constant, hermitian, functions, states, e_ops, keep, dims)
 
     def sampling(self, dimension: int) -> Sampling:
-        """Return what the engine samples: Hermitian and anti-Hermitian parts of each constant operator."""
+        """Return the observables of the engine: Hermitian and anti-Hermitian part of each constant operator."""
         parts = []
         for matrix in self.constant.values():
             adjoint = matrix.conj().T
@@ -100,7 +100,7 @@ class Sampled:
         return Sampling(len(parts), stacked, self.times - self.times[0], self.states)
 
     def trajectory(self, block: Block, row: int, clicks: slice) -> Any:
-        """Return one trajectory of a block as QuTiP's solvers return theirs."""
+        """Return one trajectory of a block in the form of QuTiP's solvers."""
         from qutip import Qobj
         from qutip.solver.result import Result
 
@@ -125,7 +125,7 @@ class Sampled:
 
 
 class Solver:
-    """The system compiled once, and what is sampled from its trajectories."""
+    """The compiled system, and the quantities sampled from its trajectories."""
 
     def __init__(
         self,
@@ -156,14 +156,14 @@ class Solver:
         return self._compiled[0].propagator.name
 
     def run(self, result: McResult, seeds: Sequence[SeedSequence], deadline: float | None) -> None:
-        """Follow the trajectories and add each to the result, in the order of the seeds."""
+        """Compute the trajectories and add each to the result, in the order of the seeds."""
         total = len(seeds)
         given = 0
         with Progress(total * self._duration, self._options.progress) as bar:
             for start, compiled, ket in zip(self._starts, self._compiled, self._kets, strict=True):
                 mine = list(seeds[given : given + start.trajectories])
                 given += start.trajectories
-                # Rounding to whole trajectories is put right by the weight.
+                # The weight corrects for the rounding to whole trajectories.
                 weight = start.weight * total / start.trajectories
                 thresholds = (0.0, 1.0)
                 if self._options.improved_sampling:
@@ -182,7 +182,7 @@ class Solver:
         return min(1.0, float(np.exp(replay_ideal(nothing, self._system, ket).log_likelihood)))
 
     def _add_silent(self, result: McResult, compiled: CompiledSystem, weight: float) -> None:
-        """Add the trajectory without a click, whose weight is known."""
+        """Add the trajectory without a click, with its known weight."""
         task = BlockTask(0, 1, 0, self._duration, self._sampling, first_threshold=(0.0, 0.0))
         made = self._sampled.trajectory(run_block(compiled, task), 0, slice(0, 0))
         result.add_deterministic(made, weight)
@@ -197,7 +197,7 @@ class Solver:
         bar: Progress,
         deadline: float | None,
     ) -> bool:
-        """Add the trajectories of one initial state; return whether the result wants no more."""
+        """Add the trajectories of one initial state; return whether the result needs no more."""
         tasks = [self._task(piece, thresholds) for piece in pieces(seeds, self._block)]
         abort = threading.Event()
         with ThreadPoolExecutor(self._options.workers, thread_name_prefix="mcsolve") as pool:
@@ -222,10 +222,10 @@ class Solver:
 
 
 def pieces(seeds: Sequence[SeedSequence], size: int) -> Iterator[tuple[int, int, list[SeedSequence]]]:
-    """Yield (seed, first trajectory, its seeds) of runs of seeds that one seed has spawned one after another.
+    """Yield (seed, first trajectory, seeds) of sequences of seeds that one seed has spawned in order.
 
     The random numbers of trajectory r of seed s are those of ``SeedSequence(s, spawn_key=(r,))``. A seed of
-    another form stands for trajectory 0 of a seed that is derived from it.
+    another form is trajectory 0 of a seed that is derived from it.
     """
     gathered: list[SeedSequence] = []
     begun: tuple[int, int] = (0, 0)
@@ -257,7 +257,7 @@ def _in_order(
     bar: Progress,
     abort: threading.Event,
 ) -> Iterator[tuple[tuple[BlockTask, list[SeedSequence]], Block]]:
-    """Yield blocks in the order of the tasks, a few ahead; none but the first is begun after the deadline."""
+    """Yield blocks in the order of the tasks, a few computed ahead; after the deadline only the first starts."""
     ahead: list[tuple[tuple[BlockTask, list[SeedSequence]], Future[Block]]] = []
     upcoming, first = iter(tasks), True
     while True:
