@@ -157,7 +157,7 @@ def test_a_configuration_gives_the_length_of_its_unit(here, run):
     assert job.system.time_unit == TimeUnit("1/ω_b", 8e-11)
     assert job.trajectories is None
     (here / "bad.toml").write_text(text.format('"ns"'))
-    with pytest.raises(InvalidInput, match="must be the length of 1.ω_b"):
+    with pytest.raises(InvalidInput, match="must be the length of"):
         read_job("bad.toml")
 
 
