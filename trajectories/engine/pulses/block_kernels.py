@@ -12,7 +12,7 @@ import numpy as np
 
 from ..jit import light_kernel
 from ..jump_kernels import squared_norm
-from .place_kernels import BLOCK, CYCLE, INSIDE, LARGEST, LEAF, move_to_leaf, outside_of, take
+from .place_kernels import BLOCK, CYCLE, FRAMED, INSIDE, LARGEST, LEAF, move_to_leaf, outside_of, take
 from .taylor_kernels import MOST_LEAK, PERIOD, multiply
 
 
@@ -110,7 +110,7 @@ def _enter(arrays, state, work):
     # An error of the norm², as one of the state.
     state.error += 0.5 * outside / np.sqrt(state.survival)
     state.survival = within
-    work.place[INSIDE] = 1
+    work.place[INSIDE], work.place[FRAMED] = 1, 1
     return True
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import light_kernel
+from .period_kernels import mark_at
 from .place_kernels import (
     LEAF,
     STEP,
+    TRIED,
     channel_rates,
     move_to_leaf,
 )
@@ -82,5 +84,7 @@ def through_steps(arrays, jumps, state, work):
         state.survival = after
         place[STEP] += 1
         offset[0] = 0.0
+        if place[TRIED] == 0 and place[STEP] < arrays.leaf_step[leaf + 1] and mark_at(arrays, place) >= 0:
+            return PASSED
     move_to_leaf(arrays, place, offset, leaf + 1)
     return PASSED

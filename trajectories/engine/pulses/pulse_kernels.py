@@ -15,14 +15,19 @@ from ..jump_kernels import apply_jump, choose_channel, expectation, keep_ket, sq
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, PAUSED
 from .block_kernels import carry_block, end_of_block, highest_block, pass_block, pass_blocks
 from .leaf_kernels import PASSED, STUCK, through_steps
+from .period_kernels import clicked, go_home, mark_at, pass_periods
 from .place_kernels import (
     BLOCK,
     CYCLE,
+    FOUND,
+    FRAMED,
+    HOME,
     INSIDE,
     LARGEST,
     LEAF,
     STEP,
     STILL,
+    TRIED,
     at_leaf_start,
     channel_rates,
     modal_amplitudes,
@@ -127,7 +132,16 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
             sample(arrays, observables, samples, end if over else now, state, work, sampled, kets)
             if over:
                 return HORIZON
-            if at_leaf_start(arrays, place, offset) and not pass_blocks(arrays, state, work):
+            if place[HOME] == 1:
+                pass_periods(arrays, state, work)
+                continue
+            if place[TRIED] == 0 and place[INSIDE] == 0 and offset[0] == 0.0:
+                mark = mark_at(arrays, place)
+                if mark >= 0 and go_home(arrays, mark, state, work):
+                    continue
+            found = place[FOUND]
+            place[FOUND] = 0
+            if found == 0 and at_leaf_start(arrays, place, offset) and not pass_blocks(arrays, state, work):
                 continue
             if place[LEAF] == len(arrays.leaf_modes):
                 continue
@@ -165,7 +179,7 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
         times[state.n_clicks] = click
         channels[state.n_clicks] = chosen
         state.n_clicks += 1
-        here = 2.0 * state.error / np.sqrt(state.threshold) + arrays.scalars[AUDITED]
+        here = 2.0 * state.error / np.sqrt(state.threshold) + place[FRAMED] * arrays.scalars[AUDITED]
         state.worst_error = max(state.worst_error, here)
         apply_jump(jumps, chosen, work.trial, work.psi)
         state.gap_start = click
@@ -175,4 +189,5 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
         state.error = 0.0
         place[BLOCK] = place[LARGEST]
         place[LARGEST] = 0
+        clicked(place)
         start_watch(work)

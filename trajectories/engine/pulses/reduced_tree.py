@@ -18,10 +18,12 @@ from ...errors import ConvergenceError, InvalidInput
 from ...model.system import OpenSystem
 from ..propagator import check_tolerance
 from .frames import AUDIT, LEAK_SHARE, Group, Matrix, find_frame, squared_norms
+from .ladders import distance, ladder_of, probes_of, rungs_of
+from .periods import sampled_span, with_periods
 from .tables import ROUNDING_OF_STEP, Builder, Leaf, columns_apart
 from .taylor_kernels import AUDITED, AUDITED_GAPS, DRIFT, MISSED, MOST_LEAK, PARTS, TimedArrays
 from .timed import TimedPropagator
-from .trees import blocks_of, distance, ladder_of, leaf_errors, leaves_of, probes_of, rungs_of, with_blocks
+from .trees import blocks_of, leaf_errors, leaves_of, with_blocks
 
 # Largest size of a tree in bytes: its leaves are followed in all states, so they should be short.
 TREE_BYTES = 2.6e8
@@ -132,6 +134,9 @@ def _made(
     # As errors of states: half the relative error of their norm².
     rungs[:, 1] += 0.5 * found.drift * 2.0 ** np.arange(len(rungs)) * rungs[:, 0]
     arrays = with_blocks(arrays, nodes, first, ladder, rungs, leaf_errors(builder, leaves, frame @ probes))
+    home = sampled_span(builder, arrays, leaves)
+    if home is not None:
+        arrays = with_periods(builder, arrays, leaves, home, ROUNDING_OF_STEP * np.sqrt(steps))
     scalars = arrays.scalars.copy()
     scalars[MOST_LEAK] = LEAK_SHARE * builder.tolerance
     scalars[AUDITED], scalars[AUDITED_GAPS], scalars[DRIFT] = found.worst, found.gaps, found.drift

@@ -31,8 +31,9 @@ from ..modes.forms_kernels import (
 from ..modes.modal_jump_kernels import choose_channel, click, drop_limit, extend_jump
 from ..modes.modes_kernels import find_resolved_click, gap_start, put_back
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, NOT_BRACKETED, PAUSED
+from .period_kernels import clicked
 from .place_kernels import BLOCK as NEXT_BLOCK
-from .place_kernels import INSIDE, LARGEST, LEAF, STILL, move_to_leaf, start_watch, take, time_of
+from .place_kernels import FRAMED, INSIDE, LARGEST, LEAF, STILL, move_to_leaf, start_watch, take, time_of
 from .taylor_kernels import AUDITED, multiply
 
 # Gaps between two returns to the caller: a few tenths of a second.
@@ -88,7 +89,8 @@ def enter(arrays, number, state, work):
         modal.rows[j] = 0
     modal.jump[CHANNEL], modal.jump[BEFORE_BLOCKS], modal.jump[START_BLOCKS] = -1, 0, whole // BLOCK
     # An error of the state so far, as one of its norm² when the click comes.
-    state.norm_error = 2.0 * state.error / np.sqrt(state.threshold) + arrays.scalars[AUDITED]
+    state.norm_error = 2.0 * state.error / np.sqrt(state.threshold)
+    state.norm_error += place[FRAMED] * arrays.scalars[AUDITED]
     state.threshold = min(state.threshold / state.survival, 1.0)
     state.survival = 1.0
     state.missing, state.rounded, state.error = 0.0, 0.0, 0.0
@@ -204,4 +206,5 @@ def through_still(arrays, stop, uniforms, observables, samples, state, work, tim
         state.gap_start, state.elapsed, state.error = time, 0.0, 0.0
         place[NEXT_BLOCK] = place[LARGEST]
         place[LARGEST] = 0
+        clicked(place)
     return PAUSED

@@ -175,6 +175,7 @@ class Builder:
             frame=np.zeros((0, 2, size)),
             adjoint=np.zeros((size, 2, 0)),
             near_inverse=np.zeros((len(modes), 0, 2, size)),
+            **no_periods(size),
             still=stacked_modes(self.modes, size, len(system.channels)),
             scalars=scalars,
         )
@@ -198,10 +199,18 @@ class Builder:
         self, arrays: TimedArrays, number: int, states: NDArray[np.complex128], cuts: int = PARTS
     ) -> NDArray[np.complex128]:
         """Return some states, (N, n), behind a leaf of steps, each cut into so many."""
+        return self.carried_steps(
+            arrays, int(arrays.leaf_step[number]), int(arrays.leaf_step[number + 1]), states, cuts
+        )
+
+    @staticmethod
+    def carried_steps(
+        arrays: TimedArrays, first: int, last: int, states: NDArray[np.complex128], cuts: int
+    ) -> NDArray[np.complex128]:
+        """Return some states, (N, n), behind steps `first` … `last` − 1, each cut into so many."""
         size, count = states.shape
         series = np.zeros((MOST_TERMS, size, 2, COLUMNS))
         local, mixed = np.zeros(arrays.coefficients.shape[1:]), np.zeros((size, 2, COLUMNS))
-        first, last = int(arrays.leaf_step[number]), int(arrays.leaf_step[number + 1])
         found = np.empty((size, count), np.complex128)
         for column in range(0, count, COLUMNS):
             width = min(COLUMNS, count - column)
@@ -252,3 +261,18 @@ def spectral_radius(matrix: sparse.csr_array) -> float:
     skew = sparse.csr_array(0.5j * (matrix - matrix.conj().T))
     least, most = spectrum_bounds(skew) if skew.count_nonzero() else (0.0, 0.0)
     return max(abs(low), abs(high)) + max(abs(least), abs(most))
+
+
+def no_periods(size: int) -> dict[str, NDArray[Any]]:
+    """Return the tables of whole periods where there are none, by name."""
+    nothing = np.zeros(0, np.int64)
+    return {
+        "mark_of_step": nothing,
+        "mark_step": nothing,
+        "mark_leaf": nothing,
+        "onward": np.zeros((0, 0, 2, size)),
+        "homeward": np.zeros((0, size, 2, 0)),
+        "within": np.zeros((0, 0, 2, 0)),
+        "home_ladder": np.zeros((0, 0, 2, 0)),
+        "home_rungs": np.zeros((0, 2)),
+    }

@@ -17,8 +17,8 @@ from ..trajectory_state import new_fields
 from .place_kernels import N_PLACE, PulseWorkspace, start_watch
 from .pulse_kernels import advance
 from .still import one_of
-from .tables import Builder
-from .taylor_kernels import MOST_TERMS, TimedArrays
+from .tables import Builder, no_periods
+from .taylor_kernels import MOST_TERMS, N_SCALARS, TimedArrays
 from .trees import tree_arrays
 
 
@@ -72,6 +72,9 @@ class TimedPropagator(Propagator):
         """Return the tables of a file."""
         modes = {key.removeprefix("still."): part for key, part in arrays.items() if key.startswith("still.")}
         others = {key: part for key, part in arrays.items() if not key.startswith("still.")}
+        # Files of before have no tables of whole periods, and fewer scalars.
+        others = no_periods(arrays["adjoint"].shape[0]) | others
+        others["scalars"] = np.pad(others["scalars"], (0, N_SCALARS - len(others["scalars"])))
         return TimedArrays(**others, still=ModesArrays(**modes))
 
     def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
@@ -90,6 +93,7 @@ class TimedPropagator(Propagator):
             phases=np.zeros(size, np.complex128),
             phi=np.zeros(near, np.complex128),
             lent=np.zeros(near, np.complex128),
+            home=np.zeros(self.arrays.homeward.shape[3], np.complex128),
             local=np.zeros(terms),
             rates=np.zeros(n_channels),
             place=np.zeros(N_PLACE, np.int64),

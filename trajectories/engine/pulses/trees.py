@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConvergenceError
 from ...model.stretches import stretches
 from ...model.system import OpenSystem
+from .ladders import distance, ladder_of, probes_of, rungs_of
+from .periods import span_of, with_periods
 from .tables import RADIANS, ROUNDING_OF_STEP, Builder, Leaf, columns_apart, spectral_radius
-from .taylor_kernels import COLUMNS, TimedArrays
+from .taylor_kernels import TimedArrays
 
 # Rounding of a state in one step of a propagator in the tree; measured, with a factor of two.
 ROUNDING_IN_TREE = 2e-16
-# Seed of the random states with which errors of propagators are measured.
-PROBES = 20261126
-# Largest size of a tree in bytes, and largest number of rungs of a ladder.
-TREE_BYTES, MOST_RUNGS = 1.3e8, 24
-# A ladder ends where the norm² of every state is below this.
-NOTHING_LEFT = 1e-8
+# Largest size of a tree in bytes.
+TREE_BYTES = 1.3e8
 # Largest dimension whose propagators are kept in a tree.
 LARGEST_TREE = 512
 # Building a tree: measured seconds for an entry of a stacked operator, per column and term of a series; terms of a
@@ -50,7 +46,11 @@ def tree_arrays(builder: Builder) -> TimedArrays:
     ladder = [] if builder.system.period is None else ladder_of(nodes[-1])
     probes = probes_of(size)
     errors = leaf_errors(builder, finite, probes)
-    return with_blocks(arrays, nodes, first, ladder, _rungs(builder, arrays, finite, ladder, probes), errors)
+    rungs = _rungs(builder, arrays, finite, ladder, probes)
+    home = span_of(ladder[0], builder.tolerance) if ladder else None
+    if home is not None:
+        arrays = with_periods(builder, arrays, finite, home, float(rungs[0, 1]), ladder[0])
+    return with_blocks(arrays, nodes, first, ladder, rungs, errors)
 
 
 def leaves_of(size: int, most_bytes: float) -> int:
@@ -68,14 +68,6 @@ def blocks_of(level: list[Matrix]) -> tuple[list[Matrix], list[int]]:
         if len(level) == 1:
             return nodes, first
         level = [level[i + 1] @ level[i] if i + 1 < len(level) else level[i] for i in range(0, len(level), 2)]
-
-
-def ladder_of(period: Matrix) -> list[Matrix]:
-    """Return the propagators of 1, 2, 4, … periods, until no state is left."""
-    ladder = [period]
-    while len(ladder) < MOST_RUNGS and np.linalg.norm(ladder[-1], 2) > NOTHING_LEFT:
-        ladder.append(ladder[-1] @ ladder[-1])
-    return ladder
 
 
 def with_blocks(
@@ -97,26 +89,6 @@ def with_blocks(
         level_node=np.array(first),
         ladder=np.array([columns_apart(rung) for rung in ladder]).reshape(len(ladder), size, 2, size),
     )
-
-
-def rungs_of(ladder: list[Matrix], probes: Matrix, error: float) -> NDArray[np.float64]:
-    """Return the norm of every rung and its error, given that of the first.
-
-    A rung adds the error of its product, measured with random states, and that of its square root twice, once
-    shrunk: U'U' − UU = (U' − U)U' + U(U' − U).
-    """
-    rungs = [(float(np.linalg.norm(ladder[0], 2)), error)]
-    for root, rung in pairwise(ladder):
-        norm, before = rungs[-1]
-        made = distance(rung @ probes, root @ (root @ probes))
-        rungs.append((float(np.linalg.norm(rung, 2)), 2.0 * min(norm, 1.0) * before + made))
-    return np.array(rungs)
-
-
-def probes_of(size: int) -> Matrix:
-    """Return random states with components of variance 1."""
-    random = np.random.default_rng(PROBES)
-    return np.asarray(random.normal(size=(size, COLUMNS, 2)) @ np.array([1.0, 1.0j]) / np.sqrt(2.0))
 
 
 def leaf_errors(builder: Builder, leaves: list[Leaf], states: Matrix) -> NDArray[np.float64]:
@@ -171,11 +143,6 @@ def _leaf_matrix(builder: Builder, arrays: TimedArrays, number: int, leaf: Leaf)
     if leaf.modes >= 0:
         return builder.modal_matrix(leaf.modes, leaf.stop - leaf.start)
     return builder.carried(arrays, number, np.eye(builder.system.dimension, dtype=np.complex128))
-
-
-def distance(mine: Matrix, other: Matrix) -> float:
-    """Return the root mean square of the norms of the differences of some states."""
-    return float(np.sqrt((np.abs(mine - other) ** 2).sum(axis=0).mean()))
 
 
 def build_seconds(system: OpenSystem, horizon: float) -> float:

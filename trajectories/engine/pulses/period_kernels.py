@@ -1,0 +1,92 @@
+"""Whole periods without a click, in the few vectors that are left of any state after one.
+
+Whatever a trajectory did before, a period without a click damps its state into the span of few vectors Q. Marks
+are places in the period from which the way to Q is known, and to which the way from Q: from a click to the end of
+the next period is one product, a rung of the ladder is one of Q's size, and so is the survival at each mark, among
+which the click is found by halving.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..jit import light_kernel
+from .place_kernels import CYCLE, FOUND, FRAMED, HOME, LARGEST_RUNG, LEAF, RUNG, STEP, TRIED, take
+from .taylor_kernels import HOME_ERROR, multiply
+
+
+@light_kernel()
+def mark_at(arrays, place):
+    """Return the mark at the beginning of the step or constant stretch of a place; −1 where there is none."""
+    if len(arrays.mark_step) == 0 or place[LEAF] >= len(arrays.leaf_modes):
+        return -1
+    return arrays.mark_of_step[place[STEP]]
+
+
+@light_kernel()
+def go_home(arrays, mark, state, work):
+    """Pass the rest of the period and the next one from a mark, if nothing clicks; return whether so."""
+    place = work.place
+    place[TRIED] = 1
+    after = multiply(arrays.homeward[mark], work.psi, work.parts)
+    state.products += 1
+    if after < state.threshold:
+        return False
+    state.error += arrays.scalars[HOME_ERROR] * np.sqrt(state.survival)
+    state.survival = after
+    take(work.parts, work.home)
+    place[HOME], place[CYCLE] = 1, place[CYCLE] + 2
+    place[LEAF], place[STEP] = 0, arrays.leaf_step[0]
+    work.offset[0] = 0.0
+    return True
+
+
+@light_kernel()
+def pass_periods(arrays, state, work):
+    """Pass 1, 2, 4, … periods in Q while nothing clicks; then go to the mark before the click.
+
+    Each call tries one rung upwards, or all rungs downwards from the first that holds the click.
+    """
+    place = work.place
+    rung, holds = min(place[RUNG], len(arrays.home_ladder) - 1), False
+    while rung >= 0:
+        after = multiply(arrays.home_ladder[rung], work.home, work.parts)
+        state.products += 1
+        if after >= state.threshold:
+            norm, error = arrays.home_rungs[rung, 0], arrays.home_rungs[rung, 1]
+            state.error = norm * state.error + error * np.sqrt(state.survival)
+            state.survival = after
+            take(work.parts, work.home)
+            place[CYCLE] += 1 << rung
+            if not holds:
+                place[RUNG] = rung + 1
+                place[LARGEST_RUNG] = max(place[LARGEST_RUNG], rung)
+                return
+        holds = True
+        rung -= 1
+    low, high = 0, len(arrays.mark_step)
+    while high - low > 1:
+        middle = (low + high) // 2
+        after = multiply(arrays.within[middle], work.home, work.parts)
+        state.products += 1
+        if after >= state.threshold:
+            low = middle
+        else:
+            high = middle
+    state.error += arrays.scalars[HOME_ERROR] * np.sqrt(state.survival)
+    state.survival = multiply(arrays.onward[low], work.home, work.parts)
+    state.products += 1
+    take(work.parts, work.psi)
+    place[HOME], place[TRIED], place[FOUND] = 0, 1, 1
+    place[LEAF], place[STEP] = arrays.mark_leaf[low], arrays.mark_step[low]
+    work.offset[0] = 0.0
+
+
+@light_kernel()
+def clicked(place):
+    """Note a click: the way home is to be tried anew, and as many periods at a time as the last gap passed."""
+    place[TRIED], place[FRAMED] = 0, 0
+    place[RUNG] = place[LARGEST_RUNG]
+    place[LARGEST_RUNG] = 0
