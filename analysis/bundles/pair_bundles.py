@@ -20,7 +20,7 @@ class PairLags(NamedTuple):
     """Complete bundles of exactly one click in each of two channels, shape (n_pairs,) each."""
 
     lag: NDArray[Any]  # t_second − t_first, in units of the stamps: times, or whole ticks
-    weight: NDArray[np.float64]  # X(0)/X(|lag|): longer pairs fit into the window more rarely
+    weight: NDArray[np.float64]  # X(0)/X(|lag|): longer pairs fit into the observation window more rarely
     unit: NDArray[np.int64]
 
 

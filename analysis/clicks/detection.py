@@ -33,7 +33,7 @@ def apply_detectors(record: ClickRecord, detectors: Mapping[str, Detector], seed
     within the observation window; events closer than the dead time to the last registered one are lost, or to
     the last one at all if the detector is paralysable; a registered event is followed by an afterpulse with its
     probability, after an exponential delay, unless that falls into the dead time; the registered times get a
-    normal error, those that fall outside the window are dropped, and the record is sorted again.
+    normal error, those that fall outside the observation window are dropped, and the record is sorted again.
 
     Parameters
     ----------

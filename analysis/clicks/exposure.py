@@ -31,7 +31,7 @@ class Exposure(NamedTuple):
     def weights(self, length: NDArray[Any]) -> NDArray[np.float64]:
         """Return X(0)/X(ℓ), by how much bundles of length ℓ are seen more rarely than short ones."""
         seen = self.at(length)
-        # A bundle as long as the longest window has exposure 0; it occurs with probability 0.
+        # A bundle as long as the longest observation window has exposure 0; it occurs with probability 0.
         return np.divide(self.at(np.zeros(1)), seen, out=np.zeros_like(seen), where=seen > 0)
 
 

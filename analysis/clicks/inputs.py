@@ -17,7 +17,7 @@ from trajectories.records.detection_log import Recorded, recorded_detectors
 
 from .streams import ClickStream
 
-# Clicks with their channels, windows and provenance.
+# Clicks with their channels, observation windows and provenance.
 Watched: TypeAlias = ClickRecord | ClickStream
 
 

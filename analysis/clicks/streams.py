@@ -117,7 +117,7 @@ class ClickStream:
             raise InvalidInput("the blocks of clicks changed while they were read; analyse them again")
 
     def through(self, change: Callable[[ClickRecord, int], ClickRecord]) -> ClickStream:
-        """Return the stream of change(block, number of its first trajectory), which keeps the windows."""
+        """Return the stream of change(block, number of its first trajectory); observation windows stay."""
 
         def read() -> Iterator[ClickRecord]:
             first = 0
@@ -202,7 +202,7 @@ def stream(record: Clicks, memory: int = KEPT_BYTES) -> ClickStream:
 
 
 def _scanned(read: Callable[[], Iterator[ClickRecord]], memory: int) -> ClickStream:
-    """Read the blocks once for windows and counts, and keep them if they fit into memory."""
+    """Read the blocks once for observation windows and counts, and keep them if they fit into memory."""
     kept: list[ClickRecord] = []
     start: list[NDArray[np.float64]] = []
     stop: list[NDArray[np.float64]] = []

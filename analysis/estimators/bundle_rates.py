@@ -295,7 +295,7 @@ def add_bundle_weights(
 ) -> NDArray[np.int64]:
     """Add 1/X(ℓ) of every bundle, in units of 1/X(0), to table[unit, kind]; return the number of every kind.
 
-    A column divided by the time that leaves the window on both sides is the rate of a kind. Kind −1 is left out.
+    A column divided by the time that leaves δ on both sides is the rate of a kind. Kind −1 is left out.
     """
     chosen = kind >= 0
     unit = units.at(bundles.trajectory[chosen], bundles.start[chosen])

@@ -119,7 +119,7 @@ def g2(record: Clicks, first: str, second: str, edges: ArrayLike) -> Correlation
     -------
     Correlation
         Value, standard error and pair count of every bin. Bins without a pair have no error (NaN), bins
-        longer than every window no value.
+        longer than every observation window no value.
 
     Raises
     ------

@@ -19,13 +19,13 @@ from ..clicks.streams import Clicks, ClickStream, stream
 from ..statistics.resampling import Pooled
 from ..statistics.resampling_units import add_up, choose_resampling_units
 
-# A pulse belongs to a window that holds it whole, up to this share of the period.
+# A pulse belongs to an observation window that holds it whole, up to this share of the period.
 WHOLE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class Pulses:
-    """Clicks of one block by the pulses that they belong to; pulses that a window cuts off are left out.
+    """Clicks of one block by the pulses that they belong to; pulses that an observation window cuts are left out.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class PulsedRecord:
     Raises
     ------
     InvalidInput
-        No period is known, another one is given, or no window holds a whole pulse.
+        No period is known, another one is given, or no observation window holds a whole pulse.
     """
 
     def __init__(self, record: Clicks, period: float | None) -> None:
@@ -61,7 +61,9 @@ class PulsedRecord:
         first, last = self._whole(self.record)
         counts = np.maximum(last - first, 0)
         if not counts.sum():
-            raise InvalidInput(f"no window holds a whole period of {self.period:g}; give a longer record")
+            raise InvalidInput(
+                f"no observation window holds a whole period of {self.period:g}; give a longer record"
+            )
         self.pulses = self.units.windows_per_unit(self.period, counts)
 
     def _whole(self, record: ClickRecord | ClickStream) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -137,7 +139,7 @@ def brightness(record: Clicks, channel: str, period: float | None = None) -> Est
     Raises
     ------
     InvalidInput
-        An unknown channel, no period, or a window shorter than it.
+        An unknown channel, no period, or observation windows shorter than it.
 
     Examples
     --------

@@ -105,7 +105,7 @@ def pulsed_g2(
     side = np.arange(len(edges) - 1) != pulses
 
     def shares(s: Sums) -> NDArray[np.float64]:
-        # By the overlap first, because pairs further apart fit into the window a little more rarely.
+        # By the overlap first, because pairs further apart fit into an observation window a little more rarely.
         level = s["pairs"] / s["overlap"]
         return level / level[..., side].mean(axis=-1, keepdims=True)
 

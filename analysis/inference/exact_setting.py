@@ -56,7 +56,7 @@ class Setting:
     detectors : mapping of str to Detector
         Efficiency and dark counts by channel.
     seen : Exposure
-        Σ_r (T_r − x)₊ of the record's windows.
+        Σ_r (T_r − x)₊ of the record's observation windows.
     groups : IndependentGroups
         How clicks come in groups.
     reach : float

@@ -43,7 +43,7 @@ MOST_CHANNELS, MOST_COMPARED = 30, 6
 DECISIVE = 30.0
 # Longest wait for the next click, in units of the reach.
 NEXT_REACH = 10.0
-# Windows of the Fano factor, in units of the reach.
+# Counting times of the Fano factor, in units of the reach.
 FANO_WINDOWS = (0.2, 1.0, 3.0)
 # About how long their exact values take beside one another: g², waits, counts.
 WEIGHTS = (6.0, 3.0, 0.5)
@@ -62,7 +62,7 @@ def compare_rates(setting: Setting) -> Comparisons:
 
 
 def compare_curves(setting: Setting) -> Comparisons:
-    """Return the tests of g², waiting times, next clicks and counts; bundles where there is a window for them."""
+    """Return the tests of g², waiting times, next clicks and counts; bundles where there is a bundle window."""
     found = Comparisons()
     rates = rates_of(setting)
     clicking = [n for n in setting.names if rates[n] * float(setting.time(0.0)[0]) >= LEAST_EVENTS]
@@ -238,7 +238,7 @@ def _wait_test(
 
 
 def _add_fano(found: Comparisons, setting: Setting, rate: float) -> None:
-    """Add the Fano factors of the windows in which enough pairs of clicks are expected."""
+    """Add the Fano factors of the counting times in which enough pairs of clicks are expected."""
     shortest = setting.seen.durations[0]
     windows = np.array([x * setting.reach for x in FANO_WINDOWS if x * setting.reach <= shortest / 2.0])
     if not len(windows):

@@ -38,7 +38,7 @@ class LostClicks(Shown):
         Times in 1/ω_b, the same in all trajectories.
     rates : ndarray of shape (n_trajectories, n_times, n_channels)
         Posterior rate of lost clicks in ω_b: times dt it is the probability that a click was lost there. NaN
-        outside a trajectory's window.
+        outside a trajectory's observation window.
     companion : ndarray of shape (n_clicks,)
         Probability that a click of the pair has a lost click of the other channel within the window before or
         after it; NaN for other channels, or where no pair was given.

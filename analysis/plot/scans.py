@@ -1,4 +1,4 @@
-"""Pictures of numbers against a window or the amount of data, each with its band and the exact values."""
+"""Pictures of numbers against a window, a counting time or the amount of data, with bands and exact values."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def fano(
     critical: float | None = None,
     unit: TimeUnit | str | float | None = None,
 ) -> Axes:
-    """Draw the Fano factor F(T) = Var N/⟨N⟩ against the counting window; a Poisson stream has 1.
+    """Draw the Fano factor F(T) = Var N/⟨N⟩ against the counting time; a Poisson stream has 1.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def fano(
     if exact is not None:
         draw_exact_points(ax, x, exact)
     logarithmic_x(ax, x, 1.1)
-    ax.set_xlabel(rf"counting window  $T$  ({time_unit()})")
+    ax.set_xlabel(rf"counting time  $T$  ({time_unit()})")
     ax.set_ylabel(r"Fano factor  $F(T)$")
     ax.legend(frameon=False)
     return ax

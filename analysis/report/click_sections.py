@@ -22,13 +22,13 @@ from ..statistics.resampling import Pooled
 from .analysis_results import AnalysisResults, Check, Curve, Number, Scan
 from .exact_values import ExactValues
 
-# Bins of g² and of the lags on each side of 0, of the waiting times, and windows of the Fano curve.
+# Bins of g² and of the lags on each side of 0, of the waiting times, and counting times of the Fano curve.
 SIDE_BINS, WAIT_BINS, FANO_WINDOWS = 20, 30, 10
-# Windows of the Fano curve, shortest in units of the reach, longest of the shortest trajectory.
+# Counting times of the Fano curve, shortest in units of the reach, longest of the shortest trajectory.
 SHORTEST_COUNT, LONGEST_COUNT = 0.2, 0.05
 # Channels of which all g² have exact values in one call, and channels whose stationarity is tested.
 MOST_TOGETHER, MOST_TESTED = 30, 30
-# Mean waits that a window must hold for practically every wait to be seen to its end.
+# Mean waits that an observation window must hold for practically every wait to be seen to its end.
 LONG = 30.0
 
 
@@ -100,7 +100,7 @@ def add_correlations(
 def add_counting(
     found: AnalysisResults, record: ClickStream, exact_values: ExactValues, names: tuple[str, ...], reach: float
 ) -> None:
-    """Add the Fano factor against the window."""
+    """Add the Fano factor against the counting time."""
     shortest, longest = SHORTEST_COUNT * reach, LONGEST_COUNT * float((record.stop - record.start).min())
     if not shortest < longest:
         return

@@ -76,7 +76,7 @@ def pictures(findings: AnalysisResults, record: Clicks) -> Iterator[Picture]:
     if "fano" in findings.scans:
         scan = findings.scans["fano"][("fano",)]
         ax = plot.fano(scan.points, scan.estimates, scan.exact, critical=scan.critical)
-        words = "Variance over mean of the number of clicks in a window; 1 for a Poisson stream."
+        words = "Variance over mean of the number of clicks in a counting time; 1 for a Poisson stream."
         yield _picture("fano", "Counting statistics", words, ax)
     if findings.scans.get("rates"):
         yield _convergence(findings)

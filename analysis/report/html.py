@@ -23,7 +23,7 @@ IN_HEAD = ("parameters", "seed", "analysed with", "analysed on")
 WORDS = {
     "±": "One standard error, resampled over trajectories (or over long stretches of them). "
     "“± ?”: the number rests on fewer than five independent groups of clicks, so its error is not known.",
-    "exact": "The value of the master equation for the same bin, window and finite time; nothing is fitted.",
+    "exact": "The value of the master equation for the same bin, δ and finite time; nothing is fitted.",
     "deviation": "(estimate − exact)/σ; of twenty correct numbers one lies beyond 2 σ.",
     "bundle": "Clicks that follow one another within the window δ.",
     "purity π_n": "Share of all quanta that are emitted in bundles of exactly n clicks.",

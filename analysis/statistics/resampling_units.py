@@ -38,9 +38,9 @@ class ResamplingUnits:
 
     Every sum that an estimator needs is additive over units: clicks, pairs and bundles belong to the unit of
     their (earlier) click, observed time to the unit in which it passes. There are at most a few
-    hundred of them, chosen from the windows (and, where trajectories are few, from the clicks) of the whole
-    record, so that sums over a record that is streamed block by block stay small and are those of the record in
-    memory.
+    hundred of them, chosen from the observation windows (and, where trajectories are few, from the clicks) of the
+    whole record, so that sums over a record that is streamed block by block stay small and are those of the record
+    in memory.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ class ResamplingUnits:
         return overlap
 
     def windows_of(self, duration: float) -> NDArray[np.int64]:
-        """Return how many adjoining windows of a duration fit into every trajectory, shape (n_trajectories,)."""
+        """Return how many adjoining counting times fit into every trajectory, shape (n_trajectories,)."""
         # 1e-9 keeps a last window that rounding would lose.
         return ((self.stop - self.columns.start) / duration + 1e-9).astype(np.int64)
 
@@ -169,7 +169,7 @@ class ResamplingUnits:
         stop, length = (self.stop - columns.start)[row] - margin, columns.length[row]
         begin = np.maximum(block * length, margin)
         end = np.maximum((block + 1) * length, margin)
-        # The last block ends where the window does, whatever the rounding of block · length.
+        # The last block ends where the observation window does, whatever the rounding of block · length.
         end = np.where(block == columns.blocks[row] - 1, stop, end)
         return columns.first[row] + block, np.maximum(stop - begin, 0.0), np.maximum(stop - end, 0.0)
 
