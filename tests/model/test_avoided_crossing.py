@@ -81,5 +81,5 @@ def test_beyond_the_dimension_of_all_eigenvalues_few_suffice_or_it_is_said(monke
     monkeypatch.setattr(module, "gap_among_nearest", lambda *_: None)
     with pytest.raises(ConvergenceError, match=r"dimension 250 needs all eigenvalues.*; locate it with fewer"):
         resonator.avoided_crossing("photon-magnon", levels)
-    with pytest.raises(InvalidInput, match="give dimension 8192, above 7000"):
+    with pytest.raises(InvalidInput, match="give dimension 8192, above the 7000"):
         resonator.avoided_crossing("photon-magnon", (16, 16, 16))

@@ -109,7 +109,7 @@ def test_a_cosine_as_pieces_moves_no_click():
         (lambda: tj.Piecewise.of(np.cos, 1.0, 1.0), "stop must be later"),
         (
             lambda: tj.Piecewise.of(lambda t: np.sin(1e9 * t), 0.0, 1.0, most=100),
-            "not followed by 100 polynomials",
+            "100 polynomials do not approximate",
         ),
         (lambda: tj.Piecewise([0.0, 1.0], [[1.0, 2.0], [2.0, 3.0]]), "one row of values a piece"),
         (lambda: tj.Piecewise([0.0, 1.0], [[1.0]]), "two values a piece"),

@@ -1,4 +1,4 @@
-"""The physics, no algorithms: Hilbert space, open systems and their drives, the paper's resonator."""
+"""Physical systems: Hilbert spaces, open systems and their drives, the paper's resonator."""
 
 from .avoided_crossing import AvoidedCrossing
 from .channel import Channel

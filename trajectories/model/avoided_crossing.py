@@ -1,4 +1,4 @@
-"""Avoided crossings: where two states repel each other least, found from the spectrum of the closed system."""
+"""Avoided crossings: the smallest gap between two states, from the spectrum of the closed system."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from scipy import linalg, sparse
 from ..errors import ConvergenceError
 from .minimum import minimum_between
 
-# Up to the first dimension all eigenvalues are computed at each of some sixty detunings; up to the second only
-# where few do not suffice, and beyond it never. Above the third, at which few take a second, nothing is located.
+# Up to the first dimension all eigenvalues are computed at each of some sixty detunings, up to the second only if
+# few do not suffice, above it never. Above the third, where few take a second, no resonance is located.
 ALL_EIGENVALUES, MAX_DENSE, MAX_LOCATED = 200, 2500, 7000
-# How many eigenvalues next to the energies of the two states are computed, and how many if those do not suffice.
+# Number of eigenvalues next to the energies of the two states, and a larger one if these do not suffice.
 NEAREST = (6, 24)
-# How far from the dressed-state formula the true resonance is searched; couplings shift it by about 0.02.
+# Half width of the search around the dressed-state formula; couplings shift the resonance by about 0.02.
 SEARCH_HALF_WIDTH = 0.06
-# To what a resonance is located.
+# Accuracy of the detuning of a resonance.
 LOCATED = 1e-8
 
 
 class AvoidedCrossing(NamedTuple):
-    """Where |000+⟩ and a pair state repel each other, and how strongly.
+    """Detuning and gap of the avoided crossing of |000+⟩ and a pair state.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class AvoidedCrossing(NamedTuple):
 
 
 def locate(gap: Callable[[float], float], start: float, what: str) -> AvoidedCrossing:
-    """Return the detuning next to `start` at which a gap is smallest.
+    """Return the detuning near `start` at which a gap is smallest.
 
     Raises
     ------
@@ -64,8 +64,9 @@ def locate(gap: Callable[[float], float], start: float, what: str) -> AvoidedCro
 def gap_between(hamiltonian: sparse.csc_array, kets: NDArray[np.complex128]) -> float:
     """Return the distance of the two eigenvalues of a real H whose vectors overlap most with two kets, (2, N).
 
-    Of a large H only the eigenvalues next to the kets' energies are computed. They are the same two: all others
-    together have less of the kets' weight than either of them. Else more, and at last all, are computed.
+    For a large H only eigenvalues near the energies of the kets are computed. The two are the right ones if all
+    other eigenvectors together have less of the kets' weight than either of them; if not, more eigenvalues are
+    computed, and finally all.
 
     Raises
     ------
@@ -94,8 +95,8 @@ def gap_among_all(hamiltonian: sparse.csc_array, kets: NDArray[np.complex128]) -
 
 
 def gap_among_nearest(hamiltonian: sparse.csc_array, kets: NDArray[np.complex128], count: int) -> float | None:
-    """Return `gap_between` from the eigenvalues next to the kets' mean energy; None where another may be meant."""
-    from scipy.sparse.linalg import ArpackError, eigsh  # takes a tenth of a second to load
+    """Return `gap_between` from the eigenvalues near the kets' mean energy; None if they may not suffice."""
+    from scipy.sparse.linalg import ArpackError, eigsh  # imported here because it takes a tenth of a second
 
     energy = float(np.vdot(kets, kets @ hamiltonian).real) / len(kets)
     try:

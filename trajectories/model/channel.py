@@ -31,7 +31,7 @@ class Channel:
     Raises
     ------
     InvalidInput
-        A name that cannot be kept, an operator that is none, or an amplitude that is not real.
+        A name that cannot be stored, an invalid operator, or an amplitude that is not real.
 
     Examples
     --------
@@ -60,12 +60,12 @@ class Channel:
 
 
 def checked_channels(channels: Sequence[Channel], dimension: int) -> tuple[Channel, ...]:
-    """Return the channels as a tuple; refuse none, a name used twice, or another dimension."""
+    """Return the channels as a tuple; refuse an empty sequence, a name used twice, and another dimension."""
     if not isinstance(channels, Iterable):
         raise InvalidInput(f"channels must be a sequence of Channel objects, not {shown(channels)}")
     chosen = tuple(channels)
     if not chosen:
-        raise InvalidInput("the system has no channel; without one nothing ever clicks, so add at least one")
+        raise InvalidInput("the system has no channel, so that nothing clicks; give at least one")
     seen: set[str] = set()
     for channel in chosen:
         if not isinstance(channel, Channel):

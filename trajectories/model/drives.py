@@ -1,4 +1,4 @@
-"""Drives: the terms of a Hamiltonian that depend on time, and the periods that they fit into."""
+"""Drives: the terms of a Hamiltonian that depend on time, and the period of a system."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ..errors import InvalidInput
 from .envelopes import Constant, Envelope, as_envelope, envelope_from
 from .operators import HERMITICITY, as_operator
 
-# An envelope must come back to where it began when its period ends, up to this share of its largest value.
+# The values of an envelope at the start and the end of a period may differ by this share of its largest value.
 SEAM = 1e-9
-# Points at which an envelope is looked at for NaN and for its largest value.
+# Number of points at which an envelope is checked for NaN and its largest value is taken.
 LOOKS = 257
 
 
@@ -36,7 +36,7 @@ class Drive:
     Raises
     ------
     InvalidInput
-        An operator that is not Hermitian under a real envelope, or an amplitude that is no envelope.
+        An operator that is not Hermitian though the envelope is real, or an object that is no envelope.
 
     Examples
     --------
@@ -67,16 +67,16 @@ class Drive:
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """A real function of time times a constant operator, as integrators take it.
+    """A real function of time times a constant operator, for integrators.
 
     Attributes
     ----------
     values : callable
-        The function, of an array of times.
+        The function; its argument is an array of times.
     operator : csr_array of shape (N, N)
         The operator.
     envelope : Envelope
-        Where the function comes from: its knots are those of this envelope.
+        The envelope of the function, which has its knots.
     """
 
     values: Callable[[ArrayLike], NDArray[np.float64]]
@@ -90,7 +90,7 @@ def checked_drives(drives: Any, dimension: int) -> tuple[Drive, ...]:
     Raises
     ------
     InvalidInput
-        Something else, or another dimension.
+        An object that is no sequence of drives, or another dimension.
     """
     if not isinstance(drives, Iterable):
         raise InvalidInput(f"drives must be a sequence of Drive objects, not {shown(drives)}")
@@ -107,19 +107,19 @@ def checked_drives(drives: Any, dimension: int) -> tuple[Drive, ...]:
 
 
 def checked_amplitude(amplitude: Any, name: str) -> Envelope | None:
-    """Return the real, non-negative or signed, amplitude of a jump operator; None stays None.
+    """Return the real amplitude g(t) of a jump operator; None stays None.
 
     Raises
     ------
     InvalidInput
-        A complex amplitude, or no envelope.
+        A complex amplitude, or an object that is no envelope.
     """
     if amplitude is None:
         return None
     envelope = as_envelope(amplitude)
     if envelope.is_complex:
         raise InvalidInput(
-            f"amplitude of channel {name!r} is complex; its phase changes no click, so give its modulus"
+            f"amplitude of channel {name!r} is complex; give its modulus, since its phase has no effect"
         )
     return None if envelope == Constant(1.0) else envelope
 
@@ -130,8 +130,8 @@ def checked_period(period: Any, envelopes: Sequence[Envelope]) -> float | None:
     Raises
     ------
     InvalidInput
-        A step outside [0, T], an envelope whose value at T is not that at 0 where it has no step, or a period of a
-        system that depends on no time.
+        A discontinuity outside [0, T], an envelope whose values at 0 and T differ without a discontinuity there,
+        or a period of a constant system.
     """
     if period is None:
         return None
@@ -142,7 +142,7 @@ def checked_period(period: Any, envelopes: Sequence[Envelope]) -> float | None:
         outside = [step for step in envelope.steps if not 0.0 <= step <= span]
         if outside:
             raise InvalidInput(
-                f"period={span:g} does not fit: an envelope steps at t={outside[0]:g}; envelopes are those of "
+                f"period={span:g} does not fit: an envelope has a step at t={outside[0]:g}; they are used for "
                 "0 ≤ t ≤ period, so move the pulse or lengthen the period"
             )
         if {0.0, span} & set(envelope.steps):
@@ -151,14 +151,14 @@ def checked_period(period: Any, envelopes: Sequence[Envelope]) -> float | None:
         ends = np.asarray(envelope(np.array([0.0, np.nextafter(span, 0.0)])))
         if abs(ends[1] - ends[0]) > SEAM * float(np.abs(values).max(initial=0.0)):
             raise InvalidInput(
-                f"period={span:g} does not fit: an envelope begins at {_number(ends[0])} and ends at "
-                f"{_number(ends[1])}; make it return, or say by a Square that it steps"
+                f"period={span:g} does not fit: an envelope starts at {_number(ends[0])} and ends at "
+                f"{_number(ends[1])}; let it return to its start, or multiply it by a Square for a step"
             )
     return span
 
 
 def refuse_undefined(envelope: Envelope, start: float, stop: float, what: str) -> None:
-    """Refuse an envelope that is not finite on a stretch of time."""
+    """Refuse an envelope that is not finite on an interval of time."""
     values = np.asarray(envelope(np.linspace(start, stop, LOOKS)))
     if not np.isfinite(values).all():
         raise InvalidInput(f"{what} contains {values[~np.isfinite(values)][0]}; give finite values only")
@@ -192,12 +192,12 @@ def square_of(envelope: Envelope) -> Callable[[ArrayLike], NDArray[np.float64]]:
 
 
 def as_text(value: Any) -> str:
-    """Return envelopes as canonical JSON: the same text for the same numbers."""
+    """Return envelopes as canonical JSON: equal text for equal numbers."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def envelopes_from_text(text: str) -> dict[str, Any]:
-    """Return what `as_text` wrote, with envelopes as objects."""
+    """Return the content of a text that `as_text` made, with envelopes as objects."""
     given = json.loads(text)
     return {
         "period": given["period"],

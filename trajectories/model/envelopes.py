@@ -1,4 +1,4 @@
-"""Envelopes: how an amplitude depends on time, as named shapes with numbers, never as code."""
+"""Envelopes: amplitudes that depend on time, as named shapes with numbers, never as code."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..errors import InvalidInput
 Values = NDArray[Any]
 Times = NDArray[np.float64]
 
-# Every shape by its name, as files call it.
+# Every shape by its name in files.
 SHAPES: dict[str, type[Envelope]] = {}
 
 MOST_COPIES = 10**6
 
 
 class Envelope:
-    """A real or complex function of time; a sum, product or difference of envelopes and numbers is one too.
+    """A real or complex function of time; sums, products and differences of envelopes and numbers are envelopes.
 
-    It is analytic between its `knots`, which integrators never step across, and jumps at its `steps`. At a step
-    the value to the right counts.
+    It is analytic between its `knots`, which integrators never step across, and discontinuous at its `steps`,
+    where it has the value to the right.
 
     Examples
     --------
@@ -44,12 +44,12 @@ class Envelope:
 
     @cached_property
     def knots(self) -> tuple[float, ...]:
-        """Ascending times at which the envelope is not analytic: steps, kinks, the ends of cut-off tails."""
+        """Ascending times at which the envelope is not analytic: discontinuities, kinks, ends of cut tails."""
         return self._knots()
 
     @cached_property
     def steps(self) -> tuple[float, ...]:
-        """Those of the `knots` at which the envelope jumps."""
+        """The `knots` at which the envelope is discontinuous."""
         return self._steps()
 
     @property
@@ -58,7 +58,7 @@ class Envelope:
         return self._complex()
 
     def constant_between(self, start: float, stop: float) -> bool:
-        """Whether the envelope is constant on an interval that holds no knot inside."""
+        """Whether the envelope is constant on an interval without a knot inside."""
         return self._constant(start, stop)
 
     def _values(self, t: Times) -> Values:
@@ -77,15 +77,15 @@ class Envelope:
         return False
 
     def repeated(self, spacing: float, count: int) -> Envelope:
-        """Return the sum of `count` copies, each later than the one before by `spacing`."""
+        """Return the sum of `count` copies, each delayed by `spacing` with respect to the one before."""
         return Train(self, spacing, count)
 
     def delayed(self, by: float) -> Envelope:
-        """Return the envelope later by a time."""
+        """Return the envelope delayed by a time."""
         return Delayed(self, by)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the shape and its numbers as JSON and TOML hold them."""
+        """Return the shape and its numbers as a dictionary for JSON and TOML."""
         kept: dict[str, Any] = {"shape": type(self).__name__}
         for field in fields(self):  # type: ignore[arg-type]
             kept[field.name] = _plain(getattr(self, field.name))
@@ -111,12 +111,12 @@ class Envelope:
 
 
 def as_envelope(value: Any) -> Envelope:
-    """Return an envelope as it is, and a number as a constant one.
+    """Return an envelope unchanged, and a number as a constant envelope.
 
     Raises
     ------
     InvalidInput
-        Anything else, code included: functions of time are sampled.
+        Any other object, functions included, which must be sampled first.
     """
     if isinstance(value, Envelope):
         return value
@@ -128,12 +128,12 @@ def as_envelope(value: Any) -> Envelope:
 
 
 def envelope_from(given: Any) -> Envelope:
-    """Return the envelope that `Envelope.to_dict` described; numbers and [real, imaginary] are constants.
+    """Return the envelope from the dictionary of `Envelope.to_dict`; numbers and [real, imaginary] are constants.
 
     Raises
     ------
     InvalidInput
-        An unknown shape, or numbers that do not belong to it.
+        An unknown shape, or wrong numbers for it.
     """
     if isinstance(given, Envelope):
         return given
@@ -307,7 +307,7 @@ class Delayed(Envelope):
 class Train(Envelope):
     """Σ_{k<count} f(t − k·spacing), a finite train; written ``envelope.repeated(spacing, count)``.
 
-    A train without end is a system's `period`.
+    For an infinite train give the system a `period`.
 
     Examples
     --------
@@ -329,7 +329,7 @@ class Train(Envelope):
 
     @property
     def _reach(self) -> tuple[float, float]:
-        """Where the first copy is not zero."""
+        """Interval in which the first copy is not zero."""
         knots = self.envelope.knots
         if len(knots) < 2:
             return -self._everywhere, self._everywhere
@@ -347,7 +347,7 @@ class Train(Envelope):
             for number in range(self.count):
                 total = total + self.envelope(t - number * self.spacing)
             return total
-        # Only the copies that reach a time count: as many as overlap, whatever their number in all.
+        # Only copies that are not zero at a time are summed, so that the cost does not grow with their number.
         newest = np.floor((t - low) / self.spacing)
         for back in range(int(np.ceil((high - low) / self.spacing)) + 1):
             copy = newest - back
@@ -375,6 +375,6 @@ class Train(Envelope):
 
 
 def outside(start: float, stop: float, reach: tuple[float, ...]) -> bool:
-    """Whether an interval lies before or behind what lies between two knots."""
+    """Whether an interval lies outside the interval between the first and the last knot."""
     middle = 0.5 * (start + stop)
     return middle < reach[0] or middle > reach[-1]

@@ -1,4 +1,4 @@
-"""Spectral filters behind a channel: cavities in series, whose outputs are channels of an ordinary open system."""
+"""Spectral filters behind a channel: cascaded cavities whose outputs are channels of an ordinary open system."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..checks import finite_array, finite_number, integer, positive_number
 from ..errors import InvalidInput
 from .space import HilbertSpace
 
-# An OpenSystem, which offers all of this as its method: a system is made from the one that it replaces.
+# An OpenSystem; not imported, because its method `filtered` calls this module.
 System = TypeVar("System", bound=Any)
-# Name of what a system without a space becomes beside its filters: levels that are no truncation.
+# Name of the finite factor that stands for a system without a space.
 SOURCE = "atoms"
 
 
@@ -31,7 +31,7 @@ def filtered(
         widths = np.broadcast_to(finite_array(width, "width"), frequencies.shape)
     except ValueError as error:
         raise InvalidInput(
-            f"width has shape {np.shape(width)}; give one number, or {frequencies.size} as of frequencies"
+            f"width has shape {np.shape(width)}; give one number, or {frequencies.size}, one for each frequency"
         ) from error
     label = channel if name is None else name
     for number, (centre, full) in enumerate(zip(frequencies.tolist(), widths.tolist(), strict=True), start=1):
@@ -101,12 +101,12 @@ def _one_filter(
 
 
 def _with_mode(system: Any, mode: str, count: int) -> HilbertSpace:
-    """Return the space with one more mode, behind the other modes and before the finite factors."""
+    """Return the space with one more mode, after the other modes and before the finite factors."""
     if system.space is None:
         return HilbertSpace(**{mode: count, SOURCE: system.dimension})
     if system.space.max_quanta is not None:
         raise InvalidInput(
-            f"max_quanta={system.space.max_quanta} would cut source and filter together; use levels of each mode"
+            f"max_quanta={system.space.max_quanta} is not possible with a filter; give levels of each mode instead"
         )
     if mode in system.space.names:
         raise InvalidInput(f"the space has a mode {mode!r} already; give the filter another name")
@@ -114,7 +114,7 @@ def _with_mode(system: Any, mode: str, count: int) -> HilbertSpace:
 
 
 def _places(system: Any, space: HilbertSpace, count: int) -> Any:
-    """Return where the basis state (source state, filter's level) is in the new space."""
+    """Return the index in the new space of the basis state (source state, level of the filter)."""
     old: Sequence[str] = () if system.space is None else system.space.names
     shape = [space.levels[name] for name in old] or [system.dimension]
     axes = [*old, "filter"] if old else [SOURCE, "filter"]

@@ -1,4 +1,4 @@
-"""Minimum of a function of one variable between two bounds, without loading an optimisation library for it."""
+"""Minimum of a function of one variable between two bounds, without importing an optimisation library."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Point(NamedTuple):
 def minimum_between(function: Callable[[float], float], low: float, high: float, tolerance: float) -> Point:
     """Return a local minimum of a function in [low, high], to `tolerance` in its argument.
 
-    Steps go to the lowest point of the parabola through the three best points, or by golden sections where that is
-    no good (Brent, Algorithms for Minimization without Derivatives, 1973, chapter 5). The arithmetic is that of
-    SciPy's ``minimize_scalar(method="bounded")``, to the last bit: loading that takes a tenth of a second, more
-    than all else that a resonance needs.
+    Steps go to the minimum of the parabola through the three best points, or by golden sections if that step is
+    not acceptable (Brent, Algorithms for Minimization without Derivatives, 1973, chapter 5). The arithmetic is
+    that of SciPy's ``minimize_scalar(method="bounded")``, to the last bit; its import takes a tenth of a second,
+    more than locating a resonance.
     """
     x = low + GOLDEN * (high - low)
     best = second = third = Point(x, function(x))
@@ -59,7 +59,7 @@ def minimum_between(function: Callable[[float], float], low: float, high: float,
 
 
 def _parabola(best: Point, second: Point, third: Point) -> tuple[float, float]:
-    """Return numerator and denominator (not negative) of the step from the best point to the parabola's lowest."""
+    """Return numerator and denominator (not negative) of the step from the best point to the parabola's vertex."""
     r = (best.x - second.x) * (best.value - third.value)
     q = (best.x - third.x) * (best.value - second.value)
     p = (best.x - third.x) * q - (best.x - second.x) * r

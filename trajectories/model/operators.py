@@ -1,4 +1,4 @@
-"""Operators in whatever form they come, as checked sparse matrices."""
+"""Operators of NumPy, SciPy or QuTiP as checked sparse matrices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .qutip_objects import matrix_of
 
 # H is taken for Hermitian when ‖H − H†‖_max is below this fraction of ‖H‖_max.
 HERMITICITY = 1e-12
-# Entries beyond this overflow when they are multiplied, and occur in no sensible unit.
+# Larger entries overflow when they are multiplied; no sensible unit has them.
 LARGEST_ENTRY = 1e100
 
 
@@ -22,7 +22,7 @@ def as_operator(operator: Any, what: str) -> sparse.csr_array:
     Raises
     ------
     InvalidInput
-        Not a square matrix of numbers, not finite, or a QuTiP object that is no constant operator.
+        Not a square matrix of numbers, not finite, or a QuTiP object that is not a constant operator.
     """
     try:
         matrix = sparse.csr_array(matrix_of(operator, what), dtype=np.complex128, copy=True)

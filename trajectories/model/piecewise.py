@@ -1,4 +1,4 @@
-"""Envelopes as polynomials between edges, and how a function of time becomes one."""
+"""Envelopes as polynomials between edges, and their construction from functions of time."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ COMPARED = 7
 
 
 class TooManyPieces(InvalidInput):
-    """A function that needs more pieces than are allowed."""
+    """A function needs more pieces than allowed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Piecewise(Envelope):
-    """Polynomials between ascending edges, given by values at Chebyshev points; the end values go on outside.
+    """Polynomials between ascending edges, given by values at Chebyshev points; constant outside.
 
     The points of the piece from a to b are t_k = (a + b)/2 − (b − a)/2·cos(πk/n), k = 0 … n, both ends included.
 
@@ -44,10 +44,10 @@ class Piecewise(Envelope):
     edges : array_like of shape (n_pieces + 1,)
         Ascending times.
     values : array_like of shape (n_pieces, n + 1)
-        Real or complex values at the points of each piece; real where the imaginary parts vanish.
+        Real or complex values at the points of each piece; taken as real if all imaginary parts vanish.
     sampling_error : float
-        How far the pieces are from the function that was sampled, over its largest modulus, where that is known;
-        pieces of 2⁻⁴⁰ of the span in which it changes by more than 1e-10, a step, do not count.
+        Largest distance of the pieces from the sampled function, relative to its largest modulus; 0 if unknown.
+        Pieces of 2⁻⁴⁰ of the span that contain a discontinuity do not count.
 
     Raises
     ------
@@ -96,27 +96,27 @@ class Piecewise(Envelope):
         at: ArrayLike = (),
         most: int = MOST_PIECES,
     ) -> Piecewise:
-        """Return a function as pieces of degree 13 that follow it to 1e-13 of its largest modulus.
+        """Return a function as pieces of degree 13, accurate to 1e-13 of its largest modulus.
 
         Pieces are halved until the last Chebyshev coefficients and the comparison with the function between the
-        points are small enough; where halving gains little, as in noise, 1e-10 is enough, and
-        ``.sampling_error`` says what was reached. A step is placed to 2⁻⁴⁰ of the span.
+        points are small enough; where halving gains little, as for noise, 1e-10 suffices, and
+        ``.sampling_error`` is the accuracy reached. A discontinuity is located to 2⁻⁴⁰ of the span.
 
         Parameters
         ----------
         function : callable
             f(t) of one time, real or complex.
         start, stop : float
-            The span.
+            The interval of time.
         at : array_like of float, optional
-            Further times at which the pieces are compared with the function, so that no narrow feature is missed.
+            Further times at which pieces and function are compared, so that no narrow feature is missed.
         most : int
-            Most pieces.
+            Largest number of pieces.
 
         Raises
         ------
         InvalidInput
-            Values that are no finite numbers, a span without length, or a function that needs too many pieces.
+            Values that are not finite numbers, an empty interval, or a function that needs too many pieces.
         """
         low, high = finite_number(start, "start"), finite_number(stop, "stop")
         if not low < high:
@@ -125,7 +125,7 @@ class Piecewise(Envelope):
 
     @cached_property
     def _series(self) -> NDArray[Any]:
-        """Chebyshev coefficients (n + 1, n_pieces), constant pieces without rounding: equals are equal."""
+        """Chebyshev coefficients, shape (n + 1, n_pieces); those of constant pieces have no rounding error."""
         series = np.where(self._flat[:, None], 0.0, series_of(self.values))
         series[self._flat, 0] = self.values[self._flat, 0]
         return np.asarray(series.T)
@@ -178,7 +178,7 @@ def series_of(values: NDArray[Any]) -> NDArray[Any]:
 def _followed(
     function: Callable[[float], Any], low: float, high: float, at: NDArray[np.float64], most: int
 ) -> Piecewise:
-    """Return a function as at most so many pieces; see `Piecewise.of`."""
+    """Return a function as at most `most` pieces; see `Piecewise.of`."""
 
     def sampled(times: NDArray[np.float64]) -> NDArray[np.complex128]:
         found = np.array([complex(function(float(t))) for t in times], np.complex128)
@@ -201,7 +201,7 @@ def _followed(
             spread = float(np.abs(values - values[-1]).max())
             edges.append(b)
             rows.append(np.full(POINTS, values[-1]))
-            # Else it is a step, which lies somewhere here.
+            # Else it is a discontinuity somewhere in this piece.
             worst = max(worst, spread) if spread <= NOISY * largest else worst
             continue
         series = series_of(values)
@@ -222,7 +222,7 @@ def _followed(
         waiting += [(middle, b, before), (a, middle, before)]
         if len(rows) + len(waiting) > most:
             raise TooManyPieces(
-                f"the function is not followed by {most} polynomials; it changes too fast between {low:g} and "
+                f"{most} polynomials do not approximate the function, which changes too fast between {low:g} and "
                 f"{high:g}: give a shorter span, or named shapes"
             )
     return Piecewise(np.array(edges), np.array(rows), worst / max(largest, 1e-300))

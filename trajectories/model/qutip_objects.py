@@ -1,4 +1,4 @@
-"""QuTiP objects to matrices and back, so that a script for its `mcsolve` runs here after a change of one line."""
+"""Conversion of QuTiP objects to matrices and back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TimedTerm: TypeAlias = tuple[sparse.csr_array, Sampled | Piecewise]
 
 
 def matrix_of(operator: Any, what: str) -> Any:
-    """Return the matrix of a QuTiP operator; anything else is returned as it is, to be checked like any matrix.
+    """Return the matrix of a QuTiP operator; other objects are returned unchanged, and checked later.
 
     A `QobjEvo` that does not depend on time, and a list of operators without coefficients, which QuTiP adds, are
     constant operators like any other.
@@ -31,7 +31,7 @@ def matrix_of(operator: Any, what: str) -> Any:
     Raises
     ------
     InvalidInput
-        A time-dependent operator, or an object that is no operator.
+        A time-dependent operator, or an object that is not an operator.
     """
     if is_terms(operator):
         terms = [term[0] if isinstance(term, list | tuple) and len(term) == 1 else term for term in operator]
@@ -39,7 +39,9 @@ def matrix_of(operator: Any, what: str) -> Any:
             raise _depends_on_time(what)
         parts = [matrix_of(term, what) for term in terms]
         if any(part.shape != parts[0].shape for part in parts):
-            raise InvalidInput(f"{what} has terms of shapes {', '.join(str(p.shape) for p in parts)}; they add up")
+            raise InvalidInput(
+                f"{what} has terms of shapes {', '.join(str(p.shape) for p in parts)}; give one shape"
+            )
         return sum(parts[1:], start=parts[0])
     if callable(getattr(operator, "arguments", None)):  # a QobjEvo
         if not operator.isconstant:
@@ -63,7 +65,7 @@ def is_terms(operator: Any) -> bool:
 
 
 def operator_list(operators: Any) -> list[Any]:
-    """Return collapse operators as a list; one alone needs none, as for `mcsolve`.
+    """Return collapse operators as a list; a single one may be given without a list, as for `mcsolve`.
 
     Raises
     ------
@@ -79,27 +81,25 @@ def operator_list(operators: Any) -> list[Any]:
 
 
 class DependsOnTime(InvalidInput):
-    """An operator that depends on time, where a constant one is needed."""
+    """An operator depends on time, but must be constant."""
 
 
 def _depends_on_time(what: str) -> DependsOnTime:
-    return DependsOnTime(
-        f"{what} depends on time; give tlist=, the times on which its coefficients are sampled, to from_qutip"
-    )
+    return DependsOnTime(f"{what} depends on time; give from_qutip the times of its coefficients as tlist=")
 
 
 def timed_terms(
     operator: Any, what: str, tlist: NDArray[np.float64], args: Mapping[str, Any] | None
 ) -> tuple[Any, list[TimedTerm]]:
-    """Return the constant part of what QuTiP takes for an operator that depends on time, and Σ f_j(t) O_j.
+    """Return the constant part and the terms Σ f_j(t) O_j of a QuTiP operator that depends on time.
 
-    Coefficients that are arrays over `tlist` become the same cubic splines that QuTiP makes of them, functions the
-    fewest polynomials that follow them to rounding, on `tlist` and between its times.
+    Coefficients that are arrays over `tlist` become the same cubic splines as in QuTiP, functions the fewest
+    polynomials that agree with them to rounding, at the times of `tlist` and between them.
 
     Raises
     ------
     InvalidInput
-        What QuTiP does not take, or a function that no polynomials follow.
+        Objects that QuTiP refuses, or a function that polynomials do not approximate.
     """
     import qutip
 
@@ -107,13 +107,13 @@ def timed_terms(
         whole = qutip.QobjEvo(operator, args=dict(args or {}), tlist=tlist)
         parts = whole.to_list()
     except (TypeError, ValueError, AttributeError) as error:
-        raise InvalidInput(f"{what} is nothing that QuTiP takes: {error}") from error
+        raise InvalidInput(f"{what} is refused by QuTiP: {error}") from error
     constant: Any = sparse.csr_array(whole.shape, dtype=np.complex128)
     timed = []
     for part in parts:
         head, coefficient = part if isinstance(part, list | tuple) else (part, None)
         if callable(head) and not hasattr(head, "full"):
-            raise InvalidInput(f"{what} is a function that returns operators; give [operator, coefficient] pairs")
+            raise InvalidInput(f"{what} is a function; give [operator, coefficient] pairs")
         matrix = sparse.csr_array(head.to("CSR").data_as("csr_matrix"))
         if coefficient is None:
             constant = constant + matrix
@@ -123,7 +123,7 @@ def timed_terms(
 
 
 def _sampled(coefficient: Any, what: str, tlist: NDArray[np.float64]) -> Sampled | Piecewise:
-    """Return a coefficient as few polynomials; where it is a spline over `tlist`, as that."""
+    """Return a coefficient as few polynomials, or if it is a spline over `tlist`, as that spline."""
     middle = 0.5 * (tlist[1:] + tlist[:-1])
     span, at = (float(tlist[0]), float(tlist[-1])), np.concatenate([tlist, middle])
     try:
@@ -144,7 +144,7 @@ def _sampled(coefficient: Any, what: str, tlist: NDArray[np.float64]) -> Sampled
 
 
 def same_subsystems(hamiltonian: Any, collapse_operators: Sequence[Any]) -> None:
-    """Refuse QuTiP operators whose tensor factors differ: matrices of one size may still mean different things.
+    """Refuse QuTiP operators with different tensor factors, even if their matrices have the same size.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def default_names(count: int, names: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def timed_qobj(operator: Any, values: Callable[[Any], Any], period: float | None) -> Any:
-    """Return a QuTiP operator times a function of time, which a period repeats."""
+    """Return a QuTiP operator times a function of time, which is repeated with the period if there is one."""
     import qutip
 
     def coefficient(t: float) -> complex:
@@ -186,7 +186,7 @@ def timed_qobj(operator: Any, values: Callable[[Any], Any], period: float | None
 
 
 def qobj(matrix: sparse.csr_array, space: HilbertSpace | None) -> Any:
-    """Return a matrix as a QuTiP operator, with the subsystems' dimensions where the space is their product.
+    """Return a matrix as a QuTiP operator, with the dimensions of the subsystems if the space is their product.
 
     Raises
     ------

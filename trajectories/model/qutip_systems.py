@@ -1,4 +1,4 @@
-"""Systems from what scripts give to QuTiP's `mcsolve`: H and c_ops, as constant parts and envelopes."""
+"""Systems from the arguments of QuTiP's `mcsolve`: H and c_ops, as constant parts and envelopes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from .qutip_objects import (
 )
 from .shapes import Sampled
 
-# How far coefficients may leave H(t) from Hermitian, relative to its largest entry.
+# Largest deviation of H(t) from Hermitian, relative to its largest entry.
 SAMPLED_HERMITICITY = 1e-8
 
 
 class QutipParts(NamedTuple):
-    """What an `OpenSystem` is made of, and how far its splines are off, relative to the largest value of each."""
+    """Parts of an `OpenSystem`, and the errors of its splines relative to the largest value of each."""
 
     hamiltonian: Any
     channels: tuple[Channel, ...]
@@ -59,7 +59,7 @@ def parts_of_qutip(
             channels.append(Channel(name, constant))
             continue
         if len(timed) > 1 or abs(constant).sum() > 0.0:
-            raise InvalidInput(f"{what} is a sum of operators; only g(t)·c with one coefficient is simulated")
+            raise InvalidInput(f"{what} is a sum of operators; give g(t)·c with one coefficient")
         matrix, amplitude = timed[0]
         if amplitude.is_complex and times is not None:
             amplitude = _modulus(amplitude, times)
@@ -69,7 +69,7 @@ def parts_of_qutip(
     drives = []
     for matrix, envelope in timed:
         errors.append(envelope.sampling_error)
-        # Half of the term and half of its conjugate: together they are H where H is Hermitian.
+        # Half of the term and half of its conjugate: their sum is H if H is Hermitian.
         half = 0.5 * matrix if envelope.is_complex else 0.5 * (matrix + matrix.conj().T)
         drives.append(Drive(half, envelope))
     if timed and times is not None:
@@ -78,13 +78,13 @@ def parts_of_qutip(
 
 
 def _modulus(amplitude: Sampled | Piecewise, times: NDArray[np.float64]) -> Piecewise:
-    """Return |g(t)|: the phase of a jump operator changes neither clicks nor averages."""
+    """Return |g(t)|, because the phase of a jump operator changes neither clicks nor averages."""
     found = Piecewise.of(lambda t: abs(complex(amplitude(t))), float(times[0]), float(times[-1]), at=times)
     return replace(found, sampling_error=found.sampling_error + amplitude.sampling_error)
 
 
-def begins_at_zero(parts: QutipParts, start: float) -> QutipParts:
-    """Return the parts of the same system with its time counted from `start`, as trajectories here count it."""
+def shifted_to_zero(parts: QutipParts, start: float) -> QutipParts:
+    """Return the parts of the same system with time counted from `start`, as trajectories count it."""
     channels = tuple(
         channel if channel.amplitude is None else replace(channel, amplitude=channel.amplitude.delayed(-start))
         for channel in parts.channels

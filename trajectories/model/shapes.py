@@ -17,17 +17,17 @@ from .envelopes import Envelope, Times, Values, numbers, ordered, outside, width
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
 
-# Where a Gaussian, in widths σ, and a hyperbolic secant, in widths, have fallen below 1e-16 and are cut to zero.
+# Distances in widths at which a Gaussian and a hyperbolic secant are below 1e-16 and are cut to zero.
 GAUSSIAN_REACH, SECH_REACH = 9.0, 40.0
 # How far a spline through samples may be from the spline through every other one, over their largest modulus, and
 # by how much more accurate a cubic spline through twice as many samples is.
 COARSEST, SPLINE_GAIN = 1e-3, 15.0
-# How samples are joined: the degree of the polynomial between two of them.
+# Degree of the polynomial between two samples, for each way to join them.
 ORDERS = {"steps": 0, "lines": 1, "spline": 3}
 
 
 def cubic_spline(times: NDArray[np.float64], values: NDArray[Any]) -> CubicSpline:
-    """Return SciPy's spline, whose module is loaded only then: that takes longer than loading all of the model."""
+    """Return SciPy's spline; imported here, because its import takes longer than that of the whole model."""
     from scipy.interpolate import CubicSpline
 
     return CubicSpline(times, values)
@@ -216,24 +216,24 @@ class Rotation(Envelope):
 
 @dataclass(frozen=True, eq=False)
 class Sampled(Envelope):
-    """Values at ascending times, joined by a cubic spline, by lines or as steps; the end values go on outside.
+    """Values at ascending times, joined by a cubic spline, lines or steps; constant outside.
 
     Parameters
     ----------
     t : array_like of shape (n,)
         Ascending times.
     values : array_like of shape (n,)
-        Real or complex values; real where the imaginary parts vanish.
+        Real or complex values; taken as real if all imaginary parts vanish.
     join : {"spline", "lines", "steps"}
-        How; a step lasts from its sample to the next.
+        How samples are joined; a step lasts from its sample to the next.
     sampling_error : float
-        How far the join is from the function that was sampled, over its largest modulus, where that is known.
+        Error with respect to the sampled function, relative to its largest modulus; 0 if unknown.
 
     Raises
     ------
     InvalidInput
         NaN, times out of order, or samples so coarse that the spline through every other one differs by more than
-        1.5 % of the largest value, where the spline through all may be off by 1e-3.
+        1.5 % of the largest value, so that the spline through all may have an error of 1e-3.
 
     Examples
     --------
@@ -268,7 +268,7 @@ class Sampled(Envelope):
         if self.error > COARSEST:
             raise InvalidInput(
                 f"samples are too coarse: a spline through them is uncertain by {self.error:.1g} of the largest; "
-                "sample more finely, or join='lines' or 'steps' if that is what is meant"
+                "sample more finely, or give join='lines' or 'steps'"
             )
 
     @cached_property
@@ -277,7 +277,7 @@ class Sampled(Envelope):
 
     @property
     def error(self) -> float:
-        """Estimated error of the spline over the largest modulus; 0 for lines and steps, which are exact."""
+        """Estimated error of the spline relative to the largest modulus; 0 for lines and steps (exact)."""
         largest = float(np.abs(self.values).max())
         if ORDERS[self.join] < 3 or len(self.t) < 9 or largest == 0.0:
             return 0.0 if ORDERS[self.join] < 3 or largest == 0.0 else self._error_of_few(largest)
@@ -287,7 +287,7 @@ class Sampled(Envelope):
         return float(apart.max()) / (SPLINE_GAIN * largest)
 
     def _error_of_few(self, largest: float) -> float:
-        """Return how far the lines between few samples are from the spline, a bound that is far too large."""
+        """Return the distance of lines between few samples from the spline, a bound far above the error."""
         middle = 0.5 * (self.t[1:] + self.t[:-1])
         lines = 0.5 * (self.values[1:] + self.values[:-1])
         return float(np.abs(self._spline(middle) - lines).max()) / (SPLINE_GAIN * largest)

@@ -1,4 +1,4 @@
-"""HilbertSpace: named bosonic modes and finite factors, their truncation, their sparse operators."""
+"""HilbertSpace: named bosonic modes and finite factors, their truncation and their sparse operators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..errors import InvalidInput
 from ..names import nearest
 from ..results import read_only
 
-# Dense objects of a larger dimension would not fit into memory.
+# Vectors and sparse operators of a larger dimension would not fit into memory.
 MAX_DIMENSION = 10_000_000
 ATOM_LEVELS = {"g": 0, "e": 1}
 
@@ -27,7 +27,7 @@ def _is_atom(name: str) -> bool:
 
 
 def _declared(finite: Any, levels: Iterable[str]) -> tuple[str, ...]:
-    """Return the names in `finite`; refuse what names no factor."""
+    """Return the names in `finite`; refuse names of no factor."""
     names = (finite,) if isinstance(finite, str) else tuple(finite) if isinstance(finite, Iterable) else (finite,)
     known = tuple(levels)
     for name in names:
@@ -52,16 +52,16 @@ class HilbertSpace:
     max_quanta : int, optional
         Keep only states with Σ n ≤ max_quanta, summed over the modes (finite factors are not counted).
     finite : str or sequence of str, optional
-        Names of the factors that have these levels and no more: spins, ions, quantum dots. Their levels are no
-        truncation, and one with more than two has no lowering operator but `transition`. A factor whose name
-        starts with ``atom`` is finite without being named here.
+        Names of the factors that have exactly these levels: spins, ions, quantum dots. Their levels are not a
+        truncation; for more than two levels use `transition` instead of a lowering operator. Factors whose names
+        start with ``atom`` are finite without being given here.
     **levels : int
-        Number of levels of each factor (at least 2): of a mode its lowest Fock states.
+        Number of levels of each factor, at least 2; for a mode its lowest Fock states.
 
     Raises
     ------
     InvalidInput
-        No subsystem, a level count that is not an integer ≥ 2, a cut-off below 1, a dimension too large to hold,
+        No subsystem, a number of levels that is not an integer ≥ 2, a cut-off below 1, too large a dimension,
         or a name in `finite` that is no subsystem's.
 
     Examples
@@ -98,7 +98,7 @@ class HilbertSpace:
 
     @property
     def finite(self) -> tuple[str, ...]:
-        """Names of the finite factors, whose levels are no truncation: atoms, and those declared."""
+        """Names of the finite factors, whose levels are not a truncation: atoms, and declared ones."""
         return self.names[len(self.modes) :]
 
     @property
@@ -117,7 +117,7 @@ class HilbertSpace:
 
     @cached_property
     def dimension(self) -> int:
-        """Number of basis states kept, counted without listing them."""
+        """Number of basis states, counted without listing them."""
         ways = np.ones(1, dtype=np.int64)  # ways to distribute 0, 1, 2, … quanta over the modes so far
         for mode in self.modes:
             ways = np.convolve(ways, np.ones(self.levels[mode], dtype=np.int64))
@@ -126,7 +126,7 @@ class HilbertSpace:
 
     @cached_property
     def _flat_to_index(self) -> NDArray[np.int64]:
-        """Index of each untruncated product state in the kept basis, −1 where it was cut."""
+        """Index of each untruncated product state in the truncated basis; −1 if it is not in it."""
         table = np.full(int(np.prod(list(self.levels.values()))), -1, dtype=np.int64)
         table[self._flat(self.occupations)] = np.arange(self.dimension)
         return table
@@ -136,7 +136,7 @@ class HilbertSpace:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Ket labels such as ``|1,0,1,g⟩``, one a basis state."""
+        """Ket labels such as ``|1,0,1,g⟩``, one for each basis state."""
         letters = [self._has_letters(name) for name in self.names]
         return tuple(
             "|" + ",".join("ge"[n] if letter else str(n) for n, letter in zip(row, letters, strict=True)) + "⟩"
@@ -201,7 +201,7 @@ class HilbertSpace:
         Raises
         ------
         InvalidInput
-            An unknown subsystem, or a level that it lacks.
+            An unknown subsystem, or a level that it does not have.
 
         Examples
         --------
@@ -225,7 +225,7 @@ class HilbertSpace:
         return sparse.csr_array((ones, (target[kept], source[kept])), shape=shape)
 
     def number(self, name: str) -> sparse.csr_array:
-        """Return the number operator o†o of a subsystem; of a finite factor the level's number."""
+        """Return the number operator o†o of a subsystem; for a finite factor diag(0, 1, 2, …)."""
         self._check_name(name)
         occupation = self.occupations[:, self.names.index(name)].astype(np.complex128)
         return sparse.csr_array(sparse.diags_array(occupation))
@@ -235,10 +235,10 @@ class HilbertSpace:
         return sparse.csr_array(sparse.eye_array(self.dimension, dtype=np.complex128))
 
     def top_levels(self) -> dict[str, NDArray[np.bool_]]:
-        """Return, for each mode, which basis states sit at the edge of the truncation.
+        """Return, for each mode, which basis states are in its top level.
 
-        The population found there shows how far a truncated result can be trusted. With `max_quanta`
-        the key ``max_quanta`` marks the states that hold the most quanta allowed.
+        Their population shows how accurate a truncated result is. With `max_quanta` the key ``max_quanta``
+        is for the states with the largest allowed number of quanta.
         """
         masks = {name: self.occupations[:, self.names.index(name)] == self.levels[name] - 1 for name in self.modes}
         if self.max_quanta is not None:

@@ -24,7 +24,7 @@ from .space import HilbertSpace
 from .system import OpenSystem
 
 PAIRS = ("photon-phonon", "photon-magnon")
-# Which side drives, and which pair is then emitted (paper, Figs. 1 and 3).
+# Drive direction and emitted pair of each regime (paper, Figs. 1 and 3).
 REGIMES = {
     "blue": {"left": "photon-magnon"},
     "pink": {"right": "photon-phonon"},
@@ -53,8 +53,8 @@ class SpinningResonator:
     H = (Δ_ad + Δ_F) a†a + ω_b b†b + ω_m m†m + Δ_σd σ†σ + λ_ab (a†+a)(b†+b) + λ_am (a†+a)(m†+m)
     + λ_aσ (aσ† + a†σ) + ξ (σ†+σ), with Δ_σd = Δ_σa + Δ_ad. All frequencies are in units of ω_b, so ω_b = 1.
 
-    The printed Eq. (1) of the paper has Δ_σa in front of σ†σ. Its dressed energies, its resonance
-    conditions and its numbers hold for Δ_σd, which is the frame of the pump, and that is used here.
+    The printed Eq. (1) of the paper has Δ_σa in front of σ†σ. Its dressed energies, resonance conditions and
+    numbers hold for Δ_σd (the frame of the pump), which is used here.
 
     `detuning`, `drive` and `fizeau` may be envelopes instead of numbers: a swept Δ_ad(t), a pulsed ξ(t), a spin
     whose Δ_F(t) is modulated, of either sign.
@@ -85,7 +85,7 @@ class SpinningResonator:
         Mean thermal occupations of the photon, phonon and magnon baths. Where one is positive, emission
         becomes √(κ(n+1)) o and a channel ``"… absorption"`` with √(κn) o† is added.
     period : float, optional
-        T, after which the envelopes begin anew.
+        T, after which the envelopes repeat.
 
     Raises
     ------
@@ -165,7 +165,7 @@ class SpinningResonator:
         Raises
         ------
         InvalidInput
-            An unknown regime, the orange one without a direction, or a detuning, which is what is located.
+            An unknown regime, the orange one without a direction, or a given detuning.
         """
         emitting = REGIMES[one_of(name, "regime", REGIMES)]
         if "detuning" in parameters:
@@ -179,20 +179,20 @@ class SpinningResonator:
         one_of(direction, "direction", DIRECTIONS)
         tuned_for = direction if direction in emitting else next(iter(emitting))
         tuned = cls(direction=tuned_for, **parameters)
-        # Rounded far below the width of a resonance, 1e-3: the last digits differ from machine to machine, and a
-        # run is recognised by its parameters.
+        # Rounded far below the width of a resonance, 1e-3, because the last digits differ between machines and a
+        # run is identified by its parameters.
         detuning = round(tuned.resonance(emitting[tuned_for], levels=levels), REGIME_DIGITS)
         return replace(tuned, direction=direction, detuning=detuning)
 
     def number(self, name: str) -> float:
-        """Return a parameter that must not depend on time here."""
+        """Return a parameter, which must not depend on time."""
         value = getattr(self, name)
         if isinstance(value, Envelope):
-            raise InvalidInput(f"{name} depends on time; take resonator.at(t) of one moment")
+            raise InvalidInput(f"{name} depends on time; use resonator.at(t)")
         return float(value)
 
     def at(self, t: float) -> SpinningResonator:
-        """Return the resonator whose parameters are those of a moment."""
+        """Return the resonator with the constant parameters of time `t`."""
         time = finite_number(t, "t")
         if self.period is not None:
             time -= self.period * float(np.floor(time / self.period))
@@ -252,7 +252,7 @@ class SpinningResonator:
         return ground * space.ket(**quanta, atom="g") + excited * space.ket(**quanta, atom="e")
 
     def hamiltonian(self, space: HilbertSpace) -> sparse.csr_array:
-        """Return H on `space`, which has subsystems photon, phonon, magnon and atom; only its constant terms."""
+        """Return the constant terms of H on `space`, which has subsystems photon, phonon, magnon and atom."""
         a, b, m, s = (space.lower(name) for name in ("photon", "phonon", "magnon", "atom"))
         nothing: dict[str, Any] = {name: 0.0 for name, *_ in self._driven(space)}
         constant = replace(self, period=None, **nothing)
@@ -295,7 +295,7 @@ class SpinningResonator:
         Returns
         -------
         OpenSystem
-            With channels photon, phonon, magnon, atom, and an absorption channel for each warm bath.
+            The system, with channels photon, phonon, magnon, atom, and an absorption channel for each warm bath.
 
         Raises
         ------
@@ -314,7 +314,7 @@ class SpinningResonator:
         return OpenSystem(self.hamiltonian(space), tuple(channels), space, self.provenance(), drives, self.period)
 
     def _driven(self, space: HilbertSpace) -> list[tuple[str, sparse.csr_array, Envelope]]:
-        """Return the parameters that depend on time, what they multiply in H, and their envelopes."""
+        """Return the parameters that depend on time: name, operator in H, and envelope."""
         sigma = space.lower("atom")
         sign = 1.0 if self.direction == "left" else -1.0
         operators = {
@@ -328,13 +328,13 @@ class SpinningResonator:
     def provenance(self) -> dict[str, Any]:
         """Return the parameters as plain numbers and strings, for records and JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if self.period is None:  # as runs of constant systems have always been described
+        if self.period is None:  # keeps the description of constant systems unchanged
             del values["period"]
         return {"model": "SpinningResonator"} | {name: _described(value) for name, value in values.items()}
 
     @staged("locating the resonance")
     def resonance(self, pair: str, levels: tuple[int, int, int] = (4, 4, 4)) -> float:
-        """Return the Δ_ad at which |000+⟩ and the pair state repel least; see `avoided_crossing`."""
+        """Return the Δ_ad of the smallest gap between |000+⟩ and the pair state; see `avoided_crossing`."""
         return self.avoided_crossing(pair, levels).detuning
 
     @one_blas_thread()
@@ -343,7 +343,7 @@ class SpinningResonator:
 
         The search starts from (Δ_ad + Δ_F) + ω_o = √(Δ_σd² + 4ξ²), which the couplings shift by about
         0.02, and minimises the gap between the two eigenstates of H that carry the two states. `detuning` is
-        not used. What was found is kept for the next call.
+        not used. The result is cached.
 
         Parameters
         ----------
@@ -368,8 +368,8 @@ class SpinningResonator:
         space = self.space(levels)
         if space.dimension > MAX_LOCATED:
             raise InvalidInput(
-                f"levels={shown(levels)} give dimension {space.dimension}, above {MAX_LOCATED}, up to which a "
-                "resonance can be located; lower them, or give the detuning"
+                f"levels={shown(levels)} give dimension {space.dimension}, above the {MAX_LOCATED} for which a "
+                "resonance can be located; give fewer levels, or the detuning"
             )
         photon, phonon, magnon, _ = space.levels.values()
         return _crossing_near(replace(self, detuning=self._bare_resonance(pair)), pair, (photon, phonon, magnon))
@@ -394,7 +394,7 @@ class SpinningResonator:
 
 @functools.lru_cache(maxsize=256)
 def _crossing_near(first: SpinningResonator, pair: str, levels: tuple[int, int, int]) -> AvoidedCrossing:
-    """Return the crossing next to the detuning of a resonator: some sixty spectra, the same at every call."""
+    """Return the crossing near the detuning of a resonator, from some sixty spectra; cached."""
     space = first.space(levels)
     phonon, magnon = (1, 0) if pair == "photon-phonon" else (0, 1)
     couplings = first.hamiltonian(space).real - sparse.diags_array(first.free_energies(space))  # H is real

@@ -1,4 +1,4 @@
-"""Initial states in whatever form they come: kets, density matrices, mixtures of both, QuTiP objects."""
+"""Initial states: kets, density matrices, mixtures of both, QuTiP objects."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..checks import finite_array, nonnegative_number, shown
 from ..errors import InvalidInput
 from ..results import read_only
 
-# How far a density matrix, or the weights of a mixture, may be from unit trace, Hermitian and positive.
+# Largest deviation of a density matrix from unit trace, Hermitian and positive, and of the sum of weights from 1.
 STATE_TOLERANCE = 1e-8
 # Rounding leaves eigenvalues of ±1e-17 with arbitrary vectors.
 LEAST_WEIGHT = 1e-15
-# Norms between these are divided by as they are: their squares neither overflow nor lose digits.
+# Between these, kets are divided by their norm directly: squares neither overflow nor lose digits.
 SAFE_NORMS = (1e-150, 1e150)
 
 Draws = Literal["independent", "stratified", "each"]
@@ -26,7 +26,7 @@ Draws = Literal["independent", "stratified", "each"]
 
 @dataclass(frozen=True, eq=False)
 class InitialStates:
-    """Pure states that trajectories start from, and how one is chosen for each trajectory.
+    """Pure states from which trajectories start, and how one is chosen for each trajectory.
 
     Attributes
     ----------
@@ -35,8 +35,8 @@ class InitialStates:
     weights : ndarray of float, shape (n_kets,)
         Their probabilities.
     draws : {"independent", "stratified", "each"}
-        Every trajectory draws a state by itself; or states are dealt out so that each gets its share of any number
-        of trajectories; or trajectory r starts from state r.
+        Every trajectory draws a state independently; or states are assigned in proportion to their weights; or
+        trajectory r starts from state r.
     """
 
     kets: NDArray[np.complex128]
@@ -59,17 +59,17 @@ def initial_states(initial: Any, dimension: int, stratified: bool = False) -> In
     Parameters
     ----------
     initial : array_like, sparse array or qutip.Qobj, or a list of pairs (state, weight)
-        A ket of shape (N,) or (N, 1) and any norm, a density matrix of shape (N, N), which is taken apart into its
-        eigenvectors, or a mixture of such states whose weights sum to 1.
+        A ket of shape (N,) or (N, 1) and any norm, a density matrix of shape (N, N), which is decomposed into its
+        eigenvectors, or a mixture of such states with weights that sum to 1.
     dimension : int
-        N.
+        Dimension N.
     stratified : bool
-        How the states of a mixture are to be drawn.
+        Whether the states of a mixture are assigned in proportion to their weights.
 
     Raises
     ------
     InvalidInput
-        A wrong shape, NaN, zero norm, a matrix that is no density matrix, or weights that are no probabilities.
+        A wrong shape, NaN, zero norm, an invalid density matrix, or weights that are no probabilities.
     """
     if isinstance(initial, InitialStates):
         return initial
@@ -81,7 +81,7 @@ def initial_states(initial: Any, dimension: int, stratified: bool = False) -> In
 
 
 def normalised(ket: NDArray[np.complex128], what: str) -> NDArray[np.complex128]:
-    """Return a ket with norm 1, however large or small its norm; refuse one of norm 0, which is no state."""
+    """Return a ket divided by its norm, however large or small; refuse norm 0."""
     with np.errstate(over="ignore", under="ignore"):
         norm = float(np.linalg.norm(ket))
     if SAFE_NORMS[0] < norm < SAFE_NORMS[1]:
@@ -89,20 +89,20 @@ def normalised(ket: NDArray[np.complex128], what: str) -> NDArray[np.complex128]
     largest = float(max(np.abs(ket.real).max(), np.abs(ket.imag).max()))
     if largest == 0.0:
         raise InvalidInput(f"{what} has norm 0; give a state")
-    shift = -int(np.frexp(largest)[1])  # a power of two costs no digit
+    shift = -int(np.frexp(largest)[1])  # a power of two, which loses no digits
     scaled = np.ldexp(ket.real, shift) + 1j * np.ldexp(ket.imag, shift)
     return np.asarray(scaled / np.linalg.norm(scaled))
 
 
 def state_array(state: Any, what: str) -> NDArray[np.complex128]:
-    """Return a ket as (N,) and a density matrix as (N, N), from NumPy, SciPy, QuTiP or what averages to one.
+    """Return a ket as (N,) and a density matrix as (N, N), from NumPy, SciPy, QuTiP, or an object that has one.
 
     Raises
     ------
     InvalidInput
-        A QuTiP object that is neither, or no finite numbers.
+        A QuTiP object that is neither, or numbers that are not finite.
     """
-    state = getattr(state, "density_matrix", getattr(state, "rho", state))  # of trajectories; a steady state
+    state = getattr(state, "density_matrix", getattr(state, "rho", state))  # TrajectoryStates; SteadyState
     if hasattr(state, "dims") and hasattr(state, "full"):
         if not (state.isket or state.isoper):
             remedy = "give its .dag()" if state.isbra else "give a ket or a density matrix"
@@ -115,7 +115,7 @@ def state_array(state: Any, what: str) -> NDArray[np.complex128]:
 
 
 def _pure_states(state: Any, dimension: int, what: str) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-    """Return one ket with weight 1, or the eigenvectors of a density matrix with theirs, the heaviest first."""
+    """Return one ket with weight 1, or the eigenvectors of a density matrix with their weights, descending."""
     array = state_array(state, what)
     if array.shape == (dimension,):
         return normalised(array, what)[None, :], np.ones(1)

@@ -1,4 +1,4 @@
-"""Stretches of time on which a system is constant or analytic, and polynomials that follow its envelopes there."""
+"""Stretches: intervals of time without a knot, and polynomials that approximate envelopes on them."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from .system import OpenSystem
 
 # Points at which an envelope is fitted on a step; the polynomial has what of them is not rounding.
 POINTS = 16
-# What the highest coefficients of a good fit may be, relative to the largest value; and where they do not fall
+# Largest allowed last coefficients of a fit, relative to the largest value; and the same if they do not decrease
 # with shorter steps, because a phase of many turns is rounded.
 FITTED, ROUNDED = 4e-15, 1e-10
-# How much the coefficients of a polynomial may exceed its values, so that series built on it fall soon.
+# Largest ratio of the coefficients of a polynomial to its values, so that series built on it converge fast.
 TAME = 4.0
-# Halvings of the steps until the fit must be good, and steps that no table holds.
+# Most halvings of the steps, and a number of steps that no table can hold.
 MOST_HALVINGS, MOST_STEPS = 12, 50_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """A stretch of time without a knot inside.
+    """An interval of time without a knot inside.
 
     Attributes
     ----------
     start, stop : float
-        Where it begins and ends; the last one of a system that settles ends at infinity.
+        Its ends; the last stretch of a system that becomes constant ends at infinity.
     values : ndarray of shape (n_terms,) or None
-        Values of all terms where they are constant, otherwise None.
+        Values of all terms if they are constant, otherwise None.
     """
 
     start: float
@@ -44,19 +44,19 @@ class Stretch:
 
     @property
     def middle(self) -> float:
-        """A time inside."""
+        """A time inside the stretch."""
         return 0.5 * (self.start + self.stop) if np.isfinite(self.stop) else self.start + 1.0
 
 
 def stretches(system: OpenSystem, horizon: float) -> list[Stretch]:
-    """Divide one period, or the time up to a horizon and beyond as long as nothing changes, into stretches.
+    """Divide one period, or the time up to a horizon (and beyond while terms are constant), into stretches.
 
     Parameters
     ----------
     system : OpenSystem
         A system that depends on time.
     horizon : float
-        How far the stretches must reach where there is no period.
+        Time that the stretches must cover if there is no period.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def stretches(system: OpenSystem, horizon: float) -> list[Stretch]:
 
 
 def _values(terms: list[Term], low: float, high: float) -> NDArray[np.float64] | None:
-    """Return the values of all terms where they are constant."""
+    """Return the values of all terms if they are constant, otherwise None."""
     middle = np.array([0.5 * (low + high)])
     values = np.array([term.values(middle)[0] for term in terms])
     if not np.isfinite(values).all():
@@ -99,7 +99,7 @@ class Steps:
     Attributes
     ----------
     starts : ndarray of shape (n_steps + 1,)
-        Where they begin, and where the last one ends.
+        Start of each step, and end of the last.
     coefficients : ndarray of shape (n_steps, n_terms, n_coefficients)
         Σ_l f_l x^l.
     """
@@ -114,7 +114,7 @@ def polynomial_steps(system: OpenSystem, stretch: Stretch, stop: float, longest:
     Raises
     ------
     InvalidInput
-        An envelope that no polynomial follows, or more steps than memory holds.
+        An envelope that no polynomial approximates, or more steps than memory holds.
     """
     terms, count = system.terms, max(1, int(np.ceil((stop - stretch.start) / longest - 1e-9)))
     if stretch.values is not None:
@@ -133,7 +133,7 @@ def polynomial_steps(system: OpenSystem, stretch: Stretch, stop: float, longest:
         size = (np.abs(series).max(axis=0) / np.maximum(scale[0], 1e-300)).max(axis=0)
         rest = float(size[-2:].max())
         if rest <= FITTED or (rest <= ROUNDED and rest > 0.1 * before):
-            # What lies at the level of rounding behind the last real coefficient is left out.
+            # Coefficients after the last one above rounding are left out.
             degree = int(np.flatnonzero(size > max(FITTED, 4.0 * rest))[-1]) if size.any() else 0
             powers = np.ascontiguousarray(series[..., : degree + 1] @ to_powers(degree).T)
             if (np.abs(powers).sum(axis=2, keepdims=True) <= TAME * scale).all():
@@ -141,8 +141,8 @@ def polynomial_steps(system: OpenSystem, stretch: Stretch, stop: float, longest:
         before = rest
         count *= 2
     raise InvalidInput(
-        f"an envelope between t={stretch.start:g} and {stop:g} is followed by no polynomial; where it steps or "
-        "has kinks, build it from tj.Square, tj.Ramp or tj.Sampled"
+        f"polynomials do not approximate an envelope between t={stretch.start:g} and {stop:g}; if it has steps or "
+        "kinks, make it from tj.Square, tj.Ramp or tj.Sampled"
     )
 
 

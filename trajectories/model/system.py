@@ -1,4 +1,4 @@
-"""OpenSystem: any Hamiltonian, any number of jump operators, checked once."""
+"""OpenSystem: a Hamiltonian and any number of jump operators, checked once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from .space import HilbertSpace
 class OpenSystem:
     """A Hamiltonian and its click channels: dρ/dt = −i[H, ρ] + Σ_k D[c_k]ρ.
 
-    With drives, H(t) = H + Σ_j f_j(t) O_j, and + h.c. where f_j is complex; jump operators may be g_k(t)·c_k.
+    With drives, H(t) = H + Σ_j f_j(t) O_j, + h.c. if f_j is complex; jump operators may be g_k(t)·c_k.
 
     Parameters
     ----------
@@ -49,18 +49,18 @@ class OpenSystem:
     channels : sequence of Channel
         At least one; names are unique.
     space : HilbertSpace, optional
-        What the basis states mean; needed for labels and for the truncation check.
+        Meaning of the basis states; needed for labels and for the truncation check.
     parameters : dict, optional
-        How the system was made, for the provenance of records: what JSON can hold, and arrays, which become
-        lists.
+        Parameters of the system for the provenance of records: values that JSON can hold, and arrays, which are
+        stored as lists.
     drives : sequence of Drive
         Terms of H that depend on time; constant ones are added to `hamiltonian`.
     period : float, optional
-        T, after which all envelopes begin anew: their values for 0 ≤ t < T are repeated for ever.
+        T, after which all envelopes repeat: their values for 0 ≤ t < T continue periodically.
     time_unit : str or float
-        What the system's times are counted in, and one over it its rates: "ns" if H is in rad/ns, also s, ms, us,
-        ps, fs; "1/γ"; or how many seconds 1/ω_b has. Records, tables and pictures say it; the physics, and with it
-        the digest, is the same.
+        Unit of the system's times; rates are in its inverse. "ns" if H is in rad/ns, also s, ms, us, ps, fs;
+        "1/γ"; or the length of 1/ω_b in seconds. Records, tables and pictures show it; it does not change the
+        physics or the digest.
 
     Raises
     ------
@@ -123,25 +123,25 @@ class OpenSystem:
         args: Mapping[str, Any] | None = None,
         time_unit: Any = NATURAL,
     ) -> OpenSystem:
-        """Build a system from what a script gives to QuTiP's `mcsolve`: H and c_ops.
+        """Make a system from the arguments of QuTiP's `mcsolve`: H and c_ops.
 
-        Coefficients that depend on time become data: arrays over `tlist` the cubic splines that QuTiP makes of
-        them, functions polynomials (`Piecewise`) between the first and the last time, to 1e-13 of their largest
-        value, steps included; how far they are off is in ``parameters["sampling_error"]``. Outside, their end
-        values go on.
+        Coefficients that depend on time become data: arrays over `tlist` become the cubic splines of QuTiP,
+        functions become polynomials (`Piecewise`) between the first and the last time, accurate to 1e-13 of their
+        largest value, discontinuities included; their error is in ``parameters["sampling_error"]``. Outside these
+        times they are constant.
 
         Parameters
         ----------
         hamiltonian : qutip.Qobj, qutip.QobjEvo, list of operators and [operator, coefficient], or array
             H; the terms of a list are added.
         collapse_operators : the same, or a sequence of it
-            The c_ops, rates included; or a single one.
+            The collapse operators, rates included; or a single one.
         names : sequence of str, optional
             Channel names; by default ``"channel 0"``, ``"channel 1"``, …, in QuTiP's order of ``col_which``.
         space : HilbertSpace, optional
-            What the basis states mean; QuTiP's tensor order is kept, so name the subsystems in that order.
+            Meaning of the basis states; name the subsystems in QuTiP's tensor order, which is kept.
         tlist : array_like, optional
-            Times of coefficients that are arrays, and the span over which functions are sampled.
+            Times of coefficients that are arrays, and the interval on which functions are sampled.
         args : dict, optional
             Arguments of coefficients that are functions, as for `mcsolve`.
         time_unit : str or float
@@ -151,7 +151,7 @@ class OpenSystem:
         ------
         InvalidInput
             A time-dependent operator without `tlist`, coefficients that polynomials do not follow, an H that is
-            not Hermitian at all times, an object that is no operator, or whatever `OpenSystem` refuses.
+            not Hermitian at all times, an object that is not an operator, or what `OpenSystem` refuses.
         """
         parts = parts_of_qutip(hamiltonian, collapse_operators, names, tlist, args)
         parameters = {"sampling_error": parts.sampling_error} if parts.sampling_error > 0.0 else {}
@@ -160,7 +160,7 @@ class OpenSystem:
     def to_qutip(self) -> tuple[Any, list[Any]]:
         """Return H and the collapse operators as QuTiP objects, in the order of the channels.
 
-        What depends on time is a ``QobjEvo`` with the envelopes as its coefficients.
+        Operators that depend on time become a ``QobjEvo`` with the envelopes as coefficients.
 
         Raises
         ------
@@ -180,12 +180,12 @@ class OpenSystem:
     def filtered(
         self, channel: str, frequency: Any, width: Any, *, levels: int = 3, name: str | None = None
     ) -> OpenSystem:
-        """Return the system with a spectral filter behind a channel: a cavity f in series.
+        """Return the system with a spectral filter behind a channel: a cascaded cavity f.
 
         H + ω_f f†f + (1/2i)(√(Γ/2) f†c − h.c.), and the channel becomes two: *transmitted* √(Γ/2) f and
-        *reflected* c + √(Γ/2) f, where light whose frequency the filter does not take is found. The source is not
-        changed, and the rates of both add up to that of the channel. Several frequencies are filters one after
-        another, each on what the one before reflects.
+        *reflected* c + √(Γ/2) f, with the light of other frequencies. The source is not changed, and the two rates
+        add up to that of the channel. Several frequencies mean several filters in a row, each behind the reflected
+        output of the one before.
 
         Parameters
         ----------
@@ -196,15 +196,15 @@ class OpenSystem:
         width : float or list of float
             Γ, full width at half height of the transmission (Γ/2)²/((ω − ω_f)² + (Γ/2)²).
         levels : int
-            Fock levels of each filter. Their highest ones are reported with those of the other modes.
+            Fock levels of each filter; the population of its top level is reported, as for other modes.
         name : str, optional
-            What the outputs are called instead of `channel`.
+            Name of the outputs instead of `channel`.
 
         Returns
         -------
         OpenSystem
             With channels "… transmitted" ("… transmitted 1", "… transmitted 2", … of several) and "… reflected"
-            in the place of the channel, and modes "filter of …" behind the other modes.
+            in the place of the channel, and modes "filter of …" after the other modes.
 
         Raises
         ------
@@ -259,7 +259,7 @@ class OpenSystem:
         return bool(self.envelopes)
 
     def require_constant(self, what: str) -> None:
-        """Refuse a system that depends on time where only a constant one has an answer.
+        """Refuse a system that depends on time, for quantities that only a constant system has.
 
         Raises
         ------
@@ -267,12 +267,10 @@ class OpenSystem:
             The system has drives or amplitudes that depend on time.
         """
         if self.depends_on_time:
-            raise InvalidInput(
-                f"{what} needs a system that does not depend on time; take that of a moment, system.at(t)"
-            )
+            raise InvalidInput(f"{what} needs a system that does not depend on time; give system.at(t)")
 
     def at(self, t: float) -> OpenSystem:
-        """Return the constant system whose H and jump operators are those of a moment."""
+        """Return the constant system with H and jump operators of time `t`."""
         time = finite_number(t, "t")
         if self.period is not None:
             time -= self.period * float(np.floor(time / self.period))
@@ -290,7 +288,7 @@ class OpenSystem:
     def terms(self) -> list[Term]:
         """H_eff(t) less its constant part, as real functions times operators: the drives, then −i/2 g²c†c.
 
-        The last ones belong to the channels with an amplitude, in their order.
+        The last terms belong to the channels with an amplitude, in their order.
         """
         decays = [
             Term(square_of(c.amplitude), sparse.csr_array(-0.5j * (c.operator.conj().T @ c.operator)), c.amplitude)
@@ -301,7 +299,7 @@ class OpenSystem:
 
     @cached_property
     def constant_part(self) -> sparse.csr_array:
-        """H_eff without its `terms`: H and the decay by the channels whose jump operators are constant."""
+        """H_eff without its `terms`: H and the decay by channels with constant jump operators."""
         matrix = self.hamiltonian
         for channel in self.channels:
             if channel.amplitude is None:
@@ -323,15 +321,15 @@ class OpenSystem:
 
     @cached_property
     def centred_H_eff(self) -> sparse.csr_array:
-        """H_eff less the constant Tr H/N, on which no click and no expectation value depends. It is used where
-        absolute energies enter: a large constant would cost digits.
+        """H_eff − Tr H/N: the constant affects neither clicks nor expectation values, but would cost digits where
+        absolute energies enter.
         """
         constant = float(self.hamiltonian.diagonal().real.mean())
         return sparse.csr_array(self.H_eff - constant * sparse.eye_array(self.dimension, format="csr"))
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of H, the channel names, all operators and envelopes: the identity of the physics."""
+        """SHA-256 of H, the channel names, all operators and envelopes, which identifies the physics."""
         return digest_of(self.to_arrays())
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -352,7 +350,7 @@ class OpenSystem:
         return named
 
     def time_dependence(self) -> dict[str, Any]:
-        """Return the period, and the envelopes of drives and channels, as JSON holds them."""
+        """Return the period and the envelopes of drives and channels, as values for JSON."""
         return {
             "period": self.period,
             "drives": [drive.envelope.to_dict() for drive in self.drives],
@@ -367,7 +365,7 @@ class OpenSystem:
         parameters: dict[str, Any] | None = None,
         time_unit: Any = NATURAL,
     ) -> OpenSystem:
-        """Rebuild a system from what `to_arrays` gave, and what arrays do not say."""
+        """Rebuild a system from the arrays of `to_arrays`, and from properties that are not arrays."""
 
         def matrix(key: str) -> sparse.csr_array:
             size = len(named[f"{key}.indptr"]) - 1

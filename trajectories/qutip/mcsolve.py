@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..checks import finite_array, nonnegative_number, shown
 from ..errors import InvalidInput, MissingPackage
 from ..model.qutip_objects import operator_list
-from ..model.qutip_systems import begins_at_zero, parts_of_qutip
+from ..model.qutip_systems import parts_of_qutip, shifted_to_zero
 from ..model.system import OpenSystem
 from ..stages import call
 from .ensemble import PureStart, checked_seeds, pure_starts
@@ -119,7 +119,7 @@ def mcsolve(
         raise InvalidInput(
             "H is a superoperator; give the Hamiltonian, and leave undetected channels out of the analysis"
         )
-    parts = begins_at_zero(parts_of_qutip(hamiltonian, operators, None, times, None), float(times[0]))
+    parts = shifted_to_zero(parts_of_qutip(hamiltonian, operators, None, times, None), float(times[0]))
     system = OpenSystem(parts.hamiltonian, parts.channels, drives=parts.drives)
     starts = pure_starts(state, ntraj, system.dimension)
     if target_tol is not None and len(starts) > 1:
