@@ -46,13 +46,7 @@ HEAD = (
 FINER = TABLE.with_name("finer_study.csv")
 FINER_HEAD = (*HEAD[:7], "way", "beside", "difference", "stated", "beside stated", "ratio")
 # Cases whose two ways are compared at the least accuracy that may be asked for.
-FINER_CASES = (
-    "54-1.3406-left-0.005",
-    "54-1.3406-right-0.005",
-    "54-1.3984-left-0.005",
-    "54-1.3984-right-0.005",
-    "128",
-)
+FINER_CASES = ("54-1.3406-left-0.005", "54-1.3406-right-0.005", "54-1.3984-right-0.005", "128")
 FINEST = 1e-8
 # Larger cores than the solver makes: the pairs of N = 128 that state 1e-8.
 LARGEST = 4000
