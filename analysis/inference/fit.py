@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from trajectories.checks import finite_number, shown
 from trajectories.detectors import Detector
 from trajectories.errors import ConvergenceError, InvalidInput, TrajectoriesError
-from trajectories.lindblad import periodic_state, steady_state
+from trajectories.lindblad import steady_state
+from trajectories.lindblad.pulses.periodic import affordable_periodic_state
 from trajectories.model.system import OpenSystem
 from trajectories.notebook import Shown, Summary
 from trajectories.records.clicks import ClickRecord
@@ -332,7 +333,7 @@ class RecordLikelihood:
         if isinstance(start, str):
             if start != "steady":
                 raise InvalidInput(f"initial={shown(start)} must be 'steady', a ket or a density matrix")
-            start = periodic_state(system).rho if system.depends_on_time else steady_state(system)
+            start = affordable_periodic_state(system).rho if system.depends_on_time else steady_state(system)
         return system, start, detectors
 
     def _evaluate(self, at: Vector) -> Vector:

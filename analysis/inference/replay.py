@@ -12,9 +12,10 @@ from trajectories.checks import positive_number, shown
 from trajectories.detectors import Detector
 from trajectories.engine.replay.replay import Replay, replay_ideal
 from trajectories.errors import InvalidInput
-from trajectories.lindblad import SteadyState, periodic_state, steady_state
+from trajectories.lindblad import SteadyState, steady_state
 from trajectories.lindblad.filter.conditional import ConditionalFilter
 from trajectories.lindblad.filter.timed import TimedFilter
+from trajectories.lindblad.pulses.periodic import affordable_periodic_state
 from trajectories.model.states import initial_states
 from trajectories.model.system import OpenSystem
 from trajectories.records.clicks import ClickRecord
@@ -171,7 +172,7 @@ class Replayer:
             if initial != "steady":
                 raise InvalidInput(f"initial={shown(initial)} must be 'steady', a ket or a density matrix")
             if system.depends_on_time:
-                initial = initial_states(periodic_state(system).rho, system.dimension)
+                initial = initial_states(affordable_periodic_state(system).rho, system.dimension)
             else:
                 initial = steady_state(system)
         elif not isinstance(initial, SteadyState):

@@ -15,6 +15,7 @@ from trajectories.blas import one_blas_thread
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput, TrajectoriesError
 from trajectories.lindblad.kept_state import known_steady_state
+from trajectories.lindblad.pulses.periodic import affordable_periodic_state
 from trajectories.lindblad.reduced.kept import Kept
 from trajectories.model import OpenSystem
 from trajectories.names import spelled
@@ -115,7 +116,7 @@ class ExactValues:
         """The periodic state."""
         assert self._system is not None
         with one_blas_thread():
-            return lindblad.periodic_state(self._system)
+            return affordable_periodic_state(self._system)
 
     @cached_property
     def steady(self) -> lindblad.SteadyState:

@@ -85,7 +85,9 @@ def summary(
 def _exact_rates(record: ClickStream) -> dict[str, float]:
     """Return the exact rates that a record carries, as detectors without dead time and afterpulses see them."""
     rates_of_clicks = (record.provenance.get("steady_state") or {}).get("rates", {})
-    per_pulse = (record.provenance.get("periodic_state") or {}).get("clicks_per_pulse")
+    periodic = record.provenance.get("periodic_state") or {}
+    # Of a run that started by running for some periods before they are those of some trajectories, not exact.
+    per_pulse = None if "warm_up_periods" in periodic else periodic.get("clicks_per_pulse")
     if per_pulse is not None and record.provenance.get("period"):
         rates_of_clicks = {name: mean / record.provenance["period"] for name, mean in per_pulse.items()}
     try:

@@ -30,13 +30,17 @@ def register(commands: Commands) -> None:
         "--tolerance", type=number, metavar="X", default=1e-3, help="largest relative change (default: 0.001)"
     )
     converge.add_argument(
-        "--max-dimension", type=integer, metavar="N", default=600, help="largest dimension (default: 600)"
+        "--max-dimension",
+        type=integer,
+        metavar="N",
+        help="largest dimension (default: 600; of pulses, what takes two minutes)",
     )
     converge.add_argument("--follow", action="store_true", help="locate the pair's resonance at each truncation")
 
 
 def _run(options: argparse.Namespace) -> None:
     from ..lindblad import at_resonance, converge
+    from ..lindblad.pulses.periodic import affordable_dimension
     from .configuration import read_job
 
     # At the configuration's truncation, which fixes the detuning of a named regime; --levels is only the start.
@@ -50,12 +54,15 @@ def _run(options: argparse.Namespace) -> None:
         raise InvalidInput("--follow is for constant parameters; leave it out for pulses")
     observables = _of_pulses(job.system, job.pair) if pulsed else _of_steady_state(job.system, job.pair)
     source: Any = at_resonance(job.resonator, "-".join(job.pair)) if options.follow else job.resonator.system
+    most = options.max_dimension
+    if most is None:
+        most = min(600, affordable_dimension(job.system.period)) if job.system.period is not None else 600
     found = converge(
         lambda given: job.made(source(given)),
         observables,
         start=options.levels,
         tolerance=options.tolerance,
-        max_dimension=options.max_dimension,
+        max_dimension=most,
         progress=sys.stderr.isatty(),
     )
     where = "at its resonance for each truncation" if options.follow else f"at Δ_ad={job.resonator.detuning:g}"

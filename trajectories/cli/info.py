@@ -118,7 +118,8 @@ def _describe_file(options: argparse.Namespace) -> None:
 
 
 def _describe_configuration(options: argparse.Namespace) -> None:
-    from ..lindblad import brightness, periodic_state, steady_state
+    from ..lindblad import brightness, steady_state
+    from ..lindblad.pulses.periodic import affordable_periodic_state
     from .configuration import read_job
 
     job = read_job(options.target, options.levels)
@@ -131,8 +132,12 @@ def _describe_configuration(options: argparse.Namespace) -> None:
         _describe_resonances(job)
     total = 0.0
     if system.depends_on_time:
-        state = periodic_state(system)
-        print(f"pulses        every {state.period:.6g}")
+        print(f"pulses        every {system.period:.6g}")
+        try:
+            state = affordable_periodic_state(system)
+        except ConvergenceError as error:
+            print(f"per pulse     {for_commands(str(error))}")
+            return
         for name in system.channel_names:
             mean = brightness(state, name).value
             total += mean / state.period

@@ -7,12 +7,13 @@ import re
 # Arguments as messages name them, without a value. Columns and ticks in seconds belong to text files.
 ARGUMENT = re.compile(
     r"\b(columns=\(time, channel\)|tick= in seconds|(?:tick|duration|unit|markers|window|detectors|system)="
-    r"(?![\w'\"(.+-])|corrections\.(?:renamed|selected|delayed,))"
+    r"(?![\w'\"(.+-])|by lindblad\.periodic_state|corrections\.(?:renamed|selected|delayed,))"
 )
 OPTIONS = {
     "columns=(time, channel)": "--text-columns TIME,CHANNEL",
     "tick= in seconds": "--text-tick, in seconds",
     "system=": "--model",
+    "by lindblad.periodic_state": "by `trajectories exact --long`",
     "corrections.renamed": "--rename",
     "corrections.selected": "--only",
     "corrections.delayed,": "--delay",

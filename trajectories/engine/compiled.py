@@ -60,6 +60,8 @@ class CompiledSystem:
         How a trajectory gets its initial state; see `InitialStates`.
     warm_up : float
         For how long a trajectory is followed from there before t = 0.
+    start_sample : ndarray of complex, shape (n, N)
+        With such a time: states of some other trajectories at t = 0, for filters that need a state there.
     """
 
     propagator: Propagator
@@ -69,6 +71,7 @@ class CompiledSystem:
     cumulative: NDArray[np.float64]
     draws: Draws = "independent"
     warm_up: float = 0.0
+    start_sample: NDArray[np.complex128] | None = None
 
     @property
     def dimension(self) -> int:
@@ -88,6 +91,8 @@ class CompiledSystem:
         """Return the arrays by name, for a pickle-free NPZ."""
         named = {f"propagator.{key}": value for key, value in named_arrays(self.propagator.arrays).items()}
         named |= {f"jumps.{key}": value for key, value in self.jumps._asdict().items()}
+        if self.start_sample is not None:
+            named["start_sample"] = self.start_sample
         return named | {
             "propagator": np.array(self.propagator.name),
             "reason": np.array(self.reason),
@@ -107,7 +112,8 @@ class CompiledSystem:
         jumps = Jumps(**{key: named[f"jumps.{key}"] for key in Jumps._fields})
         draws: Any = str(named["draws"]) if "draws" in named else "independent"
         warm_up = float(named["warm_up"]) if "warm_up" in named else 0.0
-        return cls(propagator, str(named["reason"]), jumps, named["kets"], named["cumulative"], draws, warm_up)
+        start = named["kets"], named["cumulative"], draws, warm_up
+        return cls(propagator, str(named["reason"]), jumps, *start, named.get("start_sample"))
 
 
 @one_blas_thread()

@@ -6,10 +6,11 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
+from ..checks import forms_bundles
 from ..stages import staged
 from .click_statistics.pulse_counts import brightness, click_density, pulse_counts
 from .click_statistics.pulses import pulsed_g2
-from .inputs import bundle_channels, pair_of
+from .inputs import pair_of
 from .pulses.periodic import PeriodicState
 
 # Bins of the period, largest distance in pulses of a correlation, and largest count that is resolved.
@@ -74,7 +75,8 @@ def pulse_summary(state: PeriodicState, pair: tuple[str, str] | None = None) -> 
 
 def _brightest(state: PeriodicState, means: dict[str, float]) -> tuple[str, str] | None:
     """Return the two brightest channels that form bundles, in the system's order; None without two."""
-    names = [name for name in bundle_channels(state.system, None) if means[name] > 0.0]
+    finite = () if state.system.space is None else state.system.space.declared_finite
+    names = [name for name, mean in means.items() if mean > 0.0 and forms_bundles(name, finite)]
     if len(names) < 2:
         names = [name for name, mean in means.items() if mean > 0.0]
     kept = sorted(names, key=lambda name: -means[name])[:2]

@@ -14,13 +14,15 @@ from ..blas import one_blas_thread
 from ..engine.compiled import CompiledSystem, compile_system
 from ..errors import InvalidInput, TruncationWarning
 from ..lindblad.essential_state import SteadyEnsemble, steady_ensemble
+from ..lindblad.pulses.periodic import LONGEST as LONGEST_EXACT
+from ..lindblad.pulses.periodic import periodic_seconds
 from ..lindblad.steady_state import MAX_DIMENSION, SteadyState, steady_state
 from ..model.space import HilbertSpace
 from ..model.states import initial_states
 from ..stages import Stage
 from ..time_units import NATURAL
 from .request import Request
-from .warm_up import LONGEST_EXACT, exact_seconds, start_of_warm_up, warmed_up
+from .warm_up import start_of_warm_up, warmed_up
 
 # Most blocks of a run with few clicks, and most clicks of a block in a run with many: the size of blocks bounds
 # what an interruption loses and what a worker holds in memory.
@@ -47,7 +49,7 @@ def prepare(request: Request) -> tuple[CompiledSystem, dict[str, Any]]:
     if system.depends_on_time:
         driven = {"drives": len(system.drives), "period": system.period}
     if start is None and system.period is not None:
-        warm = exact_seconds(system) > LONGEST_EXACT
+        warm = periodic_seconds(system) > LONGEST_EXACT
         if warm:
             start = start_of_warm_up(system)
         else:

@@ -22,10 +22,6 @@ from ..model.states import InitialStates, initial_states
 from ..model.system import OpenSystem
 from ..stages import Stage
 
-# Periods that the exact solution takes, and seconds for a period, per unit of time and N³; measured.
-EXACT_PERIODS, SECONDS = 18.0, 2e-9
-# If the exact solution would take longer than this, in seconds, trajectories run for some periods instead.
-LONGEST_EXACT = 120.0
 # Trajectories of the pilot, its periods at first and at most, and its seed.
 PILOTS, PILOT_PERIODS, MOST_PERIODS, SEED = 64, 16, 1024, 20261126
 # Largest remainder of the start, and the safety of its estimate in standard errors.
@@ -68,12 +64,6 @@ class WarmUp:
         }
 
 
-def exact_seconds(system: OpenSystem) -> float:
-    """Return roughly the seconds that the exact periodic state of a system takes."""
-    assert system.period is not None
-    return EXACT_PERIODS * SECONDS * system.period * float(system.dimension) ** 3
-
-
 def start_of_warm_up(system: OpenSystem) -> InitialStates:
     """Return the initial states: the steady state of the system as it is at t = 0, or a basis state."""
     try:
@@ -99,7 +89,7 @@ def warmed_up(system: OpenSystem, compiled: CompiledSystem) -> tuple[CompiledSys
     periods = PILOT_PERIODS
     with Stage("periods before the start"):
         while True:
-            seen, counts = _pilot(system, compiled, periods)
+            seen, counts, kets = _pilot(system, compiled, periods)
             memory = _memory(seen[:, periods // 2 :])
             wanted = int(np.ceil(np.log(LEFT) / np.log(memory))) if memory < 1.0 else MOST_PERIODS
             if wanted <= periods // 2:
@@ -113,15 +103,15 @@ def warmed_up(system: OpenSystem, compiled: CompiledSystem) -> tuple[CompiledSys
     _require_one_state(seen[:, periods // 2 :], memory)
     clicks = {name: float(n) for name, n in zip(system.channel_names, counts, strict=True)}
     found = WarmUp(wanted, memory, memory**wanted, clicks)
-    return replace(compiled, warm_up=wanted * system.period), found
+    return replace(compiled, warm_up=wanted * system.period, start_sample=kets), found
 
 
 def _pilot(
     system: OpenSystem, compiled: CompiledSystem, periods: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return click rates and quanta at the ends of periods, (PILOTS, periods, n), and clicks per period.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]]:
+    """Return click rates and quanta at the ends of periods, (PILOTS, periods, n), clicks per period, and kets.
 
-    The clicks are those of the second half.
+    The clicks are those of the second half, and the kets, (PILOTS, N), those at the end.
     """
     assert system.period is not None
     watched = [c.operator.conj().T @ c.operator for c in system.channels]
@@ -130,10 +120,12 @@ def _pilot(
     operators = stack_operators(watched, system.dimension)
     times = system.period * np.arange(1.0, periods + 1.0)
     sampling = Sampling(len(watched), operators, np.asarray(times, np.float64))
-    block = run_block(compiled, BlockTask(0, PILOTS, SEED, periods * system.period, sampling))
+    task = BlockTask(0, PILOTS, SEED, periods * system.period, sampling, final_states=True)
+    block = run_block(compiled, task)
+    assert block.final_kets is not None
     late = block.channel[block.time > 0.5 * periods * system.period]
     counts = np.bincount(late, minlength=len(system.channels)) / (PILOTS * (periods - periods // 2))
-    return block.sampled, counts
+    return block.sampled, counts, block.final_kets
 
 
 def _memory(seen: NDArray[np.float64]) -> float:

@@ -27,6 +27,9 @@ SAME_STATE, AIM_OF_OTHER = 1e-7, 1e-10
 POINTS = 12
 # Correlations from pulse to pulse are 1 when the state is that near to the periodic one.
 RELAXED = 1e-13
+# Periods that the solution takes, and seconds for a period, per unit of time and N³; measured. Commands take no
+# state that takes longer than the last, in seconds.
+TYPICAL_PERIODS, SECONDS, LONGEST = 18.0, 2e-9, 120.0
 # Largest number of periods, and how many of the last ones are combined.
 MOST_PERIODS, REMEMBERED = 300, 12
 
@@ -242,6 +245,36 @@ def periodic_state(system: OpenSystem) -> PeriodicState:
         )
     rho = unpack(found.state)
     return PeriodicState(rho / np.trace(rho).real, system, found.error, periods)
+
+
+def periodic_seconds(system: OpenSystem) -> float:
+    """Return roughly how long the periodic state of a system takes."""
+    assert system.period is not None
+    return TYPICAL_PERIODS * SECONDS * system.period * float(system.dimension) ** 3
+
+
+def affordable_dimension(period: float) -> int:
+    """Return the largest dimension whose periodic state commands take."""
+    return int((LONGEST / (TYPICAL_PERIODS * SECONDS * period)) ** (1.0 / 3.0))
+
+
+def affordable_periodic_state(system: OpenSystem) -> PeriodicState:
+    """Return the periodic state, unless it takes minutes or hours.
+
+    Raises
+    ------
+    ConvergenceError
+        It takes longer than LONGEST; how long is said. And what `periodic_state` raises.
+    """
+    if isinstance(system, OpenSystem) and system.period is not None:
+        seconds = periodic_seconds(system)
+        if seconds > LONGEST:
+            said = f"{seconds / 60.0:.2g} min" if seconds < 3600.0 else f"{seconds / 3600.0:.2g} h"
+            raise ConvergenceError(
+                f"the exact periodic state of N={system.dimension} takes about {said}; take fewer levels, or "
+                "compute it by lindblad.periodic_state"
+            )
+    return periodic_state(system)
 
 
 class _Iteration:
