@@ -181,7 +181,7 @@ def write(panels: list[Panel], chosen: argparse.Namespace) -> None:
             name = f"g2_{SYMBOLS[mode]}"
             parted = np.abs(p.converged[name] / p.paper[name] - 1.0)
             worst = int(np.argmax(parted))
-            ends = [regimes.bunching_sets_in(p.kappa, table, mode) for table in (p.paper, p.converged)]
+            ends = [regimes.onset_of_bunching(p.kappa, table, mode) for table in (p.paper, p.converged)]
             row = {"panel": p.letter, "regime": p.regime, "direction": p.direction, "pair": SYMBOLS[mode]}
             row |= {"antibunched_below": ends[0], "antibunched_below_converged": ends[1]}
             row |= {"largest_difference": float(parted[worst]), "at_kappa": float(p.kappa[worst])}

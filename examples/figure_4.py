@@ -72,7 +72,7 @@ def sweep(
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def sets_in(kappa: NDArray[np.float64], witness: NDArray[np.float64]) -> float:
+def onset(kappa: NDArray[np.float64], witness: NDArray[np.float64]) -> float:
     """Return the smallest κ from which on D₁ stays above zero; NaN if it is zero at the largest."""
     zero = np.flatnonzero(witness <= 0.0)
     first = int(zero[-1]) + 1 if len(zero) else 0
@@ -119,7 +119,7 @@ def report(panels: list[Panel], kappa: NDArray[np.float64]) -> list[dict[str, An
                 name = f"D_{pair}{atom}"
                 paper, converged = shown.paper[name], shown.converged[name]
                 moved = np.abs(converged - paper)[inside].max()
-                begins = [sets_in(kappa, table) for table in (paper, converged)]
+                begins = [onset(kappa, table) for table in (paper, converged)]
                 print(
                     f"({shown.letter}) {DIRECTIONS[shown.direction]}  {name:5} above zero from κ = {begins[0]:.4f}"
                     f" ({begins[1]:.4f} at {regimes.joined(shown.levels)} levels); for antibunched bundles up to"

@@ -100,7 +100,7 @@ def antibunched(table: Mapping[str, NDArray[np.float64]], mode: str) -> NDArray[
     return (table[f"g1_{pair}"] > 1.0) & (table[f"g2_{pair}"] < 1.0)
 
 
-def bunching_sets_in(kappa: NDArray[np.float64], table: Mapping[str, NDArray[np.float64]], mode: str) -> float:
+def onset_of_bunching(kappa: NDArray[np.float64], table: Mapping[str, NDArray[np.float64]], mode: str) -> float:
     """Return the κ at which g₂ of antibunched bundles rises through 1; NaN if it does not within the range."""
     inside = np.flatnonzero(antibunched(table, mode))
     if not len(inside) or inside[-1] + 1 == len(kappa):
@@ -114,7 +114,7 @@ def shade(ax: Axes, kappa: NDArray[np.float64], table: Mapping[str, NDArray[np.f
     for mode in partners(regime):
         inside = kappa[antibunched(table, mode)]
         if len(inside):
-            end = np.nanmax([bunching_sets_in(kappa, table, mode), inside[-1]])
+            end = np.nanmax([onset_of_bunching(kappa, table, mode), inside[-1]])
             ax.axvspan(inside[0], end, color=REGIMES[regime], alpha=0.35, linewidth=0, zorder=0)
 
 

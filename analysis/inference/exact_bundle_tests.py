@@ -44,7 +44,7 @@ def add_bundles(found: Comparisons, setting: Setting, names: list[str], window: 
     found.add("bundle rates by order", _order_rates_test(window, names, kept, rates, often[kept]))
     with steps.next("purity"):
         _add_purity(found, setting, names, window)
-    pair = setting.pair or _commonest_pair(exact, names)
+    pair = setting.pair or _most_common_pair(exact, names)
     if pair is not None:
         with steps.next("order, lags and correlation of bundles"):
             _add_pair(found, setting, names, window, pair)
@@ -77,7 +77,7 @@ def _add_purity(found: Comparisons, setting: Setting, names: list[str], window: 
     found.add("purity π₂(δ)", test if expected.min() >= LEAST_EVENTS else None)
 
 
-def _commonest_pair(exact: Mapping[tuple[str, ...], Estimate], names: list[str]) -> tuple[str, str] | None:
+def _most_common_pair(exact: Mapping[tuple[str, ...], Estimate], names: list[str]) -> tuple[str, str] | None:
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     rates = [exact[a, b].value + exact[b, a].value for a, b in pairs]
     return pairs[int(np.argmax(rates))] if pairs else None

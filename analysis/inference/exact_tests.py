@@ -12,7 +12,7 @@ from trajectories import lindblad
 from trajectories.checks import forms_bundles
 from trajectories.errors import InvalidInput
 from trajectories.lindblad.click_statistics.waiting import waiting_time_matrix
-from trajectories.lindblad.detector_memory.memory import remembers, without_memory
+from trajectories.lindblad.detector_memory.memory import has_memory, without_memory
 from trajectories.names import spelled
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Correlation
@@ -85,7 +85,7 @@ def compare_curves(setting: Setting) -> Comparisons:
     steps = Steps("exact values", (*WEIGHTS, *(BUNDLE_WEIGHTS if in_bundles else ())))
     with steps.next("g²"):
         _add_g2(found, setting, rates, clicking)
-    if any(remembers(setting.detectors.get(name)) for name in setting.names):
+    if any(has_memory(setting.detectors.get(name)) for name in setting.names):
         found.unknown += ["waits", "next clicks", "bundles"]
         if len(setting.names) == 1 and setting.groups.of_clicks(*setting.names) >= LEAST_GROUPS:
             try:
@@ -130,11 +130,11 @@ def _add_g2(found: Comparisons, setting: Setting, rates: dict[str, float], click
     both = np.concatenate([-half[:0:-1], half])
     curves = _g2_curves(setting, both, clicking)
     for first, second in combinations_with_replacement(clicking, 2):
-        dead = any(remembers(setting.detectors.get(name), "dead_time") for name in (first, second))
+        dead = any(has_memory(setting.detectors.get(name), "dead_time") for name in (first, second))
         name = f"g² {spelled((first, second), '–')}"
         edges, curve = both, curves.get((first, second))
         if dead and curve is None:  # above a few dimensions, lags at which the dead detector clicks first
-            remembering = remembers(setting.detectors.get(first), "dead_time")
+            remembering = has_memory(setting.detectors.get(first), "dead_time")
             edges = half if remembering else -half[::-1]
             try:
                 curve = lindblad.g2(setting.steady, first, second, edges, setting.detectors)
@@ -170,7 +170,7 @@ def _g2_curves(
     """Return g² of all pairs of channels; of many channels only of those that are compared."""
     if len(setting.names) <= MOST_CHANNELS:
         return lindblad.g2_matrix(setting.steady, edges, setting.detectors)
-    alive = [name for name in clicking if not remembers(setting.detectors.get(name), "dead_time")]
+    alive = [name for name in clicking if not has_memory(setting.detectors.get(name), "dead_time")]
     pairs = combinations_with_replacement(alive, 2)
     return {pair: lindblad.g2(setting.steady, *pair, edges, setting.detectors) for pair in pairs}
 

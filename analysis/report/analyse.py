@@ -113,7 +113,7 @@ def _analysed(
     record: ClickStream, exact_values: ExactValues, pair: Pair | None, window: float | None
 ) -> AnalysisResults:
     """Make the analysis of a stream."""
-    exact_values.look_at(record)
+    exact_values.take_detectors_of(record)
     delta, names = _bundling(record, window)
     if pair is not None:
         pair_of(names, pair)
@@ -133,12 +133,12 @@ def _analysed(
     detected = [name for name in names if clicks[name]]
     if delta is not None and detected:
         begin_bundles(exact_values, delta, names)
-    add_correlations(found, record, exact_values, _busiest(found, record, clicks), reach)
-    add_pulses(found, record, exact_values, _busiest(found, record, clicks), names, pair)
+    add_correlations(found, record, exact_values, _most_frequent(found, record, clicks), reach)
+    add_pulses(found, record, exact_values, _most_frequent(found, record, clicks), names, pair)
     if delta is not None and detected:
         compositions = add_bundles(found, record, exact_values, delta, names)
         add_purity(found, record, exact_values, delta, names, total)
-        pair = pair or _commonest(compositions)
+        pair = pair or _most_common(compositions)
         if pair is not None:
             found = replace(found, pair=pair)
             add_pair(found, record, exact_values, pair, delta, names)
@@ -148,8 +148,8 @@ def _analysed(
     if detected:
         busiest = max(detected, key=lambda name: clicks[name])
         add_waits(found, record, exact_values, pair or (busiest, busiest), names, reach, total)
-    for why in dict.fromkeys(exact_values.silent.values()):
-        questions = dict.fromkeys(what for what, reason in exact_values.silent.items() if reason == why)
+    for why in dict.fromkeys(exact_values.unanswered.values()):
+        questions = dict.fromkeys(what for what, reason in exact_values.unanswered.items() if reason == why)
         found.notes.append(f"no exact {', '.join(questions)}: {why}")
     return found
 
@@ -168,7 +168,7 @@ def _bundling(record: ClickStream, window: float | None) -> tuple[float | None, 
         return None, names
 
 
-def _busiest(found: AnalysisResults, record: ClickStream, clicks: Mapping[str, int]) -> list[str]:
+def _most_frequent(found: AnalysisResults, record: ClickStream, clicks: Mapping[str, int]) -> list[str]:
     """Return the channels that click, in order; of many those with most clicks, and a note of what is left out."""
     clicking = [name for name in record.channel_names if clicks[name]]
     if len(clicking) <= MOST_CORRELATED:
@@ -206,7 +206,7 @@ def _spelled_step(step: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in step.items())
 
 
-def _commonest(compositions: Mapping[tuple[str, ...], Estimate]) -> Pair | None:
+def _most_common(compositions: Mapping[tuple[str, ...], Estimate]) -> Pair | None:
     """Return the two channels of the commonest bundle of one click in each; None if there is none."""
     pairs = {members: e.n for members, e in compositions.items() if len(members) == len(set(members)) == 2 and e.n}
     if not pairs:

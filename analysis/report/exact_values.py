@@ -38,8 +38,8 @@ class ExactValues:
     system : OpenSystem, optional
         The model; without one there are no exact values.
     detectors : mapping of str to Detector, optional
-        Detectors by channel; when not given, those in the record's provenance, see `look_at`. Where one has dead
-        time, jitter or afterpulses, only rates and g² have exact values, as far as there are formulae.
+        Detectors by channel; when not given, those in the record's provenance, see `take_detectors_of`. Where one
+        has dead time, jitter or afterpulses, only rates and g² have exact values, as far as there are formulae.
     known : mapping of str to anything that JSON holds, optional
         `answers` of an earlier one; they are used where they belong to the same system and detectors.
     kept : dict of str to ndarray, optional
@@ -71,21 +71,21 @@ class ExactValues:
         self._known = known
         self._announce = announce or (lambda what: None)
         self._refusal: str | None = None
-        self.silent: dict[str, str] = {}
+        self.unanswered: dict[str, str] = {}
         self._steps = Steps("exact values", ())
-        self._see_through(detectors or {})
+        self._set_detectors(detectors or {})
 
-    def look_at(self, record: Recorded) -> None:
+    def take_detectors_of(self, record: Recorded) -> None:
         """Take the detectors of this record for all further values, unless others were given."""
         if self._given:
             checked_detectors(record, self._detectors)
             return
         try:
-            self._see_through(recorded_detectors(record))
+            self._set_detectors(recorded_detectors(record))
         except InvalidInput as error:
             self._refusal = str(error)
 
-    def _see_through(self, detectors: Mapping[str, Detector]) -> None:
+    def _set_detectors(self, detectors: Mapping[str, Detector]) -> None:
         self._refusal = None
         self._begun: dict[str, Future[Any]] = {}
         self._detectors = dict(detectors)
@@ -145,14 +145,14 @@ class ExactValues:
         Parameters
         ----------
         what : str
-            The question in a few words; why it has no answer is kept under it in `silent`.
+            The question in a few words; why it has no answer is kept under it in `unanswered`.
         compute : callable
             An exact function whose result is an array, a result with ``.value``, or a list or dictionary of these.
         *arguments
             Further arguments, plain values and arrays.
         """
         if self._system is not None and self._system.depends_on_time:
-            self.silent[what] = PULSED
+            self.unanswered[what] = PULSED
             return None
         return self._ask(what, compute, lambda: self.steady, arguments)
 
@@ -168,7 +168,7 @@ class ExactValues:
         if self._system is None:
             return None
         if self._refusal is not None:
-            self.silent[what] = self._refusal
+            self.unanswered[what] = self._refusal
             return None
         key = self._key(what, compute, arguments)
         if key in self._answers:
@@ -183,7 +183,7 @@ class ExactValues:
                     else:
                         found = compute(state(), *arguments, detectors=self._detectors or None)
             except TrajectoriesError as error:  # a channel that never clicks, or a detector with dead time
-                self.silent[what] = str(error)
+                self.unanswered[what] = str(error)
                 return None
             self._answers[key] = _plain(found)
         return self._answers[key]

@@ -43,7 +43,7 @@ def test_what_is_begun_and_has_no_value_says_so_where_it_is_asked():
     exact = tj.analysis.ExactValues(paper_system())
     exact.begin("a number", unknown)
     assert exact.ask("a number", unknown) is None
-    assert exact.silent == {"a number": "cannot be had"}
+    assert exact.unanswered == {"a number": "cannot be had"}
     assert len(calls) == 1
     nothing = tj.analysis.ExactValues()
     nothing.begin("a number", unknown)

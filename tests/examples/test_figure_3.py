@@ -84,9 +84,9 @@ def test_the_range_ends_where_g2_is_one(drawn):
     regimes = load_example("regimes.py")
     kappa = np.geomspace(0.001, 0.02, 40)
     curve = {"g1_ab": np.full(40, 5.0), "g2_ab": (kappa / 0.01) ** 1.5}
-    assert regimes.bunching_sets_in(kappa, curve, "phonon") == pytest.approx(0.01, rel=1e-9)
+    assert regimes.onset_of_bunching(kappa, curve, "phonon") == pytest.approx(0.01, rel=1e-9)
     # Planted fault: without g₁ > 1 the same g₂ is no bundle.
-    assert np.isnan(regimes.bunching_sets_in(kappa, curve | {"g1_ab": np.full(40, 0.5)}, "phonon"))
+    assert np.isnan(regimes.onset_of_bunching(kappa, curve | {"g1_ab": np.full(40, 0.5)}, "phonon"))
 
 
 def test_pictures_and_plain_words(drawn):

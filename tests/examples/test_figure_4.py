@@ -50,11 +50,11 @@ def test_the_printed_convention_is_told_apart(rows, drawn):
 
 
 def test_where_entanglement_sets_in():
-    sets_in = load_example("figure_4.py").sets_in
+    onset = load_example("figure_4.py").onset
     kappa = np.array([1.0, 2.0, 3.0, 4.0])
-    assert sets_in(kappa, np.array([0.0, 0.1, 0.0, 0.2])) == 4.0
-    assert sets_in(kappa, np.array([0.3, 0.1, 0.1, 0.2])) == 1.0
-    assert np.isnan(sets_in(kappa, np.array([0.3, 0.1, 0.1, 0.0])))
+    assert onset(kappa, np.array([0.0, 0.1, 0.0, 0.2])) == 4.0
+    assert onset(kappa, np.array([0.3, 0.1, 0.1, 0.2])) == 1.0
+    assert np.isnan(onset(kappa, np.array([0.3, 0.1, 0.1, 0.0])))
 
 
 def test_pictures(drawn):

@@ -197,7 +197,7 @@ def test_refusals():
 def test_superoperators_of_a_constant_stretch_are_those_of_the_constant_system():
     """The cells' generators against the Liouvillian written out, dead and alive."""
     system, detectors = SQUARE.at(2.0), {"photon": tj.Detector(0.3, 0.05)}
-    part = timed.SilentPeriod(timed.TimedMotion(SQUARE, 20.0), detectors, tabulated=False)
+    part = timed.ClickFreePeriod(timed.TimedMotion(SQUARE, 20.0), detectors, tabulated=False)
     c = SQUARE.channel("photon").operator.toarray()
     rho = lindblad.periodic_state(SQUARE).rho
     moved, gathered = part.carry(timed.pack(rho), 1.5, 2.75)

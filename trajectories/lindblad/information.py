@@ -186,4 +186,4 @@ class _Renewal:
                 )
             states.append(pack(np.outer(left[:, 0], left[:, 0].conj())))
         effects = np.array([model.effect(name, share, 0.0) for name, share in efficiencies.items()])
-        return (np.array(states), effects), real_modes(model.silent(efficiencies, 0.0))
+        return (np.array(states), effects), real_modes(model.click_free(efficiencies, 0.0))

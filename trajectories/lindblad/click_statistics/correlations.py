@@ -17,7 +17,7 @@ from ...model import OpenSystem
 from ...results import Correlation
 from ..answers import in_its_unit
 from ..detector_memory.dead_time import one_of_two_dead, registered_g2
-from ..detector_memory.memory import Blur, blurred, refuse_dead_time, remembers, without_memory
+from ..detector_memory.memory import Blur, blurred, has_memory, refuse_dead_time, without_memory
 from ..inputs import checked_detectors, checked_state, checked_times
 from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
@@ -73,7 +73,7 @@ def g2(steady: SteadyState, first: str, second: str, edges: ArrayLike, detectors
     """
     bins = bin_edges(edges)
     checked_detectors(steady.system, without_memory(detectors))
-    if first == second and remembers((detectors or {}).get(first), "dead_time"):
+    if first == second and has_memory((detectors or {}).get(first), "dead_time"):
         return _with_dead_time(steady, first, bins, (detectors or {})[first])
     if one_is_dead(detectors, first, second):
         return _one_dead(steady, first, second, bins, detectors or {})
@@ -156,7 +156,7 @@ def g2_matrix(
     {('a', 'a'): 0.18, ('a', 'b'): 25.19, ('b', 'a'): 63.92, ('b', 'b'): 0.18}
     """
     bins = bin_edges(edges)
-    dead = [name for name, detector in (detectors or {}).items() if remembers(detector, "dead_time")]
+    dead = [name for name, detector in (detectors or {}).items() if has_memory(detector, "dead_time")]
     clicking = [name for name in _clicking(steady, without_memory(detectors)) if name not in dead]
     pairs = [(first, second) for first, second in product(clicking, repeat=2)]
     found = _seen(steady, pairs, bins, detectors) if pairs else {}
@@ -314,7 +314,7 @@ def _seen(
 
 def one_is_dead(detectors: Detectors, first: str, second: str) -> bool:
     """Say whether just one of two different channels has a dead time."""
-    dead = [remembers((detectors or {}).get(name), "dead_time") for name in (first, second)]
+    dead = [has_memory((detectors or {}).get(name), "dead_time") for name in (first, second)]
     return first != second and dead[0] != dead[1]
 
 

@@ -13,7 +13,7 @@ from ...detectors import Detector
 from ...results import Estimate
 from ..answers import estimates_of
 from ..detector_memory.dead_time import RegisteredRate
-from ..detector_memory.memory import rate_with_memory, refuse_dead_time, remembers, without_memory
+from ..detector_memory.memory import has_memory, rate_with_memory, refuse_dead_time, without_memory
 from ..detector_memory.paralysable import paralysed_fano
 from ..inputs import checked_channels
 from ..reduced.model import ReducedModel
@@ -69,7 +69,7 @@ def fano(
     durations = positive_numbers(windows, "windows")
     names = checked_channels(steady.system, channels)
     detector = (detectors or {}).get(names[0])
-    if len(names) == 1 and remembers(detector, "dead_time"):
+    if len(names) == 1 and has_memory(detector, "dead_time"):
         assert detector is not None
         total_rate(steady, names, without_memory(detectors))
         return _fano_with_dead_time(steady, names[0], detector, durations)
@@ -216,6 +216,6 @@ def rates(steady: SteadyState, detectors: Detectors = None) -> dict[str, Estimat
     rho = pack(steady.rho)
     found = {name: Estimate(float(detected.effect(name) @ rho)) for name in detected.names}
     for name, detector in (detectors or {}).items():
-        if remembers(detector, "dead_time", "afterpulsing") and detected.clicks(name, rho):
+        if has_memory(detector, "dead_time", "afterpulsing") and detected.clicks(name, rho):
             found[name] = rate_with_memory(steady, name, detector)
     return found

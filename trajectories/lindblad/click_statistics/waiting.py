@@ -12,7 +12,7 @@ from ...detectors import Detector
 from ...results import Estimate, Histogram
 from ..answers import estimates_of, in_its_unit
 from ..detector_memory.dead_time import registered_waits
-from ..detector_memory.memory import refuse_dead_time, remembers, without_memory
+from ..detector_memory.memory import has_memory, refuse_dead_time, without_memory
 from ..inputs import among, checked_channels
 from ..solver import Model, require_clicks, solver_of
 from ..steady_state import SteadyState
@@ -69,7 +69,7 @@ def waiting_times(
     names = checked_channels(steady.system, channels)
     among(first, names), among(second, names)
     detector = (detectors or {}).get(first)
-    if names == (first,) and remembers(detector, "dead_time"):
+    if names == (first,) and has_memory(detector, "dead_time"):
         assert detector is not None
         require_clicks(steady, (first,), without_memory(detectors))
         found = registered_waits(steady, first, detector, bins)

@@ -24,7 +24,7 @@ from ..filter.linear_model import full_model
 from ..solver import Model, solver_of
 from ..steady_state import SteadyState
 from ..superoperators.hermitian_vectors import Vector
-from .memory import TYPICAL_ROUNDS, after_event, forgetful
+from .memory import TYPICAL_ROUNDS, after_event, memoryless
 from .paralysable import paralysed_g2
 
 Array = NDArray[np.float64]
@@ -76,8 +76,8 @@ class RegisteredRate:
         self.refuse(steady, name, detector, LARGEST if after is None else LARGEST_OF_TWO)
         model = full_model(steady.system, steady.rho)
         dead, eta, dark = detector.dead_time, detector.efficiency, detector.dark_rate
-        silent, click = model.silent({name: eta}, dark), model.click(name, eta, dark)
-        whole = model.silent({}, 0.0)
+        silent, click = model.click_free({name: eta}, dark), model.click(name, eta, dark)
+        whole = model.click_free({}, 0.0)
         blind = linalg.expm(dead * whole)
         effect = model.effect(name, eta, dark)
         # The fixed point: 𝒥 times the state B while alive, L0B + e^{Lτ}𝒥B = 0, of which L0⁻¹e^{Lτ}𝒥 is the map.
@@ -218,7 +218,7 @@ def registered_waits(steady: SteadyState, name: str, detector: Detector, edges: 
         )
     if detector.jitter or detector.afterpulsing:
         RegisteredRate.refuse(steady, name, detector)
-    plain = {name: forgetful(detector)}
+    plain = {name: memoryless(detector)}
     dead = detector.dead_time
     later, place = np.unique(np.maximum(edges - dead, 0.0), return_inverse=True)
 
@@ -277,8 +277,8 @@ def one_of_two_dead(
     detector, watcher = detectors[dead], detectors.get(other, Detector())
     if (
         detector.paralysable
-        or watcher != forgetful(watcher)
-        or detector != replace(forgetful(detector), dead_time=detector.dead_time)
+        or watcher != memoryless(watcher)
+        or detector != replace(memoryless(detector), dead_time=detector.dead_time)
     ):
         raise InvalidInput(
             f"g² of {dead!r} and {other!r} has an exact value where one of them has a dead time that lost events "
@@ -300,7 +300,7 @@ def one_of_two_dead(
             return np.asarray(moved[1][:, 0] / model.rate(other, model.rho))
 
         # The motion without registered clicks of this channel does not depend on the other's detector.
-        seen = {dead: forgetful(detector), other: watcher}
+        seen = {dead: memoryless(detector), other: watcher}
         answer = solver_of(steady).answer(
             compute, (dead,), seen, horizon=max(float(grid[-1]), detector.dead_time), starts=TYPICAL_ROUNDS,
             stationary=True, curve=True, interest=(dead, other), judged=(dead, other),

@@ -21,7 +21,7 @@ from ..superoperators.hermitian_vectors import Vector
 Array = NDArray[np.float64]
 
 # Values of a detector without memory.
-FORGOTTEN: dict[str, float | bool] = {
+MEMORYLESS: dict[str, float | bool] = {
     "dead_time": 0.0, "jitter": 0.0, "afterpulsing": 0.0, "afterpulse_delay": 0.0, "paralysable": False
 }  # fmt: skip
 MEMORY = ("dead_time", "jitter", "afterpulsing")
@@ -42,16 +42,16 @@ def without_memory(detectors: Detectors, names: Sequence[str] | None = None) -> 
     found = dict(detectors or {})
     for name, detector in found.items():
         if isinstance(detector, Detector) and (names is None or name not in names):
-            found[name] = forgetful(detector)
+            found[name] = memoryless(detector)
     return found
 
 
-def forgetful(detector: Detector) -> Detector:
+def memoryless(detector: Detector) -> Detector:
     """Return a detector of the same efficiency and dark rate, without memory."""
-    return replace(detector, **FORGOTTEN)  # type: ignore[arg-type]
+    return replace(detector, **MEMORYLESS)  # type: ignore[arg-type]
 
 
-def remembers(detector: Detector | None, *kinds: str) -> bool:
+def has_memory(detector: Detector | None, *kinds: str) -> bool:
     """Say whether a detector has dead time, jitter or afterpulses, or one of the kinds that are named."""
     return detector is not None and any(getattr(detector, kind) > 0.0 for kind in kinds or MEMORY)
 
@@ -76,7 +76,7 @@ def _rate_with_memory(steady: SteadyState, name: str, detector: Detector) -> Est
         raise InvalidInput(
             f"detector of {name!r} has dead time and afterpulses, whose rate has no exact formula; leave one out"
         )
-    plain = {name: forgetful(detector)}
+    plain = {name: memoryless(detector)}
     dead = detector.dead_time
 
     def compute(model: Model) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from ...results import Estimate
 from ..answers import Answer, estimates_of
 from ..solver import Model, solver_of
 from ..steady_state import SteadyState
-from .memory import forgetful
+from .memory import memoryless
 
 Array = NDArray[np.float64]
 
@@ -76,7 +76,7 @@ def _answer(
     return solver_of(steady).answer(
         compute,
         (name,),
-        {name: forgetful(detector)},
+        {name: memoryless(detector)},
         horizon=longest + detector.dead_time,
         starts=3,
         stationary=True,

@@ -41,7 +41,7 @@ class CompiledFilter:
     def generator(self, dead: NDArray[np.bool_]) -> Array:
         """Return L0 while some of the detectors are dead, mask of shape (K,)."""
         seeing = [(n, d) for n, d, asleep in zip(self._names, self._detectors, dead, strict=True) if not asleep]
-        return self.model.silent(
+        return self.model.click_free(
             {name: detector.efficiency for name, detector in seeing}, sum(d.dark_rate for _, d in seeing)
         )
 

@@ -57,7 +57,7 @@ class LinearModel:
         """Return the form of ηc†c + d, the rate of events."""
         return efficiency * self.effects[name] + dark * self.trace
 
-    def silent(self, efficiencies: Mapping[str, float], dark: float) -> Array:
+    def click_free(self, efficiencies: Mapping[str, float], dark: float) -> Array:
         """Return L0 = L − Σ_k (η_kJ_k + d_k), where d is the sum of all d_k; channels left out have η = 0.
 
         Whatever is dropped from the R numbers, the trace decays at the rate of the events, so that the survival of

@@ -87,7 +87,7 @@ def ladder(matrix: Array, longest: float) -> Ladder:
     return Ladder(np.ascontiguousarray(matrix), step, np.stack(powers))
 
 
-class SilentMotion:
+class ClickFreeMotion:
     """e^{Gt} and its adjoint on vectors of a model, at many times."""
 
     def __init__(self, generator: Array, modes: RealModes | None = None) -> None:

@@ -14,7 +14,7 @@ from ...errors import InvalidInput
 from .compiled import CompiledFilter
 from .conditional import EARLY
 from .linear_model import LinearModel
-from .motions import SilentMotion
+from .motions import ClickFreeMotion
 
 Array = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class Smoother:
         self._compiled, self.every, self._watching = compiled, every, watching
         self.model: LinearModel = compiled.model
         self._names, self.detectors = tuple(watching), tuple(watching.values())
-        self._motions: dict[tuple[tuple[bool, ...], str | None], SilentMotion] = {}
+        self._motions: dict[tuple[tuple[bool, ...], str | None], ClickFreeMotion] = {}
 
     @cached_property
     def clicks(self) -> list[Array]:
@@ -70,7 +70,7 @@ class Smoother:
         with one_blas_thread():
             return SmoothedTrajectory(self, events, float(start), float(stop))
 
-    def motion(self, dead: tuple[bool, ...], without: str | None = None) -> SilentMotion:
+    def motion(self, dead: tuple[bool, ...], without: str | None = None) -> ClickFreeMotion:
         """Return the motion without detected clicks; with `without`, also without any click of that channel."""
         key = dead, without
         if key not in self._motions:
@@ -80,7 +80,7 @@ class Smoother:
                 efficiencies[without] = 1.0
             dark = sum(self.detectors[i].dark_rate for i in seeing)
             modes = self._compiled.modes_of(dead) if without is None else None
-            self._motions[key] = SilentMotion(self.model.silent(efficiencies, dark), modes)
+            self._motions[key] = ClickFreeMotion(self.model.click_free(efficiencies, dark), modes)
         return self._motions[key]
 
     def _events(self, start: float, stop: float, time: Array, channel: NDArray[np.int64]) -> list[Event]:

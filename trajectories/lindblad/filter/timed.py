@@ -23,7 +23,7 @@ from ..superoperators.hermitian_vectors import pack
 from .conditional import EARLY, FULL
 from .follow_kernels import IMPOSSIBLE, NOTHING
 from .followed import Followed, refuse_hidden_events
-from .motions import SilentMotion
+from .motions import ClickFreeMotion
 
 Array = NDArray[np.float64]
 Matrix = NDArray[np.complex128]
@@ -46,7 +46,7 @@ class Cell:
     ----------
     start, stop : float
         Where it begins and ends.
-    motion : SilentMotion or None
+    motion : ClickFreeMotion or None
         Of a constant part.
     starts : ndarray of shape (n_steps + 1,)
         Where its steps begin, and the last one ends.
@@ -58,13 +58,13 @@ class Cell:
 
     start: float
     stop: float
-    motion: SilentMotion | None
+    motion: ClickFreeMotion | None
     starts: Array
     coefficients: Array
     table: Array | None = None
 
 
-class SilentPeriod:
+class ClickFreePeriod:
     """The motion without detected clicks while some of the detectors are dead, ρ̃' = (L(t) − Σ_k 𝒥_k(t)) ρ̃.
 
     Parameters
@@ -201,7 +201,7 @@ class SilentPeriod:
                 for part in [*motion.parts, *self._seen]:
                     assert part.matrix is not None
                     generator += (1.0 if part.term < 0 else stretch.values[part.term]) * part.matrix.toarray()
-                constant = SilentMotion(generator)
+                constant = ClickFreeMotion(generator)
                 found.append(Cell(stretch.start, stretch.stop, constant, nothing, np.zeros((0, 0, 0))))
                 continue
             steps = polynomial_steps(motion.system, stretch, stretch.stop, motion.longest_step(stretch))
@@ -248,7 +248,7 @@ class TimedFilter:
         refuse_hidden_events(watching)
         self._system, self._watching, self._start = system, dict(watching), pack(initial)
         self._names, self._detectors = tuple(watching), tuple(watching.values())
-        self._silent: dict[tuple[tuple[bool, ...], bool], SilentPeriod] = {}
+        self._silent: dict[tuple[tuple[bool, ...], bool], ClickFreePeriod] = {}
         self._horizon = 0.0
 
     def follow(
@@ -325,13 +325,13 @@ class TimedFilter:
         jumped = factor * detector.efficiency * (self._motion.jumps[name] @ state)
         return np.asarray(jumped + detector.dark_rate * state)
 
-    def _motions(self, dead: NDArray[np.bool_], tabulated: bool) -> SilentPeriod:
+    def _motions(self, dead: NDArray[np.bool_], tabulated: bool) -> ClickFreePeriod:
         """Return the motion while some detectors are dead, which is made once; tables pay only for those alive."""
         key = tuple(dead.tolist()), tabulated and not dead.any()
         if key not in self._silent:
             pairs = zip(self._names, self._detectors, dead, strict=True)
             seeing = {name: detector for name, detector, asleep in pairs if not asleep}
-            self._silent[key] = SilentPeriod(self._motion, seeing, key[1])
+            self._silent[key] = ClickFreePeriod(self._motion, seeing, key[1])
         return self._silent[key]
 
     @cached_property
