@@ -1,9 +1,10 @@
-"""Compiled kernels on disk: never stale, never in the way.
+"""Cache of compiled kernels on disk, which is renewed when any of their source files changes.
 
-What Python calls is kept as machine code, with all that it calls inside; what kernels call is kept as a draft, for
-other kernels that call it. Numba knows a cached kernel by its own source file alone. Here the name of the cached
-file holds a digest of them all, so that an upgraded or edited package never runs old code; and where nothing can
-be written, or a cached file is damaged, the kernel is compiled anew.
+A kernel that Python calls is stored as machine code, including the kernels that it calls; a kernel that kernels
+call is stored as a draft (see `kernel_drafts`), for other kernels that call it. Numba identifies a cached kernel
+by its own source file only. Here the name of the cached file contains a digest of all source files, so that an
+upgraded or edited package never runs old code. If nothing can be written, or a cached file is damaged, the kernel
+is compiled.
 """
 
 from __future__ import annotations
@@ -41,17 +42,17 @@ from .kernel_drafts import (
 )
 from .stages import Stage
 
-# How modules of ours import each other; a test holds the files of kernels to it.
+# Form of the imports inside this package; a test checks that files of kernels use it.
 RELATIVE_IMPORT = re.compile(r"^from (\.+)([\w.]*) import", re.MULTILINE)
-# Modules that say what is being done while kernels are compiled: no code depends on them.
+# Modules that only display progress: the code of kernels does not depend on them.
 WORDS = tuple(Path(__file__).with_name(name) for name in ("stages.py", "displays.py"))
 
 
 def cached_kernel(function: Callable[..., Any] | None = None, *, apart: bool = False, **options: Any) -> Any:
-    """Compile a function with the given options of `numba.njit`, and keep it on disk; a decorator.
+    """Compile a function with the given options of `numba.njit`, and store it on disk; a decorator.
 
-    Where kernels call it, it is optimised with them, and becomes part of them if it is small; `apart` asks for it
-    to be optimised by itself, and to remain a function of its own.
+    In kernels that call it, it is optimised with them, and inlined if it is small; with `apart` it is optimised
+    separately and never inlined.
     The place is ``NUMBA_CACHE_DIR`` if that is set, else the package's ``__pycache__``, else Numba's folder in the
     user's cache, whichever comes first that can be written to. If none can, one warning says so.
     """
@@ -61,21 +62,21 @@ def cached_kernel(function: Callable[..., Any] | None = None, *, apart: bool = F
 
 
 class Kernel:
-    """A function to be compiled: by itself when Python calls it, and as part of the kernels that call it.
+    """A function that is compiled separately for calls from Python, and with the kernels that call it.
 
     Parameters
     ----------
     function : callable
-        What to compile.
+        The function.
     options : mapping of str to object
         Options of `numba.njit`.
     apart : bool
-        Whether it is optimised by itself, and remains a function of its own, also where kernels call it.
+        Whether it is optimised separately, and not inlined, in kernels that call it.
 
     Attributes
     ----------
     py_func : callable
-        The function as it was written.
+        The Python function.
     """
 
     def __init__(self, function: Callable[..., Any], options: Mapping[str, Any], apart: bool) -> None:
@@ -93,21 +94,21 @@ class Kernel:
         return (self._entry or self.entry)(*args)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Numba pickles what a kernel closes over, to know it again."""
+        """Return how to pickle it: Numba pickles the kernels that a kernel uses, to identify them."""
         return Kernel, (self.py_func, self._options, self._apart)
 
     def on_disk(self) -> bool:
-        """Whether it was compiled before, or cannot be kept, so that it is no use to compile it elsewhere."""
+        """Whether it was compiled before, or cannot be stored, so that another process need not compile it."""
         try:
             file = KernelCache(self.py_func)._cache_file
             names = file._load_index().values()
         except (RuntimeError, OSError):
             return True
-        # Of what is being written the index is there first.
+        # The index is written before the data.
         return bool(names) and all(os.path.exists(file._data_path(name)) for name in names)
 
     def wait_for(self, compiled: Callable[[], object]) -> None:
-        """Before the first call, wait until `compiled` returns: another process puts the kernel on disk."""
+        """Before the first call, wait until `compiled` returns, while another process stores the kernel."""
         with self._lock:
             self._awaited = compiled
 
@@ -130,7 +131,7 @@ class Kernel:
 
     @property
     def _numba_type_(self) -> Any:
-        """What Numba takes this for in a kernel: a dispatcher for calls from compiled code."""
+        """Numba's type of this object in a kernel: a dispatcher for calls from compiled code."""
         return types.Dispatcher(self.draft if DRAFTED else self.entry)
 
     @property
@@ -140,7 +141,7 @@ class Kernel:
             if self._inner is None:
                 compiler = ApartDraftCompiler if self._apart else DraftCompiler
                 dispatcher = inner_dispatcher(njit(**self._options, pipeline_class=compiler)(self.py_func))
-                with contextlib.suppress(RuntimeError, OSError):  # the kernel that calls it says so
+                with contextlib.suppress(RuntimeError, OSError):  # the kernel that calls it warns
                     dispatcher._cache = DraftCache(self.py_func)
                 self._inner = dispatcher
             return self._inner
@@ -148,7 +149,7 @@ class Kernel:
 
 @functools.cache
 def source_digest(path: Path) -> str:
-    """Return a digest of a module, of every module of ours that it imports, and of the compiler's version."""
+    """Return a digest of a module, of the modules of this package that it imports, and of the compiler."""
     known: set[Path] = set()
     words = {module.resolve() for module in WORDS}
     waiting = [path]
@@ -167,17 +168,17 @@ def source_digest(path: Path) -> str:
 
 
 class Locator:
-    """Where a kernel is kept, and under which name; what Numba asks of a cache locator."""
+    """Folder and file name of a cached kernel: Numba's interface of a cache locator."""
 
     def __init__(self, function: Callable[..., Any], folder: Path, digest: str) -> None:
-        self._py_file = function.__code__.co_filename  # Numba names it where a function cannot be kept
+        self._py_file = function.__code__.co_filename  # Numba names it if a function cannot be stored
         self._line = function.__code__.co_firstlineno
         self._folder = folder
         self._digest = digest
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], file: str) -> Locator | None:
-        """Return the first place that can be written to, or None."""
+        """Return the first folder that can be written to, or None."""
         path = Path(file).resolve()
         digest = source_digest(path)
         of_this_package = f"{path.parent.name}_{hashlib.sha256(str(path.parent).encode()).hexdigest()[:16]}"
@@ -195,7 +196,7 @@ class Locator:
         return None
 
     def ensure_cache_path(self) -> None:
-        """Make the folder, and raise OSError where it cannot be written to."""
+        """Make the folder; OSError if it cannot be written to."""
         os.makedirs(self._folder, exist_ok=True)
         tempfile.TemporaryFile(dir=self._folder).close()
 
@@ -204,54 +205,54 @@ class Locator:
         return str(self._folder)
 
     def get_source_stamp(self) -> str:
-        """Return what must not have changed."""
+        """Return the stamp that must be unchanged."""
         return self._digest
 
     def get_disambiguator(self) -> str:
-        """Return the part of the file name that tells this kernel from others, and from its former self."""
+        """Return the part of the file name that identifies this kernel and the state of its sources."""
         return f"{self._line}.{self._digest}"
 
 
 class KernelCacheImpl(caching.CompileResultCacheImpl):
-    """Numba's way of storing a compiled function, at our place."""
+    """Numba's storage of compiled functions, with the locator of this module."""
 
     _locator_classes = (Locator,)  # type: ignore[assignment]
 
     def check_cachable(self, cres: Any) -> bool:
-        """Return whether a compiled function can be kept; unoptimised code, for one, holds addresses."""
+        """Return whether a compiled function can be stored; unoptimised code, for example, contains addresses."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NumbaWarning)
             possible = bool(super().check_cachable(cres))
         if not possible:
-            _warn_of_no_cache("give NUMBA_OPT its default, at which they can be kept")
+            _warn_of_no_cache("give NUMBA_OPT its default value, with which they can be stored")
         return possible
 
 
 class DraftCacheImpl(KernelCacheImpl):
-    """The same for drafts, in files of their own."""
+    """The same for drafts, in separate files."""
 
     def get_filename_base(self, fullname: str, abiflags: str) -> str:
         """Return the beginning of the names of its files."""
         return f"draft-{super().get_filename_base(fullname, abiflags)}"
 
     def reduce(self, data: Any) -> Any:
-        """Return what is stored of a draft."""
+        """Return the stored form of a draft."""
         return reduced(data)
 
     def rebuild(self, target_context: Any, reduced_data: Any) -> Any:
-        """Return a draft as it was before it was stored."""
+        """Return a draft from its stored form."""
         return rebuilt(target_context, reduced_data)
 
 
 class KernelCache(caching.FunctionCache):
-    """A cache whose failures cost a compilation, not the run."""
+    """A cache whose failures only cause a compilation."""
 
     _impl_class = KernelCacheImpl
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the compiled kernel, or None where there is none or it cannot be read.
+        """Return the compiled kernel, or None if there is none or it cannot be read.
 
-        Numba would first load all that it can compile, a fifth of a second. Machine code needs only the allocator.
+        Numba would first load its compiler, which takes 0.2 s; machine code needs only the allocator.
         """
         try:
             if not DRAFTED:
@@ -259,17 +260,17 @@ class KernelCache(caching.FunctionCache):
             rtsys.initialize(target_context)
             with self._guard_against_spurious_io_errors():
                 return self._load_overload(sig, target_context)
-        except Exception:  # a damaged file can raise anything when it is unpickled
+        except Exception:  # unpickling a damaged file can raise any exception
             with contextlib.suppress(OSError):
                 self.flush()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep a compiled kernel, and take away those of its former sources."""
+        """Store a compiled kernel, and remove those of its former sources."""
         try:
             super().save_overload(sig, data)
             self._remove_former()
-        except OSError:  # a full disk, for one
+        except OSError:  # a full disk, for example
             _warn_of_no_cache()
 
     def _remove_former(self) -> None:
@@ -288,9 +289,9 @@ class DraftCache(KernelCache):
 
 @functools.cache
 def _warn_of_no_cache(remedy: str = "set NUMBA_CACHE_DIR to a folder that can be written to") -> None:
-    """Say once that compiled kernels cannot be kept, and what helps."""
+    """Warn once that compiled kernels cannot be stored, with a remedy."""
     message = (
-        "compiled kernels cannot be kept on disk, so every start compiles them again, for half a minute or so; "
+        "compiled kernels cannot be stored on disk, so every start compiles them again, about half a minute; "
         f"{remedy}"
     )
     warnings.warn(message, RuntimeWarning, stacklevel=1)

@@ -1,9 +1,9 @@
-"""Kernels that kernels call, kept as drafts: made into machine code once, in the entry that Python calls.
+"""Drafts: kernels that kernels call, in LLVM's intermediate language until the calling kernel is compiled.
 
-Numba compiles each function by itself, to machine code with ways in from Python and from C, then links it into its
-callers and optimises it there again, once for every level of calls. For a tree of small kernels that is most of
-the time until the first click. A draft stays in LLVM's intermediate language, as Numba's own inner functions do,
-and can be kept on disk as such, for other kernels and other processes.
+Numba compiles each function separately to machine code, with entry points for Python and C, then links it into its
+callers and optimises it there again, once for every level of calls. For a tree of small kernels that takes most of
+the time until the first click. A draft stays in LLVM's intermediate language, like Numba's own inner functions,
+and can be stored on disk in this form, for other kernels and other processes.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from numba.core.compiler import Compiler, CompileResult
 from .stages import Stage
 
 COMPILING = "compiling kernels, once for this machine"
-# Versions of Numba with which drafts are tested; with another one inner kernels are compiled as Numba does it.
+# Versions of Numba with which drafts are tested; with others, inner kernels are compiled by Numba's default.
 TESTED = ((0, 68), (0, 68))
 DRAFTED = TESTED[0] <= numba.version_info.short <= TESTED[1]
 if DRAFTED:
-    # Numba numbers the functions of a process, to tell those of the same name apart. Drafts of several processes
-    # meet in one kernel, so the numbers of no two processes may be the same.
+    # Numba numbers the functions of a process to distinguish equal names. A kernel may contain drafts of several
+    # processes, so the numbers of different processes must differ.
     FunctionIdentity._unique_ids = itertools.count(secrets.randbits(60))
 
 
-# A draft of more instructions is not copied into its callers: the code of all grows by that, fewer loops vectorise
-# in a large function than in a small one, and a call costs nothing beside so many instructions.
+# Drafts of more instructions are not inlined: inlining would enlarge all callers, fewer loops vectorise in a large
+# function, and the cost of a call is small compared with this many instructions.
 LARGE = 100
 
 
 class DraftLibrary(JITCodeLibrary):
-    """Code that is only linked into other code: neither optimised as a whole nor made into machine code."""
+    """Code that is linked into other code, but neither optimised as a whole nor compiled to machine code."""
 
     def _optimize_final_module(self) -> None:
-        """Leave that to the callers, which know what is constant."""
+        """Do nothing: callers optimise it, with their constants."""
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
@@ -53,7 +53,7 @@ class DraftLibrary(JITCodeLibrary):
 
 
 class ApartDraftLibrary(DraftLibrary):
-    """The same for a kernel whose loops vectorise only as long as nothing is known of its callers."""
+    """The same for a kernel whose loops vectorise only if it is optimised without its callers."""
 
     _optimize_final_module = JITCodeLibrary._optimize_final_module
 
@@ -62,7 +62,7 @@ class EntryLibrary(JITCodeLibrary):
     """The code of a kernel that Python calls, with all drafts in it."""
 
     def _optimize_final_module(self) -> None:
-        """Optimise it, and leave out of calls of drafts what these do not use, since nobody else calls them."""
+        """Optimise it, and remove unused arguments from calls of drafts, which have no other callers."""
         for function in self._final_module.functions:
             shared = not function.is_declaration and function.linkage == Linkage.linkonce_odr
             if shared and not function.name.startswith("NRT_"):
@@ -71,20 +71,20 @@ class EntryLibrary(JITCodeLibrary):
 
 
 def entry_point() -> Any:
-    """Return what stands for the compiled function of a draft in Numba's tables.
+    """Return a stand-in for the compiled function of a draft in Numba's tables.
 
-    Dispatchers want a builtin function; this one is never called, and differs from all others.
+    Dispatchers need a builtin function; this one is never called, and is unique.
     """
     return [].append  # type: ignore[var-annotated]
 
 
 class DraftCompiler(Compiler):
-    """Numba's compiler for an inner kernel, as far as the code that its callers link."""
+    """Numba's compiler for an inner kernel, up to the code that its callers link."""
 
     library: type[DraftLibrary] = DraftLibrary
 
     def compile_extra(self, func: Callable[..., Any]) -> Any:
-        """Return the result of compiling `func`; its entry point is no function, but the key to its code."""
+        """Return the result of compiling `func`, whose entry point is a stand-in that identifies its code."""
         state = self.state
         state.library = self.library(state.targetctx.codegen(), func.__qualname__)
         state.flags.no_compile = True
@@ -101,13 +101,13 @@ class DraftCompiler(Compiler):
 
 
 class ApartDraftCompiler(DraftCompiler):
-    """The same for a kernel that is optimised by itself, and does not become part of its callers."""
+    """The same for a kernel that is optimised separately and not inlined."""
 
     library = ApartDraftLibrary
 
 
 class EntryCompiler(Compiler):
-    """Numba's compiler for a kernel that Python calls and that no C code does."""
+    """Numba's compiler for a kernel with an entry point for Python, but none for C."""
 
     def compile_extra(self, func: Callable[..., Any]) -> Any:
         """Return the result of compiling `func`, with all drafts in it."""
@@ -117,14 +117,14 @@ class EntryCompiler(Compiler):
         state.flags.no_cfunc_wrapper = True
         with Stage(COMPILING), collection_put_off():
             compiled = super().compile_extra(func)
-        # Of a draft nobody has told the code where its environment is.
+        # The environments of drafts have not been set in the code yet.
         for environment in compiled._find_referenced_environments():
             compiled.library.codegen.set_env(environment.env_name, environment)
         return compiled
 
 
 def inner_dispatcher(dispatcher: Any) -> Any:
-    """Make Numba's dispatcher one of drafts: none is compiled anew for a constant that it is called with."""
+    """Make Numba's dispatcher one for drafts, which are not compiled again for constant arguments."""
     get_call_template = dispatcher.get_call_template
 
     def without_constants(args: Any, kws: Any) -> Any:
@@ -135,11 +135,9 @@ def inner_dispatcher(dispatcher: Any) -> Any:
 
 
 def reduced(compiled: Any) -> tuple[Any, ...]:
-    """Return what can be pickled of a draft."""
+    """Return a draft in a form that can be pickled."""
     description = compiled.fndesc
-    description.typemap = description.calltypes = (
-        None  # as Numba does: they are not needed, and may not be pickled
-    )
+    description.typemap = description.calltypes = None  # as in Numba: not needed, and perhaps not picklable
     library = compiled.library
     return (
         (library.name, library._get_module_for_linking().as_bitcode()),
@@ -152,7 +150,7 @@ def reduced(compiled: Any) -> tuple[Any, ...]:
 
 
 def rebuilt(target: Any, parts: tuple[Any, ...]) -> CompileResult:
-    """Return the draft that `reduced` took apart."""
+    """Return the draft from the form of `reduced`."""
     (name, bitcode), description, environment, signature, reload_init, environments = parts
     for initialise in reload_init:
         initialise()
@@ -177,7 +175,7 @@ def rebuilt(target: Any, parts: tuple[Any, ...]) -> CompileResult:
 
 @contextmanager
 def collection_put_off() -> Iterator[None]:
-    """Do not look for garbage meanwhile: a compiler makes millions of objects and little garbage."""
+    """Suspend garbage collection, because a compiler makes millions of objects and little garbage."""
     enabled = gc.isenabled()
     gc.disable()
     try:

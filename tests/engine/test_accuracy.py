@@ -11,8 +11,8 @@ from scipy.optimize import brentq
 
 import trajectories as tj
 from trajectories.engine.modes.eigenbasis import eigenbasis
+from trajectories.engine.sparse.chebyshev_kernels import RADIUS, STEP
 from trajectories.engine.sparse.sparse_action import SparsePropagator
-from trajectories.engine.sparse.sparse_kernels import RADIUS, STEP
 from trajectories.errors import AccuracyWarning, InvalidInput
 
 S = np.array([[0.0, 1.0], [0.0, 0.0]])

@@ -26,7 +26,7 @@ from trajectories.engine.reduced.moves import moves, pairs
 from trajectories.engine.reduced.pilot import gaps
 from trajectories.engine.reduced.placement_kernels import move
 from trajectories.engine.reduced.reduced_basis import REPLAYED, WORST, ReducedPropagator
-from trajectories.engine.sparse import sparse_kernels
+from trajectories.engine.sparse import chebyshev_kernels
 from trajectories.engine.sparse.sparse_action import SparsePropagator
 from trajectories.errors import ConvergenceError, InvalidInput, RunFolderError
 from trajectories.stages import Stage
@@ -224,7 +224,7 @@ def counted_products(monkeypatch) -> list[int]:
     spent: list[int] = []
 
     def propagate(*arguments) -> int:
-        spent.append(sparse_kernels.propagate(*arguments))
+        spent.append(chebyshev_kernels.propagate(*arguments))
         return spent[-1]
 
     monkeypatch.setattr(audit, "propagate", propagate)

@@ -31,7 +31,7 @@ from trajectories.engine.compiled import (
     stack_operators,
 )
 from trajectories.engine.sparse import sparse_action, sparse_kernels
-from trajectories.engine.sparse.sparse_kernels import BRACKET, RADIUS
+from trajectories.engine.sparse.chebyshev_kernels import BRACKET, RADIUS
 from trajectories.errors import ConvergenceError, InvalidInput
 from trajectories.model.states import initial_states
 from trajectories.random_streams import trajectory_stream

@@ -1,4 +1,4 @@
-"""Compiled kernels on disk: never stale, never in the way."""
+"""Compiled kernels on disk: renewed when a source changes, and never the reason of a failure."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_where_nothing_can_be_written_kernels_run_and_one_warning_says_so(upgrad
         warnings.simplefilter("always")
         assert upgraded(1)(1) == 2
     assert [str(warning.message).partition(",")[0] for warning in said] == [
-        "compiled kernels cannot be kept on disk"
+        "compiled kernels cannot be stored on disk"
     ]
     assert "NUMBA_CACHE_DIR" in str(said[0].message)
 
@@ -260,7 +260,7 @@ def test_a_full_disk_costs_the_cache_not_the_run(upgraded, monkeypatch):
 
     monkeypatch.setattr("numba.core.caching.IndexDataCacheFile._save_data", full)
     kernel_cache._warn_of_no_cache.cache_clear()
-    with pytest.warns(RuntimeWarning, match="cannot be kept"):
+    with pytest.warns(RuntimeWarning, match="cannot be stored"):
         assert upgraded(1)(1) == 2
 
 
@@ -321,4 +321,4 @@ def test_unoptimised_kernels_run_uncached_and_one_warning_says_so():
     )
     assert done.stdout == "1.0\n"
     assert "_py_file" not in done.stderr
-    assert done.stderr.count("cannot be kept on disk") <= 1
+    assert done.stderr.count("cannot be stored on disk") <= 1

@@ -14,8 +14,8 @@ from click_systems import driven_atom
 import trajectories as tj
 from trajectories.engine.blocks import NO_SAMPLING
 from trajectories.engine.compiled import CompiledSystem, compile_system
+from trajectories.engine.sparse.chebyshev_kernels import STEP, propagate
 from trajectories.engine.sparse.sparse_action import SparsePropagator
-from trajectories.engine.sparse.sparse_kernels import STEP, propagate
 from trajectories.engine.trajectory_state import HORIZON
 from trajectories.random_streams import trajectory_stream
 

@@ -108,9 +108,9 @@ def _stored(kernel: Any, process: subprocess.Popen[bytes]) -> None:
 def _reduced_kernels() -> tuple[Any, ...]:
     """Return the kernels of the reduced propagator, and of the audit of its basis, that Python calls."""
     from ..engine.reduced import levels_kernels, placement_kernels
-    from ..engine.sparse import sparse_kernels
+    from ..engine.sparse import chebyshev_kernels
 
-    return sparse_kernels.propagate, placement_kernels.place, levels_kernels.advance_between
+    return chebyshev_kernels.propagate, placement_kernels.place, levels_kernels.advance_between
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A matrix times a vector, column by column, in loops that vectorise; no BLAS.
 
-Such products come one at a time, often in several threads at once: a BLAS that shares each out over threads
-of its own takes a hundred times longer than the product.
+Such products are computed one at a time, often on several threads at once: a BLAS that divides each among its own
+threads takes a hundred times longer.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from ..model.system import OpenSystem
 from .jump_kernels import Jumps, click_rates, squared_norm
 from .reduced.essential import MOST_STATES
+from .sparse.chebyshev_kernels import RADIUS, STEP, propagate
 from .sparse.sparse_action import SparsePropagator
-from .sparse.sparse_kernels import RADIUS, STEP, propagate
 
 # Seconds times 1e9 that a diagonalisation and the tables of a channel take for N³ = 1; measured on one core of an
 # AMD Zen 4.

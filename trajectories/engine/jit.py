@@ -1,4 +1,4 @@
-"""The jit options of every engine kernel, in one place."""
+"""The options with which the kernels of the engine are compiled."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import functools
 
 from ..kernel_cache import cached_kernel
 
-# Loops over whole states that were fastest as functions of their own ask for `apart=True`; inside a large caller
-# less of them vectorises (a tenth of the speed of the sparse propagator).
-# nogil lets blocks of trajectories run on threads; fastmath stays off because records are promised bit for bit.
+# Loops over whole states that are fastest as separate functions have `apart=True`; inlined in a large caller, less
+# of them vectorises (which costs a tenth of the speed of the sparse propagator).
+# nogil lets blocks of trajectories run on threads; fastmath is off because records are the same bits everywhere.
 kernel = functools.partial(cached_kernel, nogil=True, fastmath=False, error_model="numpy", _nrt=True)
 
 # For kernels that create no array: Numba leaves out its reference counts, whose atomic increments take longer

@@ -22,7 +22,7 @@ class Jumps(NamedTuple):
 
 @light_kernel()
 def copy_ket(psi, out):
-    """Write ψ into `out`; a slice would bring checks of shapes along, which take seconds to compile."""
+    """Write ψ into `out`, without a slice, whose checks of shapes take seconds to compile."""
     for i in range(len(psi)):
         out[i] = psi[i]
 

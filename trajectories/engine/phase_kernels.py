@@ -14,7 +14,7 @@ HALF_PI_2 = 6.077100506303966e-11
 HALF_PI_3 = 2.0222662487959506e-21
 # Beyond this angle the library is called, which is exact there too.
 LARGEST_ANGLE = 1.0e6
-# A mode that has decayed by e^{−64} = 1.6e-28 is gone: nothing that is computed here can see it.
+# A mode that has decayed by e^{−64} = 1.6e-28 is set to zero: it affects no digit of any result.
 LARGEST_EXPONENT = 64.0
 # 2²⁷ + 1 splits a double into two halves.
 SPLITTER = 134217729.0
@@ -24,7 +24,7 @@ SQUARINGS = 8
 
 @light_kernel()
 def exponential(x):
-    """Return e^x for |x| ≤ LARGEST_EXPONENT, to about 1e-14; there is nothing in it that keeps a loop scalar."""
+    """Return e^x for |x| ≤ LARGEST_EXPONENT, to about 1e-14; loops over it vectorise."""
     z = x * 0.5**SQUARINGS
     size = 1.0 / 39916800
     size = 1.0 / 3628800 + z * size
@@ -47,7 +47,7 @@ def exponential(x):
 def decayed(values, decay, count, time, target):
     """Write values·e^{−2·decay·time}, or a little more, into `target`; time ≥ 0."""
     for n in range(count):
-        # What is left of the oldest is e^{−64} of it at the least, so that a bound stays one.
+        # At least e^{−64} of a value remains, so that a bound remains a bound.
         target[n] = values[n] * exponential(-min(2.0 * decay[n] * time, LARGEST_EXPONENT))
 
 
@@ -61,7 +61,7 @@ def exponentials(energy, decay, count, time, real, imag):
         for n in range(count):
             size = np.exp(-decay[n] * time)
             angle = energy[n] * time
-            # Of an angle beyond all numbers nothing is known.
+            # An infinite angle has no phase.
             angle = angle if abs(angle) < np.inf else 0.0
             real[n] = size * np.cos(angle)
             imag[n] = -size * np.sin(angle)
@@ -71,7 +71,7 @@ def exponentials(energy, decay, count, time, real, imag):
         quarter = np.rint(angle * (2.0 / np.pi))
         x = ((angle - quarter * HALF_PI_1) - quarter * HALF_PI_2) - quarter * HALF_PI_3
         y = x * x
-        # Taylor series in Horner's form, written out so that nothing is left to divide or to loop over.
+        # Taylor series in Horner's form, written out without divisions and loops.
         sine = -1.0 / 1307674368000
         sine = 1.0 / 6227020800 + y * sine
         sine = -1.0 / 39916800 + y * sine
@@ -117,7 +117,7 @@ def exact_exponentials(energy, energy_rest, decay, count, time, real, imag):
         size = np.exp(-decay[n] * time)
         angle = energy[n] * time
         rest = product_error(energy[n], time, angle) + energy_rest[n] * time
-        # Of an angle beyond all numbers nothing is known.
+        # An infinite angle has no phase.
         if not abs(angle) + abs(rest) < np.inf:
             angle, rest = 0.0, 0.0
         x, y, u, v = np.cos(angle), np.sin(angle), np.cos(rest), np.sin(rest)

@@ -1,4 +1,4 @@
-"""Hermitian forms z†Fz of a state in the eigenbasis of H_eff, with a bound of what is left out.
+"""Hermitian forms z†Fz of a state in the eigenbasis of H_eff, with a bound of the omitted terms.
 
 The forms are G = V†V, which gives the survival probability, and V†c_k†c_kV, which give the click rates. Modes are
 ordered by importance, so a state falls off from the first mode to the last. Each mode is combined with those after
@@ -61,8 +61,8 @@ class ModesArrays(NamedTuple):
     scalars: NDArray[np.float64]  # see the names below
 
 
-# Norm of V; tolerance; width of a bracket; the largest frequency in S; relative error of S by rounding, whatever
-# the wait, and by the eigenvalues per unit of time; bound of the fourth derivative of S over 24 Σ|z|²; norm of
+# Norm of V; tolerance; width of a bracket; the largest frequency in S; relative error of S by rounding, for any
+# wait, and by the eigenvalues per unit of time; bound of the fourth derivative of S over 24 Σ|z|²; norm of
 # V⁻¹; error of a phase per unit of time; time from which phases are computed with the rest of the energies;
 # relative error of a state by the eigenvectors; error of its amplitudes by rounding of V and V⁻¹; the largest
 # share of the norm² that a jump may leave outside the basis, over the next threshold.
@@ -74,7 +74,7 @@ CHANNEL, BEFORE_BLOCKS, START_BLOCKS = 0, 1, 2
 
 
 class ModesWorkspace(NamedTuple):
-    """Scratch of one trajectory; real and imaginary parts lie apart, so that loops vectorise."""
+    """Work arrays of one trajectory; real and imaginary parts are separate, so that loops vectorise."""
 
     before: NDArray[np.float64]  # z just before the last click, over the norm of the jump, (2, M)
     before_size: NDArray[np.float64]  # its |z|, (M,)
@@ -85,9 +85,9 @@ class ModesWorkspace(NamedTuple):
     jump: NDArray[np.int64]  # channel of the last click (−1: none yet), blocks of `before`, blocks of `start`
     start: NDArray[np.float64]  # z just after the last click, real and imaginary parts, (2·SUMS_STRIDE,)
     start_square: NDArray[np.float64]  # its |z|², (M,)
-    here: NDArray[np.float64]  # z at the time looked at, (2, M)
-    square: NDArray[np.float64]  # |z|² there, (M,)
-    tails: NDArray[np.float64]  # norm of z there from mode BLOCK·b on, (M/BLOCK + 1,)
+    here: NDArray[np.float64]  # z at the time of the evaluation, (2, M)
+    square: NDArray[np.float64]  # its |z|², (M,)
+    tails: NDArray[np.float64]  # norm of `here` from mode BLOCK·b on, (M/BLOCK + 1,)
     base_tails: NDArray[np.float64]  # the same at the base of the search
     phase: NDArray[np.float64]  # (2, M)
     weight: NDArray[np.float64]  # how far the slowest of the modes from TAIL_STRIDE·b on has decayed
@@ -161,7 +161,7 @@ def coupled_blocks(corner, tails, limit, blocks):
 def cut_rows(row_tail, share, rows, blocks, error, work):
     """Write into ``work.until`` up to which block each row counts; return `error` and a bound of what is cut off.
 
-    Tails fall, so the blocks that count can be counted; no processor could predict a search.
+    Tails decrease, so the blocks that matter are counted, which is faster than a search with its branches.
     """
     square, tails, size, until = work.square, work.tails, work.size, work.until
     for i in range(rows):
@@ -203,7 +203,7 @@ def form_value(arrays, form, limit, blocks, work):
 
 @light_kernel()
 def survival(arrays, limit, blocks, work):
-    """Return S = z†Gz of ``work.here`` and its first three derivatives; what is left out of S is at most `limit`.
+    """Return S = z†Gz of ``work.here`` and its first three derivatives; omitted terms of S are at most `limit`.
 
     With p_a = Σ_i conj(z_i)^{(a)} G_ij z_j and μ = −iλ_j, the derivatives of the products of mode j with those
     before it are p_0, p_1 + μp_0, p_2 + 2μp_1 + μ²p_0 and p_3 + 3μp_2 + 3μ²p_1 + μ³p_0.

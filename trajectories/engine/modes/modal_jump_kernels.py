@@ -1,8 +1,8 @@
 """Kernels of clicks in the eigenbasis of H_eff: which modes count, the channel, and the jump V⁻¹c_kV z.
 
-A jump is not done at once. What a search needs of the new state depends on how far it has come: few modes for a
-rough idea of the waiting time, and then all those that will not have decayed by that time. Rows of the jump map
-are therefore added on demand, each with a bound of what is still missing.
+A jump is not computed at once. A search first needs few modes of the new state, for a rough waiting time, and then
+all modes that will not have decayed by that time. Rows of the jump map are therefore added on demand, with a bound
+of the missing part.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -36,7 +36,7 @@ from .forms_kernels import (
 
 # Relative error of a number in single precision.
 SINGLE = 6e-8
-# Of a sum of rates, less than this share may be rounding; below the other share a rate is looked at itself.
+# Below the first share of their sum rates may be rounding; below the second a rate is computed separately.
 UNRESOLVED, SMALL_SHARE = 1e-12, 1e-6
 # Relative error that the sum of all rates may have, for the choice of a channel.
 RATE_ERROR = 1e-3
@@ -209,7 +209,7 @@ def leak(arrays, channel, blocks, next_threshold, work):
     columns, length, size, before = arrays.leak[channel], arrays.leak_size[channel], work.before_size, work.before
     sums = work.sums
     limit = LEAK_ERROR * np.sqrt(arrays.scalars[MOST_LEAK] * next_threshold)
-    # The modes that matter most leave next to nothing outside, and of the others little is there.
+    # The modes that matter most leave almost nothing outside, and the amplitudes of the others are small.
     error, few = 0.0, blocks
     while few > 0:
         n = BLOCK * (few - 1)
@@ -254,7 +254,7 @@ def extend_jump(arrays, limit, finest, time, work):
     """
     if work.jump[CHANNEL] < 0:
         return 0.0
-    # No slices and no calls in the loops: both cost more than a short column.
+    # No slices and no calls in the loops, because both cost more than a short column.
     before, size, rest, added, weight = work.before, work.before_size, work.before_rest, work.rows, work.weight
     start, start_square = work.start, work.start_square
     channel = work.jump[CHANNEL]
@@ -269,7 +269,7 @@ def extend_jump(arrays, limit, finest, time, work):
     error = rest[single] + rest[last_column] / SINGLE
     share = 0.5 * limit / max(1, last_column)
     extent = 0
-    # Counted rather than searched, which no processor could predict.
+    # Counted, which is faster than a search with its branches.
     for j in range(last_column):
         until[j] = 0
     for b in range(strides):
@@ -313,7 +313,7 @@ def click(arrays, channel, wait, blocks, dropped, total, next_threshold, state, 
     rate, norm_error = channel_rate(arrays, channel, blocks, total, work)
     corner = arrays.jump_corner[channel]
     if not dropped * corner[blocks] <= limit * np.sqrt(rate):
-        # What was dropped may click more readily than what was kept.
+        # The dropped part may have a larger click rate than the kept part.
         open_base(arrays, wait, work)
         blocks = 0
         while work.base_tails[blocks] * corner[blocks] > limit * np.sqrt(max(rate, 0.0)):
@@ -322,9 +322,9 @@ def click(arrays, channel, wait, blocks, dropped, total, next_threshold, state, 
         move_to(arrays, blocks, wait, work)
         rate, norm_error = channel_rate(arrays, channel, blocks, total, work)
     scale = 1.0 / np.sqrt(rate)
-    # What is missing changes the direction and the norm, each by so much.
+    # The missing part changes the direction and the norm, each by this much.
     parts = parts_of_rate(arrays, channel, blocks, work)
-    # Rounding weighs more in a click that is rarer than those of the modes that make up the state.
+    # Rounding matters more for a click that is rarer than those of the modes in the state.
     rounding = (AMPLITUDE_ERROR * np.sqrt(parts) + phase_error(arrays, channel, wait, blocks, parts, work)) * scale
     state.missing = 2.0 * dropped * corner[blocks] * scale
     state.norm_error = norm_error + FORM_ERROR * parts / rate

@@ -1,10 +1,10 @@
 """Kernels of the eigenmode propagator: a trajectory in the eigenbasis of H_eff.
 
-With H_eff = VΛV⁻¹ and z = V⁻¹ψ every mode evolves alone, z_j(t) = z_j e^{−iλ_j t}, and the survival probability
-is S(t) = z†Gz with G = V†V. A click is found by Newton steps on ln S with three exact derivatives, first from the
-few modes that give S roughly, then from more and more; then come the channel, by Hermitian forms of z, and the
-jump, by the maps V⁻¹c_kV. Which modes, pairs of modes and entries count is decided against the tolerance, so the
-work follows their number and hardly grows with N.
+With H_eff = VΛV⁻¹ and z = V⁻¹ψ the modes evolve independently, z_j(t) = z_j e^{−iλ_j t}, and the survival
+probability is S(t) = z†Gz with G = V†V. A click is found by Newton steps on ln S with three exact derivatives,
+first from the few modes that give S roughly, then from more and more; then come the channel, by Hermitian forms of
+z, and the jump, by the maps V⁻¹c_kV. Which modes, pairs of modes and entries count is decided against the
+tolerance, so the work follows their number and hardly grows with N.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -60,16 +60,16 @@ LEVELS = (1e-3, 1e-6)
 ROOM = 0.25
 # Evaluations at one level; more than one or two are rare.
 ROUNDS = 30
-# A search to the tolerance chooses its modes for a time that lies before the guess by this, over the fastest
-# frequency, so that it may take a small step back.
+# A search to the tolerance chooses its modes for a time before the guess, by this over the fastest frequency, so
+# that it can take a small step back.
 RETREAT = 0.5
-# What the polynomial may leave out of S, as a share of the tolerance.
+# Error of the polynomial for S, as a share of the tolerance.
 TAYLOR_SHARE = 0.125
 # Gaps between two returns to the caller: a few tenths of a second.
 GAPS_PER_CALL = 4096
 # Evaluations of a search, and after how many of them it only halves its bracket.
 MOST_ROUNDS, NEWTON_ROUNDS = 2000, 100
-# From which ratio of its ends on a bracket is halved on a logarithmic scale.
+# From this ratio of its ends on a bracket is halved on a logarithmic scale.
 WIDE = 16.0
 # A threshold that lies within rounding of where S is flat is lowered: at first by this, or an eighth of the
 # tolerance, and then by so many times more.
@@ -123,7 +123,7 @@ def newton_step(excess, s0, s1, s2, s3):
         if not slope < 0.0:
             return newton
         step -= (excess + step * (first + step * (0.5 * second + step * third / 6.0))) / slope
-    # A step the other way, or far beyond, is an extrapolation that has failed.
+    # A step in the wrong direction, or far beyond, is a failed extrapolation.
     return step if step * newton > 0.0 and abs(step) < 4.0 * abs(newton) else newton
 
 
@@ -150,7 +150,7 @@ def gap_start(work):
 def put_back(saved, work):
     """Undo what has been done to the start of the gap since `saved` was taken."""
     start, square, rows, jump = saved
-    # No slices: with their checks of shapes they bring the formatting of text along, to be compiled.
+    # No slices, because their checks of shapes include code that formats text, which takes long to compile.
     for i in range(len(start)):
         work.start[i] = start[i]
     for j in range(len(square)):
@@ -169,7 +169,7 @@ def survives(arrays, window, state, work):
     s0, s1, _, _ = survival(arrays, 0.25 * scalars[TOLERANCE] * threshold, blocks, work)
     put_back(saved, work)
     state.error = error
-    # A click on the very edge of the window is decided by its time.
+    # A click at the end of the observation window is decided by its time.
     return s0 - threshold >= -s1 * max(scalars[BRACKET], 4.0 * np.spacing(window))
 
 
@@ -269,7 +269,7 @@ def find_click(arrays, window, state, work):
         # The Taylor polynomial leaves out less than the fourth derivative allows.
         left_out = scalars[FOURTH] * (step * step * work.tails[0]) ** 2
         straight = abs(step) * scalars[FASTEST] < STRAIGHT and left_out < TAYLOR_SHARE * tolerance * threshold
-        # A few ulps are as near as two times can be told apart in slow units.
+        # In slow units times are resolved to a few ulps only.
         closed = high - low <= max(scalars[BRACKET], 4.0 * np.spacing(guess))
         if straight or closed:
             step = max(step, -guess) if straight else 0.0
@@ -322,7 +322,7 @@ def _sample(arrays, observables, samples, until, state, work, sampled, kets):
     """Write ⟨O⟩ at every sample time before `until`, and the states at the last ones."""
     if not (state.next_sample < len(samples) and samples[state.next_sample] < until):
         return
-    # All of the state is needed from the beginning of the gap, but clicks must not depend on being watched.
+    # The whole state is needed from the start of the gap, but sampling must not change the clicks.
     saved = gap_start(work)
     limit = 0.5 * drop_limit(arrays, state.threshold, arrays.scalars[TOLERANCE])
     extend_jump(arrays, limit, limit, 0.0, work)
@@ -354,7 +354,7 @@ def advance(arrays, stop, uniforms, observables, samples, state, work, times, ch
     for _ in range(GAPS_PER_CALL):
         if state.n_clicks == len(times):
             return CLICKS_FULL
-        # Two for this gap, and a look at the next one's threshold, which says how accurate the jump must be.
+        # Two for this gap, and the threshold of the next one, which sets the accuracy of the jump.
         if state.next_uniform + 3 > len(uniforms):
             return NEED_UNIFORMS
         state.threshold = 1.0 - uniforms[state.next_uniform]

@@ -12,8 +12,8 @@ from ...errors import ConvergenceError
 from ...model.system import OpenSystem
 from ...stages import Steps
 from ..modes.forms_kernels import ModesArrays
+from ..sparse.chebyshev_kernels import STEP, propagate
 from ..sparse.sparse_action import SparsePropagator
-from ..sparse.sparse_kernels import STEP, propagate
 from .pilot import Gap
 
 # Tolerance of the sparse action that gaps are compared with.

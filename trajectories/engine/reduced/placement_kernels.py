@@ -28,7 +28,7 @@ def place(states, vectors, inverse, ket):
     amplitudes = np.empty((2, len(vectors)))
     combine(inverse, inside, amplitudes)
     if len(states) > len(vectors):
-        # The norm of the difference, not the difference of the norms: small shares keep their digits.
+        # The norm of the difference, not the difference of the norms, so that small shares are accurate.
         projected = np.empty((2, len(states)))
         combine(vectors, amplitudes, projected)
         for i in range(len(states)):

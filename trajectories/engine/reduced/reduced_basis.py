@@ -25,8 +25,8 @@ from ..modes.eigenmodes import ModesPropagator
 from ..modes.forms_kernels import BEFORE_BLOCKS, BLOCK, CHANNEL, INVERSE_NORM, MOST_LEAK, VECTORS_NORM, ModesArrays
 from ..operators import columns_of, stack_operators
 from ..propagator import Propagator, TrajectoryState, check_tolerance
+from ..sparse.chebyshev_kernels import SparseArrays
 from ..sparse.sparse_action import SparsePropagator
-from ..sparse.sparse_kernels import SparseArrays
 from ..trajectory_state import LEFT_BASIS, NEED_UNIFORMS, new_fields
 from .audit import LEAST_REPLAYED
 from .basis import make_bases

@@ -1,4 +1,4 @@
-"""Kernels of the filter: the state given the clicks so far, carried along a recorded trajectory.
+"""Kernels of the replay: the state conditioned on the clicks so far, along a recorded trajectory.
 
 The state is ρ = Σ_i φ_i φ_i†, a few kets with the same clicks; a pure start has one. Between clicks each ket
 follows exp(−iH_eff t). At a click c_k is applied to all of them, and a unitary rotation among the kets makes them
@@ -18,18 +18,18 @@ from ..column_kernels import combine
 from ..jit import kernel, light_kernel
 from ..jump_kernels import click_rates, copy_ket, squared_norm
 from ..phase_kernels import exponentials
-from ..sparse.sparse_kernels import STEP, propagate
+from ..sparse.chebyshev_kernels import STEP, propagate
 
 # A click with less than this share of the total rate is impossible in the model: its rate is rounding.
 IMPOSSIBLE = 1e-20
-# Amplitudes below this share of a ket's norm, less where modes are far from orthogonal, are left out of it: right
-# after a click, when the modes that last may be small, and at the end of a gap. The weight that this drops is
-# nothing beside what may be dropped at a click.
+# Amplitudes below this share of a ket's norm (less if modes are far from orthogonal) are set to zero: just after a
+# click, when slow modes may be small, and at the end of a gap. The dropped weight is negligible compared with that
+# which may be dropped at a click.
 FAINT_BEFORE, FAINT_AFTER = 1e-13, 1e-11
 
 
 class FilterModes(NamedTuple):
-    """The eigenbasis of H_eff; real and imaginary parts of the columns lie apart, so that loops vectorise."""
+    """The eigenbasis of H_eff; real and imaginary parts of columns are separate, so that loops vectorise."""
 
     energy: NDArray[np.float64]  # Re λ, (N,)
     decay: NDArray[np.float64]  # −Im λ, (N,)
@@ -152,7 +152,7 @@ def survival(psi, rank):
 
 @light_kernel()
 def _observe(jumps, psi, rank, hazard, intensity, n, scratch):
-    """Write what the state before click n predicts; return its squared norm."""
+    """Write hazard and click rates of the state before click n; return its squared norm."""
     total = survival(psi, rank)
     hazard[n] = -np.log(total)
     intensity[n] = 0.0
@@ -190,7 +190,7 @@ def _drop_light(phi, rank, budget):
     weight = np.empty(rank)
     for i in range(rank):
         weight[i] = squared_norm(phi[i])
-    # A loop instead of a sort: there are few kets, and a sort takes seconds to compile.
+    # A loop instead of a sort, because there are few kets and a sort takes seconds to compile.
     kept = np.ones(rank, np.bool_)
     dropped, left = 0.0, rank
     while left > 1:

@@ -19,7 +19,7 @@ from ...model.system import OpenSystem
 from ..jump_kernels import Jumps, expectation, keep_ket
 from ..propagator import Propagator, TrajectoryState, bracket_width, check_tolerance
 from ..trajectory_state import DARK, HORIZON, new_fields
-from .sparse_kernels import (
+from .chebyshev_kernels import (
     FIELD_OF_VALUES_CONSTANT,
     N_SCALARS,
     RADIUS,
@@ -28,10 +28,9 @@ from .sparse_kernels import (
     TRUNCATION,
     SparseArrays,
     Workspace,
-    advance,
     apply_scaled,
-    dark_space,
 )
+from .sparse_kernels import advance, dark_space
 
 # Up to this dimension the extreme eigenvalues are computed densely; beyond it by Lanczos with a margin.
 DENSE_SPECTRUM = 800

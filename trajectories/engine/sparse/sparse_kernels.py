@@ -1,25 +1,21 @@
-"""Kernels of the sparse propagator: exp(−iH_eff t)ψ by Chebyshev expansion, and a trajectory built on it."""
+"""Kernels of the sparse propagator: a trajectory by the Chebyshev expansion of exp(−iH_eff t)ψ."""
 
 # mypy: allow-untyped-defs, allow-untyped-calls
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from ..jit import kernel, light_kernel
 from ..jump_kernels import apply_jump, choose_channel, click_rates, copy_ket, expectation, keep_ket, squared_norm
 from ..trajectory_state import CLICKS_FULL, DARK, HORIZON, NEED_UNIFORMS, NO_BRACKET, NOT_BRACKETED, PAUSED
+from .chebyshev_kernels import BRACKET, DRIFT, LARGEST_DECAY, RADIUS, STEP, TRUNCATION, apply_scaled, propagate
 
-# ‖p(A)‖ ≤ (1 + √2) max |p| on a set that holds the field of values (Crouzeix and Palencia, 2017).
-FIELD_OF_VALUES_CONSTANT = 1.0 + np.sqrt(2.0)
 # Work between two returns to the caller, in entries of the state times products: about half a second.
 PAUSE_AFTER = 2**26
 # A state does not click when its rate is below this fraction of the largest possible rate: rounding squared.
 DARK_FRACTION = 1e-26
-# A Krylov space is closed when the next vector is this short beside H; one that does not close is not called dark.
+# A Krylov space is closed when the next vector is this short relative to H; if it does not close it is not dark.
 CLOSED = 1e-14
 MOST_DARK_VECTORS = 64
 # Relative error of a number by rounding.
@@ -29,185 +25,10 @@ ROUNDING = 2.0**-52
 STEP_ROUNDING, SEARCH_ROUNDING = 2.0**-51, 2.0**-49
 # Radius × time at which the latter was measured.
 LONGEST_ANGLE = 256.0
-# By how much a threshold is lowered that rounding alone has reached.
+# Factor by which a threshold is lowered that S has reached by rounding alone.
 LOST_TO_ROUNDING = 1e-9
 # Newton steps before bisection takes over.
 MOST_NEWTON_STEPS = 50
-
-
-class SparseArrays(NamedTuple):
-    """A compiled sparse propagator.
-
-    H_eff = centre + radius·Â, where the field of values of Â lies in the ellipse with foci ±1 and
-    |z + √(z²−1)| ≤ rho. 2Â is kept in three parts: the well-filled diagonals of its real and of its imaginary
-    part, which vectorise (tensor products have few diagonals), and all other entries as CSR.
-    """
-
-    real_offsets: NDArray[np.int64]
-    real_diagonals: NDArray[np.float64]  # (n_diagonals, N), by row
-    imag_offsets: NDArray[np.int64]
-    imag_diagonals: NDArray[np.float64]
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int64]
-    data: NDArray[np.complex128]
-    step_terms: NDArray[np.float64]  # J_k(radius·step) e^{Im(centre)·step}, rounded from more digits
-    jump_norms: NDArray[np.float64]  # a bound of ‖c_k‖, (K,)
-    scalars: NDArray[np.float64]  # see the names below
-
-
-CENTRE_REAL, CENTRE_IMAG, RADIUS, RHO, STEP, TRUNCATION, BRACKET, LARGEST_DECAY = 0, 1, 2, 3, 4, 5, 6, 7
-# Relative error of the state per unit of time, by rounding of H_eff where H and Γ share entries.
-DRIFT = 8
-N_SCALARS = 9
-
-
-class Workspace(NamedTuple):
-    """Scratch of one trajectory; the (2, N) arrays hold real and imaginary parts apart, so that they vectorise."""
-
-    psi: NDArray[np.complex128]
-    trial: NDArray[np.complex128]
-    lower: NDArray[np.complex128]
-    older: NDArray[np.float64]
-    newer: NDArray[np.float64]
-    total: NDArray[np.float64]
-    bessel: NDArray[np.float64]
-    rates: NDArray[np.float64]
-
-
-@light_kernel()
-def bessel_coefficients(x, values):
-    """Fill `values` with J₀(x), J₁(x), …, by downward recurrence normalised with J₀ + 2ΣJ₂ₖ = 1.
-
-    The recurrence starts at the end of `values`, which must lie well above x for the result to be exact.
-    """
-    size = len(values)
-    if x < 1e-60:
-        # The recurrence would overflow; J₁ = x/2 and all higher ones are below rounding.
-        values[:] = 0.0
-        values[0] = 1.0
-        values[1] = 0.5 * x
-        return
-    values[size - 1] = 0.0
-    values[size - 2] = 1e-280
-    for k in range(size - 2, 0, -1):
-        values[k - 1] = (2.0 * k / x) * values[k] - values[k + 1]
-        if abs(values[k - 1]) > 1e200:
-            for j in range(k - 1, size):
-                values[j] *= 1e-220
-    total = values[0]
-    for k in range(2, size, 2):
-        total += 2.0 * values[k]
-    for k in range(size):
-        values[k] /= total
-
-
-@light_kernel()
-def expansion_degree(bessel, rho, truncation):
-    """Return the smallest degree whose dropped terms sum to less than `truncation`.
-
-    ‖Σ_{k>K} 2J_k T_k(Â)‖ ≤ (1 + √2) Σ_{k>K} |J_k| (ρ^k + ρ^−k).
-    """
-    size = len(bessel)
-    power = rho ** (size - 1)
-    tail = 0.0
-    for k in range(size - 1, 0, -1):
-        tail += abs(bessel[k]) * (power + 1.0 / power)
-        if tail * FIELD_OF_VALUES_CONSTANT > truncation:
-            return k
-        power /= rho
-    return 0
-
-
-@light_kernel(apart=True)
-def _next_term(arrays, current, previous):
-    """Overwrite `previous` with the next term of the recurrence, −2iÂ·current + previous."""
-    size = current.shape[1]
-    for d in range(len(arrays.real_offsets)):
-        offset = arrays.real_offsets[d]
-        low = max(0, -offset)
-        high = min(size, size - offset)
-        h = arrays.real_diagonals[d, low:high]
-        real, imag = previous[0, low:high], previous[1, low:high]
-        x, y = current[0, low + offset : high + offset], current[1, low + offset : high + offset]
-        for i in range(high - low):
-            real[i] += h[i] * y[i]
-            imag[i] -= h[i] * x[i]
-    for d in range(len(arrays.imag_offsets)):
-        offset = arrays.imag_offsets[d]
-        low = max(0, -offset)
-        high = min(size, size - offset)
-        h = arrays.imag_diagonals[d, low:high]
-        real, imag = previous[0, low:high], previous[1, low:high]
-        x, y = current[0, low + offset : high + offset], current[1, low + offset : high + offset]
-        for i in range(high - low):
-            real[i] += h[i] * x[i]
-            imag[i] += h[i] * y[i]
-    if len(arrays.data) > 0:
-        for i in range(size):
-            real_sum, imag_sum = 0.0, 0.0
-            for p in range(arrays.indptr[i], arrays.indptr[i + 1]):
-                j = arrays.indices[p]
-                h = arrays.data[p]
-                real_sum += h.real * current[1, j] + h.imag * current[0, j]
-                imag_sum += h.imag * current[1, j] - h.real * current[0, j]
-            previous[0, i] += real_sum
-            previous[1, i] += imag_sum
-
-
-@light_kernel(apart=True)
-def _add_scaled(total, coefficient, term):
-    """Add coefficient × term to `total`."""
-    for part in range(2):
-        out, source = total[part], term[part]
-        for i in range(len(out)):
-            out[i] += coefficient * source[i]
-
-
-@light_kernel()
-def _first_terms(arrays, psi, work):
-    """Put w₀ = ψ into `work.older` and w₁ = −iÂψ into `work.newer`."""
-    older, newer = work.older, work.newer
-    for i in range(len(psi)):
-        older[0, i] = psi[i].real
-        older[1, i] = psi[i].imag
-    newer[:] = 0.0
-    _next_term(arrays, older, newer)
-    for part in range(2):
-        for i in range(len(psi)):
-            newer[part, i] *= 0.5
-
-
-@light_kernel()
-def propagate(arrays, psi, time, out, work):
-    """Write exp(−iH_eff·time)ψ into `out` and return the number of products with H_eff.
-
-    e^{−iH_eff t} = e^{−i·centre·t} [J₀(x) + 2 Σ_k J_k(x) (−i)^k T_k(Â)], x = radius·t. With w_k = (−i)^k T_k ψ the
-    recurrence is w_{k+1} = −2iÂ w_k + w_{k−1}, so that the coefficients stay real.
-    """
-    scalars = arrays.scalars
-    if time == scalars[STEP] and len(arrays.step_terms) > 0:
-        # The error of a coefficient is the same in every step, so that those of a long gap would add up.
-        degree, decay = len(arrays.step_terms) - 1, 1.0
-        for k in range(degree + 1):
-            work.bessel[k] = arrays.step_terms[k]
-    else:
-        bessel_coefficients(scalars[RADIUS] * time, work.bessel)
-        degree = expansion_degree(work.bessel, scalars[RHO], scalars[TRUNCATION])
-        decay = np.exp(scalars[CENTRE_IMAG] * time)
-    _first_terms(arrays, psi, work)
-    older, newer, total = work.older, work.newer, work.total
-    total[:] = 0.0
-    _add_scaled(total, work.bessel[0], older)
-    for k in range(1, degree + 1):
-        _add_scaled(total, 2.0 * work.bessel[k], newer)
-        if k < degree:
-            _next_term(arrays, newer, older)
-            newer, older = older, newer
-    angle = -scalars[CENTRE_REAL] * time
-    phase = complex(decay * np.cos(angle), decay * np.sin(angle))
-    for i in range(len(psi)):
-        out[i] = complex(total[0, i], total[1, i]) * phase
-    return degree
 
 
 @kernel()
@@ -251,16 +72,6 @@ def is_dark(arrays, jumps, psi, work):
     return len(dark_space(arrays, jumps, psi, work)) > 0
 
 
-@kernel()
-def apply_scaled(arrays, psi, work):
-    """Return −iÂψ."""
-    _first_terms(arrays, psi, work)
-    image = np.empty(len(psi), np.complex128)
-    for i in range(len(psi)):
-        image[i] = complex(work.newer[0, i], work.newer[1, i])
-    return image
-
-
 @light_kernel()
 def search_error(arrays, time):
     """Return the relative error of the state after one propagation of a search."""
@@ -276,7 +87,7 @@ def find_click(arrays, jumps, step, state, work):
     Newton steps on ln S, whose slope −Σ‖c_kψ‖²/S is known exactly, kept inside a bracket. On return
     `work.lower` holds the state at the click. Returns the click time, or NOT_BRACKETED.
     """
-    # A few ulps of the step are as near as two times can be told apart in slow units.
+    # In slow units times are resolved to a few ulps of the step only.
     bracket = max(arrays.scalars[BRACKET], 4.0 * np.spacing(step))
     low = 0.0
     high = step
@@ -370,7 +181,7 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
     observables, samples : Jumps, ndarray
         Operators to sample and when (ascending; may be empty).
     state : record
-        What survives between calls, a record of type `trajectory_state.STATE`.
+        State that is kept between calls, a record of type `trajectory_state.STATE`.
     work : Workspace
         ``work.psi`` is the state at ``state.gap_start + state.elapsed``, with norm² ``state.survival``.
     times, channels, sampled, kets : ndarray
@@ -398,7 +209,7 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
         state.rounded = np.hypot(state.rounded, STEP_ROUNDING * norm)
         after = squared_norm(work.trial)
         if after >= state.threshold:
-            # The sampled states need work.trial, so the end of the step is put aside first.
+            # The sampled states need work.trial, so the end of the step is saved first.
             copy_ket(work.trial, work.lower)
             _sample(
                 arrays,
@@ -445,7 +256,7 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
         bound = 2.0 * (made + state.missing) / np.sqrt(state.threshold)
         state.worst_error = max(state.worst_error, bound)
         turned = turned_by_rounding(arrays, jumps, chosen, state.elapsed + wait, work)
-        # The jump may amplify what this gap has added to the error, all the more the less likely it is.
+        # The jump may amplify the error of this gap, the more the less likely it is.
         largest = arrays.jump_norms[chosen] if chosen < len(arrays.jump_norms) else np.inf
         largest = min(largest, np.sqrt(arrays.scalars[LARGEST_DECAY]))
         state.missing = turned + largest * made / np.sqrt(work.rates[chosen])

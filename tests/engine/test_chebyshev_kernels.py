@@ -13,9 +13,8 @@ from scipy.special import jv
 import trajectories as tj
 from trajectories.engine.compiled import compile_system, stack_operators
 from trajectories.engine.jump_kernels import apply_jump, choose_channel, click_rates, squared_norm
-from trajectories.engine.sparse import sparse_kernels
-from trajectories.engine.sparse.sparse_action import SparsePropagator, coefficient_count, spectrum_bounds
-from trajectories.engine.sparse.sparse_kernels import (
+from trajectories.engine.sparse import chebyshev_kernels
+from trajectories.engine.sparse.chebyshev_kernels import (
     CENTRE_IMAG,
     CENTRE_REAL,
     FIELD_OF_VALUES_CONSTANT,
@@ -27,6 +26,7 @@ from trajectories.engine.sparse.sparse_kernels import (
     expansion_degree,
     propagate,
 )
+from trajectories.engine.sparse.sparse_action import SparsePropagator, coefficient_count, spectrum_bounds
 from trajectories.errors import InvalidInput
 
 
@@ -91,7 +91,7 @@ def propagated(propagator: SparsePropagator, ket: np.ndarray, time: float) -> np
     return state.work.trial.copy()
 
 
-def dense(arrays: sparse_kernels.SparseArrays) -> np.ndarray:
+def dense(arrays: chebyshev_kernels.SparseArrays) -> np.ndarray:
     """Put the diagonals and the CSR part of 2Â together again."""
     size = len(arrays.indptr) - 1
     matrix = sparse.csr_array((arrays.data, arrays.indices, arrays.indptr), shape=(size, size)).toarray()
