@@ -25,7 +25,14 @@ from trajectories.stages import call, staged
 
 from ..clicks.inputs import bundle_channels, checked_detectors, pair_of
 from ..clicks.streams import Clicks
-from ..statistics.goodness_of_fit import channel_choice, holm, rescaled_time, serial_independence, total_hazard
+from ..statistics.goodness_of_fit import (
+    channel_choice,
+    holm,
+    rare_clicks,
+    rescaled_time,
+    serial_independence,
+    total_hazard,
+)
 from ..statistics.resampling import TestResult
 from .background import in_background
 from .exact_setting import LEAST_EVENTS, LEAST_GROUPS, Comparisons, setting_of
@@ -37,6 +44,8 @@ from .validation_results import SIGNIFICANCE, Validation, ValidationTest
 
 # Click rates that differ by more than this factor are in different units.
 OTHER_UNIT = 1e3
+# Name of the test that alone, of a record as dark as predicted, says nothing.
+RARE = "rare clicks"
 
 
 def validate(
@@ -59,7 +68,8 @@ def validate(
     Bins are chosen from what the system predicts, so that each expects at least 50 events, and what is expected to
     rest on fewer than 50 independent groups of clicks is left out and named. *The filter*: replayed
     through the system, the survival probabilities of the gaps must be uniform (Kolmogorov and Smirnov) and
-    independent, clicks as many as predicted, and channels chosen with the predicted probabilities (χ²).
+    independent, clicks as many as predicted, and channels chosen with the predicted probabilities (χ²); the
+    number of clicks in channels that hardly click, and of few clicks in all, by a bound that holds for any process.
 
     Of a system with a period the estimates are those of single pulses: joint counts, and when clicks come.
 
@@ -276,6 +286,9 @@ def filter_tests(replayed: Replay, untested: list[str] | None = None) -> dict[st
         found["independence of gaps"] = serial_independence(replayed.rescaled_gaps)
     elif untested is not None:
         untested.append(f"time rescaling: {clicks} clicks, fewer than {LEAST_EVENTS:g}")
+    rare = rare_clicks(replayed.hazard, replayed.probability, replayed.channel)
+    if rare is not None:
+        found[RARE] = rare
     if len(replayed.channel_names) > 1 and clicks:
         choice = channel_choice(replayed.probability, replayed.channel)
         if np.isfinite(choice.p_value):
@@ -288,7 +301,7 @@ def filter_tests(replayed: Replay, untested: list[str] | None = None) -> dict[st
 def _conclude(
     found: Mapping[str, TestResult], untested: list[str], significance: float, record: ClickRecord
 ) -> Validation:
-    if not found:
+    if not found or (set(found) == {RARE} and found[RARE].p_value == 1.0):
         raise InvalidInput(f"nothing could be tested: {'; '.join(untested)}; give a longer record")
     adjusted = holm([result.p_value for result in found.values()])
     tests = tuple(

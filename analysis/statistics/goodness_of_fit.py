@@ -19,6 +19,8 @@ SERIAL_LAGS = 10
 PROBABILITY_EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)
 # Variance, in clicks, that a group or a combination of groups needs for its sum to be nearly normal.
 LEAST_VARIANCE = 20.0
+# Below so many predicted clicks their number is not nearly normal; and the largest f = 2^j of `number_of_few`.
+FEW_CLICKS, MOST_DOUBLED = 50.0, 200
 # A click as improbable as this, all clicks and channels of the record counted, rejects a model by itself.
 HARDLY_POSSIBLE = 1e-9
 
@@ -137,6 +139,49 @@ def total_hazard(hazard: NDArray[np.float64], clicks: int) -> TestResult:
     # A gap that underflows to probability zero leaves no predicted number to divide by.
     z = (clicks - predicted) / np.sqrt(predicted) if np.isfinite(predicted) else float("-inf")
     return TestResult(z, float(2.0 * special.ndtr(-abs(z))), clicks, "z of the number of clicks, given the past")
+
+
+def number_of_few(predicted: float, clicks: int) -> float:
+    """Return a p-value of N clicks of which few were predicted: Λ in all, from what went before each.
+
+    For any f, f^N e^{−(f − 1)Λ} is 1 at the most on average, however the clicks depend on each other, because
+    N − Λ is a martingale. So is the mean of it over some f, and its inverse is a p-value: too large rather than
+    too small, never the contrary. The f are 0, 1/4, 1/2 for too few clicks, and 2^j with the weights 1/j(j + 1).
+    """
+    if not np.isfinite(predicted):
+        return 1.0
+    doubled = np.arange(1.0, MOST_DOUBLED + 1.0)
+    factors = np.concatenate([[0.0, 0.25, 0.5], 2.0**doubled])
+    weights = 0.5 * np.concatenate([np.full(3, 1.0 / 3.0), 1.0 / (doubled * (doubled + 1.0))])
+    with np.errstate(divide="ignore"):
+        logarithms = np.log(weights) - (factors - 1.0) * predicted
+        if clicks:
+            logarithms += clicks * np.log(factors)
+    return float(min(1.0, np.exp(-special.logsumexp(logarithms))))
+
+
+def rare_clicks(
+    hazard: NDArray[np.float64], probability: NDArray[np.float64], channel: NDArray[np.int16]
+) -> TestResult | None:
+    """Test numbers of clicks that were predicted to be too few for a normal law: of all, and of each channel.
+
+    None where there are no such numbers. Parameters are those of `total_hazard` and `channel_choice`.
+    """
+    numbers = []
+    if hazard.sum() < FEW_CLICKS:
+        numbers.append((float(hazard.sum()), len(channel)))
+    for k in range(probability.shape[1] if probability.shape[1] > 1 else 0):
+        of_channel = probability[:, k]
+        if (of_channel * (1.0 - of_channel)).sum() < LEAST_VARIANCE and of_channel.sum() < 0.5 * len(channel):
+            numbers.append((float(of_channel.sum()), int((channel == k).sum())))
+    if not numbers:
+        return None
+    p_values = [number_of_few(*number) for number in numbers]
+    predicted, seen = numbers[int(np.argmin(p_values))]
+    p_value = min(1.0, len(numbers) * min(p_values))
+    return TestResult(
+        float(seen), p_value, seen, f"{seen} clicks, {predicted:.3g} predicted; {len(numbers)} numbers"
+    )
 
 
 def rescaled_time(gaps: NDArray[np.float64]) -> TestResult:

@@ -13,6 +13,8 @@ from trajectories.analysis.statistics.goodness_of_fit import (
     holm,
     hotelling,
     merged,
+    number_of_few,
+    rare_clicks,
     rescaled_time,
     serial_independence,
     total_hazard,
@@ -217,3 +219,34 @@ def test_a_part_of_the_values_keeps_its_errors():
     whole = Resampled(np.arange(3.0), np.random.default_rng(36).normal(size=(50, 3)), np.ones(3, int), "")
     part = whole.only(np.array([True, False, True]))
     np.testing.assert_allclose(part.standard_error, whole.standard_error[[0, 2]])
+
+
+@pytest.mark.parametrize("predicted", [1e-9, 1e-4, 0.1, 1.0, 10.0, 49.0])
+def test_numbers_of_few_clicks_are_never_rejected_too_often(predicted):
+    """The probability of a p-value below α is α at the most, summed over the Poisson law."""
+    numbers = np.arange(300)
+    p_values = np.array([number_of_few(predicted, int(number)) for number in numbers])
+    law = stats.poisson.pmf(numbers, predicted)
+    for level in (0.5, 0.1, 0.01, 1e-4):
+        assert law[p_values <= level].sum() <= level
+    assert number_of_few(predicted, 3 + round(4.0 * predicted)) < 0.02 * max(1.0, predicted)
+    assert number_of_few(30.0, 0) < 1e-10
+    assert number_of_few(np.inf, 3) == 1.0
+
+
+def test_bursts_of_rare_clicks_keep_the_level():
+    """Twenty clicks come together once in 1,000 records: none is rejected that the model makes more often."""
+    rng = np.random.default_rng(3)
+    rejected = 0
+    for _ in range(2000):
+        gaps = rng.exponential(size=40)
+        probability = np.full((40, 2), [1.0 - 1e-3, 1e-3])
+        channel = np.zeros(40, np.int16)
+        if rng.random() < 1e-3 * 40 / 20.0:  # the burst is predicted once it has begun
+            begin = rng.integers(20)
+            channel[begin : begin + 20] = 1
+            probability[begin + 1 : begin + 20] = [0.05, 0.95]
+        found = rare_clicks(gaps, probability, channel)
+        rejected += found.p_value < 0.01
+    # 20 at the most on average; 35 and more have the probability 1e-3.
+    assert rejected < 35

@@ -169,3 +169,34 @@ def test_an_overdamped_atom_gets_an_answer(kappa):
     found = an.validate(record, system, initial="steady")
     assert {"rate p", "number of clicks", "time rescaling"} <= set(names(found))
     assert found.accepted, found
+
+
+def relabelled(record, every):
+    """Say of one click of so many that it came in a second channel."""
+    channel = np.where(np.arange(len(record)) % every == 0, 1, 0)
+    names = {"channel_names": ("atom", "rare"), "start": record.start, "stop": record.stop}
+    return tj.ClickRecord.from_arrays(record.trajectory, record.time, channel, **names)
+
+
+@pytest.mark.parametrize("every", [10, 100])
+def test_clicks_in_a_channel_that_hardly_clicks_are_rejected(every):
+    """Of 440 clicks 44 were in a channel with 1e-10 of the rate, and the record was accepted."""
+    sigma = np.array([[0.0, 1.0], [0.0, 0.0]])
+    channels = [tj.Channel("atom", sigma), tj.Channel("rare", 1e-5 * sigma)]
+    system = tj.OpenSystem(sigma + sigma.T, channels)
+    record = watch(tj.OpenSystem(sigma + sigma.T, channels[:1]), 20, 50.0, seed=1)
+    found = an.validate(relabelled(record, every), system, progress=False)
+    assert not found.accepted
+    assert min(found.tests, key=lambda test: test.p_value).name == "rare clicks"
+    assert an.validate(watch(system, 20, 50.0, seed=1), system, progress=False).accepted
+
+
+def test_few_clicks_where_none_are_expected_are_rejected_and_none_are_not():
+    """Three clicks, where 4e-7 are expected: "nothing could be tested"."""
+    sigma = np.array([[0.0, 1.0], [0.0, 0.0]])
+    weak = tj.OpenSystem(1e-5 * (sigma + sigma.T), [tj.Channel("atom", sigma)])
+    windows = {"channel_names": ("atom",), "start": np.zeros(20), "stop": np.full(20, 50.0)}
+    found = an.validate(tj.ClickRecord.from_arrays([0, 1, 2], [1.0, 2.0, 3.0], [0, 0, 0], **windows), weak)
+    assert not found.accepted
+    with pytest.raises(InvalidInput, match="nothing could be tested"):
+        an.validate(tj.ClickRecord.from_arrays([], [], [], **windows), weak)
