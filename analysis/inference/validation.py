@@ -69,7 +69,7 @@ def validate(
     rest on fewer than 50 independent groups of clicks is left out and named. *The filter*: replayed
     through the system, the survival probabilities of the gaps must be uniform (Kolmogorov and Smirnov) and
     independent, clicks as many as predicted, and channels chosen with the predicted probabilities (χ²); the
-    number of clicks in channels that hardly click, and of few clicks in all, by a bound that holds for any process.
+    number of clicks in channels that hardly click, and of few clicks in all, by a bound for any process.
 
     Of a system with a period the estimates are those of single pulses: joint counts, and when clicks come.
 
