@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import finite_number, shown
 from trajectories.detectors import Detector
+from trajectories.engine.replay.replay import Replay
 from trajectories.errors import ConvergenceError, InvalidInput, TrajectoriesError
 from trajectories.lindblad import steady_state
 from trajectories.lindblad.pulses.periodic import affordable_periodic_state
@@ -35,11 +37,14 @@ from .likelihood_maximum import (
 )
 from .replay import Replayer
 from .subject import in_memory
+from .validation import filter_tests
 
 # ln λ has a spike to −∞ at parameters for which the state is dark at the moment of a click; far from the maximum
 # there are many such spikes. The search begins with ln(λ + ελ̄), where λ̄ is the mean click rate, and ends with ε
 # = 0. Within a few standard errors of the maximum the spikes are rare.
 SMOOTHING = (0.3, 0.03, 0.0)
+# Where clicks are this improbable in the model at the maximum, that is said.
+CONTRADICTED = 1e-6
 # What can be fitted of a detector.
 FITTED = ("efficiency", "dark_rate")
 
@@ -146,7 +151,7 @@ def fit(
     start : mapping of str to float
         Parameters to fit, and where to start; "photon.efficiency" or "photon.dark_rate" is that of a detector, and
         is not given to the family. A start several widths of a resonance away may end in another
-        maximum.
+        maximum; where the clicks contradict the model there, a warning says so.
     initial : {"steady"} or array_like
         State at the start of every trajectory: the steady or periodic state of each trial system, or a ket or
         density matrix.
@@ -191,7 +196,18 @@ def fit(
     likelihood = RecordLikelihood(record, family, names, initial, detectors)
     with call("fit", progress):
         likelihood.require(first)
-        return _maximised(likelihood, names, first, float(confidence), profile, len(record))
+        found = _maximised(likelihood, names, first, float(confidence), profile, len(record))
+        tests = filter_tests(likelihood.replay(found.values))
+    if tests:
+        worst = min(tests, key=lambda name: tests[name].p_value)
+        p_value = len(tests) * tests[worst].p_value
+        if p_value < CONTRADICTED:
+            warnings.warn(
+                f"the model here does not predict the clicks ({worst}: p = {p_value:.1g}): it is wrong, "
+                "or another maximum is higher; start elsewhere, and compare ln L",
+                stacklevel=2,
+            )
+    return found
 
 
 def _maximised(
@@ -341,9 +357,13 @@ class RecordLikelihood:
         with Stage(f"fit, replay {self.evaluations}", covers=True):
             return self._replayed(at)
 
-    def _replayed(self, at: Vector) -> Vector:
+    def replay(self, at: Vector) -> Replay:
+        """Replay the record through the model that some parameters make."""
         system, start, detectors = self._model(at)
-        seen = Replayer(self._record, system, start, detectors, like=self._like).replay(self._record)
+        return Replayer(self._record, system, start, detectors, like=self._like).replay(self._record)
+
+    def _replayed(self, at: Vector) -> Vector:
+        seen = self.replay(at)
         chosen = seen.intensity[np.arange(len(self._record)), seen.channel]
         if self.smoothing:
             chosen = chosen + self.smoothing * self._floor[seen.channel]
