@@ -157,13 +157,15 @@ def number_of_few(predicted: float, clicks: int) -> float:
         logarithms = np.log(weights) - (factors - 1.0) * predicted
         if clicks:
             logarithms += clicks * np.log(factors)
-    return float(min(1.0, np.exp(-special.logsumexp(logarithms))))
+    return float(np.exp(min(0.0, -special.logsumexp(logarithms))))
 
 
 def rare_clicks(
     hazard: NDArray[np.float64], probability: NDArray[np.float64], channel: NDArray[np.int16]
 ) -> TestResult | None:
     """Test numbers of clicks that were predicted to be too few for a normal law: of all, and of each channel.
+
+    Of a channel those clicks are counted before which another one was more probable.
 
     None where there are no such numbers. Parameters are those of `total_hazard` and `channel_choice`.
     """
@@ -172,8 +174,9 @@ def rare_clicks(
         numbers.append((float(hazard.sum()), len(channel)))
     for k in range(probability.shape[1] if probability.shape[1] > 1 else 0):
         of_channel = probability[:, k]
-        if (of_channel * (1.0 - of_channel)).sum() < LEAST_VARIANCE and of_channel.sum() < 0.5 * len(channel):
-            numbers.append((float(of_channel.sum()), int((channel == k).sum())))
+        if (of_channel * (1.0 - of_channel)).sum() < LEAST_VARIANCE:
+            rare = of_channel < 0.5
+            numbers.append((float(of_channel[rare].sum()), int((channel[rare] == k).sum())))
     if not numbers:
         return None
     p_values = [number_of_few(*number) for number in numbers]
