@@ -32,6 +32,7 @@ from .style import (
     channel_colour,
     in_its_unit,
     name_label,
+    name_labels,
     new_axes,
     time_unit,
 )
@@ -100,7 +101,7 @@ def click_stream(
     for row, name in enumerate(names):
         clicks = time[(channel == row) & (time >= low) & (time <= high)]
         ax.vlines(clicks, row - 0.36, row + 0.36, color=channel_colour(name, row), linewidth=1.4)
-    ax.set_yticks(range(len(names)), [name_label(name) for name in names])
+    ax.set_yticks(range(len(names)), name_labels(names))
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlim(low, high)
     ax.set_xlabel(rf"time  $t$  ({time_unit()})")

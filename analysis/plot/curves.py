@@ -25,11 +25,11 @@ from .style import (
     in_its_unit,
     logarithmic_x,
     name_label,
+    name_labels,
     new_axes,
     rate_unit,
     reference_line,
     seen,
-    short_label,
     time_unit,
 )
 
@@ -174,6 +174,7 @@ def g2_matrix(
         raise InvalidInput(
             f"axes has shape {np.shape(axes)}, but there are {count} channels; give {count} × {count}"
         )
+    labels = name_labels(names, LONGEST_IN_PANEL)
     for i, j in np.ndindex(count, count):
         pair = (names[i], names[j])
         ax: Any = axes[i, j]
@@ -182,7 +183,7 @@ def g2_matrix(
             continue
         correlation(matrix[pair], (exact or {}).get(pair), ax, critical=(critical or {}).get(pair))
         ax.get_legend().remove()
-        ax.set_title(", ".join(short_label(name, LONGEST_IN_PANEL) for name in pair), fontsize="medium")
+        ax.set_title(f"{labels[i]}, {labels[j]}", fontsize="medium")
         labelled = i == j or (names[i], names[i]) not in matrix
         ax.set_ylabel(r"$g^{(2)}(\tau)$" if labelled else "")
         ax.set_xlabel(rf"lag  $\tau$  ({time_unit()})" if labelled else "")
@@ -231,9 +232,10 @@ def waiting_times(
     positive = np.concatenate([h.value[seen(h) & np.isfinite(h.value)] for h in waits.values()])
     positive = positive[positive > 0.0]
     smallest = float(positive.min(initial=np.inf)) if len(positive) else 1.0
+    labels = name_labels(list(waits))
     for number, (name, histogram) in enumerate(waits.items()):
         colour, half = channel_colour(name, number), (critical or {}).get(name)
-        label, style = f"then {name_label(name)}", LINE_STYLES[number % len(LINE_STYLES)]
+        label, style = f"then {labels[number]}", LINE_STYLES[number % len(LINE_STYLES)]
         drawn = draw_bins(ax, histogram, colour, critical=half, label=label, lowest=0.2 * smallest, band=None)
         drawn.set(linestyle=style)
     for number, histogram in enumerate((exact or {}).values()):

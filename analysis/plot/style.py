@@ -144,6 +144,28 @@ def short_label(name: str, longest: int) -> str:
     return name_label(name if len(name) <= longest else f"{name[: longest - 1]}…")
 
 
+def name_labels(names: Sequence[str], longest: int = LONGEST_NAME) -> list[str]:
+    """Return labels of names that stand beside each other, no two of which are cut off to the same.
+
+    Where two different names would be cut to one label, they begin where they differ, or bear their number.
+    """
+    labels = [short_label(name, longest) for name in names]
+    for label in {one for one in labels if labels.count(one) > 1}:
+        alike = [k for k, one in enumerate(labels) if one == label]
+        if len({names[k] for k in alike}) == 1:
+            continue
+        least, most = min(names[k] for k in alike), max(names[k] for k in alike)  # all between begin as these do
+        differ = (n for n, (one, two) in enumerate(zip(least, most, strict=False)) if one != two)
+        same = least[: next(differ, len(least))]
+        begin = same.rfind(" ") + 1 or len(same)
+        for k in alike:
+            labels[k] = short_label(f"…{names[k][begin:]}", longest)
+        if len({labels[k] for k in alike}) < len({names[k] for k in alike}):
+            for k in alike:
+                labels[k] = f"{short_label(names[k], longest - 5)} ({k + 1})"
+    return labels
+
+
 def channel_colour(name: str, position: int) -> str:
     """Return the colour of a channel: always the same for the paper's four."""
     return CHANNEL_COLOURS.get(name.partition(" ")[0], OTHER_COLOURS[position % len(OTHER_COLOURS)])

@@ -133,8 +133,9 @@ def _analysed(
     detected = [name for name in names if clicks[name]]
     if delta is not None and detected:
         begin_bundles(exact_values, delta, names)
-    add_correlations(found, record, exact_values, _most_frequent(found, record, clicks), reach)
-    add_pulses(found, record, exact_values, _most_frequent(found, record, clicks), names, pair)
+    correlated = _most_frequent(found, record, clicks)
+    add_correlations(found, record, exact_values, correlated, reach)
+    add_pulses(found, record, exact_values, correlated, names, pair)
     if delta is not None and detected:
         compositions = add_bundles(found, record, exact_values, delta, names)
         add_purity(found, record, exact_values, delta, names, total)

@@ -13,6 +13,7 @@ from click_streams import pair_record
 from matplotlib.figure import Figure
 
 from trajectories import analysis as an
+from trajectories.analysis.plot.style import name_labels
 from trajectories.errors import InvalidInput
 from trajectories.records.clicks import ClickRecord
 from trajectories.results import Correlation, Estimate, Histogram
@@ -351,3 +352,19 @@ def test_scans_without_a_value_are_drawn(windows):
         assert ax.get_xscale() == ("log" if any(windows) else "linear")
         assert drawn(ax) > 1000
     assert drawn(an.plot.rate_convergence(windows, unknown)) > 1000
+
+
+def test_long_names_that_begin_alike_have_labels_of_their_own():
+    """Eight rows of a click stream had one and the same label."""
+    long = [f"a very long channel name number {k} of the experiment" for k in (1, 2, 10)]
+    labels = name_labels(long)
+    assert labels == ["…1 of the experiment", "…2 of the experiment", "…10 of the experiment"]
+    apart = [f"{'x' * 40}{k}{'y' * 40}" for k in range(3)]
+    assert [label[:2] for label in name_labels(apart)] == ["…0", "…1", "…2"]
+    same_ends = [f"{'x' * 40} {'y' * 40}{k}" for k in range(2)]
+    assert len(set(name_labels(same_ends))) == 2
+    assert len(set(name_labels(["x" * 40, f"{'x' * 40}1"]))) == 2
+    assert name_labels(["photon", "photon", "$x$"]) == ["photon", "photon", r"\$x\$"]
+    record = ClickRecord.from_arrays([0], [1.0], [0], channel_names=long, start=0.0, stop=2.0)
+    shown = [text.get_text() for text in an.plot.click_stream(record).get_yticklabels()]
+    assert shown == labels
