@@ -324,6 +324,16 @@ def test_expectation_values():
     assert not steady.rho.flags.writeable
 
 
+def test_hot_modes_take_fewer_products_with_a_core_of_pairs():
+    """Two thermal phonons: as by Schur's basis, where L0 alone preconditions, to rounding."""
+    system = SpinningResonator("left", detuning=1.3406, thermal=(0.0, 2.0, 0.0)).system((3, 10, 2))
+    found, slowly = lindblad.steady_state(system), lindblad.steady_state(system, method="schur")
+    assert found.iterations < 0.7 * slowly.iterations
+    np.testing.assert_allclose(found.rho, slowly.rho, atol=1e-15)
+    for name in system.channel_names:
+        assert found.rate(name) == pytest.approx(slowly.rate(name), rel=1e-12)
+
+
 @pytest.mark.parametrize("apart", [1e-2, 1e-3])
 def test_filters_of_nearly_one_frequency_take_no_longer(apart):
     """One filter behind another makes H_eff defective where they are equal: V⁻¹ loses digits, GMRES does not."""

@@ -10,11 +10,13 @@ from scipy import sparse
 
 from ..errors import ConvergenceError, SteadyStateNotUnique
 from ..model import OpenSystem
+from .reduced.core_resolvent import core_resolvent
 from .superoperators.detected import NOTHING
 from .superoperators.doubled import Doubled, ExactGenerator, add, product, subtract
 from .superoperators.hermitian_vectors import pack, unpack
-from .superoperators.inverse import MOST_ELIMINATED, Inverse, resolvent_of_all
+from .superoperators.inverse import MAX_PRODUCTS, MOST_ELIMINATED, Inverse, resolvent_of_all
 from .superoperators.liouvillian import Liouvillian
+from .superoperators.no_jump import Eigenmodes
 
 Matrix = NDArray[np.complex128]
 
@@ -25,6 +27,10 @@ ROUNDING = 1e-16
 # Two stationary states are different when they differ by more than this fraction, and both obey Lρ = 0 to this.
 SAME_STATE = 1e-4
 STATIONARY = 1e-22
+# Products after which a core of so many pairs of modes is taken as preconditioner: hot modes, whose jumps are as
+# strong as their motions, take a thousand products with L0 alone, and half of that with the core. The relative
+# residual to which what L0 has reached until then is refined at least.
+SLOWLY, PAIRS, LEAST = 160, 2500, 0.1
 # Rounds of refinement, each of which should gain six digits.
 ROUNDS = 8
 # Trace of the second state: another than one, so that its roundings are other ones too.
@@ -40,12 +46,26 @@ class Refinement:
         self.inverse, self.exact = Inverse(self.liouvillian, self.resolvent), ExactGenerator(system)
         self.effects = effects_of(system)
         self.sizes = sparse.linalg.norm(self.effects, axis=1)
+        # Smaller systems are eliminated where this converges badly, and factors of L need no help.
+        self._may_core = system.dimension > MOST_ELIMINATED and isinstance(self.resolvent, Eigenmodes)
 
     def improve(self, rho: Doubled, tolerance: float, trace: float = 1.0) -> Doubled:
         """Return ρ − L⁻¹Lρ, L⁻¹ to a relative tolerance, with the trace given."""
         defect = self.exact.apply(rho)
-        correction, _ = self.inverse.attempt(-unpack(defect.high), tolerance)
-        return normalised(add(rho, Doubled.of(pack(correction))), trace)
+        most = SLOWLY if self._may_core else MAX_PRODUCTS
+        correction, found = self.inverse.attempt(-unpack(defect.high), tolerance, most)
+        improved = normalised(add(rho, Doubled.of(pack(correction))), trace)
+        if self._may_core and found.products >= SLOWLY and found.relative > tolerance:
+            self._take_core(improved)
+            return self.improve(improved, min(tolerance / found.relative, LEAST), trace)
+        return improved
+
+    def _take_core(self, rho: Doubled) -> None:
+        """Look for a core of pairs that preconditions better than L0, where jumps are as strong as motions."""
+        self._may_core = False
+        core = core_resolvent(self.liouvillian.system, unpack(normalised(rho).high), PAIRS)
+        if core is not None:
+            self.inverse.closer = lambda source: core.solve(source, 0.0)
 
     def from_two_starts(self, start: Matrix) -> tuple[Doubled, Doubled, float]:
         """Return the states reached from `start` and from a random pure state, and how far they differ."""

@@ -35,12 +35,14 @@ class CoreResolvent:
         Its stationary state, by which pairs are judged.
     space : ModeSpace
         All its modes.
+    size : int
+        How many pairs.
     """
 
-    def __init__(self, system: OpenSystem, space: ModeSpace) -> None:
+    def __init__(self, system: OpenSystem, space: ModeSpace, size: int = CORE_SIZE) -> None:
         names = system.channel_names
         weight = importance(space, names, names)
-        least = np.sort(weight, axis=None)[-min(CORE_SIZE, weight.size)]
+        least = np.sort(weight, axis=None)[-min(size, weight.size)]
         rows, columns = (side.astype(np.int64) for side in np.nonzero(weight >= least))
         self._index = rows * len(weight) + columns
         no_clicks = np.zeros(weight.size)
@@ -73,9 +75,9 @@ class CoreResolvent:
         return self._factors[shift]
 
 
-def core_resolvent(system: OpenSystem, rho: Matrix) -> CoreResolvent | None:
-    """Return the resolvent of a system whose stationary state is known, or None where its modes are no basis."""
+def core_resolvent(system: OpenSystem, rho: Matrix, size: int = CORE_SIZE) -> CoreResolvent | None:
+    """Return the resolvent, given roughly the stationary state, or None where the modes are no basis."""
     modes = all_modes(system)
     if not modes.condition <= MAX_CONDITION:
         return None
-    return CoreResolvent(system, mode_space(system, rho, modes, 0.0))
+    return CoreResolvent(system, mode_space(system, rho, modes, 0.0), size)

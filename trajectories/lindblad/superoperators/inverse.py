@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -55,6 +55,8 @@ class Inverse:
     ----------
     products : int
         Products with G so far.
+    closer : callable or None
+        A better preconditioner than (L0 − s)⁻¹, if one was found.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Inverse:
     ) -> None:
         self.liouvillian, self.resolvent, self.products = liouvillian, resolvent, 0
         self.detected, self.dark = dict(detected or {}), dark
+        self.closer: Callable[[Matrix], Matrix] | None = None
         self._factors: Elimination | None = None
         decay = float(liouvillian.system.decay.diagonal().real.mean())
         singular = resolvent.slowest() <= SINGULAR * liouvillian.scale
@@ -85,14 +88,14 @@ class Inverse:
         return ExactGenerator(self.liouvillian.system, self.detected, self.dark)
 
     def precondition(self, source: Matrix) -> Matrix:
-        """Return (L0 − s)⁻¹ R."""
+        """Return (L0 − s)⁻¹ R, or what is closer to G⁻¹ R."""
+        if self.closer is not None:
+            return self.closer(source)
         return hermitian_part(self.resolvent.solve(source, self.shift))
 
-    def attempt(self, source: Matrix, tolerance: float) -> tuple[Matrix, KrylovSolution]:
-        """Return the best X with G X ≈ R, and what GMRES reached; R and X are Hermitian."""
-        found = gmres(
-            self.apply, source, tolerance=tolerance, max_products=MAX_PRODUCTS, precondition=self.precondition
-        )
+    def attempt(self, source: Matrix, tolerance: float, most: int = MAX_PRODUCTS) -> tuple[Matrix, KrylovSolution]:
+        """Return the best X with G X ≈ R, and what GMRES reached in so many products; R and X are Hermitian."""
+        found = gmres(self.apply, source, tolerance=tolerance, max_products=most, precondition=self.precondition)
         self.products += found.products
         return found.solution, found
 
