@@ -163,7 +163,7 @@ def test_dry_run_says_what_is_there_already(run, here, quick_report):
     (here / "out" / "blocks" / "000000001-000000001.npz").unlink()
     before = {path: path.stat().st_mtime_ns for path in here.rglob("*")}
     _, out, _ = run("simulate", "mine.py:system", "--out", "out", "--dry-run", *size)
-    assert out[-1] == "there       2 of 3 blocks of the run in out"
+    assert out[-1] == "finished    2 of 3 blocks of the run in out"
     assert {path: path.stat().st_mtime_ns for path in here.rglob("*")} == before
 
 
@@ -171,7 +171,7 @@ def test_without_dry_run_a_folder_is_asked_for(run, here):
     (here / "good.toml").write_text(TINY)
     status, _, err = run("simulate", "good.toml")
     assert status == 2
-    assert err == ["error: --out is missing; give the run folder to make or to continue, or --dry-run"]
+    assert err == ["error: --out is missing; give a run folder to create or continue, or --dry-run"]
 
 
 def test_a_train_is_planned_by_the_clicks_of_its_pulses():

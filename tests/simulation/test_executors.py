@@ -192,7 +192,7 @@ def shut_down() -> ThreadPoolExecutor:
         ("processes", "executor='processes' must be"),
         (ProcessPoolExecutor, r"must be a concurrent\.futures\.Executor, such as ProcessPoolExecutor\(4\)"),
         (multiprocessing, "must be a"),
-        (DaskLike(), r"of a Dask client give its get_executor\(\)"),
+        (DaskLike(), r"for a Dask client give its get_executor\(\)"),
         (shut_down(), "give one that is not shut down"),
     ],
 )

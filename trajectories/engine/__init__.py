@@ -1,1 +1,1 @@
-"""OpenSystem → clicks: propagation under H_eff, jumps, blocks of trajectories."""
+"""From an open system to clicks: propagation under H_eff, jumps, blocks of trajectories."""

@@ -1,4 +1,4 @@
-"""Blocks of trajectories: following each one to its end, and running many blocks on workers."""
+"""Blocks of trajectories: compute the trajectories of a block, and run blocks on workers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from .trajectory_state import HORIZON, NEED_UNIFORMS, NO_BRACKET
 # Sizes of the buffers between Python and the kernel; the record does not depend on them.
 UNIFORMS = 512
 CLICKS = 512
-# After how many clicks it is asked how many there will be, and how many no disk holds.
+# Number of clicks after which the total is extrapolated, and the most clicks of a trajectory.
 FIRST_LOOK, MOST_CLICKS = 100_000, 1e15
-# How often the caller looks at its progress while it waits, in seconds.
+# Seconds between calls of `poll` while the caller waits.
 POLL = 0.2
 
 # Called from worker threads with the simulated time and the clicks since the last call.
@@ -34,18 +34,18 @@ Report = Callable[[float, int], None]
 
 @dataclass(frozen=True)
 class Sampling:
-    """Operators whose expectation values are wanted, and when.
+    """Operators and times of sampled expectation values.
 
     Attributes
     ----------
     count : int
         Number of operators.
     operators : Jumps
-        The operators, stacked.
+        The stacked operators.
     times : ndarray of shape (n_times,)
         Ascending sample times.
     kets : bool
-        Whether the states at these times are wanted too.
+        Whether the states at these times are kept too.
     """
 
     count: int
@@ -61,10 +61,10 @@ NO_SAMPLING = Sampling(
 
 @dataclass(frozen=True)
 class BlockTask:
-    """What one worker is asked to do: trajectories `first` … `last` − 1, each from 0 to `duration`.
+    """Task of a worker: trajectories `first` … `last` − 1, each from 0 to `duration`.
 
-    `stage` is the number of runs that these trajectories have behind them, and `final_states` whether their states
-    at the end are wanted. The first click comes when S has fallen to a number drawn uniformly from
+    `stage` is the number of runs before this one of the same trajectories, and `final_states` says whether their
+    states at the end are kept. The first click comes when S has fallen to a number drawn uniformly from
     `first_threshold`: with (S(T), 1) every trajectory clicks before T, with (0, 0) none does.
     """
 
@@ -82,9 +82,9 @@ class BlockTask:
 class Block:
     """Clicks of consecutive trajectories, sorted by trajectory, then time.
 
-    `counts` holds the clicks of each trajectory, `sampled` ⟨O⟩ of shape (trajectories, times, operators), `kets`
-    the normalised states that were asked for, shape (trajectories, times, N), and `final_kets` those at the end.
-    `worst_error` is the largest bound of |ΔS|/S over the clicks, `products` the products with H_eff spent.
+    `counts` is the number of clicks of each trajectory, `sampled` ⟨O⟩ of shape (trajectories, times, operators),
+    `kets` the requested normalised states, shape (trajectories, times, N), and `final_kets` those at the end.
+    `worst_error` is the largest bound of |ΔS|/S over the clicks, `products` the number of products with H_eff.
     """
 
     first: int
@@ -104,7 +104,7 @@ class Block:
         return np.repeat(np.arange(self.first, self.last), self.counts)
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Return what a run folder keeps of the block."""
+        """Return the columns that a run folder stores."""
         columns: dict[str, NDArray[Any]] = {
             "counts": self.counts,
             "time": self.time,
@@ -116,11 +116,11 @@ class Block:
 
 
 class WorkerLost(TrajectoriesError):
-    """A worker process died, and the executor cannot go on."""
+    """A worker process died, and the executor cannot continue."""
 
 
 class Aborted(Exception):
-    """A block was given up because the caller asked for it."""
+    """A block was aborted by the caller."""
 
 
 def run_block(
@@ -129,12 +129,12 @@ def run_block(
     report: Report | None = None,
     abort: threading.Event | None = None,
 ) -> Block:
-    """Follow the trajectories of one block from start to end.
+    """Compute the trajectories of one block.
 
     Raises
     ------
     ConvergenceError
-        A click time that could not be bracketed.
+        No bracket of a click time was found.
     Aborted
         `abort` was set.
     """
@@ -169,7 +169,7 @@ def _follow(
     report: Report | None,
     abort: threading.Event | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int16], float, int]:
-    """Follow one trajectory, draining and refilling the kernel's buffers."""
+    """Compute one trajectory, emptying and refilling the kernel's buffers."""
     stream = trajectory_stream(task.seed, index, task.stage)
     if compiled.warm_up > 0.0:
         ket = _warmed_up(compiled, task.seed, index, abort)
@@ -181,7 +181,7 @@ def _follow(
 def _warmed_up(
     compiled: CompiledSystem, seed: int, index: int, abort: threading.Event | None
 ) -> NDArray[np.complex128]:
-    """Return the state of a trajectory after its time before it is recorded, from where the law begins anew."""
+    """Return the state of a trajectory at t = 0, after the time before it in which it is not recorded."""
     stream, kets = warm_up_stream(seed, index), np.zeros((1, compiled.dimension), np.complex128)
     task = BlockTask(index, index + 1, seed, compiled.warm_up)
     sampling = (NO_SAMPLING.operators, np.array([compiled.warm_up]), np.zeros((1, 0)), kets)
@@ -200,7 +200,7 @@ def _follow_from(
     report: Report | None,
     abort: threading.Event | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int16], float, int]:
-    """Follow one trajectory from a state, with the numbers of a stream."""
+    """Compute one trajectory from a state, with the numbers of a random stream."""
     n_channels = (len(compiled.jumps.indptr) - 1) // compiled.dimension
     state = compiled.propagator.start(ket, n_channels)
     uniforms = stream.random(UNIFORMS)
@@ -217,7 +217,7 @@ def _follow_from(
         if status == NO_BRACKET:
             raise ConvergenceError(
                 f"trajectory {index}: no click time could be bracketed after t={state.fields.gap_start:.6g}; "
-                "check that the Hamiltonian and the rates are of comparable size"
+                "bring the entries of H and the rates closer together"
             )
         count = int(state.fields.n_clicks)
         now = (
@@ -260,35 +260,35 @@ def run_blocks(
 ) -> Generator[Block, None, None]:
     """Run blocks on an executor and yield them as they finish, in any order.
 
-    Blocks are begun in the order of the tasks. On Ctrl-C, also while the caller handles a block, no further block
-    starts; those in flight are finished and yielded, then KeyboardInterrupt is raised. A second Ctrl-C gives up
-    the blocks in flight.
+    Blocks start in the order of the tasks. After Ctrl-C, also while the caller handles a block, no further block
+    starts; running ones are finished and yielded, then KeyboardInterrupt is raised. A second Ctrl-C aborts the
+    running blocks.
 
     Parameters
     ----------
     compiled : CompiledSystem or StoredSystem
         The system; a stored one for executors that do not share memory.
     tasks : sequence of BlockTask
-        What to do.
+        The blocks.
     executor : concurrent.futures.Executor
-        Where to do it.
+        Executor that runs the blocks.
     report : callable, optional
         Called from worker threads; only for executors that share memory.
     poll : callable, optional
-        Called now and then from this thread, e.g. to redraw a progress bar; its KeyboardInterrupt counts as
+        Called regularly from this thread, e.g. to redraw a progress bar; its KeyboardInterrupt counts as
         Ctrl-C.
     expired : callable, optional
-        Asked now and then whether time is up. From then on nothing is submitted, and whatever was is finished:
-        how many blocks there are in the end depends on those before them, never on what the last ones contain.
+        Called regularly; returns whether the time is over. From then on no block is submitted, and submitted ones
+        are finished, so that the number of blocks does not depend on the content of the last ones.
     ahead : int, optional
-        Number of blocks submitted and not finished at the most; all of them by default.
+        Largest number of submitted unfinished blocks; all of them by default.
 
     Raises
     ------
     WorkerLost
-        A worker process died and the executor cannot go on; the blocks that it finished were yielded.
+        A worker process died and the executor cannot continue; finished blocks were yielded.
     InvalidInput
-        The executor takes no work.
+        The executor refuses work.
     """
     abort = threading.Event() if report is not None else None
     upcoming = deque(tasks)
@@ -299,7 +299,7 @@ def run_blocks(
             while upcoming or waiting:
                 if interruption.asked:
                     upcoming.clear()
-                    # From the last on, so that a worker that becomes free meanwhile takes none beyond a gap.
+                    # Cancelled from the last on, so that started blocks have no gaps between them.
                     waiting = dict.fromkeys([f for f in reversed(waiting) if not f.cancel()][::-1])
                 elif expired is not None and expired():
                     upcoming.clear()
@@ -308,7 +308,7 @@ def run_blocks(
                 done, _ = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
                 for future in done:
                     del waiting[future]
-                # A block that failed comes last, so that those finished beside it are kept.
+                # A failed block comes last, so that blocks that finished at the same time are kept.
                 for future in sorted(done, key=_failed):
                     yield _result(future)
                 try:
@@ -317,7 +317,7 @@ def run_blocks(
                 except KeyboardInterrupt:
                     interruption.asked = True
         finally:
-            # Also reached when the consumer stops early or a block failed: nothing is left running behind it.
+            # Also reached when the consumer stops early or a block failed: no block keeps running.
             if abort is not None:
                 abort.set()
             for future in reversed(waiting):
@@ -337,12 +337,12 @@ def _submit(
         future = executor.submit(run_block, compiled, task, report, abort)
     except BrokenExecutor as error:
         raise _lost(error) from error
-    except RuntimeError as error:  # how executors refuse after their shutdown
+    except RuntimeError as error:  # raised by executors after their shutdown
         raise InvalidInput(f"the executor takes no work ({error}); give one that is not shut down") from error
     if not isinstance(future, Future):
         raise InvalidInput(
             f"the executor's submit() returned {type(future).__name__}, not a concurrent.futures.Future; "
-            "of a Dask client give its get_executor()"
+            "for a Dask client give its get_executor()"
         )
     return future
 
@@ -357,7 +357,9 @@ def _result(future: Future[Block]) -> Block:
     except (BrokenExecutor, CancelledError) as error:
         raise _lost(error) from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] == "distributed":  # which share no base with the others
+        if (
+            type(error).__module__.partition(".")[0] == "distributed"
+        ):  # which have no common base class with the others
             raise _lost(error) from error
         raise
 

@@ -1,4 +1,4 @@
-"""CompiledSystem: everything a worker needs to follow trajectories, as plain arrays."""
+"""CompiledSystem: the arrays that a worker needs to compute trajectories."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from .pulses.trees import LARGEST_TREE, LONGEST_BUILD, build_seconds
 from .reduced.reduced_basis import ReducedPropagator
 from .sparse.sparse_action import SparsePropagator
 
-# Why a propagator was taken that the caller named.
-ASKED_FOR = "asked for"
+# Reason for a propagator that the caller named.
+ASKED_FOR = "requested"
 PROPAGATORS: dict[str, type[Propagator]] = {
     "modes": ModesPropagator,
     "reduced": ReducedPropagator,
@@ -35,23 +35,23 @@ PROPAGATORS: dict[str, type[Propagator]] = {
     "reduced tree": ReducedTreePropagator,
     "steps": TimedPropagator,
 }
-# Those of systems that depend on time, and of those that do not.
+# Propagators of systems that depend on time, and of constant ones.
 TIMED = ("tree", "reduced tree", "steps")
 CONSTANT = tuple(name for name in PROPAGATORS if name not in TIMED)
 
 
 @dataclass(frozen=True, eq=False)
 class CompiledSystem:
-    """A system prepared once, sampled often.
+    """A system prepared for any number of trajectories.
 
     Attributes
     ----------
     propagator : Propagator
-        How states are carried between clicks.
+        Propagator of the states between clicks.
     reason : str
-        Why this one.
+        Reason for this propagator.
     jumps : Jumps
-        The jump operators, stacked.
+        The stacked jump operators.
     kets : ndarray of complex, shape (n_kets, N)
         Pure states of the initial ensemble, normalised.
     cumulative : ndarray of float, shape (n_kets,)
@@ -59,7 +59,7 @@ class CompiledSystem:
     draws : {"independent", "stratified", "each"}
         How a trajectory gets its initial state; see `InitialStates`.
     warm_up : float
-        For how long a trajectory is followed from there before t = 0.
+        Time before t = 0 for which trajectories run unrecorded.
     start_sample : ndarray of complex, shape (n, N)
         With such a time: states of some other trajectories at t = 0, for filters that need a state there.
     """
@@ -79,7 +79,7 @@ class CompiledSystem:
         return self.kets.shape[1]
 
     def initial(self, seed: int, index: int, stream: np.random.Generator) -> int:
-        """Return which ket trajectory `index` starts from; one number of its stream is spent in any case."""
+        """Return the number of the initial ket of trajectory `index`; always draws one number of its stream."""
         number = stream.random()
         if self.draws == "each":
             return index
@@ -104,7 +104,7 @@ class CompiledSystem:
 
     @classmethod
     def from_arrays(cls, named: Mapping[str, NDArray[Any]]) -> CompiledSystem:
-        """Rebuild what `to_arrays` gave, without any linear algebra."""
+        """Rebuild a system from the arrays of `to_arrays`, without linear algebra."""
         kind = PROPAGATORS[str(named["propagator"])]
         prefix = "propagator."
         arrays = {key.removeprefix(prefix): value for key, value in named.items() if key.startswith(prefix)}
@@ -126,7 +126,7 @@ def compile_system(
     rate: float | None = None,
     horizon: float | None = None,
 ) -> CompiledSystem:
-    """Compile a system for trajectories that start from a given state; the same bits for any number of processors.
+    """Compile a system for trajectories from given initial states; the same bits for any number of processors.
 
     Parameters
     ----------
@@ -136,23 +136,22 @@ def compile_system(
         A ket of shape (N,), or a density matrix of shape (N, N), of which trajectories start from random
         eigenvectors with their probabilities; or the states themselves and how they are drawn.
     propagator : {"auto", "modes", "reduced", "sparse", "tree", "reduced tree", "steps"}
-        How states are carried between clicks; the last three are for systems that depend on time, of which "auto"
-        takes "tree" where it is prepared within a minute, and "reduced tree" for other trains; "reduced" means
-        "reduced tree" there. Else "auto" takes the eigenmodes where they keep the
-        tolerance and pay off within 1,000 clicks, and a reduced basis where both they and the sparse action cost
-        more.
+        Propagator of the states between clicks; the last three are for systems that depend on time, for which
+        "auto" takes "tree" if it is prepared within a minute, else "reduced tree" if there is a period; "reduced"
+        means "reduced tree" there. For constant systems "auto" takes the eigenmodes if they keep the tolerance
+        and pay off within 1,000 clicks, and a reduced basis if both they and the sparse action cost more.
     tolerance : float
         Bound of the relative error of the no-click probability.
     rate : float, optional
-        Clicks per unit of time, where they are known; "auto" asks.
+        Clicks per unit of time, if known; used by "auto".
     horizon : float, optional
-        How far trajectories are followed; needed for systems that depend on time without a period.
+        Duration of trajectories; needed for systems that depend on time without a period.
 
     Raises
     ------
     InvalidInput
-        An unknown propagator, one that cannot keep the tolerance, a tolerance out of range, or an initial state
-        that is not one.
+        An unknown propagator, one that cannot keep the tolerance, a tolerance out of range, or an invalid initial
+        state.
     """
     start = initial_states(initial, system.dimension)
     cumulative = np.cumsum(start.weights)
@@ -185,7 +184,7 @@ def compile_system(
 
 
 def may_reduce(system: OpenSystem, propagator: str) -> bool:
-    """Return whether `compile_system` may take the reduced propagator, as far as the system's size tells."""
+    """Return whether `compile_system` may take the reduced propagator, judged by the size of the system."""
     if system.depends_on_time:
         return False
     seconds = modes_seconds(system.dimension, len(system.channels))
@@ -199,7 +198,7 @@ def _compile_timed(
     horizon: float | None,
     start: tuple[NDArray[np.complex128], NDArray[np.float64]],
 ) -> tuple[Propagator, str]:
-    """Compile the propagator of a system that depends on time, and say why this one."""
+    """Compile the propagator of a system that depends on time, and return the reason for it."""
     if name == "reduced":
         name = "reduced tree"
     if name not in ("auto", *TIMED):
@@ -207,7 +206,7 @@ def _compile_timed(
             f"propagator={name!r} is for systems that do not depend on time; use one of auto, {', '.join(TIMED)}"
         )
     if system.period is None and horizon is None:
-        raise InvalidInput("a system that depends on time and has no period needs a horizon; give one")
+        raise InvalidInput("a system that depends on time and has no period needs a horizon; give horizon=")
     reason = ASKED_FOR
     automatic = name == "auto"
     if automatic:
@@ -238,7 +237,7 @@ def _compile_propagator(
     tolerance: float,
     start: tuple[NDArray[np.complex128], NDArray[np.float64]],
 ) -> tuple[Propagator, str]:
-    """Compile the propagator asked for, or the fastest that keeps the tolerance, and say why."""
+    """Compile the requested propagator, or the fastest that keeps the tolerance, and return the reason for it."""
     if name == "modes":
         try:
             return ModesPropagator.compile(system, tolerance), ASKED_FOR

@@ -1,13 +1,13 @@
-"""What a propagator costs before it is compiled, from the system alone: the choice must not depend on the request.
+"""Predicted costs of propagators, from the system alone, because the choice must not depend on the request.
 
-A record depends on the seed and on the system. So the number of trajectories and their duration decide nothing
-here; the eigenmodes have to pay off within a fixed number of clicks. What each propagator would cost for
-the clicks asked for is told by `alternatives`.
+A record must depend only on the seed and the system. So the number of trajectories and their duration do not
+affect the choice; the eigenmodes must pay off within a fixed number of clicks. `alternatives` returns the costs
+from which those of a given number of clicks follow.
 
-A click of the eigenmodes costs as much as the pairs of modes that count. How many do is estimated without a
-diagonalisation: if all N states were visited alike, the click rate would be Tr Γ/N with Γ = Σ_k c_k†c_k. Where it
-is smaller by a factor, a trajectory stays in about so much fewer states, and other modes decay between clicks, or
-pair with few. A test counts the pairs.
+The time of a click with eigenmodes is proportional to the number of pairs of modes that matter. This number is
+estimated without a diagonalisation: if all N states were equally occupied, the click rate would be Tr Γ/N with
+Γ = Σ_k c_k†c_k. If it is smaller by a factor, a trajectory occupies fewer states by about this factor, and other
+modes decay between clicks, or pair with few. A test counts the pairs.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from .sparse.sparse_action import SparsePropagator
 # Seconds times 1e9 that a diagonalisation and the tables of a channel take for N³ = 1; measured on one core of an
 # AMD Zen 4.
 DIAGONALISED, TABLE = 9.0, 0.8
-# Bytes over N² of the tables of a channel, of all others, and of what is given back after compilation.
+# Bytes over N² of the tables of a channel, of all other tables, and of temporary arrays of the compilation.
 CHANNEL_BYTES, COMMON_BYTES, PASSING_BYTES = 42.0, 49.0, 260.0
 # Eigenmodes that take at the most so many seconds, CLICKS included, are never avoided; tables beyond so many bytes
 # always are.
 SHORT, MOST_BYTES = 1.0, 4e9
-# Clicks within which the eigenmodes must pay off.
+# Number of clicks within which the eigenmodes must pay off.
 CLICKS = 1000
-# Seconds of a diagonalisation, and of so many clicks by the sparse action, from which on a reduced basis is tried;
-# it takes 15 to 30.
+# A reduced basis, which takes 15 to 30 s, is tried if a diagonalisation, and this number of clicks by the sparse
+# action, take more than this many seconds.
 LONG, WORTH_REDUCING = 5.0, 30.0
 # Seconds for an entry of H_eff in a product, and for a product whatever its size; measured likewise.
 ENTRY, PRODUCT = 1.2e-9, 4e-7
@@ -46,12 +46,12 @@ MODES_CLICK, MODES_POWER, REDUCED_CLICK = 1.7e-5, 0.75, 2.7e-5
 # Seconds for a pair of modes that count, and their number times Tr Γ over the click rate; measured with chains of
 # 100 to 1024 sites, and with thermal phonons.
 PAIR, OCCUPIED = 1e-8, 1.5
-# From this ratio of the seconds of a click on a reduced basis is worth its making.
+# From this ratio of the times of a click on, a reduced basis pays off.
 SAVES = 1.5
 # Clicks of the pilots of a reduced basis, and seconds over the square of the number of its basis states that its
 # singular values take.
 PILOTS, DECOMPOSED = 6000, 2.8e-5
-# What its audit adds, in clicks of the sparse action and in products.
+# Cost of its audit, in clicks of the sparse action and in products.
 AUDIT_CLICKS, MOST_AUDIT_CLICKS, AUDIT_WORK, MOST_AUDIT_WORK = 6.0, 32.0, 2e9, 2e10
 # Vectors of a reduced basis and basis states beside it, where few count; basis states over those that are
 # occupied; and what is given back after its making.
@@ -66,9 +66,9 @@ PILOT_STEPS = 24
 
 @dataclass(frozen=True)
 class Alternative:
-    """What a propagator is predicted to take: seconds to prepare and for a click on one core, and bytes.
+    """Predicted costs of a propagator: seconds to prepare, seconds for a click on one core, and bytes.
 
-    `remark` says why it may be refused, if it may.
+    `remark` says why the propagator may be refused.
     """
 
     name: str
@@ -78,15 +78,15 @@ class Alternative:
     remark: str = ""
 
     def total(self, clicks: float) -> float:
-        """Return the seconds of a run of so many clicks on one core, preparation included."""
+        """Return the seconds of a run of `clicks` on one core, preparation included."""
         return self.seconds + clicks * self.seconds_per_click
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Predicted costs: compilation and memory of the eigenmodes, and a click by the action of the exponential.
+    """Predicted costs: compilation and memory of the eigenmodes, and a click by the sparse action.
 
-    `occupied` is about the square root of the number of pairs of modes that count at a click.
+    `occupied` is about the square root of the number of pairs of modes that matter for a click.
     """
 
     seconds: float
@@ -99,12 +99,12 @@ class Cost:
 
     @property
     def modes(self) -> Alternative:
-        """What the eigenmodes take."""
+        """Costs of the eigenmodes."""
         return Alternative("modes", self.seconds, _few_modes(self.dimension) + self._pairs, self.bytes)
 
     @property
     def reduced(self) -> Alternative:
-        """What a reduced basis takes."""
+        """Costs of a reduced basis."""
         states = int(min(max(REDUCED_STATES, REACHED * self.occupied), self.dimension))
         vectors = int(min(max(REDUCED_VECTORS, self.occupied), states))
         click = min(_few_modes(self.dimension), REDUCED_CLICK) + self._pairs
@@ -114,20 +114,20 @@ class Cost:
             audit = min(MOST_AUDIT_CLICKS * self.seconds_per_click, AUDIT_WORK * unit)
             seconds += min(max(audit, AUDIT_CLICKS * self.seconds_per_click), MOST_AUDIT_WORK * unit)
         tables = modes_bytes(vectors, 2 * self.channels) + modes_bytes(states, 2 * self.channels)
-        # Jumps from the small basis into the larger one, and back with what they leave outside.
+        # Maps of jumps from the small basis to the larger one and back, with the part outside.
         tables += ENTRY_OF_MOVE * self.channels * states * (vectors + states)
         remark = f"likely refused: over {MOST_STATES:,} basis states reached" if states > MOST_STATES else ""
         return Alternative("reduced", seconds, click, tables + REDUCED_PASSING + self.sparse.bytes, remark)
 
     @property
     def sparse(self) -> Alternative:
-        """What the action of the exponential takes."""
+        """Costs of the sparse action."""
         size = STATE_BYTES * self.dimension + ENTRY_BYTES * self.entries
         return Alternative("sparse", 0.0, self.seconds_per_click, size)
 
     @property
     def alternatives(self) -> tuple[Alternative, ...]:
-        """What each propagator takes to prepare, for a click, and of memory; the quickest to prepare first."""
+        """Costs of each propagator; the one with the shortest preparation first."""
         return tuple(sorted((self.modes, self.reduced, self.sparse), key=lambda one: one.seconds))
 
     @property
@@ -136,7 +136,7 @@ class Cost:
 
     @property
     def avoids_modes(self) -> bool:
-        """Whether the action of the exponential is the better choice."""
+        """Whether the sparse action is the better choice."""
         return self.bytes > MOST_BYTES or self.sparse.total(CLICKS) < self.modes.total(CLICKS)
 
     @property
@@ -156,22 +156,22 @@ class Cost:
 
 
 def modes_seconds(dimension: int, n_channels: int) -> float:
-    """Return how long the eigenmodes take to compile, roughly."""
+    """Return roughly the seconds to compile the eigenmodes."""
     return 1e-9 * (DIAGONALISED + TABLE * n_channels) * float(dimension) ** 3
 
 
 def most_modes_seconds(dimension: int, n_channels: int) -> float:
-    """Return how long the eigenmodes take for CLICKS clicks, compilation included, if all modes count."""
+    """Return the seconds of CLICKS clicks with eigenmodes, compilation included, if all modes matter."""
     return modes_seconds(dimension, n_channels) + CLICKS * PAIR * float(dimension) ** 2
 
 
 def _few_modes(dimension: int) -> float:
-    """Return the seconds of a click where few modes count."""
+    """Return the seconds of a click if few modes matter."""
     return MODES_CLICK * (dimension / 128.0) ** MODES_POWER
 
 
 def modes_bytes(dimension: int, n_channels: int, *, peak: bool = False) -> float:
-    """Return the memory of the compiled eigenmodes, or the most while they are compiled."""
+    """Return the memory of the compiled eigenmodes in bytes, or its maximum during compilation."""
     passing = PASSING_BYTES if peak else 0.0
     return (CHANNEL_BYTES * n_channels + COMMON_BYTES + passing) * float(dimension) ** 2
 
@@ -179,20 +179,20 @@ def modes_bytes(dimension: int, n_channels: int, *, peak: bool = False) -> float
 def predicted_cost(
     system: OpenSystem, propagator: SparsePropagator, jumps: Jumps, ket: NDArray[np.complex128], rate: float | None
 ) -> Cost:
-    """Predict what both propagators cost.
+    """Predict the costs of the propagators of a constant system.
 
     Parameters
     ----------
     system : OpenSystem
         The system.
     propagator : SparsePropagator
-        Compiled for it.
+        The sparse propagator compiled for it.
     jumps : Jumps
-        Its jump operators, stacked.
+        Its stacked jump operators.
     ket : ndarray of shape (N,)
         The likeliest initial state.
     rate : float, optional
-        Clicks per unit of time where they are known; otherwise those from `ket` on are averaged over a few steps.
+        Clicks per unit of time, if known; otherwise averaged over a few steps that start from `ket`.
     """
     clicks = _pilot_rate(propagator, jumps, ket, len(system.channels)) if rate is None else rate
     scalars = propagator.arrays.scalars
@@ -201,7 +201,7 @@ def predicted_cost(
     )
     product = ENTRY * system.H_eff.nnz + PRODUCT
     dissipation = -2.0 * float(system.H_eff.diagonal().imag.sum())
-    # A rate of several states may exceed Tr Γ/N; all N is the most that can count.
+    # The rate may exceed Tr Γ/N; no more than all N states can be occupied.
     occupied = system.dimension * min(1.0, OCCUPIED * system.dimension * clicks / max(dissipation, 1e-300))
     return Cost(
         modes_seconds(system.dimension, len(system.channels)),
@@ -215,7 +215,7 @@ def predicted_cost(
 
 
 def _pilot_rate(propagator: SparsePropagator, jumps: Jumps, ket: NDArray[np.complex128], n_channels: int) -> float:
-    """Return the click rate ⟨Γ⟩ of a state that does not click, averaged over a few steps."""
+    """Return the click rate ⟨Γ⟩ along the no-click evolution of a state, averaged over a few steps."""
     work = propagator.start(ket, n_channels).work
     step, total = float(propagator.arrays.scalars[STEP]), 0.0
     for _ in range(PILOT_STEPS):

@@ -1,4 +1,4 @@
-"""Ctrl-C while blocks run: the first asks for the end, the second is what it is elsewhere."""
+"""Ctrl-C while blocks run: the first requests the end, the second acts as usual."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 class Interruption:
-    """Context in which the first Ctrl-C only sets `asked`; the second goes to the handler installed before.
+    """Context manager: the first Ctrl-C only sets `asked`, the second goes to the previous handler.
 
-    Wherever the main thread is when it comes, nothing is torn apart. Signals reach the main thread only, so
-    elsewhere this does nothing; nor does it where Ctrl-C is ignored or left to the system. SIGTERM is the same,
-    where a program handles it, as the command line does.
+    So Ctrl-C interrupts no operation of the main thread. Signals reach only the main thread, so that this does
+    nothing in other threads, nor if Ctrl-C is ignored or has the default handler of the system. SIGTERM is treated
+    in the same way if the program handles it, as the command line does.
 
     Attributes
     ----------

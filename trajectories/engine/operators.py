@@ -1,4 +1,4 @@
-"""Operators in the layout that kernels take."""
+"""Operators in the layout of the kernels."""
 
 from __future__ import annotations
 

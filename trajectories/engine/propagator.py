@@ -1,4 +1,4 @@
-"""The one interface of all propagators, and what each of them promises about accuracy."""
+"""Interface of all propagators, and their common accuracy."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ..errors import InvalidInput
 from ..model.system import OpenSystem
 from .jump_kernels import Jumps
 
-# A click is bracketed to this time, in 1/ω_b, or in units of the inverse spectral width where that is shorter.
+# A click is bracketed to this time, in 1/ω_b, or in inverse spectral widths if that is shorter.
 BRACKET_WIDTH = 1e-8
 SMALLEST_TOLERANCE = 1e-13
 LARGEST_TOLERANCE = 1e-2
 
 
 def bracket_width(scale: float) -> float:
-    """Return the time to which a click is bracketed at this spectral width, rounded down to keep the promise."""
+    """Return the width of the bracket of a click at this spectral width, rounded down."""
     return float(np.nextafter(BRACKET_WIDTH / max(1.0, scale), 0.0))
 
 
 def check_tolerance(tolerance: float) -> None:
-    """Refuse a tolerance that double precision cannot keep or that is no tolerance at all."""
+    """Refuse a tolerance that double precision cannot keep, or that is too large to be useful."""
     if not np.isfinite(tolerance) or not SMALLEST_TOLERANCE <= tolerance <= LARGEST_TOLERANCE:
         raise InvalidInput(
             f"tolerance={tolerance} must lie between {SMALLEST_TOLERANCE:g} and {LARGEST_TOLERANCE:g}"
@@ -31,9 +31,9 @@ def check_tolerance(tolerance: float) -> None:
 
 
 class TrajectoryState(NamedTuple):
-    """Where a trajectory stands between two calls of a kernel.
+    """State of a trajectory between two calls of a kernel.
 
-    `fields` is a record of type `trajectory_state.STATE`; `work` is the propagator's own.
+    `fields` is a record of type `trajectory_state.STATE`; `work` are the work arrays of the propagator.
     """
 
     fields: Any
@@ -41,14 +41,14 @@ class TrajectoryState(NamedTuple):
 
 
 class Propagator(Protocol):
-    """Carries states from click to click; made once for a system, shared by any number of trajectories."""
+    """Propagates states from click to click; made once for a system and shared by its trajectories."""
 
     name: ClassVar[str]
     Arrays: ClassVar[Any]
     arrays: Any
 
     def __init__(self, arrays: Any) -> None:
-        """Take the arrays that `compile` made, e.g. from a file."""
+        """Make the propagator from the arrays of `compile`, e.g. from a file."""
 
     @classmethod
     def compile(cls, system: OpenSystem, tolerance: float) -> Propagator:
@@ -71,15 +71,15 @@ class Propagator(Protocol):
         sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]],
         clicks: tuple[NDArray[np.float64], NDArray[np.int16]],
     ) -> int:
-        """Follow a trajectory until it ends or a buffer must be drained; return why (see `trajectory_state`).
+        """Compute a trajectory until it ends or a buffer must be emptied; return why (see `trajectory_state`).
 
-        `sampling` is operators, times, the table that their values are written to, and the one for the states at
-        the last of these times, which may have no row; `clicks` are the buffers of click times and channels.
+        `sampling` are operators, times, the table for their values, and the table for the states at the last of
+        these times (which may have no rows); `clicks` are the buffers of click times and channels.
         """
 
 
 def named_arrays(arrays: Any) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a propagator by name, those of a named tuple within as ``outer.inner``."""
+    """Return the arrays of a propagator by name; arrays of a nested named tuple as ``outer.inner``."""
     found: dict[str, NDArray[Any]] = {}
     for name, part in arrays._asdict().items():
         found |= (

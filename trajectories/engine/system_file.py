@@ -14,7 +14,7 @@ from .compiled import CompiledSystem
 
 @dataclass(frozen=True)
 class StoredSystem:
-    """Where a compiled system lies, and what it must be.
+    """Path and checksum of a compiled system.
 
     A task carries these two strings instead of the arrays, which grow as N²; each worker process reads the file
     once, and does no linear algebra.
@@ -22,7 +22,7 @@ class StoredSystem:
     Attributes
     ----------
     path : str
-        An NPZ file that holds what `CompiledSystem.to_arrays` gave, e.g. the ``system.npz`` of a run folder.
+        An NPZ file with the arrays of `CompiledSystem.to_arrays`, e.g. the ``system.npz`` of a run folder.
     sha256 : str
         Checksum of that file.
     """
@@ -36,19 +36,19 @@ class StoredSystem:
         Raises
         ------
         RunFolderError
-            This worker cannot read the file, or it is another one.
+            This worker cannot read the file, or its checksum is another one.
         """
         return _loaded(self.path, self.sha256)
 
 
-# Remembers one system a process. Keyed by its checksum, it can only ever return what the file would give again.
+# Caches one system in each process; the checksum in the key makes sure that it is that of the file.
 @lru_cache(maxsize=1)
 def _loaded(path: str, sha256: str) -> CompiledSystem:
     remedy = "give a run folder on a file system that all workers share"
     try:
         content = Path(path).read_bytes()
         if hashlib.sha256(content).hexdigest() != sha256:
-            raise RunFolderError(f"{path} is not the same file for a worker as here; {remedy}")
+            raise RunFolderError(f"{path} is another file for a worker; {remedy}")
         return CompiledSystem.from_arrays(unpack(content))
     except UNREADABLE as error:
         raise RunFolderError(f"a worker cannot read {path} ({error}); {remedy}") from error

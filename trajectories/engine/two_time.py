@@ -1,4 +1,4 @@
-"""Two-time averages from wave functions: states along a trajectory, changed by an operator and followed on."""
+"""Two-time averages from wave functions: apply an operator along a trajectory, and propagate the result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TimeSampling:
     samples: int
 
     def times(self, index: int) -> NDArray[np.float64]:
-        """Return the ascending sample times of trajectory `index`; each moment is as likely as any other."""
+        """Return the ascending sample times of trajectory `index`; each time is equally likely."""
         numbers = sample_times_stream(self.seed, index).random(self.samples)
         return (np.arange(self.samples) + numbers) * (self.duration / self.samples)
 
@@ -51,20 +51,19 @@ def two_time_average(
 ) -> tuple[float, NDArray[np.float64]]:
     """Return the averages ⟨B†B⟩ and ⟨B†(0)B†(τ)B(τ)B(0)⟩ over sample times along one trajectory.
 
-    Tr[B†B e^{Lτ} Bψψ†B†] is ‖Bψ‖² times the mean of ‖Bψ′(τ)‖² over trajectories that start in Bψ/‖Bψ‖. As many
-    such branches are followed as there are sample times, each from the state of a sample time drawn with the
-    weight ‖Bψ‖².
+    Tr[B†B e^{Lτ} Bψψ†B†] is ‖Bψ‖² times the mean of ‖Bψ′(τ)‖² over trajectories that start in Bψ/‖Bψ‖. There are
+    as many such branches as sample times, each from the state at a sample time drawn with weight ‖Bψ‖².
 
     Parameters
     ----------
     compiled : CompiledSystem
         The system.
     sampling : TimeSampling
-        Where along the trajectory.
+        Sample times along the trajectory.
     index : int
         Number of the trajectory.
     operator : csr_array of shape (N, N)
-        B.
+        The operator B.
     delays : ndarray of shape (n_delays,)
         Ascending τ ≥ 0; the last is above zero.
 

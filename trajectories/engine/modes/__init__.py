@@ -1,1 +1,1 @@
-"""States carried between clicks in the eigenbasis of H_eff."""
+"""Propagation between clicks in the eigenbasis of H_eff."""

@@ -1,8 +1,8 @@
-"""The eigenmode propagator: compiles H_eff = VΛV⁻¹ for the kernels that work mode by mode.
+"""The eigenmode propagator: tables of H_eff = VΛV⁻¹ for the kernels.
 
-Clicks are thousands of oscillations apart; in the eigenbasis of H_eff that time is one exponential. Which modes,
-pairs and rows count is decided against the tolerance, with proven bounds, so the cost follows the number of active
-modes and hardly grows with N.
+Between two clicks lie thousands of oscillations; in the eigenbasis of H_eff that time is one exponential. Modes,
+pairs and rows are omitted according to the tolerance, with proven bounds, so that the cost depends on the number
+of active modes and hardly grows with N.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ from .modes_kernels import advance
 
 # Largest dimension that is diagonalised: beyond it V⁻¹c_kV of every channel takes gigabytes.
 LARGEST_DIMENSION = 2500
-# Rounds of the chain that orders the modes; the order decides speed only.
+# Iterations of the Markov chain that orders the modes; the order affects only the speed.
 IMPORTANCE_ROUNDS = 50
-# Beyond this angle phases are computed with the rest of the energies, where frequencies are high beside rates.
+# Above this angle phases are computed with `energy_rest`, if frequencies are much higher than rates.
 EXACT_ANGLE = 1e3
 # Bytes.
 CACHE_LINE = 64
@@ -57,7 +57,7 @@ ABOVE = 1.0 + 1e-12
 
 
 class ModesPropagator(Propagator):
-    """Waiting times in the eigenbasis of H_eff: time-independent H_eff, N up to a few thousand, well conditioned.
+    """Waiting times in the eigenbasis of H_eff: constant H_eff, well conditioned, N up to a few thousand.
 
     Memory: about (42K + 49)N² bytes for K channels, for all trajectories together, 260N² more while they are
     compiled, and 0.2 MB + 110N bytes for each trajectory in flight.
@@ -65,7 +65,7 @@ class ModesPropagator(Propagator):
     Parameters
     ----------
     arrays : ModesArrays
-        What `compile` made.
+        Arrays that `compile` made.
     """
 
     name = "modes"
@@ -76,7 +76,7 @@ class ModesPropagator(Propagator):
 
     @classmethod
     def restored(cls, arrays: dict[str, NDArray[Any]]) -> ModesArrays:
-        """Return the arrays of a file; what earlier versions did not know of is left out by zeros."""
+        """Return the arrays of a file; arrays that earlier versions did not have are zeros."""
         scalars = np.zeros(N_SCALARS)
         scalars[INVERSE_NORM], scalars[EXACT_FROM] = 1.0, np.inf
         stored, size = arrays["scalars"], len(arrays["energy"])
@@ -89,7 +89,7 @@ class ModesPropagator(Propagator):
             **arrays,
             "scalars": scalars,
         }
-        # Earlier versions had the tails of a row together.
+        # Earlier versions had another layout of the tails.
         for name in ("form_tail", "jump_tail"):
             if known[name].shape[1] == size:
                 known[name] = known[name].transpose(0, 2, 1)
@@ -122,20 +122,20 @@ class ModesPropagator(Propagator):
         return cls(modes_arrays(system, basis, tolerance))
 
     def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
-        """Return the state of a trajectory that begins in `ket`, of norm 1."""
+        """Return the state of a trajectory that starts in `ket`, of norm 1."""
         work = self.workspace(len(ket))
         amplitudes = self.arrays.inverse @ ket[self.arrays.states]
         self.restart(work, np.array([amplitudes.real, amplitudes.imag]))
         return TrajectoryState(new_fields(), work)
 
     def workspace(self, dimension: int) -> ModesWorkspace:
-        """Return the scratch of a trajectory, to begin with `restart`; `dimension` is that of the whole space."""
+        """Return the work arrays of a trajectory for `restart`; `dimension` is that of the whole space."""
         size = len(self.arrays.energy)
         blocks = size // BLOCK
         pairs, column = (2, size), (size,)
         shapes = (pairs, column, (size + 1,), (2 * SUMS_STRIDE,), column, pairs, column, pairs, (8 * SUMS_STRIDE,))
-        rooms = _aligned_rooms((*shapes, column))
-        before, before_size, before_rest, start, start_square, here, square, phase, sums, sizes = rooms
+        parts = _aligned_parts((*shapes, column))
+        before, before_size, before_rest, start, start_square, here, square, phase, sums, sizes = parts
         return ModesWorkspace(
             before=before,
             before_size=before_size,
@@ -157,7 +157,7 @@ class ModesPropagator(Propagator):
         )
 
     def restart(self, work: ModesWorkspace, amplitudes: NDArray[np.float64]) -> None:
-        """Put another state, given by the amplitudes of all modes, (2, M), in place of that of a trajectory."""
+        """Replace the state of a trajectory by one with given amplitudes of all modes, (2, M)."""
         size = amplitudes.shape[1]
         work.start[:size], work.start[SUMS_STRIDE : SUMS_STRIDE + size] = amplitudes
         work.start_square[:size] = np.abs(amplitudes[0] + 1j * amplitudes[1]) ** 2
@@ -192,7 +192,7 @@ class ModesPropagator(Propagator):
 def modes_arrays(system: OpenSystem, basis: Eigenbasis, tolerance: float, leaks: int = 0) -> ModesArrays:
     """Return the tables of a system whose H_eff has been diagonalised.
 
-    Of a system in a reduced basis the last `leaks` channels are what the first ones leave outside, see
+    For a system in a reduced basis the last `leaks` channels are the parts of the first ones outside it, see
     `reduced.level`.
     """
     operators = [channel.operator for channel in system.channels]
@@ -200,7 +200,7 @@ def modes_arrays(system: OpenSystem, basis: Eigenbasis, tolerance: float, leaks:
     order = _by_importance(basis.decay, [basis.inverse @ (jump @ basis.vectors) for jump in jumps])
     basis = basis.ordered(order)
     return ModesArrays(
-        # S does not depend on the state's phase; that of the mode that matters most need not be computed.
+        # S does not depend on the phase of the state, so that the phase of the most important mode is set to 0.
         energy=_padded_vector(basis.energy - basis.energy[0]),
         energy_rest=_padded_vector(_rest(basis.energy, basis.energy_rest)),
         decay=_padded_vector(basis.decay),
@@ -228,7 +228,7 @@ def _scalars(system: OpenSystem, basis: Eigenbasis, tolerance: float) -> NDArray
     scalars[PHASE_DRIFT] = basis.phase_drift
     condition = float(scalars[VECTORS_NORM] * scalars[INVERSE_NORM])
     scalars[ROUNDING] = float(np.finfo(float).eps) * np.sqrt(len(energy)) * condition
-    # Each derivative of a product of two modes brings a factor of their difference, and the first one the rates.
+    # Each derivative of a product of two modes adds a factor of their difference; the first adds the rates.
     scalars[FOURTH] = rates * fastest**3 / 24.0
     largest = float(np.abs(energy - energy[0]).max())
     fast = basis.phase_drift > 0.0 and largest > 0.0
@@ -237,7 +237,7 @@ def _scalars(system: OpenSystem, basis: Eigenbasis, tolerance: float) -> NDArray
 
 
 def _rest(energy: NDArray[np.float64], rest: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what rounding cuts off energy − energy[0], for energies known as energy + rest."""
+    """Return the rounding error of energy − energy[0], for energies known as energy + rest."""
     exact = (energy.astype(np.longdouble) - energy[0]) + (rest.astype(np.longdouble) - rest[0])
     return (exact - (energy - energy[0])).astype(np.float64)
 
@@ -270,13 +270,13 @@ def _form(
     if number == 0:
         images = [vectors]
     else:
-        # In a reduced basis what a jump leaves outside is part of its rate.
+        # In a reduced basis the part of a jump outside it belongs to its rate.
         images = [operators[number - 1] @ vectors for operators in (jumps, lost) if operators]
     return np.asarray(sum(image.conj().T @ image for image in images))
 
 
 def _leaks(lost: list[sparse.csr_array], vectors: NDArray[np.complex128]) -> dict[str, NDArray[Any]]:
-    """Return the triangles whose product with a state has the norm of what a jump leaves outside."""
+    """Return the triangles R whose product with a state has the norm of the part of the jump outside the basis."""
     size = len(vectors) + -len(vectors) % BLOCK
     tables: dict[str, NDArray[Any]] = {
         "leak": _aligned_zeros((len(lost), size, 2, size), np.float64),
@@ -312,10 +312,10 @@ def _jumps(
 
 
 def _by_importance(decay: NDArray[np.float64], jumps: list[NDArray[np.complex128]]) -> NDArray[np.int64]:
-    """Order the modes by how much of a state after a jump they hold on average, so that live modes lie together.
+    """Order the modes by their mean weight in states after jumps, so that modes that matter are contiguous.
 
-    Phases left aside, jumps move weight from mode i to mode j at the rate Σ_k|(V⁻¹c_kV)_ji|², and it stays there
-    for 1/2γ_j: a Markov chain, whose stationary weights are good enough to sort by.
+    Without phases, jumps move weight from mode i to mode j at the rate Σ_k|(V⁻¹c_kV)_ji|², where it stays for
+    1/2γ_j: a Markov chain, whose stationary weights are sufficient for sorting.
     """
     rates = sum(np.abs(jump) ** 2 for jump in jumps)
     slowest = 1e-3 * float(decay.max()) + 1e-300
@@ -330,41 +330,41 @@ def _by_importance(decay: NDArray[np.float64], jumps: list[NDArray[np.complex128
 
 
 def _aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Return zeros that begin at the start of a cache line, so that they need not be copied there."""
-    room = np.zeros(int(np.prod(shape)) * np.dtype(dtype).itemsize + CACHE_LINE, np.uint8)
-    first = -room.ctypes.data % CACHE_LINE
-    return room[first : first + room.nbytes - CACHE_LINE].view(dtype).reshape(shape)
+    """Return an array of zeros aligned to a cache line."""
+    memory = np.zeros(int(np.prod(shape)) * np.dtype(dtype).itemsize + CACHE_LINE, np.uint8)
+    first = -memory.ctypes.data % CACHE_LINE
+    return memory[first : first + memory.nbytes - CACHE_LINE].view(dtype).reshape(shape)
 
 
-def _aligned_rooms(shapes: Sequence[tuple[int, ...]]) -> Iterator[NDArray[np.float64]]:
-    """Yield zeros of several shapes, each from the start of a cache line, out of one allocation."""
+def _aligned_parts(shapes: Sequence[tuple[int, ...]]) -> Iterator[NDArray[np.float64]]:
+    """Yield arrays of zeros of several shapes, each aligned to a cache line, from one allocation."""
     line = CACHE_LINE // 8
     sizes = [math.prod(shape) for shape in shapes]
     places = [0, *accumulate(-(-size // line) * line for size in sizes)]
-    room = _aligned_zeros((places[-1],), np.float64)
+    memory = _aligned_zeros((places[-1],), np.float64)
     for shape, size, place in zip(shapes, sizes, places, strict=False):
-        yield room[place : place + size].reshape(shape)
+        yield memory[place : place + size].reshape(shape)
 
 
 def aligned(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the array in C order from the start of a cache line, where vector loads are twice as fast."""
+    """Return the array in C order aligned to a cache line, where vector loads are twice as fast."""
     if array.flags.c_contiguous and array.ctypes.data % CACHE_LINE == 0:
         return array
-    room = np.empty(array.nbytes + CACHE_LINE, np.uint8)
-    first = -room.ctypes.data % CACHE_LINE
-    placed = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    memory = np.empty(array.nbytes + CACHE_LINE, np.uint8)
+    first = -memory.ctypes.data % CACHE_LINE
+    placed = memory[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
     placed[...] = array
     return placed
 
 
 def _padded(matrices: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Return square matrices with zeros added up to whole blocks."""
+    """Return square matrices padded with zeros to whole blocks."""
     more = -matrices.shape[-1] % BLOCK
     return np.pad(matrices, ((0, 0), (0, more), (0, more)))
 
 
 def _padded_vector(values: NDArray[Any]) -> NDArray[Any]:
-    """Return a vector with zeros added up to whole blocks."""
+    """Return a vector padded with zeros to whole blocks."""
     return np.pad(values, (0, -len(values) % BLOCK))
 
 
@@ -381,7 +381,7 @@ def _tails(matrices: NDArray[np.complex128], stride: int) -> NDArray[np.float64]
 
 
 def _slowest(decay: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Return the least decay of the modes from TAIL_STRIDE·b on; beyond the last mode nothing is slow."""
+    """Return the least decay of the modes from TAIL_STRIDE·b on; infinite after the last mode."""
     blocks = -(-size // TAIL_STRIDE)
     padded = np.full(TAIL_STRIDE * (blocks + 1), decay.max())
     padded[: len(decay)] = decay

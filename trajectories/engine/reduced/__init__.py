@@ -1,1 +1,1 @@
-"""States carried between clicks in a basis of a few hundred vectors, whatever N is, and audited."""
+"""Propagation between clicks in an audited basis of a few hundred vectors, for any N."""

@@ -1,1 +1,1 @@
-"""A record of ideal detectors followed through the model: kets, and the likelihood, conditioned on every click."""
+"""Replay: the state and the likelihood of a model, conditioned on the clicks of a record of ideal detectors."""

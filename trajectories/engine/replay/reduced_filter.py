@@ -1,8 +1,8 @@
-"""Replays a record on the essential basis states of a reduced propagator, and reports where they do not suffice.
+"""Replay of a record on the essential basis states of a reduced propagator, and where they do not suffice.
 
-The filter works in the larger of the two bases, which consists of basis states. There each channel becomes two:
-the part of its jump that stays on these states, and the part that leaves them. At a click, the second part's share
-of the rate is the share of the norm² that is lost.
+The filter works in the larger of the two bases, which consists of basis states. There each channel has two parts:
+jumps that stay on these states, and jumps that leave them. At a click, the share of the second part in the rate is
+the share of the norm² that is lost.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def filter_modes(
     vectors: NDArray[np.complex128],
     inverse: NDArray[np.complex128],
 ) -> FilterModes:
-    """Return an eigenbasis as the filter takes it; energies may be padded for the kernels of clicks."""
+    """Return an eigenbasis in the layout of the filter; energies may be padded for the kernels of clicks."""
     count = vectors.shape[1]
     skew = float(np.linalg.norm(vectors) * np.linalg.norm(inverse)) / count
     return FilterModes(energy[:count].copy(), decay[:count].copy(), columns_of(vectors), columns_of(inverse), skew)
 
 
 class ReducedFilter:
-    """Follows trajectories of a record on essential basis states.
+    """Replay of trajectories on essential basis states.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class ReducedFilter:
     def follow(
         self, clicks: Any, discarded: float, hazard: NDArray[np.float64], intensity: NDArray[np.float64]
     ) -> tuple[float, bool] | None:
-        """Follow one trajectory as `follow_modes` does; None where it leaves the states by more than it may."""
+        """Replay one trajectory like `follow_modes`; None if it leaves the states by more than allowed."""
         count = intensity.shape[1]
         split = np.empty((len(intensity), 2 * count))
         dropped, forbidden = follow_modes(self._modes, self._jumps, self._start, clicks, discarded, hazard, split)
@@ -69,7 +69,7 @@ class ReducedFilter:
         row = np.arange(len(split))
         with np.errstate(divide="ignore", invalid="ignore"):
             lost = split[row, count + clicks[1]] / intensity[row, clicks[1]]
-        # What was lost must not matter in the following gap either.
+        # The lost part must not matter in the following gap either.
         lost = np.append(self._outside, lost)
         if not (lost <= self._most * np.exp(-hazard)).all():
             return None

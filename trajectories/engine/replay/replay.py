@@ -1,4 +1,4 @@
-"""Replay a record of ideal detectors: a few kets, given the clicks so far, predict every gap and every channel."""
+"""Replay a record of ideal detectors: kets, conditioned on the clicks so far, predict every gap and channel."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ..sparse.sparse_action import SparsePropagator
 from .reduced_filter import ReducedFilter, filter_modes
 from .replay_kernels import follow_modes, follow_sparse, in_modes
 
-# Weight of a mixed state that may be dropped at each click.
+# Largest weight of a mixed state that is dropped at each click.
 DISCARDED = 1e-12
 # −ln of the smallest survival probability above zero in double precision.
 LONGEST_GAP = 745.0
@@ -47,29 +47,29 @@ MakeFollow = Callable[[], Follow]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Replay(Shown):
-    """What a system predicted, click by click, for the record that was seen.
+    """Predictions of a system, click by click, for a record.
 
     Attributes
     ----------
     channel_names : tuple of str
         The record's channels.
     trajectory : ndarray of int64, shape (n_gaps,)
-        Trajectory of every gap. A trajectory of n clicks has n + 1 gaps, the last of which no click ends.
+        Trajectory of every gap. A trajectory of n clicks has n + 1 gaps; the last one is not ended by a click.
     hazard : ndarray of float64, shape (n_gaps,)
         −ln S, with S the probability, given all clicks before, of no click for as long as the gap.
     intensity : ndarray of float64, shape (n_clicks, n_channels)
-        Click rates in ω_b just before every click, given all that was seen.
+        Click rates in ω_b just before every click, conditioned on all earlier clicks.
     channel : ndarray of int16, shape (n_clicks,)
         The channel that clicked.
     discarded : float
         Weight of the mixed state that was dropped, summed over all starts and clicks.
     forbidden : ndarray of bool, shape (n_trajectories,)
-        Trajectories with a click that the system cannot make; after it they are replayed from the start state.
+        Trajectories with a click that the system cannot make; after it the replay restarts from the initial state.
     method : str
-        How the state was carried.
+        How the state was propagated.
     hazard_error : ndarray of float64, shape (n_gaps,)
-        How far each hazard may be off where the state is carried in a reduced model, estimated by a smaller one;
-        zeros where nothing is left out.
+        Estimated error of each hazard if the state is propagated in a reduced model, from a smaller one; zeros for
+        the full model.
     intensity_error : ndarray of float64, shape (n_clicks,)
         The same for the rate of the channel that clicked, relative to it. Largest after rare sequences of clicks.
     log_likelihood_error : float
@@ -118,7 +118,7 @@ class Replay(Shown):
 
     @cached_property
     def ended(self) -> NDArray[np.bool_]:
-        """Whether a click ended the gap, shape (n_gaps,); not so for the last of every trajectory."""
+        """Whether a click ended the gap, shape (n_gaps,); False for the last gap of every trajectory."""
         last = np.append(self.trajectory[1:] != self.trajectory[:-1], True)
         return read_only(~last)
 
@@ -156,7 +156,7 @@ class Replay(Shown):
         Trajectories are joined end to end: the hazard of the last gap of one is added to the first gap of the
         next. What remains after the very last click is left out. Shape (n_clicks,).
         """
-        # A survival that underflows to zero must not swallow what comes after it.
+        # A survival probability that underflows to zero must not affect later gaps.
         gathered = np.cumsum(np.minimum(self.hazard, LONGEST_GAP))
         return read_only(np.diff(gathered[self.ended], prepend=0.0))
 
@@ -170,8 +170,8 @@ def replay_ideal(
     """Replay a record whose channels are all of the system's, each detected ideally.
 
     Between clicks ρ̃' = L0ρ̃ with Tr ρ̃ = S, the probability of no click so far; a click in k comes at the rate
-    Tr[J_kρ̃]/S and leaves J_kρ̃/Tr[J_kρ̃], J_k = c_k·c_k†. ρ̃ is carried as a few kets that follow exp(−iH_eff t), of
-    whose weight at most 1e-12 is dropped at the start and at a click.
+    Tr[J_kρ̃]/S and leaves J_kρ̃/Tr[J_kρ̃], J_k = c_k·c_k†. ρ̃ is represented by a few kets that evolve under
+    exp(−iH_eff t); at most 1e-12 of their weight is dropped at the start and at each click.
 
     Parameters
     ----------
@@ -179,10 +179,10 @@ def replay_ideal(
         The clicks; its channels are those of the system, in any order.
     system : OpenSystem
         The hypothesised model.
-    initial : array_like of complex, shape (N,) or (N, N), or whatever `simulate` takes
+    initial : array_like of complex, shape (N,) or (N, N), or another initial state that `simulate` takes
         Ket or density matrix at the start of every trajectory.
     compiled : CompiledSystem or mapping of str to ndarray, optional
-        The same system compiled before, or its arrays, as `Run.arrays` has them; saves the diagonalisation.
+        The same system, compiled, or its arrays as in `Run.arrays`; saves the diagonalisation.
 
     Raises
     ------
@@ -191,7 +191,7 @@ def replay_ideal(
     """
     if set(record.channel_names) != set(system.channel_names):
         raise InvalidInput(
-            f"the record has {', '.join(record.channel_names)}, and not all channels of the system; they are "
+            f"the record has the channels {', '.join(record.channel_names)}; it must have those of the system, "
             f"{', '.join(system.channel_names)}"
         )
     make, method, faint = _ket_filter(system, initial, compiled, float(record.stop.max()))
@@ -233,7 +233,7 @@ def replay_ideal(
 
 
 def _timed_filter(propagator: TimedPropagator, jumps: Jumps, ensemble: NDArray[np.complex128]) -> MakeFollow:
-    """Return what makes the filter of a system that depends on time."""
+    """Return a function that makes the filter of a system that depends on time."""
 
     def make() -> Follow:
         work = propagator.start(ensemble[0], len(propagator.arrays.amplitude)).work
@@ -254,7 +254,7 @@ def _ket_filter(
     compiled: CompiledSystem | Mapping[str, NDArray[Any]] | None,
     horizon: float,
 ) -> tuple[MakeFollow, str, float]:
-    """Return what makes the filter for ideal detection of every channel, its name, and what the start lacks."""
+    """Return a function that makes the filter for ideal detectors, its name, and the dropped initial weight."""
     start = initial_states(initial, system.dimension)
     kets, weights = start.kets, start.weights
     # A steady state has many kets, most of them of less weight than may be dropped at a click.
@@ -297,7 +297,7 @@ def _ket_filter(
         work = action.start(kets[0], len(system.channels)).work
 
         def by_action(clicks: Any, hazard: Any, intensity: Any, _: float) -> tuple[float, bool]:
-            # A trajectory that leaves the states of a reduced basis is followed on all of them.
+            # A trajectory that leaves the essential states is replayed on all states.
             found = None if reduced is None else reduced.follow(clicks, DISCARDED, hazard, intensity)
             if found is not None:
                 return found

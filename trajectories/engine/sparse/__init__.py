@@ -1,1 +1,1 @@
-"""States carried between clicks by the action of exp(−iH_eff t), for any dimension."""
+"""Propagation between clicks by the action of exp(−iH_eff t), for any dimension."""

@@ -1,8 +1,9 @@
-"""The sparse propagator: compiles H_eff of any size for the Chebyshev kernels, with an a-priori error bound.
+"""The sparse propagator: Chebyshev expansion for H_eff of any size, with an a-priori error bound.
 
-Between clicks a state is carried by exp(−iH_eff t). Its field of values lies in the rectangle spanned by the
-spectra of H and of Γ = Σ c†c, hence in an ellipse; on an ellipse the Chebyshev expansion has a bound that holds
-for non-normal matrices too, so the degree is chosen before the step and the error is known, not estimated.
+Between clicks a state evolves under exp(−iH_eff t). The field of values of H_eff lies in the rectangle given by
+the spectra of H and of Γ = Σ c†c, hence in an ellipse. On an ellipse the Chebyshev expansion has a bound that also
+holds for non-normal matrices, so that the degree is chosen before the step and its error is bounded, not
+estimated.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ DIGITS = 50
 LONGEST_STEP = 256.0
 # Longest step in units of the longest mean wait.
 MOST_DECAY = 32.0
-# Largest ln of how much a term of the expansion may exceed its sum; it bounds the loss by cancellation.
+# Largest logarithm of the ratio of a term of the expansion to its sum; it bounds cancellation.
 LARGEST_AMPLIFICATION = 1.5
 # A diagonal is stored as such when at least this fraction of it is filled.
 FILLED_DIAGONAL = 0.25
@@ -55,7 +56,7 @@ class SparsePropagator(Propagator):
     """exp(−iH_eff t)ψ by Chebyshev expansion: any size, any H_eff.
 
     Memory: 13 diagonals or so of the matrix for all trajectories together, and seven state vectors for each
-    trajectory in flight.
+    trajectory in progress.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ class SparsePropagator(Propagator):
         system : OpenSystem
             The system, of any dimension.
         tolerance : float
-            Bound of |ΔS|/S, the relative error of the no-click probability. Each step is given 1e-8 of it.
+            Bound of |ΔS|/S, the relative error of the no-click probability; a step has 1e-8 of it.
 
         Raises
         ------
@@ -109,7 +110,7 @@ class SparsePropagator(Propagator):
 
     @classmethod
     def restored(cls, arrays: dict[str, NDArray[Any]]) -> SparseArrays:
-        """Return the arrays of a file; what earlier versions did not know of is left out by zeros."""
+        """Return the arrays of a file; arrays that earlier versions did not have are zeros."""
         scalars = np.zeros(N_SCALARS)
         scalars[: len(arrays["scalars"])] = arrays["scalars"]
         unknown = {"step_terms": np.zeros(0), "jump_norms": np.zeros(0)}
@@ -187,14 +188,14 @@ class SparsePropagator(Propagator):
 
 
 def coefficient_count(x: float, rho: float, truncation: float) -> int:
-    """Return how many Bessel coefficients the kernel needs for steps up to `x`, with room for its recurrence."""
-    from scipy.special import jv  # a module that takes a while to load
+    """Return the number of Bessel coefficients that the kernel needs for steps up to `x`, with its recurrence."""
+    from scipy.special import jv  # slow to import
 
     size = 32
     while size <= x:  # up to there the coefficients do not fall
         size = int(1.05 * size) + 8
     while True:
-        first, last = size, 2 * size + 200  # beyond, they are nothing
+        first, last = size, 2 * size + 200  # beyond, they are zero to rounding
         k = np.arange(first, last)
         terms = np.abs(jv(k, x)) * (rho**k + rho ** -k.astype(float))
         tails = FIELD_OF_VALUES_CONSTANT * np.cumsum(terms[::-1])[::-1]
@@ -255,14 +256,14 @@ def spectrum_bounds(matrix: sparse.csr_array) -> tuple[float, float]:
 
 
 def _best_ellipse(alpha: float, beta: float, slow: float, truncation: float) -> tuple[float, float, float]:
-    """Choose the ellipse round the rectangle ±alpha ± i·beta, and the step, that cost the fewest products.
+    """Choose the ellipse around the rectangle ±alpha ± i·beta, and the step, with the fewest products.
 
     No step is longer than MOST_DECAY waiting times at the least click rate `slow`: nearly all clicks come much
     sooner. Returns the half distance of the foci, ρ, and the step.
     """
     longest = MOST_DECAY / slow if slow > 0.0 else np.inf
     if alpha == 0.0 and beta == 0.0:
-        # H_eff is a multiple of the identity: any ellipse does, and a small one takes few products.
+        # H_eff is a multiple of the identity: any ellipse is right, and a small one needs few products.
         alpha = 1e-3 / longest if longest < np.inf else 1e-3
     best = (np.inf, 0.0, 0.0, 0.0)
     for excess in np.geomspace(1e-3, 40.0, 60):
@@ -275,26 +276,26 @@ def _best_ellipse(alpha: float, beta: float, slow: float, truncation: float) -> 
         step = min(LONGEST_STEP / radius, longest)
         if minor > 0.0:
             step = min(step, LARGEST_AMPLIFICATION / minor)
-        cost = _roughly_the_degree(radius * step, rho, truncation) / step
+        cost = _estimated_degree(radius * step, rho, truncation) / step
         if cost < best[0]:
             best = (cost, radius, rho, step)
     return best[1:]
 
 
 def _lost_decay(system: OpenSystem, scaled: sparse.csr_array, centre: complex, radius: float) -> float:
-    """Return a bound of the anti-Hermitian part of what rounding cuts off H_eff in its form 2(H_eff − c)/r."""
+    """Return a bound of the anti-Hermitian part of the rounding error of 2(H_eff − c)/r."""
     half = sparse.csr_array(0.5 * (system.hamiltonian + sparse.csr_array(system.hamiltonian.conj().T)))
     exact = half.astype(np.clongdouble) - np.clongdouble(0.5j) * system.decay.astype(np.clongdouble)
     kept = scaled.astype(np.clongdouble) * (np.longdouble(radius) / 2)
     shift = sparse.eye_array(system.dimension, dtype=np.clongdouble) * np.clongdouble(centre)
     lost = sparse.csr_array(exact - kept - shift).astype(np.complex128)
     skew = 0.5 * (lost - sparse.csr_array(lost.conj().T))
-    # What long double has no more digits for than double is not seen.
+    # No effect on machines whose long double is a double.
     unseen = 2.0 * float(np.finfo(np.longdouble).eps) * abs(system.decay).max()
     return float(abs(skew).sum(axis=1).max() + unseen)
 
 
-def _roughly_the_degree(x: float, rho: float, truncation: float) -> float:
+def _estimated_degree(x: float, rho: float, truncation: float) -> float:
     """Estimate the degree: J_k(x) falls like exp(−(2/3)√(2/x)(k − x)^{3/2}) beyond k = x, against a growth ρ^k."""
     k = x + np.arange(0.0, 80.0 + 2.0 * x)
     log_term = -(2.0 / 3.0) * np.sqrt(2.0 / max(x, 1.0)) * (k - x) ** 1.5 + k * np.log(rho)
