@@ -165,7 +165,7 @@ def test_exact_values_of_all_channels_take_one_passage_through_the_period(monkey
         return pieces(self, start, stop, edges)
 
     seen, state = record(), tj.lindblad.periodic_state(source())
-    monkeypatch.setattr("trajectories.lindblad.periodic_state", lambda system: state)
+    monkeypatch.setattr("trajectories.analysis.inference.validation.affordable_periodic_state", lambda _: state)
     monkeypatch.setattr(TimedMotion, "pieces", counted)
     assert an.validate(seen, source()).accepted
     assert sum(passed) <= 5.0
