@@ -152,6 +152,18 @@ def test_a_pair_that_is_never_emitted_has_no_order():
             function(steady, "fluorescence", "dark", 1.0)
 
 
+def test_rates_of_bundles_are_never_negative():
+    """Two atoms that cascade into a dark state had −3.6e-19 pairs of clicks per time."""
+    lower = np.array([[0.0, 1.0], [0.0, 0.0]])
+    first, second = np.kron(lower, np.eye(2)), np.kron(np.eye(2), lower)
+    exchange = second.T @ first
+    hamiltonian = 0.3 * (first + first.T + second + second.T) - 0.5j * (exchange - exchange.T)
+    steady = lindblad.steady_state(OpenSystem(hamiltonian, [Channel("out", first + second)]))
+    assert steady.rate("out") == pytest.approx(0.0, abs=1e-15)
+    for rates in (lindblad.composition_rates(steady, 1.0).values(), lindblad.cluster_rates(steady, 1.0)):
+        assert all(0.0 <= rate.value < 1e-15 for rate in rates)
+
+
 def test_clicks_that_are_rounding_make_no_pair():
     """The middle of three coupled levels is dark in (1, 0, −1): an order of 0.85 was given of 1e-34."""
     hamiltonian = np.array([[0.0, 0.5, 0.0], [0.5, 0.0, 0.5], [0.0, 0.5, 0.0]])

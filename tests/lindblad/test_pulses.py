@@ -212,3 +212,13 @@ def test_counts_by_power_series_are_those_by_steps(monkeypatch):
     found.append(lindblad.pulse_counts(state, ["atom", "b"], most=3, detectors=detectors).probability)
     np.testing.assert_allclose(found[0], found[1], atol=1e-12)
     assert found[0].sum() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_probabilities_of_many_clicks_are_never_negative():
+    """Of a kick that makes one photon three or more had the probability −1e-15."""
+    sigma = np.array([[0.0, 1.0], [0.0, 0.0]])
+    kick = tj.Drive(sigma + sigma.T, tj.Square(start=1.0, stop=1.0 + 1e-6, height=1e6))
+    system = tj.OpenSystem(0 * sigma, [tj.Channel("atom", sigma)], drives=[kick], period=40.0)
+    found = lindblad.pulse_counts(lindblad.periodic_state(system), ["atom"], most=3)
+    assert (found.probability >= 0.0).all()
+    assert found.probability[3] < 1e-12

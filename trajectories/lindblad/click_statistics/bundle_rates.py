@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations_with_replacement, product
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from ...checks import integer, nonnegative_number, positive_numbers
 from ...names import ByChannels
 from ...results import Estimate
-from ..answers import estimates_of
+from ..answers import Answer, estimates_of
 from ..bundles.cluster_maps import cluster_maps, maps_of_windows
 from ..bundles.pair_bundles import pair_bundles
 from ..inputs import Channels, Detectors, bundle_channels, bundle_window
@@ -137,7 +138,7 @@ def order_rates(
     answer = solver_of(steady).answer(
         compute, names, detectors, horizon=delta, starts=starts, chained=max_size > 2
     )
-    return ByChannels(zip(sequences, estimates_of(answer), strict=True), separator=">")
+    return ByChannels(zip(sequences, _rates_of(answer), strict=True), separator=">")
 
 
 def cluster_rates(
@@ -181,7 +182,12 @@ def cluster_rates(
     answer = solver_of(steady).answer(
         compute, names, detectors, horizon=delta, starts=1 + max_size, chained=max_size > 2
     )
-    return estimates_of(answer)
+    return _rates_of(answer)
+
+
+def _rates_of(answer: Answer) -> list[Estimate]:
+    """Return the rates of an answer; what rounding leaves below zero, of clicks that never come, is none."""
+    return estimates_of(replace(answer, value=np.maximum(answer.value, 0.0)))
 
 
 def purity(

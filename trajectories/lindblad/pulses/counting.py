@@ -164,7 +164,7 @@ def joint_counts(
             axes = tuple(axis for axis in range(count) if n[axis] < most or axis in counted)
             place = tuple(slice(None) if axis in counted else n[axis] for axis in axes)
             found[n] += (-1.0) ** len(counted) * float(np.sum(exclusive[axes][place]))
-    return found
+    return np.maximum(found, 0.0)  # differences may be rounding
 
 
 def _dense_pays(motion: TimedMotion, channels: int, most: int, stop: float) -> bool:
