@@ -221,7 +221,7 @@ def main() -> None:
             for direction in ("left", "right"):
                 system = source(direction, length)
                 state = lindblad.periodic_state(system)
-                record = clicks_of(system, chosen.clicks, int(length))
+                record = clicks_of(system, chosen.clicks, 2 * int(length) + (direction == "right"))
                 rows.append(row_of(direction, length, state, record))
                 if length == SHOWN or direction not in records:
                     records[direction], states[direction] = record, state
