@@ -39,12 +39,10 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return what a command is run with from outside; its modules are compiled by the first that needs them."""
+    """Return what a command is run with from outside; the package's modules are compiled by the first of them."""
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")}
-    bytecode = ROOT / ".pytest_cache" / "bytecode"
     return kept | {
         "PYTHONPATH": str(ROOT),
-        "PYTHONPYCACHEPREFIX": str(bytecode),
         "OMP_NUM_THREADS": "1",
         "MPLBACKEND": "Agg",
     }

@@ -32,6 +32,10 @@ CORRECTIONS = 4
 # Relative error of an amplitude, and ulps by which a sum in extended precision is off; measured.
 AMPLITUDE_ERROR, SUM_ULPS = 2e-14, 1.0
 
+# Up to this dimension operators are dense here: a fit compiles a thousand systems of a few states, and an operation
+# of sparse matrices takes longer than all of theirs.
+DENSE = 32
+
 Wide = NDArray[Any]
 
 
@@ -91,14 +95,13 @@ def eigenbasis(system: OpenSystem, tolerance: float, decay_share: float | None =
     ConvergenceError
         The eigenbasis is too ill-conditioned, as happens near an exceptional point.
     """
-    values, vectors, inverse, image = _eigenmodes(system.centred_H_eff)
+    centred = _wide(system, system.centred_H_eff)
+    values, vectors, inverse, image = _eigenmodes(system.centred_H_eff.toarray(), centred)
     decay = np.maximum(-values.imag, 0.0).astype(np.float64)
     _require_conditioned(system, values.real.astype(np.float64) - 1j * decay, vectors, inverse, tolerance)
     exact = wide_H_eff(system)
     residual = (image - vectors * values).astype(np.complex128)
-    residual += (
-        sparse.csr_array(exact - system.centred_H_eff.astype(np.clongdouble)).astype(np.complex128) @ vectors
-    )
+    residual += (exact - centred).astype(np.complex128) @ vectors
     noise = _noise(exact, vectors, inverse)
     coupling = inverse @ residual
     errors = _Errors.of(values, coupling, noise)
@@ -114,13 +117,14 @@ def eigenbasis(system: OpenSystem, tolerance: float, decay_share: float | None =
     return Eigenbasis(energy, np.zeros(len(energy)), decay, vectors, inverse, *bounds, 0.0)
 
 
-def _eigenmodes(matrix: sparse.csr_array) -> tuple[Wide, NDArray[np.complex128], NDArray[np.complex128], Wide]:
-    """Return λ in extended precision, V with columns of norm 1, V⁻¹, and the matrix times V."""
-    _, vectors = linalg.eig(matrix.toarray())
+def _eigenmodes(
+    matrix: NDArray[np.complex128], wide: Wide | sparse.csr_array
+) -> tuple[Wide, NDArray[np.complex128], NDArray[np.complex128], Wide]:
+    """Return λ in extended precision, V with columns of norm 1, V⁻¹, and the matrix, which is given twice, times V."""
+    _, vectors = linalg.eig(matrix)
     inverse = inverse_of(vectors)
     # The two-sided Rayleigh quotient is second-order accurate in the error of V; in extended precision it gives
     # eigenvalues that are right to the last digit, which the product of a decay with a long wait needs.
-    wide = matrix.astype(np.clongdouble)
     left, right = inverse.astype(np.clongdouble), vectors.astype(np.clongdouble)
     image = wide @ right
     values = np.einsum("ij,ji->i", left, image) / np.einsum("ij,ji->i", left, right)
@@ -143,19 +147,27 @@ def inverse_of(vectors: NDArray[np.complex128]) -> NDArray[np.complex128]:
             raise ConvergenceError("the eigenbasis of H_eff is singular (an exceptional point?)") from None
 
 
-def wide_H_eff(system: OpenSystem) -> sparse.csr_array:
-    """Return the centred H_eff in extended precision, of the Hermitian part of H."""
-    hamiltonian = system.hamiltonian.astype(np.clongdouble)
-    hamiltonian = 0.5 * (hamiltonian + sparse.csr_array(hamiltonian.conj().T))
+def _wide(system: OpenSystem, operator: sparse.csr_array) -> Wide | sparse.csr_array:
+    """Return an operator of a system in extended precision, dense if the system is small."""
+    chosen = operator.toarray() if system.dimension <= DENSE else operator
+    return chosen.astype(np.clongdouble)
+
+
+def wide_H_eff(system: OpenSystem) -> Wide | sparse.csr_array:
+    """Return the centred H_eff in extended precision, of the Hermitian part of H; dense if the system is small."""
+    dense = system.dimension <= DENSE
+    hamiltonian = _wide(system, system.hamiltonian)
+    hamiltonian = 0.5 * (hamiltonian + hamiltonian.conj().T)
     constant = np.longdouble(system.hamiltonian.diagonal().real.mean())
-    total = hamiltonian - constant * sparse.eye_array(system.dimension, dtype=np.clongdouble)
+    one = np.eye(system.dimension) if dense else sparse.eye_array(system.dimension, dtype=np.clongdouble)
+    total = hamiltonian - constant * one
     for channel in system.channels:
-        jump = channel.operator.astype(np.clongdouble)
-        total = total - np.clongdouble(0.5j) * (sparse.csr_array(jump.conj().T) @ jump)
-    return sparse.csr_array(total)
+        jump = _wide(system, channel.operator)
+        total = total - np.clongdouble(0.5j) * (jump.conj().T @ jump)
+    return total if dense else sparse.csr_array(total)
 
 
-def _noise(matrix: sparse.csr_array, vectors: NDArray[Any], inverse: NDArray[Any]) -> NDArray[np.float64]:
+def _noise(matrix: Wide | sparse.csr_array, vectors: NDArray[Any], inverse: NDArray[Any]) -> NDArray[np.float64]:
     """Return what rounding in extended precision may add to V⁻¹H_effV."""
     size = abs(matrix).astype(np.float64)
     ulp = float(np.finfo(np.longdouble).eps)
@@ -194,7 +206,7 @@ class _Errors:
 
 
 def _refined(
-    system: OpenSystem, exact: sparse.csr_array, vectors: NDArray[np.complex128], fast: bool
+    system: OpenSystem, exact: Wide | sparse.csr_array, vectors: NDArray[np.complex128], fast: bool
 ) -> Eigenbasis:
     """Correct the eigenvectors until extended precision sees no error any more.
 
@@ -234,7 +246,7 @@ def _decays(
     norm = (wide.real**2 + wide.imag**2).sum(axis=0)
     lost = np.zeros(len(norm), np.longdouble)
     for channel in system.channels:
-        after = channel.operator.astype(np.clongdouble) @ wide
+        after = _wide(system, channel.operator) @ wide
         lost += (after.real**2 + after.imag**2).sum(axis=0)
     one_sided = (0.5 * lost / norm).astype(np.float64)
     distance = np.abs((values[None, :] - values[:, None]).astype(np.complex128))

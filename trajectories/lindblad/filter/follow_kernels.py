@@ -136,19 +136,20 @@ def follow(motions, watch, clicks, state, hazard, intensity, forbidden):
             for b in range(width):
                 if todo[b] == m:
                     member[count] = b
-                    block[count] = state[b]
+                    _copy(state[b], block[count])
                     count += 1
             if count == 1:
-                state[member[0]] = np.dot(block[0], watch.maps[m])
+                _copy(np.dot(block[0], watch.maps[m]), state[member[0]])
             elif count > 1:
                 image = np.dot(block[:count], watch.maps[m])
                 for i in range(count):
-                    state[member[i]] = image[i]
+                    _copy(image[i], state[member[i]])
         for b in range(width):
             if todo[b] >= 0 and clicked[b]:
                 trace = np.dot(watch.trace[here[b]], state[b])
                 if trace > NOTHING:
-                    state[b] /= trace
+                    for i in range(size):
+                        state[b, i] /= trace
                 else:
                     forbidden[row[b]] = True
                     _begin(watch, state[b], here, alive_at, b)
@@ -172,8 +173,15 @@ def evolve(motions, watch, which, state, time):
 
 
 @kernel()
+def _copy(source, target):
+    """Write an array into another one; a slice would bring checks of shapes along, which take seconds to compile."""
+    for i in range(len(source)):
+        target[i] = source[i]
+
+
+@kernel()
 def _begin(watch, state, here, alive_at, b):
-    state[:] = watch.start
+    _copy(watch.start, state)
     here[b] = 0
     alive_at[b] = -np.inf
 
@@ -235,5 +243,6 @@ def _scaled(image, state):
     if not largest > NOTHING:
         state[:] = 0.0
         return 0.0
-    state[:] = image / largest
+    for i in range(len(state)):
+        state[i] = image[i] / largest
     return -np.log(largest)
