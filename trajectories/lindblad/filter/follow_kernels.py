@@ -174,7 +174,7 @@ def evolve(motions, watch, which, state, time):
 
 @kernel()
 def _copy(source, target):
-    """Write an array into another one; a slice would bring checks of shapes along, which take seconds to compile."""
+    """Write an array into another one; a slice brings checks of shapes along, which take seconds to compile."""
     for i in range(len(source)):
         target[i] = source[i]
 
