@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -171,13 +172,16 @@ def _picture(name: str, title: str, caption: str, ax: Axes, *, wide: bool = Fals
     figure = ax.get_figure(root=True)
     assert figure is not None  # the axes were made here
     drawn = {}
-    for kind in ("png", "pdf"):
-        buffer = io.BytesIO()
-        metadata = {"CreationDate": None} if kind == "pdf" else None  # the same analysis gives the same file
-        with plot.any_script():
-            figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, bbox_inches="tight", metadata=metadata)
-        figure.set_layout_engine("none")  # the next file has the layout of the first: it takes as long as drawing
-        drawn[kind] = buffer.getvalue()
+    with plot.any_script():
+        # Layout and size of what is drawn are found once for both files: each takes as long as drawing.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        shown = figure.get_tightbbox().padded(rcParams["savefig.pad_inches"])
+        for kind in ("png", "pdf"):
+            buffer = io.BytesIO()
+            metadata = {"CreationDate": None} if kind == "pdf" else None  # the same analysis gives the same file
+            figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, bbox_inches=shown, metadata=metadata)
+            drawn[kind] = buffer.getvalue()
     return Picture(name, title, caption, drawn["png"], drawn["pdf"], wide)
 
 
