@@ -133,7 +133,7 @@ def test_planted_fault_libraries_loaded_first_are_a_traceback(here):
     assert "Traceback" in said.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_five_times_while_blocks_run(here, number):
     """The second gives up the blocks in flight, the others change nothing; the run is sound."""
     (here / "mine.py").write_text(ATOM, encoding="utf-8")

@@ -130,19 +130,24 @@ def emitted(resonator):
     return watch(resonator, 12, 4e4, seed=8)
 
 
+LOSSY_RESONATOR = {
+    "photon": tj.Detector(0.5),
+    "phonon": tj.Detector(0.5),
+    "magnon": tj.Detector(0.7, 1e-5),
+    "atom": tj.Detector(0.3),
+}
+DEAD_RESONATOR = {"photon": tj.Detector(0.5, dead_time=60.0), "magnon": tj.Detector(0.7, 1e-5, 150.0)}
+
+
 @pytest.mark.parametrize(
-    "detectors",
+    ("detectors", "start"),
     [
-        {
-            "photon": tj.Detector(0.5),
-            "phonon": tj.Detector(0.5),
-            "magnon": tj.Detector(0.7, 1e-5),
-            "atom": tj.Detector(0.3),
-        },
-        {"photon": tj.Detector(0.5, dead_time=60.0), "magnon": tj.Detector(0.7, 1e-5, 150.0)},
+        (LOSSY_RESONATOR, "steady"),
+        (DEAD_RESONATOR, "given"),
+        pytest.param(LOSSY_RESONATOR, "given", marks=pytest.mark.slow),
+        pytest.param(DEAD_RESONATOR, "steady", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("start", ["steady", pytest.param("given", marks=pytest.mark.slow)])
 def test_a_core_is_as_good_as_it_says(monkeypatch, resonator, emitted, detectors, start):
     """On 24 dimensions the reduced model, made to serve, against all numbers of ρ."""
     steady = steady_state(resonator)

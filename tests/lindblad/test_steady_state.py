@@ -290,6 +290,7 @@ def test_paper_blue_regime_reference_values():
         ("left", "phonon", (4, 4, 4), 0.494),
         ("right", "magnon", (4, 4, 4), 0.291),
         ("left", "phonon", (6, 4, 4), 0.528),
+        ("right", "magnon", (6, 4, 4), 0.335),
     ],
 )
 def test_paper_feasibility_bundle_correlation(direction, mode, levels, value):

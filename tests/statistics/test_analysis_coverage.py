@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from click_streams import pair_record, poisson_record
@@ -11,6 +13,9 @@ from trajectories import analysis as an
 
 RATE, DECAY, FORWARD, WINDOW = 0.02, 4.0, 0.7, 3.0  # of the pair stream
 PAIR = ("photon", "magnon")
+# Records by default: as many as notice an error a third too small.
+FEW = 40
+sizes = pytest.mark.parametrize("count", [FEW, pytest.param(RECORDS, marks=pytest.mark.slow)])
 
 
 def pair_quantities(record):
@@ -58,19 +63,30 @@ def curve(found, exact):
     return list(zip(found.value, found.standard_error, exact, strict=True))
 
 
-@pytest.mark.slow
-def test_intervals_of_a_pair_stream_cover_their_exact_values():
+@cache
+def of_pair_streams(count):
     """100 trajectories and 2e4 clicks a record; bins expect more than 100 pairs."""
     rng = np.random.default_rng(91)
-    records = (pair_record(rng, RATE, DECAY, FORWARD, 100, 5000.0) for _ in range(RECORDS))
-    check(np.mean([covers(*pair_quantities(record).T) for record in records], axis=0))
+    return np.array([pair_quantities(pair_record(rng, RATE, DECAY, FORWARD, 100, 5000.0)) for _ in range(count)])
 
 
-@pytest.mark.slow
-def test_intervals_of_a_poisson_stream_cover_their_exact_values():
+@sizes
+def test_intervals_of_a_pair_stream_cover_their_exact_values(count):
+    check(np.mean([covers(*found.T) for found in of_pair_streams(count)], axis=0), count)
+
+
+def test_intervals_a_third_too_short_would_be_noticed():
+    """The twin of the fewer records."""
+    shorter = of_pair_streams(FEW) * [1.0, 2.0 / 3.0, 1.0]
+    with pytest.raises(AssertionError):
+        check(np.mean([covers(*found.T) for found in shorter], axis=0), FEW)
+
+
+@sizes
+def test_intervals_of_a_poisson_stream_cover_their_exact_values(count):
     rng = np.random.default_rng(92)
-    records = (poisson_record(rng, {"a": 1.0}, 100, 200.0) for _ in range(RECORDS))
-    check(np.mean([covers(*poisson_quantities(record).T) for record in records], axis=0))
+    records = (poisson_record(rng, {"a": 1.0}, 100, 200.0) for _ in range(count))
+    check(np.mean([covers(*poisson_quantities(record).T) for record in records], axis=0), count)
 
 
 def test_errors_that_forget_correlations_fail_the_same_check():
