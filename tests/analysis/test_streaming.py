@@ -270,7 +270,7 @@ def test_what_is_no_record_is_refused(tmp_path):
         an.rates([record, None])
     with pytest.raises(InvalidInput, match="no block of clicks yet"):
         an.rates([])
-    with pytest.raises(InvalidInput, match="watch different channels"):
+    with pytest.raises(InvalidInput, match="have different channels"):
         an.rates([record, record.select("photon")])
     with pytest.raises(InvalidInput, match="memory=-1"):
         an.stream(record, memory=-1)

@@ -232,6 +232,7 @@ def cluster():
         yield cluster
 
 
+@pytest.mark.filterwarnings(r"ignore:Port \d+ is already in use")  # by another cluster on this machine
 class TestDask:
     """Real worker processes on this machine."""
 
