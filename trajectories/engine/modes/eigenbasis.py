@@ -32,8 +32,8 @@ CORRECTIONS = 4
 # Relative error of an amplitude, and ulps by which a sum in extended precision is off; measured.
 AMPLITUDE_ERROR, SUM_ULPS = 2e-14, 1.0
 
-# Up to this dimension operators are dense here: a fit compiles a thousand systems of a few states, and an operation
-# of sparse matrices takes longer than all of theirs.
+# Up to this dimension operators are dense here: a fit compiles a thousand systems of a few states, where one
+# operation of sparse matrices takes longer than all of dense ones.
 DENSE = 32
 
 Wide = NDArray[Any]
@@ -120,7 +120,7 @@ def eigenbasis(system: OpenSystem, tolerance: float, decay_share: float | None =
 def _eigenmodes(
     matrix: NDArray[np.complex128], wide: Wide | sparse.csr_array
 ) -> tuple[Wide, NDArray[np.complex128], NDArray[np.complex128], Wide]:
-    """Return λ in extended precision, V with columns of norm 1, V⁻¹, and the matrix, which is given twice, times V."""
+    """Return λ in extended precision, V with columns of norm 1, V⁻¹, and the matrix times V; it is given twice."""
     _, vectors = linalg.eig(matrix)
     inverse = inverse_of(vectors)
     # The two-sided Rayleigh quotient is second-order accurate in the error of V; in extended precision it gives
