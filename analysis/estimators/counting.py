@@ -31,6 +31,9 @@ from ..statistics.resampling_units import (
 )
 from .counting_kernels import window_counts
 
+# Windows in a trajectory whose numbers are exact in floating point.
+MOST_WINDOWS = 2.0**53
+
 
 def rates(record: Clicks) -> dict[str, Estimate]:
     """Estimate the click rate of every channel: λ̂_k = Σ_r N_k,r/Σ_r T_r.
@@ -367,9 +370,11 @@ def _events(per_unit: NDArray[Any]) -> NDArray[np.int64]:
 
 def _windows(record: ClickStream, units: ResamplingUnits, duration: float, what: str) -> NDArray[np.float64]:
     """Return the windows of every unit, shape (units, 1); refuse a duration that fits into no trajectory."""
+    longest = float((record.stop - record.start).max())
+    if longest > MOST_WINDOWS * duration:
+        raise InvalidInput(f"{what}={duration:g} fits more than 2⁵³ times into {longest:g}; lengthen it")
     windows = units.windows_of(duration)
     if not windows.any():
-        longest = (record.stop - record.start).max()
         raise InvalidInput(f"{what}={duration:g} is longer than every trajectory ({longest:g}); shorten it")
     return units.windows_per_unit(duration, windows)
 

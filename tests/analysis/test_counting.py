@@ -137,3 +137,13 @@ def test_the_error_of_a_fano_factor_is_unknown_where_hardly_a_window_holds_two_c
     assert all(e.value == an.mandel_q(r, [1.0])[0].value + 1.0 for e, r in zip(found[:3], records, strict=False))
     many = poisson_record(rng, {"a": 3.0}, 20, 10.0)
     assert np.isfinite(an.fano(many, [1.0])[0].standard_error)
+
+
+@pytest.mark.parametrize("window", [1e-16, 1e-300, 5e-324])
+def test_windows_too_short_to_be_numbered_are_refused(window):
+    """F was NaN, after warnings of an overflow."""
+    record = poisson_record(np.random.default_rng(1), {"a": 1.0}, 5, 10.0)
+    for function in (lambda: an.fano(record, [window]), lambda: an.count_distribution(record, window)):
+        with pytest.raises(InvalidInput, match=r"fits more than .* times into 10; lengthen it"):
+            function()
+    assert np.isfinite(an.fano(record, [1e-14])[0].value)

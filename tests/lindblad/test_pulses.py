@@ -218,7 +218,7 @@ def test_probabilities_of_many_clicks_are_never_negative():
     """Of a kick that makes one photon three or more had the probability −1e-15."""
     sigma = np.array([[0.0, 1.0], [0.0, 0.0]])
     kick = tj.Drive(sigma + sigma.T, tj.Square(start=1.0, stop=1.0 + 1e-6, height=1e6))
-    system = tj.OpenSystem(0 * sigma, [tj.Channel("atom", sigma)], drives=[kick], period=40.0)
+    system = tj.OpenSystem(0 * sigma, [tj.Channel("atom", sigma)], drives=[kick], period=80.0)
     found = lindblad.pulse_counts(lindblad.periodic_state(system), ["atom"], most=3)
     assert (found.probability >= 0.0).all()
     assert found.probability[3] < 1e-12
