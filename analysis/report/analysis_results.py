@@ -18,17 +18,24 @@ from ..statistics.resampling import TestResult
 
 # Tests with a smaller p are marked in the table.
 MARKED = 0.01
+# Below so many events an estimate is too far from normal to be judged by its deviation.
+LEAST_EVENTS = 50
 
 
 @dataclass(frozen=True)
 class Number:
-    """One estimate with a name, and its exact value where that is known."""
+    """One estimate with a name, and its exact value where that is known.
+
+    `share` says that it is a share of a whole, and `least` from how many events on its error is trusted.
+    """
 
     section: str
     name: str
     estimate: Estimate
     exact: float | None = None
     unit: str = ""
+    share: bool = False
+    least: int = LEAST_EVENTS
 
     @property
     def deviation(self) -> float | None:

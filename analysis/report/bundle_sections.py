@@ -76,13 +76,13 @@ def add_pair(
     exact = exact_values.ask("order and lags of the pair", _pair_exact, first, second, edges, delta, names) or {}
     section = f"{one}–{other} bundles, δ = {record.unit.of(f'{delta:g}')}"
     add = found.numbers.append
-    add(Number(section, "pair purity", pair_purity(record, *pair, delta, names), exact.get("purity")))
+    add(Number(section, "pair purity", pair_purity(record, *pair, delta, names), exact.get("purity"), share=True))
     for herald, signal in (pair, pair[::-1]):
         estimate = heralding_efficiency(record, herald, signal, delta)
         known = exact_values.ask(
             f"{display(herald)} heralding", lindblad.heralding_efficiency, herald, signal, delta
         )
-        add(Number(section, f"{display(herald)} heralds {display(signal)} within ±δ", estimate, known))
+        add(Number(section, f"{display(herald)} heralds {display(signal)} within ±δ", estimate, known, share=True))
     curve = found.curves["g2"].get((first, second)) or found.curves["g2"].get((second, first))
     accidental = coincidence_to_accidental(record, *pair, delta)
     # Weighted as in the estimate, by the time in which a pair of that lag could be seen.
@@ -90,7 +90,7 @@ def add_pair(
     known = None if curve is None or curve.exact is None else float(np.average(curve.exact.value, weights=weight))
     add(Number(section, "coincidences/accidentals, C/A", accidental, known))
     order = exact.get("order")
-    add(Number(section, f"{one} first", order_fraction(record, *pair, delta, names), order))
+    add(Number(section, f"{one} first", order_fraction(record, *pair, delta, names), order, share=True))
     asymmetry = order_asymmetry(record, *pair, delta, names)
     # `validate` needs this next; here the model is available, and intermediate results are kept.
     exact_values.ask("bundle correlation", lindblad.cluster_g2, pair, pair, delta * LATER, delta, names)
@@ -143,7 +143,7 @@ def add_purity(
         if np.isclose(windows[at], delta):
             section = f"bundles, δ = {record.unit.of(f'{delta:g}')}"
             value = None if known is None else float(exact[n - 1, at])
-            found.numbers.append(Number(section, f"purity π{'₁₂'[n - 1]}", estimates[at], value))
+            found.numbers.append(Number(section, f"purity π{'₁₂'[n - 1]}", estimates[at], value, share=True))
             level = Estimate(accidental[at], method="Poisson stream of the estimated rate")
             found.numbers.append(Number(section, f"π{'₁₂'[n - 1]} of independent clicks", level))
 

@@ -24,6 +24,8 @@ from .exact_values import ExactValues
 
 # Bins of g² and of the lags on each side of 0, of the waiting times, and counting times of the Fano curve.
 SIDE_BINS, WAIT_BINS, FANO_WINDOWS = 20, 30, 10
+# Windows from which on the variance of their counts, which bursts make skew, is judged by its error.
+LEAST_WINDOWS = 1000
 # Counting times of the Fano curve, shortest in units of the reach, longest of the shortest trajectory.
 SHORTEST_COUNT, LONGEST_COUNT = 0.2, 0.05
 # Channels of which all g² have exact values in one call, and channels whose stationarity is tested.
@@ -115,7 +117,13 @@ def add_counting(
     for k in (0, FANO_WINDOWS // 2, FANO_WINDOWS - 1):
         value = None if known is None else known[k]
         found.numbers.append(
-            Number(section, f"Fano factor, T = {record.unit.of(f'{windows[k]:.4g}')}", estimates[k], value)
+            Number(
+                section,
+                f"Fano factor, T = {record.unit.of(f'{windows[k]:.4g}')}",
+                estimates[k],
+                value,
+                least=LEAST_WINDOWS,
+            )
         )
 
 
@@ -136,7 +144,9 @@ def add_waits(
     ):  # else long waits are cut off, but the exact ones are not
         exact = exact_values.ask("next clicks", lindblad.next_click_probabilities, first, names) or {}
     for name, estimate in next_click_probabilities(record, first, names).items():
-        number = Number(f"next click after one of {display(first)}", display(name), estimate, exact.get(name))
+        number = Number(
+            f"next click after one of {display(first)}", display(name), estimate, exact.get(name), share=True
+        )
         found.numbers.append(number)
     edges = whole_tick_edges(record, np.geomspace(0.01 * reach, max(10.0 / rate, reach), WAIT_BINS + 1))
     curves = found.curves.setdefault("waits", {})

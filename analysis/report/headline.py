@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy.special import ndtr
+import numpy as np
 
 from trajectories.names import display
 
-from ..statistics.goodness_of_fit import holm
+from ..statistics.goodness_of_fit import deviation, holm
 from .analysis_results import AnalysisResults, Number, spelled, spelled_like
 
 # Probability of calling a correct record contradicted, over all numbers and tests, as in `validate`.
 SIGNIFICANCE = 0.01
-# Below so many events an estimate is too far from normal to be judged by its deviation.
-LEAST_EVENTS = 50
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,8 @@ class Headline:
 def verdict(found: AnalysisResults) -> Verdict:
     """Judge deviations from exact values and the tests of an analysis together, with Holm's correction.
 
+    Deviations are taken on the scale of `goodness_of_fit.deviation`, on which few counts are nearer to normal.
+
     It judges single numbers, which share clicks, and does not replace `validate`, which tests whole curves and
     every gap.
 
@@ -58,8 +58,8 @@ def verdict(found: AnalysisResults) -> Verdict:
     """
     judged: list[tuple[str, float, str]] = []
     for number in found.numbers:
-        if number.deviation is not None and number.estimate.n >= LEAST_EVENTS:
-            p = float(2.0 * ndtr(-abs(number.deviation)))
+        if number.deviation is not None and number.exact is not None and number.estimate.n >= number.least:
+            p = deviation(number.estimate, number.exact, np.inf, share=number.share).p_value
             judged.append((f"{number.section}: {number.name}", p, f"{number.deviation_text} from exact"))
     compared = len(judged)
     for check in found.checks:

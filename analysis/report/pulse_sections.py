@@ -113,7 +113,7 @@ def _add_counts(
     }
     for name, value in rows.items():
         known = None if exact is None else float(value(exact).value)
-        found.numbers.append(Number(section, name, value(seen), known))
+        found.numbers.append(Number(section, name, value(seen), known, share=True))
 
 
 def _add_correlations(

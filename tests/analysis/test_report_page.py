@@ -15,6 +15,7 @@ import trajectories as tj
 from trajectories import analysis as an
 from trajectories.analysis.report.analysis_results import AnalysisResults, Check, Number
 from trajectories.analysis.report.charts import charts
+from trajectories.analysis.report.exact_values import ExactValues
 from trajectories.analysis.report.figures import pictures
 from trajectories.analysis.report.headline import headlines, verdict
 from trajectories.analysis.report.html import asset, origin_of, page
@@ -205,6 +206,35 @@ def test_correct_records_are_called_contradicted_at_the_stated_rate():
     rng = np.random.default_rng(3)
     alarms = sum(verdict(result(*rng.normal(size=30))).kind == "bad" for _ in range(2000))
     assert 4 <= alarms <= 43
+
+
+def test_skew_numbers_do_not_contradict_by_themselves():
+    """Shares near 1 are judged on the scale of arcsin √, variances only where many windows give their error."""
+
+    def judged(value, error, exact, n=1000, **more):
+        return verdict(
+            AnalysisResults(numbers=[Number("bundles", "x", tj.Estimate(value, error, n), exact, **more)])
+        ).kind
+
+    assert judged(0.999, 0.001, 0.9957) == "bad"
+    assert judged(0.999, 0.001, 0.9957, share=True) == "good"
+    assert judged(0.999, 0.001, 0.985, share=True) == "bad"
+    assert judged(1.5, 0.2, 2.5, n=160) == "bad"
+    assert judged(1.5, 0.2, 2.5, n=160, least=1000) == "unknown"
+    assert judged(1.5, 0.2, 2.5, n=1600, least=1000) == "bad"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::trajectories.errors.TruncationWarning")
+def test_small_records_of_bundles_are_called_contradicted_at_the_stated_rate():
+    """Sixty records of some 370 clicks: more than four are contradicted at 1 % once in 3,000 such tests."""
+    system = tj.SpinningResonator("left", 1.340217).system((3, 2, 3))
+    exact = ExactValues(system)
+    alarms = 0
+    for seed in range(60):
+        record = tj.simulate(system, 8, 1e5, seed=1000 + seed, progress=False)
+        alarms += verdict(an.analyse(record, exact_values=exact, progress=False)).kind == "bad"
+    assert alarms <= 4
 
 
 def test_headlines_without_a_pair_are_click_rates():
