@@ -7,7 +7,7 @@ import trajectories as tj
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.engine.pulses import periods, trees
-from trajectories.engine.pulses.taylor_kernels import HOME_ERROR
+from trajectories.engine.pulses.taylor_kernels import SLOW_ERROR
 
 SPACE = tj.HilbertSpace(photon=6, atom=2)
 A, S = SPACE.lower("photon"), SPACE.lower("atom")
@@ -50,7 +50,7 @@ def matrices(columns):
 
 def test_clicks_are_those_of_steps(compiled, by_steps):
     arrays = compiled.propagator.arrays
-    assert 0 < arrays.onward.shape[1] < 0.75 * SPACE.dimension
+    assert 0 < arrays.from_slow.shape[1] < 0.75 * SPACE.dimension
     mine = block_of(compiled)
     assert len(mine.time) > 100
     # Some click in the same period as the one before, most in a later one.
@@ -64,29 +64,29 @@ def test_most_products_are_saved(compiled, monkeypatch):
     """Beside the same tree without whole periods."""
     monkeypatch.setattr(trees, "span_of", lambda *_: None)
     plain = compile_system(SYSTEM, GROUND, propagator="tree")
-    assert len(plain.propagator.arrays.onward) == 0
+    assert len(plain.propagator.arrays.from_slow) == 0
     mine, there = block_of(compiled), block_of(plain)
     assert clicks_agree(mine, there)
     assert mine.products < there.products
 
 
 def test_ways_to_the_vectors_and_from_them_agree_as_stated(compiled):
-    """From a mark home and from home to it are two periods: within what is stated, and not far below."""
+    """From a mark to the slow space and back to it are two periods: within what is stated, and not far below."""
     arrays = compiled.propagator.arrays
-    period, onward, homeward = matrices(arrays.ladder)[0], matrices(arrays.onward), matrices(arrays.homeward)
-    vectors = onward[0]
+    period, from_slow, to_slow = matrices(arrays.ladder)[0], matrices(arrays.from_slow), matrices(arrays.to_slow)
+    vectors = from_slow[0]
     np.testing.assert_allclose(vectors.conj().T @ vectors, np.eye(vectors.shape[1]), atol=1e-14)
     twice = vectors.conj().T @ period @ period @ vectors
-    errors = [np.linalg.norm(back @ there - twice, 2) for back, there in zip(homeward, onward, strict=True)]
+    errors = [np.linalg.norm(back @ there - twice, 2) for back, there in zip(to_slow, from_slow, strict=True)]
     outside = np.linalg.norm(period - vectors @ (vectors.conj().T @ period), 2)
-    stated = arrays.scalars[HOME_ERROR]
+    stated = arrays.scalars[SLOW_ERROR]
     assert max(*errors, outside) < stated < 1e-12
     assert max(*errors, outside) > 0.01 * stated
-    for there, triangle in zip(onward, matrices(arrays.within), strict=True):
+    for there, triangle in zip(from_slow, matrices(arrays.within), strict=True):
         np.testing.assert_allclose(triangle.conj().T @ triangle, there.conj().T @ there, atol=1e-14)
 
 
-@pytest.mark.parametrize("table", ["onward", "homeward", "within", "home_ladder"])
+@pytest.mark.parametrize("table", ["from_slow", "to_slow", "within", "slow_ladder"])
 def test_wrong_tables_are_noticed(compiled, by_steps, table):
     """Each of them off by 1 %: clicks are no longer those of steps."""
     propagator = compiled.propagator
@@ -124,9 +124,18 @@ def test_what_keeps_its_light_for_long_has_no_such_tables():
 def test_files_without_the_tables_are_read(compiled):
     """Systems stored before there were any: the same clicks, by the tree alone."""
     arrays = compiled.to_arrays()
-    since = ("mark_of_step", "mark_step", "mark_leaf", "onward", "homeward", "within", "home_ladder", "home_rungs")
+    since = (
+        "mark_of_step",
+        "mark_step",
+        "mark_leaf",
+        "from_slow",
+        "to_slow",
+        "within",
+        "slow_ladder",
+        "slow_rungs",
+    )
     older = {key: part for key, part in arrays.items() if key.removeprefix("propagator.") not in since}
-    older["propagator.scalars"] = older["propagator.scalars"][:HOME_ERROR]
+    older["propagator.scalars"] = older["propagator.scalars"][:SLOW_ERROR]
     restored = CompiledSystem.from_arrays(older)
     assert len(restored.propagator.arrays.mark_step) == 0
     assert clicks_agree(block_of(restored), block_of(compiled))

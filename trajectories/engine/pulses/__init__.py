@@ -1,1 +1,1 @@
-"""Propagators of systems that depend on time: Taylor steps, eigenmodes of constant stretches, a tree of both."""
+"""Propagators of systems that depend on time: Taylor steps, eigenmodes of constant stretches, trees of both."""

@@ -1,9 +1,9 @@
 """The frame of a reduced tree: the few vectors that span the states of pulsed trajectories, and its audit.
 
-Conditional states lie in the span of few vectors, whatever N is. A pilot follows some tens of trajectories side by
-side in all N states, through whole leaves, with clicks at their ends; clicks are made more frequent, and rare
-channels more so, because only the states matter. The frame is a proper orthogonal decomposition of what the pilot
-went through, cut where fresh trajectories lie within it. Random numbers depend on the system alone.
+Conditional states lie in the span of few vectors, for any N. A pilot computes some tens of trajectories together
+in all N states, through whole leaves, with clicks at their ends. Clicks are made more frequent, and rare channels
+more so, because only the states matter. The frame is a proper orthogonal decomposition of the states of the pilot,
+truncated such that other trajectories lie within it. Random numbers depend only on the system.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from ...random_streams import system_stream
 from .tables import Builder, Leaf
 from .taylor_kernels import TimedArrays
 
-# What the random numbers are for; see `system_stream`.
+# Purposes of the random numbers; see `system_stream`.
 PILOT, TEST, AUDIT = 20, 21, 22
 # Leaves of the pilot; trajectories side by side, and periods, of the pilot and of the test that chooses the cut.
 PILOT_LEAVES, PILOTS, TESTS, PILOT_PERIODS, TEST_PERIODS = 96, 32, 16, 3, 2
 # Clicks of a trajectory in a period, how much more frequent they are made in the first one, and the power of the
 # rates by which channels are chosen in the pilot.
 CLICKS, FIRST_BOOST, FLATTENED = 2.0, 20.0, 0.5
-# Parts of a constant stretch at whose ends states are looked at; they grow geometrically.
+# Number of parts of a constant stretch at whose ends states are taken, and their geometric growth.
 LOOKS, GROWTH = 10, 1.6
 # Of a state outside a frame, as norm² over the threshold: what blocks may leave out, as a share of the tolerance.
 LEAK_SHARE = 0.1
@@ -42,7 +42,7 @@ Matrix = NDArray[np.complex128]
 
 @dataclass
 class Group:
-    """Trajectories side by side: kets of norm 1 as columns, and how much more frequent clicks are made."""
+    """Trajectories that are computed together: kets of norm 1 as columns, and the factor on click rates."""
 
     states: Matrix
     numbers: np.random.Generator
@@ -68,7 +68,7 @@ class Group:
         return cls(states, numbers, flattened, clicked=np.zeros(count, np.bool_))
 
     def click(self, system: OpenSystem, before: NDArray[np.float64], time: float) -> None:
-        """Let some trajectories click at a time, given their norm² before; all others are normalised."""
+        """Apply clicks at a time to some trajectories, given their norm² before; normalise the others."""
         after = np.maximum(squared_norms(self.states), 1e-300)
         fall = np.log(np.maximum(before / after, 1.0))
         self.lost += fall.tolist()
@@ -89,7 +89,7 @@ class Group:
         self.states[:, self.clicked] = jumped
 
     def adjust(self) -> None:
-        """Choose how much more frequent clicks are made, so that there are CLICKS of each in a period."""
+        """Set the factor on click rates, so that each trajectory has CLICKS in a period."""
         mean = sum(self.lost) / self.states.shape[1]
         self.boost = CLICKS / mean if mean > 0.0 else 1.0
         self.lost = []
@@ -98,7 +98,7 @@ class Group:
 def passages(
     builder: Builder, arrays: TimedArrays, leaves: list[Leaf], group: Group, periods: int
 ) -> Iterator[Matrix]:
-    """Carry a group through some periods; yield its states before and after the clicks of each leaf."""
+    """Propagate a group through some periods; yield its states before and after the clicks of each leaf."""
     for _ in range(periods):
         for number, leaf in enumerate(leaves):
             for length in _parts(leaf):
@@ -115,16 +115,16 @@ def passages(
 
 
 def find_frame(builder: Builder, kets: Matrix, weights: NDArray[np.float64], share: float) -> Matrix:
-    """Return the vectors, (N, r) and orthonormal, that a frame of a system has.
+    """Return the orthonormal vectors, (N, r), of the frame of a system.
 
     Parameters
     ----------
     builder : Builder
-        Of the system, with its tolerance.
+        Builder of the system, with its tolerance.
     kets, weights : ndarrays of shape (n_kets, N) and (n_kets,)
-        The states that trajectories start from, and their probabilities.
+        The initial states of trajectories, and their probabilities.
     share : float
-        What the states of the test may have outside, as a share of what blocks may leave out.
+        Largest part of the states of the test outside the frame, as a share of the allowed one.
     """
     arrays, leaves = builder.arrays(PILOT_LEAVES)
     finite = [leaf for leaf in leaves if np.isfinite(leaf.stop)]
@@ -145,7 +145,7 @@ def find_frame(builder: Builder, kets: Matrix, weights: NDArray[np.float64], sha
         tails.append(tail)
         if states.shape[1] < TESTS or group.clicked.all():
             behind_jumps.append(tail)
-    # The largest of every size of the frame, a few states left aside, which are followed outside it.
+    # The largest part outside for every size of the frame, except for a few states, which are computed outside it.
     worst = np.quantile(np.hstack(tails), 1.0 - EXCEPTIONS, axis=1)
     if behind_jumps:
         worst = np.maximum(worst, np.quantile(np.hstack(behind_jumps), 1.0 - JUMPS_OUTSIDE, axis=1))

@@ -1,4 +1,4 @@
-"""Ladders of propagators over 1, 2, 4, … periods, and what their rungs add to the error of a state."""
+"""Ladders of propagators over 1, 2, 4, … periods, and the errors of their rungs."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Whole periods without a click, in the few vectors that are left of any state after one.
+"""Whole periods without a click, in the slow space: the few vectors Q that span any state after such a period.
 
-Whatever a trajectory did before, a period without a click damps its state into the span of few vectors Q. Marks
-are places in the period from which the way to Q is known, and to which the way from Q: from a click to the end of
-the next period is one product, a rung of the ladder is one of Q's size, and so is the survival at each mark, among
-which the click is found by halving.
+A period without a click damps every state into the span of few vectors Q. Marks are places in the period for which
+the propagators to the slow space and from it are tabulated. So the time from a click to the end of the next period
+is one product; 2, 4, … periods are one product of the size of Q, and so is the survival at each mark, among which
+the click is found by bisection.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import light_kernel
-from .place_kernels import CYCLE, FOUND, FRAMED, HOME, LARGEST_RUNG, LEAF, RUNG, STEP, TRIED, take
-from .taylor_kernels import HOME_ERROR, multiply
+from .place_kernels import CYCLE, FOUND, FRAMED, IN_SLOW, LARGEST_RUNG, LEAF, RUNG, STEP, TRIED, take
+from .taylor_kernels import SLOW_ERROR, multiply
 
 
 @light_kernel()
@@ -26,18 +26,18 @@ def mark_at(arrays, place):
 
 
 @light_kernel()
-def go_home(arrays, mark, state, work):
-    """Pass the rest of the period and the next one from a mark, if nothing clicks; return whether so."""
+def enter_slow_space(arrays, mark, state, work):
+    """Pass the rest of the period and the next one from a mark, unless there is a click; return whether passed."""
     place = work.place
     place[TRIED] = 1
-    after = multiply(arrays.homeward[mark], work.psi, work.parts)
+    after = multiply(arrays.to_slow[mark], work.psi, work.parts)
     state.products += 1
     if after < state.threshold:
         return False
-    state.error += arrays.scalars[HOME_ERROR] * np.sqrt(state.survival)
+    state.error += arrays.scalars[SLOW_ERROR] * np.sqrt(state.survival)
     state.survival = after
-    take(work.parts, work.home)
-    place[HOME], place[CYCLE] = 1, place[CYCLE] + 2
+    take(work.parts, work.slow)
+    place[IN_SLOW], place[CYCLE] = 1, place[CYCLE] + 2
     place[LEAF], place[STEP] = 0, arrays.leaf_step[0]
     work.offset[0] = 0.0
     return True
@@ -50,15 +50,15 @@ def pass_periods(arrays, state, work):
     Each call tries one rung upwards, or all rungs downwards from the first that holds the click.
     """
     place = work.place
-    rung, holds = min(place[RUNG], len(arrays.home_ladder) - 1), False
+    rung, holds = min(place[RUNG], len(arrays.slow_ladder) - 1), False
     while rung >= 0:
-        after = multiply(arrays.home_ladder[rung], work.home, work.parts)
+        after = multiply(arrays.slow_ladder[rung], work.slow, work.parts)
         state.products += 1
         if after >= state.threshold:
-            norm, error = arrays.home_rungs[rung, 0], arrays.home_rungs[rung, 1]
+            norm, error = arrays.slow_rungs[rung, 0], arrays.slow_rungs[rung, 1]
             state.error = norm * state.error + error * np.sqrt(state.survival)
             state.survival = after
-            take(work.parts, work.home)
+            take(work.parts, work.slow)
             place[CYCLE] += 1 << rung
             if not holds:
                 place[RUNG] = rung + 1
@@ -69,24 +69,24 @@ def pass_periods(arrays, state, work):
     low, high = 0, len(arrays.mark_step)
     while high - low > 1:
         middle = (low + high) // 2
-        after = multiply(arrays.within[middle], work.home, work.parts)
+        after = multiply(arrays.within[middle], work.slow, work.parts)
         state.products += 1
         if after >= state.threshold:
             low = middle
         else:
             high = middle
-    state.error += arrays.scalars[HOME_ERROR] * np.sqrt(state.survival)
-    state.survival = multiply(arrays.onward[low], work.home, work.parts)
+    state.error += arrays.scalars[SLOW_ERROR] * np.sqrt(state.survival)
+    state.survival = multiply(arrays.from_slow[low], work.slow, work.parts)
     state.products += 1
     take(work.parts, work.psi)
-    place[HOME], place[TRIED], place[FOUND] = 0, 1, 1
+    place[IN_SLOW], place[TRIED], place[FOUND] = 0, 1, 1
     place[LEAF], place[STEP] = arrays.mark_leaf[low], arrays.mark_step[low]
     work.offset[0] = 0.0
 
 
 @light_kernel()
 def clicked(place):
-    """Note a click: the way home is to be tried anew, and as many periods at a time as the last gap passed."""
+    """Reset the place after a click: try the slow space again, with as many periods as the last gap had."""
     place[TRIED], place[FRAMED] = 0, 0
     place[RUNG] = place[LARGEST_RUNG]
     place[LARGEST_RUNG] = 0

@@ -1,8 +1,9 @@
-"""Tables of whole periods: the few vectors that are left of a state after one, and the ways from and to them.
+"""Tables of whole periods: the slow space Q, and the propagators from the marks of a period to it and back.
 
-The propagator M of a period has few singular values above rounding where light leaves within it: its range is
-spanned by the columns of Q, r of them whatever N is. Marks are the beginnings of leaves, and of every few steps in
-them. From a mark at time t lead Q†M·U(T ← t) to the end of the next period; to a mark leads U(t ← 0)Q.
+The propagator M of a period has few singular values above rounding if light leaves within a period: its range is
+spanned by the r columns of Q, for any N. Marks are the starts of leaves, and of every few steps in them. Q†M·U(T ←
+t) takes a state from a mark at time t to the end of the next period, U(t ← 0)Q from the start of a period to a
+mark.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from scipy import linalg, sparse
 from ...random_streams import system_stream
 from .ladders import ladder_of, rungs_of
 from .tables import Builder, Leaf, columns_apart
-from .taylor_kernels import COLUMNS, HOME_ERROR, PARTS, TimedArrays
+from .taylor_kernels import COLUMNS, PARTS, SLOW_ERROR, TimedArrays
 
 Matrix = NDArray[np.complex128]
 
-# What of a state may lie outside Q after a period, as a share of the tolerance.
+# Part of a state that may lie outside Q after a period, as a share of the tolerance.
 LEFT_OUT = 1e-3
 # Largest number of vectors of Q as a share of N, and size of all tables in bytes.
 MOST_VECTORS, PERIOD_BYTES = 0.75, 2.5e8
@@ -28,27 +29,27 @@ MOST_VECTORS, PERIOD_BYTES = 0.75, 2.5e8
 TRIED_COLUMNS, RANGE = 48, 23
 
 
-class WayHome(NamedTuple):
-    """Q, and what of a state may lie outside it after a period."""
+class SlowSpace(NamedTuple):
+    """Q, and the part of a state that may lie outside it after a period."""
 
     vectors: Matrix
     left_out: float
 
 
-def span_of(period: Matrix, tolerance: float) -> WayHome | None:
-    """Return Q of the propagator of a period, or None where it has too many vectors."""
+def span_of(period: Matrix, tolerance: float) -> SlowSpace | None:
+    """Return Q of the propagator of a period, or None if it has too many vectors."""
     left, values, _ = linalg.svd(period, check_finite=False)
     tails = np.sqrt(np.append(np.cumsum(values[::-1] ** 2)[::-1], 0.0))
     count = max(int(np.argmax(tails <= LEFT_OUT * tolerance)), 1)
     if count > MOST_VECTORS * len(period):
         return None
-    return WayHome(np.ascontiguousarray(left[:, :count]), float(tails[count]))
+    return SlowSpace(np.ascontiguousarray(left[:, :count]), float(tails[count]))
 
 
-def sampled_span(builder: Builder, arrays: TimedArrays, leaves: list[Leaf]) -> WayHome | None:
-    """Return Q from random states behind a period, or None where it has too many vectors.
+def sampled_span(builder: Builder, arrays: TimedArrays, leaves: list[Leaf]) -> SlowSpace | None:
+    """Return Q from random states after a period, or None if it has too many vectors.
 
-    What lies outside is measured on as many random states as are followed together: with components of variance 1
+    The part outside is measured with further random states: with components of variance 1
     its root mean square is the Frobenius norm, which bounds the norm.
     """
     size = builder.system.dimension
@@ -65,14 +66,14 @@ def sampled_span(builder: Builder, arrays: TimedArrays, leaves: list[Leaf]) -> W
         outside = fresh - vectors @ (vectors.conj().T @ fresh)
         tail = float(np.sqrt((np.abs(outside) ** 2).sum(axis=0).mean()))
         if tail <= LEFT_OUT * builder.tolerance:
-            return WayHome(np.ascontiguousarray(vectors), tail)
+            return SlowSpace(np.ascontiguousarray(vectors), tail)
     return None
 
 
 def through_leaf(
     builder: Builder, arrays: TimedArrays, number: int, leaf: Leaf, states: Matrix, adjoint: bool = False
 ) -> Matrix:
-    """Return states behind a leaf, or U† times states where the leaf is constant."""
+    """Return states after a leaf, or U† times states if the leaf is constant."""
     if leaf.modes >= 0:
         whole = builder.modal_matrix(leaf.modes, leaf.stop - leaf.start)
         return np.asarray((whole.conj().T if adjoint else whole) @ states)
@@ -83,7 +84,7 @@ def with_periods(
     builder: Builder,
     arrays: TimedArrays,
     leaves: list[Leaf],
-    home: WayHome,
+    slow: SlowSpace,
     error: float,
     period: Matrix | None = None,
 ) -> TimedArrays:
@@ -92,15 +93,15 @@ def with_periods(
     Parameters
     ----------
     builder, arrays, leaves
-        Of a system with a period.
-    home : WayHome
+        Builder, tables and leaves of a system with a period.
+    slow : SlowSpace
         Its Q.
     error : float
-        Error of a state of norm 1 by the steps of a period; what ways that should agree differ by is added.
+        Error of a state of norm 1 by the steps of a period; the difference of equivalent products is added.
     period : ndarray of shape (N, N), optional
-        The propagator of the period, where it is known.
+        The propagator of the period, if known.
     """
-    size, count = home.vectors.shape
+    size, count = slow.vectors.shape
     bytes_each = 16.0 * (2.0 * size * count + count**2)
     total = int(arrays.leaf_step[-1])
     stride = max(1, -(-int(total * bytes_each) // int(PERIOD_BYTES)))
@@ -110,42 +111,42 @@ def with_periods(
         for step in range(int(arrays.leaf_step[number]), int(arrays.leaf_step[number + 1]), stride)
     ]
     ends = [min(step + stride, int(arrays.leaf_step[number + 1])) for number, step in places]
-    onward, state = [], home.vectors
+    from_slow, state = [], slow.vectors
     for (number, step), end in zip(places, ends, strict=True):
-        onward.append(state)
+        from_slow.append(state)
         state = _piece(builder, arrays, leaves[number], step, end, state, adjoint=False)
-    once = home.vectors.conj().T @ (state if period is None else period @ home.vectors)
+    once = slow.vectors.conj().T @ (state if period is None else period @ slow.vectors)
     back = backwards(arrays)
-    homeward: list[Matrix] = []
-    covector = home.vectors if period is None else period.conj().T @ home.vectors
+    to_slow: list[Matrix] = []
+    covector = slow.vectors if period is None else period.conj().T @ slow.vectors
     for _ in range(2 if period is None else 1):
-        homeward = []
+        to_slow = []
         for (number, step), end in zip(reversed(places), reversed(ends), strict=True):
             covector = _piece(builder, back, leaves[number], step, end, covector, adjoint=True)
-            homeward.append(covector)
+            to_slow.append(covector)
     ladder = ladder_of(once)
     own = np.eye(count, dtype=np.complex128) * np.sqrt(count)
     twice = once @ once
-    ways = [back.conj().T @ there for back, there in zip(reversed(homeward), onward, strict=True)]
-    apart = max(float(np.linalg.norm(way - twice, 2)) for way in ways)
+    products = [back.conj().T @ there for back, there in zip(reversed(to_slow), from_slow, strict=True)]
+    apart = max(float(np.linalg.norm(product - twice, 2)) for product in products)
     if period is None:
-        # Of two periods there and two back, whose roundings have nothing in common.
+        # From two periods forwards and two backwards, with independent rounding errors.
         error += 0.5 * apart
-    whole = home.left_out + error
+    whole = slow.left_out + error
     scalars = arrays.scalars.copy()
-    scalars[HOME_ERROR] = whole + error + apart
+    scalars[SLOW_ERROR] = whole + error + apart
     mark_of_step = np.full(total + 1, -1)
     mark_of_step[[step for _, step in places]] = np.arange(len(places))
-    within = [linalg.qr(one, mode="r", check_finite=False)[0][:count] for one in onward]
+    within = [linalg.qr(one, mode="r", check_finite=False)[0][:count] for one in from_slow]
     return arrays._replace(
         mark_of_step=mark_of_step,
         mark_step=np.array([step for _, step in places]),
         mark_leaf=np.array([number for number, _ in places]),
-        onward=np.array([columns_apart(one) for one in onward]),
-        homeward=np.array([columns_apart(one.conj().T) for one in reversed(homeward)]),
+        from_slow=np.array([columns_apart(one) for one in from_slow]),
+        to_slow=np.array([columns_apart(one.conj().T) for one in reversed(to_slow)]),
         within=np.array([columns_apart(one) for one in within]),
-        home_ladder=np.array([columns_apart(rung) for rung in ladder]),
-        home_rungs=rungs_of(ladder, own, whole),
+        slow_ladder=np.array([columns_apart(rung) for rung in ladder]),
+        slow_rungs=rungs_of(ladder, own, whole),
         scalars=scalars,
     )
 
@@ -153,7 +154,7 @@ def with_periods(
 def _piece(
     builder: Builder, arrays: TimedArrays, leaf: Leaf, first: int, last: int, states: Matrix, adjoint: bool
 ) -> Matrix:
-    """Return states behind some steps of a leaf or behind a constant one; U† times states on the way back."""
+    """Return states after some steps of a leaf, or after a constant one; with `adjoint` U† times states."""
     if leaf.modes >= 0:
         whole = builder.modal_matrix(leaf.modes, leaf.stop - leaf.start)
         return np.asarray((whole.conj().T if adjoint else whole) @ states)

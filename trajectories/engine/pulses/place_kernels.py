@@ -1,4 +1,4 @@
-"""Where a trajectory stands in a system that depends on time, and its state and click rates there."""
+"""Place of a trajectory in time, and its state and click rates there, for systems that depend on time."""
 
 # mypy: allow-untyped-defs, allow-untyped-calls
 
@@ -17,16 +17,16 @@ from .taylor_kernels import PERIOD, multiply
 # Slots of a place in time. Integers: number of the period, leaf, step in the leaf; then the level of the block to
 # be tried next, the level of the largest block passed since the last click, whether the state is that in the frame
 # of a reduced tree, and whether it is that of ``work.modal`` in a constant stretch; of whole periods, whether the
-# state is ``work.home``, whether the way there has been tried since the last click, whether the leaf of the click
+# state is ``work.slow``, whether the slow space has been tried since the last click, whether the leaf of the click
 # is known, the rung to be tried next, and the largest passed since the last click; and whether the frame has been
 # used since then. The real number: the position in the step as a share of it, or in a constant stretch as a time.
 CYCLE, LEAF, STEP, BLOCK, LARGEST, INSIDE, STILL = 0, 1, 2, 3, 4, 5, 6
-HOME, TRIED, FOUND, RUNG, LARGEST_RUNG, FRAMED = 7, 8, 9, 10, 11, 12
+IN_SLOW, TRIED, FOUND, RUNG, LARGEST_RUNG, FRAMED = 7, 8, 9, 10, 11, 12
 N_PLACE = 13
 
 
 class PulseWorkspace(NamedTuple):
-    """Scratch of one trajectory."""
+    """Work arrays of one trajectory."""
 
     psi: NDArray[np.complex128]  # the ket at its place, with norm² ``state.survival``
     trial: NDArray[np.complex128]
@@ -39,7 +39,7 @@ class PulseWorkspace(NamedTuple):
     phases: NDArray[np.complex128]
     phi: NDArray[np.complex128]  # (r,): the ket in a frame
     lent: NDArray[np.complex128]  # (r,)
-    home: NDArray[np.complex128]  # (q,): the ket at the beginning of a period, in the vectors of whole periods
+    slow: NDArray[np.complex128]  # (q,): the ket at the start of a period, in the slow space
     local: NDArray[np.float64]  # (n_terms, n_coefficients)
     rates: NDArray[np.float64]
     place: NDArray[np.int64]

@@ -15,13 +15,13 @@ from ..jump_kernels import apply_jump, choose_channel, expectation, keep_ket, sq
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, PAUSED
 from .block_kernels import carry_block, end_of_block, highest_block, pass_block, pass_blocks
 from .leaf_kernels import PASSED, STUCK, through_steps
-from .period_kernels import clicked, go_home, mark_at, pass_periods
+from .period_kernels import clicked, enter_slow_space, mark_at, pass_periods
 from .place_kernels import (
     BLOCK,
     CYCLE,
     FOUND,
     FRAMED,
-    HOME,
+    IN_SLOW,
     INSIDE,
     LARGEST,
     LEAF,
@@ -132,12 +132,12 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
             sample(arrays, observables, samples, end if over else now, state, work, sampled, kets)
             if over:
                 return HORIZON
-            if place[HOME] == 1:
+            if place[IN_SLOW] == 1:
                 pass_periods(arrays, state, work)
                 continue
             if place[TRIED] == 0 and place[INSIDE] == 0 and offset[0] == 0.0:
                 mark = mark_at(arrays, place)
-                if mark >= 0 and go_home(arrays, mark, state, work):
+                if mark >= 0 and enter_slow_space(arrays, mark, state, work):
                     continue
             found = place[FOUND]
             place[FOUND] = 0

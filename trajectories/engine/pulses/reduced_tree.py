@@ -1,8 +1,8 @@
 """A tree of propagators in a frame of few vectors, for pulsed systems whose dimension is too large for a tree.
 
-Blocks of leaves are passed in the frame. The leaf of a click is followed in all N states, and so is every leaf
-before which more than its share of the tolerance lies outside the frame, as after some jumps. What blocks lose
-otherwise is *audited*: fresh trajectories are followed in the frame and, step by step, in all states, and the
+Blocks of leaves are passed in the frame. The leaf of a click is computed in all N states, and so is every leaf
+before which more than its share of the tolerance lies outside the frame, as after some jumps. Other losses of
+blocks are *audited*: further trajectories are computed in the frame and, step by step, in all states, and the
 largest |ΔS|/S counts as an error of every gap.
 """
 
@@ -25,14 +25,14 @@ from .taylor_kernels import AUDITED, AUDITED_GAPS, DRIFT, MISSED, MOST_LEAK, PAR
 from .timed import TimedPropagator
 from .trees import blocks_of, leaf_errors, leaves_of, with_blocks
 
-# Largest size of a tree in bytes: its leaves are followed in all states, so they should be short.
+# Largest size of a tree in bytes: leaves are computed in all states, so that they should be short.
 TREE_BYTES = 2.6e8
 # What states may have outside the frame as a share of what is allowed; a frame whose audit takes more than a share
 # of the tolerance is made anew with a smaller one. Above the last share it is refused.
 CHOSEN_SHARES, AUDIT_SHARE, MOST_AUDITED = (1.0, 0.1), 0.4, 0.7
-# A frame that more of the jumps leave saves nothing.
+# If more than this share of the jumps leave the frame, it saves nothing.
 MOST_MISSED = 0.2
-# Trajectories of the audit, and periods that they are followed for.
+# Trajectories of the audit, and their number of periods.
 AUDITED_SIDE_BY_SIDE, AUDIT_PERIODS = 16, 2
 # Parts of a step in the propagators of leaves.
 CUTS = 2
@@ -64,14 +64,14 @@ class ReducedTreePropagator(TimedPropagator):
         horizon : float, optional
             Not used: a period is needed.
         initial : ndarrays of shape (n_kets, N) and (n_kets,)
-            The states that trajectories start from, and their probabilities; by default any basis state.
+            The initial states of trajectories, and their probabilities; by default any basis state.
 
         Raises
         ------
         InvalidInput
             A tolerance out of range, or a system without a period.
         ConvergenceError
-            The audit finds more than the tolerance, or jumps that often leave the frame.
+            The audit finds more than the tolerance, or jumps often leave the frame.
         """
         check_tolerance(tolerance)
         if not system.depends_on_time or system.period is None:
@@ -94,7 +94,7 @@ class ReducedTreePropagator(TimedPropagator):
 
     @property
     def promise(self) -> str:
-        """What is promised of |ΔS|/S and how it was checked, in one line."""
+        """One line on |ΔS|/S and how it was audited."""
         scalars = self.arrays.scalars
         return (
             f"frame of {len(self.arrays.frame)} vectors, audited: {scalars[AUDITED_GAPS]:.0f} gaps by steps in "
@@ -105,7 +105,7 @@ class ReducedTreePropagator(TimedPropagator):
 
 @dataclass
 class _Audit:
-    """What an audit found: |ΔS|/S of gaps and of each further period, and how many jumps left the frame."""
+    """Result of an audit: |ΔS|/S of gaps and of each further period, and how many jumps left the frame."""
 
     worst: float = 0.0
     drift: float = 0.0
@@ -134,9 +134,9 @@ def _made(
     # As errors of states: half the relative error of their norm².
     rungs[:, 1] += 0.5 * found.drift * 2.0 ** np.arange(len(rungs)) * rungs[:, 0]
     arrays = with_blocks(arrays, nodes, first, ladder, rungs, leaf_errors(builder, leaves, frame @ probes))
-    home = sampled_span(builder, arrays, leaves)
-    if home is not None:
-        arrays = with_periods(builder, arrays, leaves, home, ROUNDING_OF_STEP * np.sqrt(steps))
+    slow = sampled_span(builder, arrays, leaves)
+    if slow is not None:
+        arrays = with_periods(builder, arrays, leaves, slow, ROUNDING_OF_STEP * np.sqrt(steps))
     scalars = arrays.scalars.copy()
     scalars[MOST_LEAK] = LEAK_SHARE * builder.tolerance
     scalars[AUDITED], scalars[AUDITED_GAPS], scalars[DRIFT] = found.worst, found.gaps, found.drift
@@ -168,7 +168,7 @@ def _audited(
     last: Matrix,
     group: Group,
 ) -> _Audit:
-    """Follow fresh trajectories in the frame and in all states, leaf by leaf, and compare S."""
+    """Compute trajectories in the frame and in all states, leaf by leaf, and compare S."""
     found, adjoint = _Audit(), frame.conj().T
     most = LEAK_SHARE * builder.tolerance
     inside = adjoint @ group.states
@@ -191,7 +191,7 @@ def _audited(
             inside[:, begins] = new[:, begins]
             held = np.where(begins, fits, held)
         group.adjust()
-    # Of a long gap the state settles; from then on each period adds the same.
+    # In a long gap the state becomes periodic; from then on each period adds the same error.
     settled = np.full(len(last), 1.0 + 0.0j)
     for _ in range(SETTLED):
         settled = last @ settled
@@ -209,7 +209,7 @@ def _audited(
 def _passed(
     builder: Builder, arrays: TimedArrays, number: int, leaf: Leaf, states: Matrix, cuts: int = 1
 ) -> Matrix:
-    """Return states behind a leaf, in all N states."""
+    """Return states after a leaf, in all N states."""
     if leaf.modes >= 0:
         return np.asarray(builder.modal_matrix(leaf.modes, leaf.stop - leaf.start) @ states)
     return builder.carried(arrays, number, states, cuts)

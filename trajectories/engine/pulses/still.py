@@ -1,4 +1,4 @@
-"""Tables of the constant stretches of a timed system: those of `engine.modes`, one set for each value of H_eff."""
+"""Tables of the constant stretches of a system that depends on time: those of `modes`, for each value of H_eff."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..modes.forms_kernels import BLOCK, N_SCALARS, TAIL_STRIDE, ModesArrays
 
 # Largest dimension whose constant stretches are diagonalised, and largest size of all their tables in bytes.
 LARGEST_DIAGONALISED, MOST_BYTES = 1000, 1.5e9
-# Two modes are as one where their frequencies differ by less than this over a stretch.
+# Two modes are degenerate if their phases differ by less than this over a stretch.
 NEAR = 1e-4
 
 
@@ -26,7 +26,7 @@ class StillModes:
     Attributes
     ----------
     tables : ModesArrays
-        Those of the kernels.
+        Tables for the kernels.
     values : ndarray of complex, extended precision, shape (N,)
         Eigenvalues less the energy of mode 0: the phase that all states share is no error of S.
     coupling : ndarray of complex, shape (N, N)

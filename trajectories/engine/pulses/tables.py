@@ -1,4 +1,4 @@
-"""Compiles a system that depends on time: stretches, steps, leaves and eigenmodes as the tables of the kernels."""
+"""Tables of a system that depends on time for the kernels: stretches, steps, leaves and eigenmodes."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from .taylor_kernels import (
 RADIANS, FINE_RADIANS, FINE = 8.0, 4.0, 1e-11
 # Rounding of a state in one step; measured, with a factor of two.
 ROUNDING_OF_STEP = 6e-16
-# Diagonals of operators are used from this dimension on, where they hold no more than so many times the elements.
+# Operators are stored by diagonals from this dimension on, if that takes at most this many times the elements.
 LEAST_BY_DIAGONALS, MOST_PADDED = 40, 4.0
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A leaf while it is made: a constant stretch by its eigenmodes, or some of the steps of a stretch."""
+    """A leaf: a constant stretch with its eigenmodes, or some of the steps of a stretch."""
 
     start: float
     stop: float
@@ -49,7 +49,7 @@ class Leaf:
 
 
 class Builder:
-    """Puts the arrays of one system together."""
+    """Builder of the arrays of a system."""
 
     def __init__(self, system: OpenSystem, tolerance: float, horizon: float) -> None:
         self.system, self.tolerance, self.horizon = system, tolerance, horizon
@@ -66,7 +66,7 @@ class Builder:
         self.constant_width = spectral_radius(self.operators[0])
 
     def arrays(self, most_leaves: int | None = None) -> tuple[TimedArrays, list[Leaf]]:
-        """Return the tables and the leaves; stretches of steps are cut into about so many leaves, or to steps."""
+        """Return tables and leaves; stretches of steps are divided into about `most_leaves`, or single steps."""
         pieces, leaves = [], []
         smooth = [(s, self._steps(s)) for s in stretches(self.system, self.horizon)]
         total = sum(len(steps.starts) - 1 for (s, steps) in smooth if self.number_of(s) < 0)
@@ -85,7 +85,7 @@ class Builder:
         return self._tables(pieces, leaves), leaves
 
     def number_of(self, stretch: Stretch) -> int:
-        """Return which eigenmodes a constant stretch has; −1 where it is followed in steps."""
+        """Return the number of the eigenmodes of a constant stretch; −1 if it is computed in steps."""
         if stretch.values is None:
             return -1
         key = (stretch.values + 0.0).tobytes()
@@ -102,7 +102,7 @@ class Builder:
         return self.mode_of[key]
 
     def _steps(self, stretch: Stretch) -> Steps:
-        """Return the steps of a stretch; of a constant one in its eigenmodes a single one, for its values."""
+        """Return the steps of a stretch; for a constant one with eigenmodes a single step with its values."""
         if self.number_of(stretch) >= 0:
             assert stretch.values is not None
             return Steps(np.array([stretch.start, stretch.stop]), stretch.values[None, :, None].copy())
@@ -198,7 +198,7 @@ class Builder:
     def carried(
         self, arrays: TimedArrays, number: int, states: NDArray[np.complex128], cuts: int = PARTS
     ) -> NDArray[np.complex128]:
-        """Return some states, (N, n), behind a leaf of steps, each cut into so many."""
+        """Return states, (N, n), after a leaf of steps, each divided into `cuts` parts."""
         return self.carried_steps(
             arrays, int(arrays.leaf_step[number]), int(arrays.leaf_step[number + 1]), states, cuts
         )
@@ -207,7 +207,7 @@ class Builder:
     def carried_steps(
         arrays: TimedArrays, first: int, last: int, states: NDArray[np.complex128], cuts: int
     ) -> NDArray[np.complex128]:
-        """Return some states, (N, n), behind steps `first` … `last` − 1, each cut into so many."""
+        """Return states, (N, n), after steps `first` … `last` − 1, each divided into `cuts` parts."""
         size, count = states.shape
         series = np.zeros((MOST_TERMS, size, 2, COLUMNS))
         local, mixed = np.zeros(arrays.coefficients.shape[1:]), np.zeros((size, 2, COLUMNS))
@@ -224,7 +224,7 @@ class Builder:
 
 
 def diagonals_of(operators: list[sparse.csr_array]) -> tuple[NDArray[Any], ...]:
-    """Return operators by diagonals as the kernels take them, or none where there are too many."""
+    """Return operators by diagonals in the layout of the kernels, or empty arrays if there are too many."""
     size = operators[0].shape[0]
     by_diagonals = [sparse.dia_array(operator) for operator in operators]
     first = np.cumsum([0, *(len(o.offsets) for o in by_diagonals)])
@@ -246,7 +246,7 @@ def diagonals_of(operators: list[sparse.csr_array]) -> tuple[NDArray[Any], ...]:
 
 
 def columns_apart(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Return a matrix as its columns, real and imaginary parts apart."""
+    """Return a matrix as its columns, with separate real and imaginary parts."""
     return np.ascontiguousarray(np.stack([matrix.real.T, matrix.imag.T], axis=1))
 
 
@@ -264,15 +264,15 @@ def spectral_radius(matrix: sparse.csr_array) -> float:
 
 
 def no_periods(size: int) -> dict[str, NDArray[Any]]:
-    """Return the tables of whole periods where there are none, by name."""
+    """Return empty tables of whole periods, by name."""
     nothing = np.zeros(0, np.int64)
     return {
         "mark_of_step": nothing,
         "mark_step": nothing,
         "mark_leaf": nothing,
-        "onward": np.zeros((0, 0, 2, size)),
-        "homeward": np.zeros((0, size, 2, 0)),
+        "from_slow": np.zeros((0, 0, 2, size)),
+        "to_slow": np.zeros((0, size, 2, 0)),
         "within": np.zeros((0, 0, 2, 0)),
-        "home_ladder": np.zeros((0, 0, 2, 0)),
-        "home_rungs": np.zeros((0, 2)),
+        "slow_ladder": np.zeros((0, 0, 2, 0)),
+        "slow_rungs": np.zeros((0, 2)),
     }

@@ -63,25 +63,27 @@ class TimedArrays(NamedTuple):
     frame: NDArray[np.float64]  # (r, 2, N): its orthonormal vectors Q as columns
     adjoint: NDArray[np.float64]  # (N, 2, r): columns of Q†
     near_inverse: NDArray[np.float64]  # (n_modes, r, 2, N): columns of V⁻¹Q
-    # Whole periods in few vectors, see `periods`; empty where they are too many. Marks are places in the period.
+    # Whole periods in the slow space, see `periods`; empty if it is too large. Marks are places in the period.
     mark_of_step: NDArray[np.int64]  # (n_steps + 1,) mark at the beginning of a step; −1: none
     mark_step: NDArray[np.int64]  # (n_marks,)
     mark_leaf: NDArray[np.int64]  # (n_marks,)
-    onward: NDArray[np.float64]  # (n_marks, q, 2, N): columns of the way from the vectors to each mark
-    homeward: NDArray[np.float64]  # (n_marks, N, 2, q): from each mark to the end of the next period
-    within: NDArray[np.float64]  # (n_marks, q, 2, q): triangles with the norms of `onward`
-    home_ladder: NDArray[np.float64]  # (n_rungs, q, 2, q): of 2^k periods
-    home_rungs: NDArray[np.float64]  # (n_rungs, 2) as `rungs`
+    from_slow: NDArray[
+        np.float64
+    ]  # (n_marks, q, 2, N): columns of the propagator from the slow space to each mark
+    to_slow: NDArray[np.float64]  # (n_marks, N, 2, q): from each mark to the end of the next period
+    within: NDArray[np.float64]  # (n_marks, q, 2, q): triangles with the norms of `from_slow`
+    slow_ladder: NDArray[np.float64]  # (n_rungs, q, 2, q): of 2^k periods
+    slow_rungs: NDArray[np.float64]  # (n_rungs, 2) as `rungs`
     still: ModesArrays  # tables of the constant stretches, the first index which; V and V⁻¹ are those above
     scalars: NDArray[np.float64]  # see the names below
 
 
 # MOST_LEAK: what may lie outside a frame, as norm² over the threshold; AUDITED: |ΔS|/S that its audit found.
 PERIOD, BRACKET, LARGEST_DECAY, STEP_ERROR, MOST_LEAK, AUDITED = 0, 1, 2, 3, 4, 5
-# What else the audit found: gaps, the share of jumps that left the frame, |ΔS|/S of each further period.
+# Further results of the audit: gaps, the share of jumps that left the frame, |ΔS|/S of each further period.
 AUDITED_GAPS, MISSED, DRIFT = 6, 7, 8
-# Error of a state of norm 1 on a way from or to a mark.
-HOME_ERROR = 9
+# Error of a state of norm 1 between the slow space and a mark.
+SLOW_ERROR = 9
 N_SCALARS = 10
 
 

@@ -23,7 +23,7 @@ from .trees import tree_arrays
 
 
 class TimedPropagator(Propagator):
-    """Taylor steps where envelopes change, eigenmodes where they do not; see `TreePropagator`."""
+    """Taylor steps while envelopes change, eigenmodes while they are constant; see `TreePropagator`."""
 
     name = "steps"
     Arrays = TimedArrays
@@ -47,7 +47,7 @@ class TimedPropagator(Propagator):
         tolerance : float
             Bound of |ΔS|/S, the relative error of the no-click probability.
         horizon : float, optional
-            How far trajectories are followed; needed where there is no period.
+            Duration of trajectories; needed if there is no period.
 
         Raises
         ------
@@ -60,7 +60,7 @@ class TimedPropagator(Propagator):
         if not system.depends_on_time:
             raise InvalidInput(f"propagator={cls.name!r} is for systems that depend on time; use 'auto'")
         if system.period is None and horizon is None:
-            raise InvalidInput("a system that depends on time without a period needs a horizon")
+            raise InvalidInput("a system that depends on time without a period needs a horizon; give horizon=")
         return cls(cls._made(Builder(system, tolerance, horizon or np.inf)))
 
     @classmethod
@@ -72,7 +72,7 @@ class TimedPropagator(Propagator):
         """Return the tables of a file."""
         modes = {key.removeprefix("still."): part for key, part in arrays.items() if key.startswith("still.")}
         others = {key: part for key, part in arrays.items() if not key.startswith("still.")}
-        # Files of before have no tables of whole periods, and fewer scalars.
+        # Files of earlier versions have no tables of whole periods, and fewer scalars.
         others = no_periods(arrays["adjoint"].shape[0]) | others
         others["scalars"] = np.pad(others["scalars"], (0, N_SCALARS - len(others["scalars"])))
         return TimedArrays(**others, still=ModesArrays(**modes))
@@ -93,7 +93,7 @@ class TimedPropagator(Propagator):
             phases=np.zeros(size, np.complex128),
             phi=np.zeros(near, np.complex128),
             lent=np.zeros(near, np.complex128),
-            home=np.zeros(self.arrays.homeward.shape[3], np.complex128),
+            slow=np.zeros(self.arrays.to_slow.shape[3], np.complex128),
             local=np.zeros(terms),
             rates=np.zeros(n_channels),
             place=np.zeros(N_PLACE, np.int64),
@@ -136,8 +136,8 @@ class TimedPropagator(Propagator):
 class TreePropagator(TimedPropagator):
     """Propagators of dyadic blocks of leaves, up to the whole period and 2, 4, 8, … periods, kept as matrices.
 
-    A block without a click is one product; a click is found by halving. Memory: about 32 N² bytes a leaf, bounded
-    by the number of leaves.
+    A block without a click is one product; a click is found by bisection. Memory: about 32 N² bytes a leaf,
+    bounded by the number of leaves.
     """
 
     name = "tree"

@@ -47,14 +47,14 @@ def tree_arrays(builder: Builder) -> TimedArrays:
     probes = probes_of(size)
     errors = leaf_errors(builder, finite, probes)
     rungs = _rungs(builder, arrays, finite, ladder, probes)
-    home = span_of(ladder[0], builder.tolerance) if ladder else None
-    if home is not None:
-        arrays = with_periods(builder, arrays, finite, home, float(rungs[0, 1]), ladder[0])
+    slow = span_of(ladder[0], builder.tolerance) if ladder else None
+    if slow is not None:
+        arrays = with_periods(builder, arrays, finite, slow, float(rungs[0, 1]), ladder[0])
     return with_blocks(arrays, nodes, first, ladder, rungs, errors)
 
 
 def leaves_of(size: int, most_bytes: float) -> int:
-    """Return how many leaves a tree of matrices of some size may have."""
+    """Return the largest number of leaves of a tree of matrices of this size."""
     return max(8, int(most_bytes / (2.0 * 16.0 * size**2)))
 
 
@@ -78,7 +78,7 @@ def with_blocks(
     rungs: NDArray[np.float64],
     errors: NDArray[np.float64],
 ) -> TimedArrays:
-    """Return the tables with a tree and a ladder, and what each leaf adds to the error of a state."""
+    """Return the tables with a tree and a ladder, and the error that each leaf adds to a state."""
     size = len(nodes[0])
     added = np.zeros(len(arrays.leaf_modes))
     added[: len(errors)] = errors
@@ -92,9 +92,9 @@ def with_blocks(
 
 
 def leaf_errors(builder: Builder, leaves: list[Leaf], states: Matrix) -> NDArray[np.float64]:
-    """Return what the propagator of each leaf adds to the error of a state of norm 1.
+    """Return the error that the propagator of each leaf adds to a state of norm 1.
 
-    Of steps that is their rounding; a constant stretch is passed in thirds and at once.
+    For steps it is their rounding; for a constant stretch the difference between thirds and the whole.
     """
     return np.array(
         [
@@ -109,7 +109,7 @@ def leaf_errors(builder: Builder, leaves: list[Leaf], states: Matrix) -> NDArray
 
 
 def in_thirds(builder: Builder, leaf: Leaf, states: Matrix) -> Matrix:
-    """Return states behind a constant stretch that is passed in three parts."""
+    """Return states after a constant stretch that is passed in three parts."""
     third = (leaf.stop - leaf.start) / 3.0
     for length in (third, third, leaf.stop - leaf.start - 2.0 * third):
         states = builder.modal_matrix(leaf.modes, length) @ states
@@ -133,7 +133,7 @@ def _rungs(
             carried = in_thirds(builder, leaf, carried)
         else:
             carried = builder.carried(arrays, number, carried)
-    # What both have in common: coefficients of steps that are rounded, each on its own.
+    # Not seen in the difference: the rounding of the coefficients of steps, each independent.
     steps = int(arrays.leaf_step[-1] - arrays.leaf_step[0])
     error = distance(ladder[0] @ probes, carried) + ROUNDING_OF_STEP * np.sqrt(steps)
     return rungs_of(ladder, probes, error)

@@ -1,4 +1,4 @@
-"""The audit of a reduced basis: gaps chosen before any run, followed in the basis and outside it, and compared."""
+"""The audit of a reduced basis: gaps chosen before any run, computed in the basis and outside it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ PRODUCT_ENTRIES = 300
 
 @dataclass(frozen=True)
 class AuditedGap:
-    """The state after a jump, and how long S is followed from there."""
+    """The state after a jump, and the time over which S is computed from there."""
 
     ket: NDArray[np.complex128]
     wait: float
 
 
 def audited_gaps(system: OpenSystem, arrays: ModesArrays, pilot: list[Gap]) -> list[AuditedGap]:
-    """Return the gaps after the clicks of a pilot in the basis, except those that the fallback would do."""
+    """Return the gaps after the clicks of a pilot in the basis, except those left to the fallback."""
     operators = [channel.operator for channel in system.channels]
     chosen = []
     for gap, following in pairwise(pilot):
@@ -57,18 +57,18 @@ def survival_in(arrays: ModesArrays, gaps: list[AuditedGap]) -> NDArray[np.float
 
 
 def replay_work(propagator: SparsePropagator, dimension: int, wait: float) -> float:
-    """Return what it takes at the most to follow a gap by the sparse action."""
+    """Return the largest work of a gap with the sparse action."""
     steps = np.ceil(wait / float(propagator.arrays.scalars[STEP]))
     return float(steps * len(propagator.arrays.step_terms) * (dimension + PRODUCT_ENTRIES))
 
 
 def replayed_gaps(propagator: SparsePropagator, gaps: list[AuditedGap]) -> list[AuditedGap]:
-    """Return those gaps of a sample that are followed by the sparse action: in their order, as many as fit.
+    """Return the gaps of a sample that are computed by the sparse action: in order, as many as the work allows.
 
     Raises
     ------
     ConvergenceError
-        There is none, or not a single one fits.
+        There is no gap, or none is short enough.
     """
     if not gaps:
         raise ConvergenceError("its pilot saw no gap between two clicks that could be audited")

@@ -28,7 +28,7 @@ from .essential import essential_states
 from .level import LEAK_SHARE, reduced_arrays, with_error
 from .pilot import AUDIT, ENRICHMENT, PILOT, Gap, gaps, spanning_vectors, stream
 
-# Clicks of the pilot, and of a round that looks for states which the basis misses.
+# Clicks of the pilot, and of a round of the search for states that the basis misses.
 PILOT_CLICKS, ENRICHMENT_CLICKS, ENRICHMENT_ROUNDS = 600, 4000, 2
 # Clicks of a pilot trajectory, and gaps of which one is audited.
 SHORT, SPARING = 64, 8
@@ -44,13 +44,13 @@ AUDIT_SHARE, SMALLER_CUT, CUTS = 0.4, 0.4, 5
 MOST_AUDITED = 0.7
 # Populations from which on basis states are essential, tried one after the other.
 NEGLIGIBLE = (1e-15, 1e-17)
-# A basis with more vectors than this share of the essential states saves nothing.
+# A basis with more vectors than this share of the essential states is not worth while.
 WORTH = 0.85
 
 
 @dataclass(frozen=True)
 class Bases:
-    """The bases of a system, the smallest first, and what their audit found.
+    """The bases of a system, the smallest first, and the result of their audit.
 
     `levels` holds the tables of each basis. `audited` and `replayed` are the numbers of gaps that were compared
     with the larger basis and with the sparse action. `worst` is the largest |ΔS|/S of the first basis, and
@@ -87,7 +87,7 @@ def make_bases(
         with Stage("pilot of the reduced basis"):
             outer = reduced_arrays(system, states, None, tolerance)
             pilot = list(gaps(outer, jumps, kets, weights, stream(system, PILOT), PILOT_CLICKS, SHORT))
-            _require_home(pilot)
+            _require_confined(pilot)
         with Stage("making the reduced basis"):
             inner, found, checked, missed = _inner(system, jumps, outer, pilot, (kets, weights), tolerance)
         complete = len(states) == system.dimension
@@ -109,8 +109,8 @@ def make_bases(
     return Bases(levels, complete, len(checked) if inner is not None else 0, len(replayed), error, missed)
 
 
-def _require_home(pilot: list[Gap]) -> None:
-    """Refuse essential states that trajectories often leave, as in hot systems."""
+def _require_confined(pilot: list[Gap]) -> None:
+    """Refuse essential states that trajectories leave often, as in hot systems."""
     missed = sum(gap.left for gap in pilot) / max(1, len(pilot))
     if missed > MOST_MISSED:
         raise ConvergenceError(f"jumps leave the essential states in {missed:.0%} of all clicks (a hot system?)")
@@ -124,7 +124,7 @@ def _inner(
     start: tuple[NDArray[np.complex128], NDArray[np.float64]],
     tolerance: float,
 ) -> tuple[ModesArrays | None, float, list[AuditedGap], float]:
-    """Return the small basis (None where it saves nothing), its error against `outer`, audited gaps and misses."""
+    """Return the small basis (None if not worth while), its error against `outer`, audited gaps and misses."""
     kets, weights = start
     cut = CUT * (tolerance / 1e-10) ** CUT_POWER
     checked = audited_gaps(system, outer, pilot)[:AUDITED]
@@ -154,7 +154,7 @@ def _enriched(
     start: tuple[NDArray[np.complex128], NDArray[np.float64]],
     tolerance: float,
 ) -> tuple[ModesArrays, NDArray[np.complex128], float]:
-    """Add to a basis what jumps leave outside it, as a longer pilot in the basis finds; return its last misses."""
+    """Extend a basis by the parts of jumps outside it, found by a longer pilot; return its last misses."""
     operators = [channel.operator[outer.states][:, outer.states] for channel in system.channels]
     for number in range(ENRICHMENT_ROUNDS + 1):
         inner, count = reduced_arrays(system, outer.states, columns, tolerance), ENRICHMENT_CLICKS

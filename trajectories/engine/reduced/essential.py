@@ -1,6 +1,6 @@
-"""Essential basis states: those that trajectories reach, found from the modes of the few that are known so far.
+"""Essential basis states: those that trajectories reach, found step by step from modes on the known ones.
 
-A neighbour i of the states at hand is mixed into a mode m of energy λ_m with the population
+A neighbour i of the known states is mixed into a mode m of energy λ_m with the population
 |⟨i|H_eff|m⟩|²/|λ_m − ⟨i|H_eff|i⟩|², or is fed by jumps at the rate |⟨i|c_k|m⟩|² and decays at its own rate. These
 populations are weighted with the time that trajectories spend in the mode. Neighbours of sufficient population are
 added, and the step is repeated with the larger set.
@@ -52,7 +52,7 @@ def essential_states(
     links = _Links.of(system)
     if len(weights) == 1 or given.all():
         return _grown(system, links, given, (kets, weights), negligible)
-    # From the states of a mixture alone the search would end before it has seen what clicks lead to.
+    # From the states of a mixture alone the search would end before it reaches the states after clicks.
     likeliest = int(np.argmax(weights))
     one = kets[likeliest : likeliest + 1], weights[likeliest : likeliest + 1]
     few = np.abs(kets[likeliest]) ** 2 > GIVEN
@@ -86,7 +86,7 @@ def _grown(
 
 @dataclass(frozen=True)
 class _Links:
-    """Which basis states H_eff and the jumps connect, from `source` to `target`, and how strongly."""
+    """Connections of basis states by H_eff and the jumps, from `source` to `target`, and their strengths."""
 
     energy: NDArray[np.complex128]
     lifetime: NDArray[np.float64]
@@ -150,7 +150,7 @@ def _neighbours(
     initial: tuple[NDArray[np.complex128], NDArray[np.float64]],
     negligible: float,
 ) -> NDArray[np.bool_]:
-    """Return which further states are essential, as the modes on those known so far tell."""
+    """Return which further states are essential, according to the modes on the known ones."""
     matrix, (kets, weights) = system.centred_H_eff, initial
     known = np.zeros(system.dimension, dtype=np.bool_)
     known[states] = True

@@ -1,4 +1,4 @@
-"""A reduced basis: H_eff, the jumps and the click rates on a few vectors, and what jumps leave outside.
+"""A reduced basis: H_eff, the jumps and the click rates on a few vectors, and the part of jumps outside.
 
 With Q†Q = 1 a state is followed as Qφ, φ' = −iQ†H_effQφ. Its norm falls at the true click rates, for
 Q†c†cQ = (Q†cQ)†(Q†cQ) + R†R, where R†R = Q†c†(1 − QQ†)cQ is what a jump c leaves outside. So the reduced system is
@@ -98,7 +98,7 @@ def _jump(
 
 
 def with_error(arrays: ModesArrays, error: float, tolerance: float) -> ModesArrays:
-    """Return the tables with a further relative error of S, and give the kernels what is left of the tolerance."""
+    """Return the tables with a further relative error of S, and the rest of the tolerance for the kernels."""
     scalars = arrays.scalars.copy()
     scalars[FLOOR] += error
     spent = scalars[FLOOR] + 2.0 * scalars[TURNED] + (LEAK_SHARE + ROUNDING_SHARE) * tolerance

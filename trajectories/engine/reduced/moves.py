@@ -1,4 +1,4 @@
-"""Moves between two bases, by maps that are made once.
+"""Moves between two bases, by precomputed maps.
 
 A jump that leaves the small basis takes the trajectory to the larger one, and the first jump that ends within the
 small basis takes it back. Both are products of a matrix V_j⁻¹c_kV_i with the amplitudes before the jump; further

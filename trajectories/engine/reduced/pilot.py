@@ -23,7 +23,7 @@ from ..modes.eigenmodes import ModesPropagator
 from ..modes.forms_kernels import BEFORE_BLOCKS, BLOCK, CHANNEL, FASTEST, ModesArrays
 from ..trajectory_state import HORIZON, LEFT_BASIS, NEED_UNIFORMS, NO_BRACKET
 
-# What the random numbers are for; see `system_stream`.
+# Purposes of the random numbers; see `system_stream`.
 PILOT, ENRICHMENT, AUDIT = 10, 11, 12
 # A pilot trajectory ends after this time, in units of 1/(largest frequency in S): without a click it is taken as
 # dark.
@@ -78,7 +78,7 @@ def gaps(
     count: int,
     longest: int,
 ) -> Iterator[Gap]:
-    """Follow trajectories in a basis for `count` clicks, each for `longest` at the most.
+    """Compute trajectories in a basis until `count` clicks, each for at most `longest`.
 
     There may be fewer clicks: of trajectories that end without one there are no more than `count`.
     """
@@ -122,7 +122,7 @@ def spanning_vectors(
     weights: NDArray[np.float64],
     numbers: np.random.Generator,
 ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-    """Return orthonormal vectors on the essential states that span what the pilot went through, and their weights.
+    """Return orthonormal vectors on the essential states that span the states of the pilot, and their weights.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def spanning_vectors(
     kets, weights : ndarray
         The initial ensemble.
     numbers : numpy.random.Generator
-        For the times.
+        Random numbers for the times.
 
     Returns
     -------

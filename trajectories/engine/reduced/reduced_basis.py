@@ -1,6 +1,6 @@
 """The reduced propagator: eigenmodes in a basis of a few hundred vectors, for constant systems of any size.
 
-Conditional states lie in the span of few vectors, whatever N is. There are three levels: (1) the vectors that span
+Conditional states lie in the span of few vectors, for any N. There are three levels: (1) the vectors that span
 the states of a pilot; (2) all essential basis states; (3) the sparse action on all N states. After each jump the
 share of the state outside the level is computed. If it exceeds its share of the tolerance, the gap that follows is
 computed on the next level. What H_eff moves out of a level between jumps is not computed for each gap but
@@ -40,7 +40,7 @@ AUDITED, REPLAYED, WORST, MISSED, COMPLETE = 0, 1, 2, 3, 4
 
 @dataclass(frozen=True)
 class ReducedArrays:
-    """The compiled levels: bases, the smallest first; the sparse action; and what the audit found.
+    """The compiled levels: bases, the smallest first; the sparse action; and the result of the audit.
 
     `moves` holds the jumps from each level into every other, in the order of `pairs`.
     """
@@ -61,7 +61,7 @@ class ReducedArrays:
 
 @dataclass
 class Position:
-    """On which level a trajectory is, with the scratch of each.
+    """Level of a trajectory, with the work arrays of each level.
 
     `ket` is a state that is not placed on a level yet, `error` that of its norm, and `first` the smallest level to
     try.
@@ -74,12 +74,12 @@ class Position:
     works: dict[int, Any] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        """Go through all arrays that it holds."""
+        """Iterate over all its arrays."""
         return (array for work in self.works.values() for array in work)
 
     @property
     def work(self) -> Any:
-        """The scratch of the level."""
+        """The work arrays of the level."""
         return self.works[self.level]
 
 
@@ -119,7 +119,7 @@ class ReducedPropagator(Propagator):
         tolerance : float
             Bound of |ΔS|/S.
         initial : ndarrays of shape (n_kets, N) and (n_kets,), optional
-            The states that trajectories start from, and their probabilities; by default any basis state.
+            The initial states of trajectories, and their probabilities; by default any basis state.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class ReducedPropagator(Propagator):
         Raises
         ------
         RunFolderError
-            A development version wrote it.
+            The file is of a development version.
         """
         if "level 0.leak" not in arrays:
             raise RunFolderError(
@@ -162,12 +162,12 @@ class ReducedPropagator(Propagator):
 
     @property
     def promise(self) -> str:
-        """What is promised of |ΔS|/S and how it was checked, in one line."""
+        """One line on |ΔS|/S and how it was audited."""
         audit, levels = self.arrays.audit, self.arrays.levels
         sizes = " and ".join(str(level.vectors.shape[1]) for level in levels)
         made = f"basis {self.digest[:12]} of {sizes} vectors"
         if audit[COMPLETE] and len(levels) == 1:
-            return f"{made}, all there are"
+            return f"{made}, a complete basis"
         checked = [f"{_gaps(int(audit[AUDITED]))} in the larger basis"] * int(len(levels) > 1)
         few = "only " * int(audit[REPLAYED] < LEAST_REPLAYED)
         checked += [f"{few}{_gaps(int(audit[REPLAYED]))} by the sparse action"] * int(audit[REPLAYED] > 0)
@@ -226,7 +226,7 @@ class ReducedPropagator(Propagator):
         sampling: tuple[Jumps, NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]],
         clicks: tuple[NDArray[np.float64], NDArray[np.int16]],
     ) -> int:
-        """Follow a trajectory as far as one basis or the other holds it."""
+        """Compute a trajectory as long as one of the bases holds it."""
         position = state.work
         if len(self._bases) == 1:
             inner = TrajectoryState(state.fields, position.work)
@@ -255,7 +255,7 @@ class ReducedPropagator(Propagator):
         return int(status)
 
     def _leave(self, state: TrajectoryState, jumps: Jumps) -> None:
-        """Go on with the whole state after the last jump, which no basis holds."""
+        """Continue with the whole state after the last jump, which no basis holds."""
         position, fields = state.work, state.fields
         source = self._bases[position.level].arrays
         position.error = float(source.scalars[VECTORS_NORM] * fields.missing + fields.rounded)
@@ -263,7 +263,7 @@ class ReducedPropagator(Propagator):
         position.first = len(self._bases)
 
     def _place(self, state: TrajectoryState, threshold: float, jumps: Jumps) -> None:
-        """Go on from ``state.work.ket`` on the smallest level that holds it to its share of the tolerance."""
+        """Continue from ``state.work.ket`` on the smallest level that holds it to its share of the tolerance."""
         position, fields = state.work, state.fields
         ket, position.ket = position.ket, None
         first, position.first = position.first, 0
@@ -284,18 +284,18 @@ class ReducedPropagator(Propagator):
         fields.steps, fields.next_dark_check = 0, 1
 
     def _begin(self, position: Position, number: int, amplitudes: NDArray[np.float64], dimension: int) -> None:
-        """Begin a gap in a basis, from amplitudes of its modes, (2, modes)."""
+        """Start a gap in a basis, from amplitudes of its modes, (2, modes)."""
         position.level = number
         self._bases[number].restart(self._workspace(position, number, dimension), amplitudes)
 
     def _workspace(self, position: Position, number: int, dimension: int) -> Any:
-        """Return the scratch of a trajectory in a basis."""
+        """Return the work arrays of a trajectory in a basis."""
         if number not in position.works:
             position.works[number] = self._bases[number].workspace(dimension)
         return position.works[number]
 
     def _after_jump(self, jumps: Jumps, number: int, work: Any) -> NDArray[np.complex128]:
-        """Return the whole state after the last jump, what lies outside the basis included."""
+        """Return the whole state after the last jump, including the part outside the basis."""
         arrays = self._bases[number].arrays
         size = min(BLOCK * int(work.jump[BEFORE_BLOCKS]), arrays.vectors.shape[1])
         before = ket_of(arrays.states, self._columns[number][0], work.before[:, :size].copy(), len(work.psi))
