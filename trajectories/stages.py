@@ -81,8 +81,8 @@ class Stage:
 
     def words(self, now: float) -> str:
         """Return the text to show at time `now`, without elapsed seconds."""
-        told = self.expected >= ANNOUNCED and now - self.begun < WRONG * self.expected
-        return f"{self.text}, some {self.expected:.0f} s" if told else self.text
+        expecting = self.expected >= ANNOUNCED and now - self.begun < WRONG * self.expected
+        return f"{self.text}, some {self.expected:.0f} s" if expecting else self.text
 
     def left(self, now: float) -> float:
         """Return the expected remaining seconds of the whole work; 0 if unknown."""

@@ -114,17 +114,17 @@ def _run(options: argparse.Namespace) -> None:
     kept = {} if system is None else folder.kept(system.digest)
     exact_values = ExactValues(system, seen_with, folder.known(), kept=kept)
     folder.begin_loading()
-    findings = analyse(record, pair=options.pair, window=options.window, exact_values=exact_values)
+    results = analyse(record, pair=options.pair, window=options.window, exact_values=exact_values)
     if reason:
-        findings.notes.append(f"no exact values: {reason}")
+        results.notes.append(f"no exact values: {reason}")
     title = f"Clicks of {printable(source.resolve().name)}"
     again = shlex.join(["trajectories", *sys.argv[1:]]) if sys.argv[1:2] in (["analyse"], ["analyze"]) else ""
     commands = [again] if again else []
-    files = folder.write(findings, record, exact_values.answers, title, exact_values.kept, commands)
+    files = folder.write(results, record, exact_values.answers, title, exact_values.kept, commands)
     if options.json:
-        print(json_text(findings.to_dict()))
+        print(json_text(results.to_dict()))
         return
-    print(f"{for_commands(findings.table())}\n")
+    print(f"{for_commands(results.table())}\n")
     for name, path in files.items():
         print(f"{name:9} {path}")
 

@@ -37,16 +37,20 @@ def opened(source: str, options: argparse.Namespace | None = None, *, pieces: bo
         options = argparse.Namespace()
     refuse_for_run(source, options)
     if not Path(source).is_dir():
-        told, steps = reading_options(options), getattr(options, "steps", [])
+        reading, steps = reading_options(options), getattr(options, "steps", [])
         large = pieces and Path(source).is_file() and Path(source).stat().st_size > LARGE
-        if large and all(name not in WHOLE for name, _ in steps) and set(told) <= {"unit", "duration", "markers"}:
+        if (
+            large
+            and all(name not in WHOLE for name, _ in steps)
+            and set(reading) <= {"unit", "duration", "markers"}
+        ):
             try:
-                file = open_measured(source, **told)
+                file = open_measured(source, **reading)
             except InvalidInput:  # not a format that can be read in pieces; `load` gives the better message
                 pass
             else:
                 return file.through([partial(corrected, steps=[step]) for step in steps])
-        return corrected(load(source, **told), steps, told)
+        return corrected(load(source, **reading), steps, reading)
     run = Run.open(source)
     if not run.complete and run.leading():
         used = run.leading()[-1][1]

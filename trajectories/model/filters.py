@@ -88,8 +88,8 @@ def _one_filter(
             replace(other, name=outputs[1], operator=both),
         ]
     drives = tuple(replace(drive, operator=beside(drive.operator)) for drive in system.drives)
-    told = {"channel": channel, "frequency": centre, "width": float(width), "levels": count}
-    parameters = {**system.parameters, "filters": [*system.parameters.get("filters", []), told]}
+    entry = {"channel": channel, "frequency": centre, "width": float(width), "levels": count}
+    parameters = {**system.parameters, "filters": [*system.parameters.get("filters", []), entry]}
     return replace(
         system,
         hamiltonian=hamiltonian,

@@ -117,7 +117,7 @@ def _foreign(
     if not any(fields):
         raise InvalidInput(f"{path} holds no numbers; give a file with a time and a channel on every line")
     named = not all(_is_number(entry) for entry in fields[:2])
-    when, which, told = _places(path, fields if named else None, columns, len(fields))
+    when, which, unit_name = _places(path, fields if named else None, columns, len(fields))
     values: NDArray[Any]
     place: NDArray[Any]
     labels: dict[str, int] = {}
@@ -138,11 +138,11 @@ def _foreign(
     if not last.endswith(("\n", "\r")):
         note(notes, f"{path.name} ends within a line, which may be cut off", warn=False)
     whole = times.dtype.kind == "i"
-    measure = time_unit(unit if unit is not None else (told or "s") if not whole else "s")
+    measure = time_unit(unit if unit is not None else (unit_name or "s") if not whole else "s")
     seconds = seconds_of(measure)
     more: dict[str, Any] = {}
     if whole:
-        length = tick if tick is not None else None if told is None else SECONDS[told]
+        length = tick if tick is not None else None if unit_name is None else SECONDS[unit_name]
         if length is None:
             raise InvalidInput(f"{path} counts time in ticks of unknown length; give tick= in seconds")
         more["tick"] = step = positive_number(length, "tick") / seconds
@@ -151,7 +151,7 @@ def _foreign(
         start = min(0.0, (int(values[0]) if len(values) else 0) * step)
     else:
         values = times * (
-            (SECONDS[told] if told else 1.0 if tick is None else positive_number(tick, "tick")) / seconds
+            (SECONDS[unit_name] if unit_name else 1.0 if tick is None else positive_number(tick, "tick")) / seconds
         )
         values, place, _ = in_order(values, lookup[channel], None, notes)
         latest, start = float(values[-1]), min(0.0, float(values[0]))
@@ -299,8 +299,8 @@ def _places(
                 "give columns=(time, channel)"
             )
         when, which = found[0][0], found[1][0]
-    told = re.search(r"[\[(/]\s*(\w+)\s*[\])]?\s*$", header[when]) if header else None
-    known_unit = told.group(1) if told and told.group(1) in SECONDS else None
+    unit_name = re.search(r"[\[(/]\s*(\w+)\s*[\])]?\s*$", header[when]) if header else None
+    known_unit = unit_name.group(1) if unit_name and unit_name.group(1) in SECONDS else None
     return when, which, known_unit
 
 
