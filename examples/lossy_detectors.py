@@ -113,7 +113,9 @@ def draw_calibration(ax: Axes, system: Any, record: tj.ClickRecord, seen: tj.Cli
     x, y, error = np.array(points).T
     ax.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
     ax.errorbar(x, y, error, fmt="o", color="k", markersize=3, linewidth=0.8)
-    ax.set(xlabel="inferred probability of a lost partner", ylabel="share that had one", xlim=(0, 1), ylim=(0, 1))
+    ax.set(
+        xlabel="said: probability of a lost partner", ylabel="found: share that had one", xlim=(0, 1), ylim=(0, 1)
+    )
     return {"said": x, "found": y, "error": error}
 
 
@@ -171,7 +173,7 @@ with timed(), warnings.catch_warnings():
     tables["information"] = draw_information(information_ax, levels, record)
     panel(stream_ax, "a", "detected photons (—) and magnons (– ·); crosses: lost clicks")
     panel(calibration_ax, "b", "single clicks and their partners")
-    panel(information_ax, "c", "information of each channel and with loss")
+    panel(information_ax, "c", "what each channel tells, and what loss costs")
     for name, columns in tables.items():
         write_table(chosen.out / f"lossy_detectors_{name}.csv", columns)
     save(picture, chosen.out, "lossy_detectors")
