@@ -1,8 +1,11 @@
 """The master equation of systems that depend on time: closed forms, QuTiP, and sums that must agree."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import qutip
+from scipy.integrate import solve_ivp
 from scipy.special import erf
 from scipy.stats import poisson
 
@@ -222,3 +225,39 @@ def test_probabilities_of_many_clicks_are_never_negative():
     found = lindblad.pulse_counts(lindblad.periodic_state(system), ["atom"], most=3)
     assert (found.probability >= 0.0).all()
     assert found.probability[3] < 1e-12
+
+
+def test_joint_counts_of_a_sweep_are_those_of_matrices_resolved_by_counts():
+    """A resonance swept under a drive: P(n_a, n_m) from four matrices and a plain integrator.
+
+    A jump raises the count of its channel, ρ_ab′ = L₀ρ_ab + J_aρ_(a−1)b + J_mρ_a(b−1); counts beyond 1 are left out.
+    """
+    space = tj.HilbertSpace(photon=3, atom=2)
+    a, s = space.lower("photon"), space.lower("atom")
+    sweep = tj.Drive(space.number("photon"), tj.Ramp(2.0, 12.0, -1.0, 1.0) - 2.0 * tj.Square(18.0, 24.0))
+    drive = tj.Drive(s + s.T, tj.Square(2.0, 12.0, 0.4))
+    channels = [tj.Channel("photon", 0.7 * a), tj.Channel("atom", 0.4 * s)]
+    system = tj.OpenSystem(0.5 * (a.T @ s + s.T @ a), channels, space, drives=[sweep, drive], period=24.0)
+    state = lindblad.periodic_state(system)
+    jumps = [channel.operator.toarray() for channel in channels]
+    decay = sum(c.conj().T @ c for c in jumps)
+
+    def motion(t, y):
+        blocks = y.reshape(2, 2, 6, 6)
+        effective = -1j * system.at(t).hamiltonian.toarray() - 0.5 * decay
+        change = effective @ blocks + blocks @ effective.conj().T
+        change[1] += jumps[0] @ blocks[0] @ jumps[0].conj().T
+        change[:, 1] += jumps[1] @ blocks[:, 0] @ jumps[1].conj().T
+        return change.ravel()
+
+    blocks = np.zeros((2, 2, 6, 6), np.complex128)
+    blocks[0, 0] = state.rho
+    for low, high in pairwise([0.0, 2.0, 12.0, 18.0, 24.0]):
+        span = (low + 1e-12, high - 1e-12)
+        blocks = solve_ivp(motion, span, blocks.ravel(), method="DOP853", rtol=1e-9, atol=1e-12).y[:, -1]
+    expected = np.einsum("abii->ab", blocks.reshape(2, 2, 6, 6)).real
+    found = lindblad.pulse_counts(state, ["photon", "atom"], most=2)
+    assert found.more.value > 0.01
+    np.testing.assert_allclose(found.one_each.value, expected[1, 1], atol=1e-8)
+    np.testing.assert_allclose(found.no_click.value, expected[0, 0], atol=1e-8)
+    np.testing.assert_allclose(found.more.value, 1.0 - expected.sum(), atol=1e-8)
