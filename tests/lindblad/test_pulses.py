@@ -230,7 +230,7 @@ def test_probabilities_of_many_clicks_are_never_negative():
 def test_joint_counts_of_a_sweep_are_those_of_matrices_resolved_by_counts():
     """A resonance swept under a drive: P(n_a, n_m) from four matrices and a plain integrator.
 
-    A jump raises the count of its channel, ρ_ab′ = L₀ρ_ab + J_aρ_(a−1)b + J_mρ_a(b−1); counts beyond 1 are left out.
+    A jump raises the count of its channel, ρ_ab′ = L₀ρ_ab + J_aρ_(a−1)b + J_mρ_a(b−1); beyond 1 none is kept.
     """
     space = tj.HilbertSpace(photon=3, atom=2)
     a, s = space.lower("photon"), space.lower("atom")
