@@ -104,7 +104,8 @@ def add_pair(
     known_asymmetry = None
     if lags is not None:
         forward, backward = np.array(lags[SIDE_BINS:]), np.array(lags[:SIDE_BINS][::-1])
-        known_asymmetry = exact_histogram(by_lag.edges, (forward - backward) / (forward + backward))
+        with np.errstate(divide="ignore", invalid="ignore"):  # lags that never occur have no asymmetry
+            known_asymmetry = exact_histogram(by_lag.edges, (forward - backward) / (forward + backward))
     found.curves["asymmetry"] = {pair: Curve("order asymmetry", by_lag, known_asymmetry, None)}
 
 

@@ -227,3 +227,18 @@ def test_the_paper_system_agrees_in_all_ways():
     thermal = lindblad.steady_state(ThermalCavity(levels=5).system()).with_solver("doubling")
     auto = lindblad.g2_at(thermal, "emission", "emission", [0.0, 1.0, 1e9])
     assert auto[2] == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-28, 1e28])
+def test_the_unit_of_time_does_not_matter(unit):
+    """With rates of 1e-25 powers of the step overflowed: a traceback."""
+    sigma = np.array([[0.0, 1.0], [0.0, 0.0]])
+
+    def values(scale):
+        jumps = [Channel("a", np.sqrt(scale) * sigma), Channel("b", np.sqrt(0.3 * scale) * sigma)]
+        steady = lindblad.steady_state(OpenSystem(scale * (sigma + sigma.T), jumps)).with_solver("doubling")
+        edges = np.array([0.0, 0.5, 1.0, 40.0]) / scale
+        found = [lindblad.g2(steady, "a", "b", edges).value, lindblad.waiting_times(steady, "a", "b", edges).value]
+        return np.array([found[0], found[1] / scale])
+
+    np.testing.assert_allclose(values(unit), values(1.0), rtol=1e-12)

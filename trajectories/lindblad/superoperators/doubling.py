@@ -64,9 +64,13 @@ class DoublingMotion:
         counts, rests = self._divided(times)
         rows = Doubled.of(functionals)
         columns = rows.T
-        series = self._taylor(Doubled.of(start[None]), self._generator.T)
-        state = _coefficients(rests, 0) @ series
-        sums = [_coefficients(rests, m) @ (series @ columns) for m in range(1, integrals + 1)]
+        # In units of the step, a power of two, which cost no digit and neither overflow nor vanish.
+        series = self._taylor(Doubled.of(start[None]), self._generator.scaled(self._step).T)
+        state = _coefficients(rests / self._step, 0) @ series
+        sums = [
+            (_coefficients(rests / self._step, m) @ (series @ columns)).scaled(self._step**m)
+            for m in range(1, integrals + 1)
+        ]
         # u·∫₀ᵀ e^{Gs} ds and u·∫₀ᵀ (T − s) e^{Gs} ds over T = h 2^p, as rows.
         ahead = self._taylor_rows(rows, integrals)
         length = self._step
@@ -89,9 +93,10 @@ class DoublingMotion:
     def propagate(self, start: Vector, times: Array, *, integral: bool = False, adjoint: bool = False) -> Array:
         """Return e^{Gt}x, or ∫₀ᵗ e^{Gs}x ds, at each time; with G† if `adjoint`."""
         counts, rests = self._divided(times)
-        series = self._taylor(Doubled.of(start[None]), self._generator if adjoint else self._generator.T)
-        state = _coefficients(rests, int(integral)) @ series
-        whole = _coefficients(np.array([self._step]), 1) @ series
+        scaled = self._generator.scaled(self._step)
+        series = self._taylor(Doubled.of(start[None]), scaled if adjoint else scaled.T)
+        state = (_coefficients(rests / self._step, int(integral)) @ series).scaled(self._step ** int(integral))
+        whole = (_coefficients(np.ones(1), 1) @ series).scaled(self._step)
         for number, propagator in enumerate(self._propagators(counts)):
             turned = propagator if adjoint else propagator.T
             here = np.flatnonzero([count >> number & 1 for count in counts])
@@ -122,11 +127,12 @@ class DoublingMotion:
 
     def _taylor_rows(self, rows: Doubled, integrals: int) -> list[Doubled]:
         """Return u·∫₀ʰ e^{Gs} ds, and the same once more integrated, for each u."""
+        scaled = self._generator.scaled(self._step)
         power, sums = rows, [Doubled.of(np.zeros_like(rows.high)) for _ in range(integrals)]
         for k in range(TERMS):
             for m, total in enumerate(sums, start=1):
-                sums[m - 1] = add(total, _times(power, Fraction(self._step) ** (k + m) / factorial(k + m)))
-            power = power @ self._generator
+                sums[m - 1] = add(total, _times(power, Fraction(self._step) ** m / factorial(k + m)))
+            power = power @ scaled
         return sums
 
     def _propagators(self, counts: list[int]) -> Iterator[Doubled]:
