@@ -10,9 +10,11 @@ import shutil
 
 import numpy as np
 import pytest
+from click_fuzz import random_case
 
 import trajectories as tj
 from trajectories import analysis as an
+from trajectories import lindblad
 from trajectories.analysis.report.analysis_results import AnalysisResults, Check, Number
 from trajectories.analysis.report.charts import charts
 from trajectories.analysis.report.exact_values import ExactValues
@@ -305,3 +307,14 @@ def hover(tab):
     tab.mouse.up()
     assert tab.locator("#clicks .plot svg").text_content() != before, "a drag moves the axis"
     assert "left" in tab.locator("#clicks svg").text_content()
+
+
+def test_lags_that_never_occur_have_no_asymmetry_and_no_warning():
+    """NumPy's warning of a division by zero reached those who analysed this dark system."""
+    system, _ = random_case("dark", 189, 3.0)
+    steady = lindblad.steady_state(system)
+    rate = sum(steady.rate(name) for name in system.channel_names)
+    record = tj.simulate(system, 12, 20.0 / rate, seed=189, progress=False)
+    found = an.analyse(record, system, window=0.3 / rate, progress=False)
+    (curve,) = found.curves["asymmetry"].values()
+    assert np.isnan(curve.exact.value).any()
