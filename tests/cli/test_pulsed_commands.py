@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -194,3 +195,33 @@ def test_converge_follows_the_numbers_of_a_pulse(tmp_path, capsys):
     assert float(first.split()[2]) == pytest.approx(max(table["truncation"].values()), rel=0.1)
     assert command("converge", config, "--follow") == 2
     assert "leave it out for pulses" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ('drive = {shape = "Gaussian", centre = 5.0, sigma = 1.0, height = nan}', "must be a finite number"),
+        ('drive = {shape = "Gaussian", centre = 5.0, sigma = 3.0}', "multiply it by a Square"),
+        ('drive = {shape = "Sampled", t = [0, 1, 2, 3], values = [0.0, nan, 1.0, 0.0]}', "give finite numbers"),
+        (
+            f'drive = {{shape = "Sampled", t = {list(range(12))}, values = {[1.0, -1.0] * 6}}}',
+            "samples are too coarse.*sample more finely",
+        ),
+        ('drive = {shape = "Rotation", frequency = 1.0}', "parameters are real"),
+        ('kappa = -0.1\ndrive = {shape = "Square", start = 1.0, stop = 2.0}', "kappa=-0.1 must be"),
+        ('drive = {shape = "Gaussian", centre = 10.0, sigma = 1.0}#', "or give it a period, `period` in the"),
+    ],
+)
+def test_bad_envelopes_are_one_line_on_the_command_line(tmp_path, capsys, parameters, message):
+    """With the remedy that Python gives; the last has no period."""
+    period = "" if parameters.endswith("#") else "\nperiod = 20.0"
+    (tmp_path / "c.toml").write_text(
+        f'[resonator]\ndirection = "left"\ndetuning = 1.31\n{parameters}{period}\n\n[truncation]\n'
+        "levels = [2, 2, 2]\n\n[simulation]\ntrajectories = 2\nduration = 100.0\nseed = 1\n",
+        encoding="utf-8",
+    )
+    assert command("simulate", tmp_path / "c.toml", "--out", tmp_path / "run") == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert re.search(message, said[-1])
+    assert sum(line.startswith("error:") for line in said) == 1
+    assert not (tmp_path / "run").exists()

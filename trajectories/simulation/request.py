@@ -147,7 +147,10 @@ def _start(
         )
     if system.depends_on_time:
         if system.period is None:
-            raise InvalidInput("a system that depends on time and has no period needs initial=")
+            raise InvalidInput(
+                "a system that depends on time and has no period needs initial=, a state to start from; or give "
+                "it a period, `period` in the configuration"
+            )
         return None, {"initial": "periodic"}
     return None, {"initial": initial}
 
