@@ -1,4 +1,4 @@
-"""The eigenbasis of H_eff = VΛV⁻¹, how far it is from exact, and its refinement where that is too far.
+"""The eigenbasis of H_eff = VΛV⁻¹, bounds of its errors, and its refinement if they are too large.
 
 A backward stable eigensolver is right to rounding of ‖H‖. Where frequencies exceed rates by 1e9, that is a part in
 1e7 of a rate. What a residual in extended precision shows is therefore bounded here. Where the bounds are too wide
@@ -41,18 +41,18 @@ Wide = NDArray[Any]
 
 @dataclass(frozen=True)
 class Eigenbasis:
-    """Eigenvalues and vectors of H_eff, and bounds of what is wrong with them.
+    """Eigenvalues and eigenvectors of H_eff, and bounds of their errors.
 
     Attributes
     ----------
     energy, energy_rest : ndarray of shape (N,)
-        Re λ, and what rounding cuts off it where that is known, otherwise 0.
+        Re λ, and its rounding error if known, otherwise 0.
     decay : ndarray of shape (N,)
         −Im λ.
     vectors, inverse : ndarray of shape (N, N)
         V with columns of norm 1, and V⁻¹.
     floor : float
-        Relative error of S by rounding and by fast modes, whatever the time.
+        Relative error of S by rounding and by fast modes, at any time.
     turned : float
         Relative error of a state by the eigenvectors: a bound of the norm of V⁻¹δV, times the condition of V.
     drift : float
@@ -85,10 +85,10 @@ class Eigenbasis:
 
 
 def eigenbasis(system: OpenSystem, tolerance: float, decay_share: float | None = None) -> Eigenbasis:
-    """Diagonalise H_eff so that S(t) keeps the tolerance, if that can be.
+    """Diagonalise H_eff so that S(t) keeps the tolerance, if possible.
 
     Decays are refined when, over the waiting time of their modes, their errors take more than `decay_share` of the
-    tolerance. Frequencies are then exact too, at the price of slower phases.
+    tolerance. Frequencies are then exact too, but phases take longer to compute.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def wide_H_eff(system: OpenSystem) -> Wide | sparse.csr_array:
 
 
 def _noise(matrix: Wide | sparse.csr_array, vectors: NDArray[Any], inverse: NDArray[Any]) -> NDArray[np.float64]:
-    """Return what rounding in extended precision may add to V⁻¹H_effV."""
+    """Return the rounding errors of V⁻¹H_effV in extended precision."""
     size = abs(matrix).astype(np.float64)
     ulp = float(np.finfo(np.longdouble).eps)
     return np.asarray(SUM_ULPS * ulp * (np.abs(inverse) @ (size @ np.abs(vectors).astype(np.float64))))
@@ -176,7 +176,7 @@ def _noise(matrix: Wide | sparse.csr_array, vectors: NDArray[Any], inverse: NDAr
 
 @dataclass(frozen=True)
 class _Errors:
-    """What V⁻¹H_effV − Λ does to eigenvalues and vectors, to first order beyond it.
+    """Errors of eigenvalues and eigenvectors from V⁻¹H_effV − Λ, to first order.
 
     `decay` holds the error of every decay, `vectors` bounds the norm of the error of V in its own basis, and
     `mixing` the rate at which modes mix that are too close for perturbation theory, or than any decay.
@@ -208,7 +208,7 @@ class _Errors:
 def _refined(
     system: OpenSystem, exact: Wide | sparse.csr_array, vectors: NDArray[np.complex128], fast: bool
 ) -> Eigenbasis:
-    """Correct the eigenvectors until extended precision sees no error any more.
+    """Correct the eigenvectors until no error is left in extended precision.
 
     With v right, Im λ = −Σ_k‖c_kv‖²/2‖v‖², since H is Hermitian: a sum of squares, without the digits that the
     two-sided quotient loses to ‖H‖. Of the two the one with the smaller bound is taken, mode by mode.
@@ -226,7 +226,7 @@ def _refined(
         wide = wide / np.sqrt((wide.real**2 + wide.imag**2).sum(axis=0))
         if np.abs(errors.rotation).max() < np.finfo(float).eps:
             break
-    # What is left of the couplings is rounding, and the square of the last correction.
+    # The remaining couplings are rounding, and the square of the last correction.
     last = float(np.abs(errors.rotation).max())
     left_over = _Errors.of(values, np.diag(np.diag(coupling)) + last * np.abs(coupling), noise)
     decay, decay_error = _decays(system, wide, values, left_over, noise)
@@ -268,7 +268,7 @@ def _bounds(
     errors: _Errors,
     phases: NDArray[np.float64],
 ) -> tuple[float, float, float]:
-    """Return the relative error of S whatever the time, of a state by the eigenvectors, and of S per unit of time.
+    """Return the relative error of S at any time, of a state by the eigenvectors, and of S per unit of time.
 
     Wrong decays, and wrong phases of modes that overlap, count for as long as the modes are there. Beside the
     slowest, a product of two modes is there for 1/(γ_i + γ_j − 2γ_min).
@@ -283,7 +283,7 @@ def _bounds(
     with np.errstate(divide="ignore"):
         passing = np.where(lasting, 0.0, wrong / np.where(lasting, 1.0, both - 2.0 * least))
     drift = norm_bound(np.where(lasting, wrong, 0.0)) + 2.0 * condition * errors.mixing
-    # Amplitudes are off by rounding, and so are the sums over them.
+    # Rounding errors of amplitudes, and of the sums over them.
     floor = 2.0 * AMPLITUDE_ERROR * condition + 2.0 * float(np.finfo(float).eps) * condition**2
     return floor + norm_bound(passing), condition * errors.vectors, drift
 
