@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numba
 import pytest
-from command_line import ROOT
+from command_line import PACKAGE
 
 from trajectories.cli.compile_ahead import PACKAGE_FOLDER, _stored, compile_engine, parts
 from trajectories.engine.modes import modes_kernels
@@ -74,7 +74,7 @@ needs_two = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="with one proce
 def used(script: str, environment: dict[str, str]) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script],
-        cwd=ROOT,
+        cwd=PACKAGE,
         env=environment,
         capture_output=True,
         text=True,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click_systems import ground, jumps_of, shelving, thermal_cavity, watch, weak_cavity
+from command_line import PACKAGE, environment
 
 import trajectories as tj
 from trajectories import lindblad
@@ -76,9 +77,9 @@ def test_killed_and_completed_by_other_workers_it_has_the_same_bits(weak, tmp_pa
     """Killed by SIGKILL between two blocks; two threads complete it, and one more trajectory extends it."""
     system, compiled = weak
     folder = tmp_path / "run"
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    with subprocess.Popen([sys.executable, "-c", IN_ITS_OWN_PROCESS, str(folder)], env=environment) as process:
+    paths = [str(PACKAGE), str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
+    own = {"cwd": tmp_path, "env": environment() | {"PYTHONPATH": os.pathsep.join(paths)}}
+    with subprocess.Popen([sys.executable, "-c", IN_ITS_OWN_PROCESS, str(folder)], **own) as process:
         while len(list(folder.glob("blocks/*.npz"))) < 3:
             assert process.poll() is None
             time.sleep(0.01)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from command_line import ROOT, environment
+from command_line import PACKAGE, environment
 
 HEAVY = ("numba", "scipy", "matplotlib", "tqdm", "h5py", "qutip", "distributed")
 LIMIT = 0.3  # seconds of processor time
@@ -19,7 +19,7 @@ def loaded(statement: str) -> tuple[set[str], float]:
         f"print(spent, *[name for name in {HEAVY} if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script], cwd=PACKAGE, env=environment(), capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     spent, *names = done.stdout.splitlines()[-1].split()

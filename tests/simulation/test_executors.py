@@ -17,7 +17,7 @@ import cluster_workers
 import numpy as np
 import pytest
 from click_systems import random_system
-from command_line import ATOM, ROOT, command, environment
+from command_line import ATOM, PACKAGE, ROOT, command, environment
 from run_folders import same
 
 import trajectories as tj
@@ -221,7 +221,7 @@ def cluster():
     """A scheduler and two worker processes on this machine."""
     import distributed
 
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
+    paths = os.pathsep.join([str(PACKAGE), str(ROOT / "tests" / "support")])
     with distributed.LocalCluster(
         n_workers=2,
         threads_per_worker=1,

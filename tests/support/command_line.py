@@ -7,7 +7,11 @@ import re
 import sys
 from pathlib import Path
 
+import trajectories
+
 ROOT = Path(__file__).resolve().parents[2]
+# Where the package that is tested lies: that of the checkout, if it is another, would compile its kernels again.
+PACKAGE = Path(trajectories.__file__).resolve().parents[1]
 SIMULATION = "[simulation]\ntrajectories = 2\nduration = 10.0\nseed = 1\n"
 TINY = SIMULATION + "[truncation]\nlevels = [4, 4, 4]\nmax_quanta = 4\n"  # N = 64, and no warning
 ATOM = """import numpy as np
@@ -42,7 +46,7 @@ def environment() -> dict[str, str]:
     """Return what a command is run with from outside; the package's modules are compiled by the first of them."""
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")}
     return kept | {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(PACKAGE),
         "OMP_NUM_THREADS": "1",
         "MPLBACKEND": "Agg",
     }
