@@ -328,8 +328,18 @@ def binned(kind, edges, numbers, **more):
     return kind(edges=np.array(edges), **{name: np.array(of) for name, of in numbers.items()}, **more)
 
 
-@pytest.mark.parametrize("edges", [[0.0, 1.0, 30.0], [1.0, 2.0, 60.0], [-1.0, 0.0, 1.0]])
-@pytest.mark.parametrize("numbers", [NOTHING, UNKNOWN, SOME])
+ALL_EDGES = ([0.0, 1.0, 30.0], [1.0, 2.0, 60.0], [-1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "edges"),
+    [
+        # Every kind of numbers and of edges once; the other pairs repeat them.
+        pytest.param(numbers, edges, marks=[pytest.mark.slow] if i != k else [])
+        for i, numbers in enumerate([NOTHING, UNKNOWN, SOME])
+        for k, edges in enumerate(ALL_EDGES)
+    ],
+)
 def test_axes_are_logarithmic_only_where_something_has_a_logarithm(edges, numbers):
     """Matplotlib warns of the others, which the command line would print, or fails."""
     histogram = binned(Histogram, edges, numbers)
@@ -345,7 +355,7 @@ def test_axes_are_logarithmic_only_where_something_has_a_logarithm(edges, number
     assert drawn(panel) > 1000
 
 
-@pytest.mark.parametrize("windows", [[1.0, 2.0], [0.0, 1.0], [0.0, 0.0]])
+@pytest.mark.parametrize("windows", [pytest.param([1.0, 2.0], marks=pytest.mark.slow), [0.0, 1.0], [0.0, 0.0]])
 def test_scans_without_a_value_are_drawn(windows):
     unknown = [Estimate(np.nan, np.nan, 0)] * 2
     for ax in (an.plot.purity(windows, {2: unknown}), an.plot.fano(windows, unknown)):

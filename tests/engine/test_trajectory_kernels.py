@@ -237,7 +237,7 @@ def test_buffers_are_drained_without_a_trace(uniforms, clicks, monkeypatch, prop
     assert again.products == reference.products
 
 
-@pytest.mark.parametrize("pause", [0, 1, 400])
+@pytest.mark.parametrize("pause", [0, pytest.param(1, marks=pytest.mark.slow), 400])
 def test_pauses_leave_no_trace(pause, monkeypatch):
     """The kernel is run as plain Python here, because a compiled one has its constants built in."""
     interpret(monkeypatch)

@@ -25,7 +25,9 @@ def driven_cavity(amplitude: float, size: int) -> tj.OpenSystem:
 
 
 @pytest.mark.parametrize("solver", ["auto", "reduced", "propagation"])
-@pytest.mark.parametrize("amplitude", [1e-4, 4e-4, 1.2e-3, 7.5e-3])
+@pytest.mark.parametrize(
+    "amplitude", [1e-4, *(pytest.param(a, marks=pytest.mark.slow) for a in (4e-4, 1.2e-3)), 7.5e-3]
+)
 def test_rare_light_is_no_farther_from_coherent_than_is_said(amplitude, solver):
     """Clicks come from hardly occupied states: with 4e-8 photons g² was once off by 98 %."""
     steady = lindblad.steady_state(driven_cavity(amplitude, 420)).with_solver(solver)
@@ -35,7 +37,9 @@ def test_rare_light_is_no_farther_from_coherent_than_is_said(amplitude, solver):
     assert g2.numerical_error.max() < 5e-4
 
 
-@pytest.mark.parametrize(("size", "amplitude"), [(120, 1.0), (420, 1.0), (420, 0.3)])
+@pytest.mark.parametrize(
+    ("size", "amplitude"), [pytest.param(120, 1.0, marks=pytest.mark.slow), (420, 1.0), (420, 0.3)]
+)
 def test_a_displaced_cavity_is_found_whatever_the_levels_above(size, amplitude):
     """Its modes nearly coincide, and estimates of what lies outside never end; four photons took 43 rounds."""
     steady = lindblad.steady_state(driven_cavity(amplitude, size), method="essential")

@@ -16,7 +16,11 @@ SIZE = ALL_EIGENVALUES + 10
 
 
 @pytest.mark.parametrize(
-    ("pair", "direction"), [("photon-magnon", "left"), ("photon-phonon", "right"), ("photon-phonon", "left")]
+    ("pair", "direction"),
+    [
+        ("photon-magnon", "left"),
+        *(pytest.param("photon-phonon", direction, marks=pytest.mark.slow) for direction in ("right", "left")),
+    ],
 )
 def test_few_eigenvalues_locate_the_resonance_that_all_do(pair, direction, monkeypatch):
     """At N = 250; and none of the sixty detunings needs all of them."""

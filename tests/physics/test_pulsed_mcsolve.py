@@ -76,11 +76,11 @@ def test_mean_counts_are_those_of_mesolve():
     amplitude = np.real(made.channels[0].amplitude(times)) ** 2
     rates = [amplitude * np.array(expected[0]), np.array(expected[1])]
     ours = lindblad.evolve(made, ket, times, {str(k): n.full() for k, n in enumerate(numbers)})
+    clicks = tj.simulate(made, 4000, DURATION, seed=4, initial=ket, workers=1, progress=False)
     for k, name in enumerate(made.channel_names):
         mine = np.asarray(ours[str(k)].value) * (amplitude if k == 0 else 1.0)
         np.testing.assert_allclose(mine, rates[k], atol=2e-8)
         mean = float(np.trapezoid(rates[k], times))
-        clicks = tj.simulate(made, 4000, DURATION, seed=4, initial=ket, workers=1, progress=False)
         counts = np.bincount(clicks.trajectory[clicks.channel == k], minlength=4000)
         assert abs(counts.mean() - mean) < 4.0 * counts.std(ddof=1) / np.sqrt(4000), name
 

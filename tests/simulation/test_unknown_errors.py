@@ -18,7 +18,7 @@ def near_dark(detuning: float):
     return levels(3, {(0, 2): 0.5, (1, 2): 0.5, (1, 1): detuning}, {"02": 0.5, "12": 0.5})
 
 
-@pytest.mark.parametrize("detuning", [0.2, 0.05, 0.01])
+@pytest.mark.parametrize("detuning", [0.2, 0.05, pytest.param(0.01, marks=pytest.mark.slow)])
 def test_errors_of_a_near_dark_atom_are_right_or_not_given(detuning):
     """400 trajectories, 6 seeds, 3 times: known errors stand for |z| < 5; up to 13 and more without the rule.
 

@@ -76,15 +76,15 @@ FORMERLY_REJECTED = {
 }
 
 
-def test_what_used_to_be_rejected_is_accepted():
-    """28 records of 1e4 clicks: more than 3 are rejected by chance with a probability of 2e-4; 25 were."""
+@pytest.mark.parametrize(("share", "most"), [(0.5, 2), pytest.param(1.0, 3, marks=pytest.mark.slow)])
+def test_what_used_to_be_rejected_is_accepted(share, most):
+    """14 or 28 records of 1e4 clicks: more than 2 or 3 by chance have a probability below 4e-4; 25 of 28 were."""
     rejected = 0
     for name, count in FORMERLY_REJECTED.items():
         judge = Judge(CASES[name])
-        rejected += sum(
-            judge.verdict(record).rejected for record in judge.records(1e4, count, seed_of(name, "few"))
-        )
-    assert rejected <= 3
+        records = judge.records(1e4, round(share * count), seed_of(name, "few"))
+        rejected += sum(judge.verdict(record).rejected for record in records)
+    assert rejected <= most
 
 
 @pytest.mark.parametrize("name", ["weaker atom, two ports", "ladder of 6"])
