@@ -63,7 +63,7 @@ system = tj.OpenSystem(h, [tj.Channel("cavity", a), tj.Channel("spin", np.sqrt(0
 """
 
 
-def test_a_spin_that_is_declared_finite_is_no_truncation(run, here, quick_report):
+def test_a_spin_that_is_declared_finite_is_no_truncation(run, here, quick_report, undrawn):
     size = ("--trajectories", "2", "--duration", "20", "--seed", "1")
     (here / "spin.py").write_text(SPIN.format(", finite='spin'"), encoding="utf-8")
     assert simulate(run, "spin.py:system", *size) == (0, [], [])

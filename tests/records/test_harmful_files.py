@@ -354,7 +354,7 @@ def test_an_unfinished_json_file_is_no_obstacle(here, monkeypatch):
     assert "is not a folder that can be written to" in refused.said
 
 
-def test_folders_whose_names_are_no_text(here):
+def test_folders_whose_names_are_no_text(here, undrawn):
     """Names of bytes that are no UTF-8, as an old disk has them."""
     folder = os.fsdecode(os.fsencode(str(here)) + b"/caf\xe9")
     os.mkdir(folder)

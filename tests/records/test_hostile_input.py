@@ -110,7 +110,7 @@ def test_qutip_operators_of_other_subsystems_are_refused():
 @pytest.mark.parametrize(
     "command", [["analyse", "--no-exact"], ["validate", "--window", "1"], ["export", "--format", "npz"]]
 )
-def test_it_is_said_that_a_run_is_unfinished(tmp_path, capsys, command):
+def test_it_is_said_that_a_run_is_unfinished(tmp_path, capsys, command, undrawn):
     tj.simulate(system(), 40, 20.0, seed=1, progress=False, out=tmp_path / "run")
     run = Run.open(tmp_path / "run")
     run._path(run.block_bounds()[30]).unlink()

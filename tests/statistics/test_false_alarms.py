@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -27,6 +28,12 @@ CASES = cases()
 def check(rejected: int, records: int) -> None:
     """No more are rejected than 1 % explains; fewer may be: Holm's correction bounds the rate from above."""
     assert stats.binom.sf(rejected - 1, records, SIGNIFICANCE) > ALARM, (rejected, records)
+
+
+@cache
+def judge_of(name: str) -> Judge:
+    """Return the judge of a system, whose exact values several tests need."""
+    return Judge(CASES[name])
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +88,7 @@ def test_what_used_to_be_rejected_is_accepted(share, most):
     """14 or 28 records of 1e4 clicks: more than 2 or 3 by chance have a probability below 4e-4; 25 of 28 were."""
     rejected = 0
     for name, count in FORMERLY_REJECTED.items():
-        judge = Judge(CASES[name])
+        judge = judge_of(name)
         records = judge.records(1e4, round(share * count), seed_of(name, "few"))
         rejected += sum(judge.verdict(record).rejected for record in records)
     assert rejected <= most
@@ -89,7 +96,7 @@ def test_what_used_to_be_rejected_is_accepted(share, most):
 
 @pytest.mark.parametrize("name", ["weaker atom, two ports", "ladder of 6"])
 def test_what_is_wrong_is_still_rejected(name):
-    judge = Judge(CASES[name])
+    judge = judge_of(name)
     for fault in ("rates 5 % too large", "missing half"):
         [record] = judge.records(4e4, 1, seed_of(name, fault), FAULTS[fault](judge.case.system))
         assert judge.verdict(record).adjusted < 1e-6, fault
@@ -100,8 +107,8 @@ def test_what_is_wrong_is_still_rejected(name):
 def test_the_study_judges_as_validate_does():
     name = "ladder of 6"
     case = CASES[name]
-    [record] = Judge(case).records(1e4, 1, seed_of(name))
-    verdict, found = Judge(case).verdict(record), an.validate(record, case.system, window=case.window)
+    [record] = judge_of(name).records(1e4, 1, seed_of(name))
+    verdict, found = judge_of(name).verdict(record), an.validate(record, case.system, window=case.window)
     assert verdict.tests == len(found.tests)
     assert verdict.smallest == pytest.approx(min(test.p_value for test in found.tests))
     assert verdict.adjusted == pytest.approx(min(test.adjusted for test in found.tests))
@@ -110,8 +117,7 @@ def test_the_study_judges_as_validate_does():
 
 def test_a_poisson_stream_made_by_numpy_is_accepted():
     """Nearly all waits end inside the curve, whose bins then sum to one; such records were rejected at 6e-36."""
-    case = CASES["driven cavity, 4 photons"]
-    judge, rng, rejected = Judge(case), np.random.default_rng(71), 0
+    judge, rng, rejected = judge_of("driven cavity, 4 photons"), np.random.default_rng(71), 0
     for _ in range(6):
         counts = rng.poisson(100.0, 100)
         start, stop = np.zeros(100), np.full(100, 100.0 / judge.rate)
@@ -127,7 +133,7 @@ def test_a_poisson_stream_made_by_numpy_is_accepted():
 def test_too_few_bursts_are_said_to_be_too_few():
     """Rare bursts of 12: thousands of pairs are expected, of less than 50 independent groups; 60 records."""
     case = CASES["bursts of 12"]
-    judge = Judge(case)
+    judge = judge_of("bursts of 12")
     records = list(judge.records(300.0, 60, 3))
     found = an.validate(records[0], case.system, window=case.window)
     assert any(line.startswith("fewer than 50 independent groups of clicks expected") for line in found.untested)
