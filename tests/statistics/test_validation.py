@@ -75,9 +75,9 @@ def check_uniform(found):
     assert stats.binom.sf(rejected - 1, len(found), SIGNIFICANCE) > ALARM
 
 
-@pytest.mark.parametrize("records", [80, pytest.param(RECORDS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("records", [50, pytest.param(RECORDS, marks=pytest.mark.slow)])
 def test_p_values_of_a_pair_source_are_uniform(records):
-    """Bundles, both orders, two channels: 24 tests of 80 or 200 records with 1700 clicks in 80 trajectories."""
+    """Bundles, both orders, two channels: 24 tests of 50 or 200 records with 1700 clicks in 80 trajectories."""
     found, faulty = p_values(PairSource(coupling=0.2, levels=3).system(), 120.0, 3.0, size=80, records=records)
     assert len(found[0]) == 24
     check_uniform(found)
