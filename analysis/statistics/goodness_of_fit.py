@@ -165,14 +165,16 @@ def rare_clicks(
 ) -> TestResult | None:
     """Test numbers of clicks that were predicted to be too few for a normal law: of all, and of each channel.
 
-    Of a channel those clicks are counted before which another one was more probable.
+    Of a channel those clicks are counted before which another one was more probable. The smallest p-value is
+    multiplied by the number of all that there can be, not of those found: which are few is seen from the clicks.
 
     None where there are no such numbers. Parameters are those of `total_hazard` and `channel_choice`.
     """
+    channels = probability.shape[1] if probability.shape[1] > 1 else 0
     numbers = []
     if hazard.sum() < FEW_CLICKS:
         numbers.append((float(hazard.sum()), len(channel)))
-    for k in range(probability.shape[1] if probability.shape[1] > 1 else 0):
+    for k in range(channels):
         of_channel = probability[:, k]
         if (of_channel * (1.0 - of_channel)).sum() < LEAST_VARIANCE:
             rare = of_channel < 0.5
@@ -181,9 +183,9 @@ def rare_clicks(
         return None
     p_values = [number_of_few(*number) for number in numbers]
     predicted, seen = numbers[int(np.argmin(p_values))]
-    p_value = min(1.0, len(numbers) * min(p_values))
+    p_value = min(1.0, (1 + channels) * min(p_values))
     return TestResult(
-        float(seen), p_value, seen, f"{seen} clicks, {predicted:.3g} predicted; {len(numbers)} numbers"
+        float(seen), p_value, seen, f"{seen} clicks, {predicted:.3g} predicted; {1 + channels} numbers"
     )
 
 

@@ -234,6 +234,15 @@ def test_numbers_of_few_clicks_are_never_rejected_too_often(predicted):
     assert number_of_few(np.inf, 3) == 1.0
 
 
+def test_rare_clicks_count_all_numbers_that_there_can_be():
+    """Which numbers are few depends on the clicks, so that those found are not all that were looked at."""
+    probability = np.full((200, 3), [0.5, 0.5 - 1e-9, 1e-9])
+    channel = np.arange(200) % 2
+    channel[7] = 2
+    found = rare_clicks(np.ones(200), probability, channel.astype(np.int16))
+    assert found.p_value == pytest.approx(4.0 * number_of_few(200e-9, 1), rel=1e-12)
+
+
 def test_bursts_of_rare_clicks_keep_the_level():
     """Twenty clicks come together once in 1,000 records: none is rejected that the model makes more often."""
     rng = np.random.default_rng(3)

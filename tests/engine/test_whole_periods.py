@@ -1,5 +1,7 @@
 """Whole periods in few vectors: ways to them and from them, against steps and against the tree without them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -84,6 +86,24 @@ def test_ways_to_the_vectors_and_from_them_agree_as_stated(compiled):
     assert max(*errors, outside) > 0.01 * stated
     for there, triangle in zip(from_slow, matrices(arrays.within), strict=True):
         np.testing.assert_allclose(triangle.conj().T @ triangle, there.conj().T @ there, atol=1e-14)
+
+
+def test_what_random_states_leave_out_is_never_more_than_stated(monkeypatch):
+    """Where one direction is all that is left out, which sixteen random states may hardly have."""
+    diagonal = np.zeros(12)
+    diagonal[:7] = [1.0, 0.5, 0.2, 0.1, 0.05, 9e-14, 9e-14]
+    monkeypatch.setattr(periods, "through_leaf", lambda *given: diagonal[:, None] * given[-1])
+    outside, measured = [], []
+    for number in range(300):
+        builder = SimpleNamespace(system=SimpleNamespace(dimension=12, digest=f"{number:064x}"), tolerance=1e-10)
+        found = periods.sampled_span(builder, None, [None])
+        kept = found.vectors @ found.vectors.conj().T
+        outside.append(np.linalg.norm(np.diag(diagonal) - kept * diagonal, 2))
+        measured.append(found.left_out / periods.SURE)
+    assert found.vectors.shape[1] == 6
+    assert (np.array(outside) <= periods.SURE * np.array(measured)).all()
+    # Planted fault: what is measured, taken for the bound.
+    assert (np.array(outside) > measured).sum() > 50
 
 
 @pytest.mark.parametrize("table", ["from_slow", "to_slow", "within", "slow_ladder"])
