@@ -114,7 +114,10 @@ def draw_calibration(ax: Axes, system: Any, record: tj.ClickRecord, seen: tj.Cli
     ax.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
     ax.errorbar(x, y, error, fmt="o", color="k", markersize=3, linewidth=0.8)
     ax.set(
-        xlabel="said: probability of a lost partner", ylabel="found: share that had one", xlim=(0, 1), ylim=(0, 1)
+        xlabel="predicted probability of a lost partner",
+        ylabel="observed share with one",
+        xlim=(0, 1),
+        ylim=(0, 1),
     )
     return {"said": x, "found": y, "error": error}
 
