@@ -101,3 +101,13 @@ def test_a_filter_stands_behind_its_channel(small, capsys):
         both = rates[f"{name} transmitted"] + rates[f"{name} reflected"]
         assert both == pytest.approx(steady.rate(name), rel=1e-9)
     assert rates["phonon"] == pytest.approx(steady.rate("phonon"), rel=1e-9)
+
+
+def test_a_channel_with_a_filter_in_the_configuration_gets_no_other_in_its_place(tmp_path, capsys):
+    path = tmp_path / "filtered.toml"
+    filtered = "[filters.photon]\nfrequency = 1.36\nwidth = 0.05\nlevels = 2\n"
+    path.write_text(ORANGE + "[truncation]\nlevels = [2, 2, 2]\n" + filtered, encoding="utf-8")
+    assert main(["exact", str(path), "--filter", "photon,1.3,0.05"]) == 2
+    assert "'photon transmitted'" in capsys.readouterr().err
+    assert main(["info", str(path)]) == 0
+    assert "resonance     photon-magnon" in capsys.readouterr().out

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from command_line import ATOM, SIMULATION, TINY, refused, simulate
 
+import trajectories as tj
+
 BAD_TOML = {
     "syntax": ("[simulation\n", "not valid TOML"),
     "not text": (b"\xff\xfe\x00", "not valid TOML"),
@@ -295,3 +297,28 @@ def test_a_damaged_block_is_one_line(run, here, quick_report):
         status, _, err = run(*arguments)
         assert (status, len(err)) == (2, 1)
         assert "000000001-000000001.npz" in err[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("export", "clicks", "--out", "a.npz", "--duration", "5"), "--duration is for measured files"),
+        (("export", "clicks.npz", "--out", "a.npz", "--duration", "5"), "duration=5.* is for measured files"),
+        (("export", "clicks.npz", "--out", "a.npz", "--markers"), "is for measured files"),
+        (("export", "clicks.npz", "--out", "a.ptu", "--unit", "ns"), "--unit ns must be the length of 1/ω_b"),
+        (("info", "clicks", "--unit", "ns"), "--unit has no effect here, because clicks is a run folder"),
+        (("info", "clicks", "--find-delay", "a,b,1"), "--find-delay has no effect"),
+        (("info", "clicks.npz", "--levels", "3,3,3"), "--levels has no effect .* is a file of clicks"),
+        (("info", "atom.py:system", "--delay", "atom=1"), "--delay has no effect .* is a configuration"),
+        (("info", "--levels", "3,3,3"), "--levels has no effect here, because there is no RUN"),
+        (("simulate", "atom.py:system", "--out", "out", "--dask", "x", "--workers", "2"), "--dask x|--workers"),
+        (("analyse", "clicks", "--detectors", "a", "--seen-with", "b"), "give only one"),
+    ],
+)
+def test_an_option_without_effect_is_refused(run, here, arguments, message):
+    (here / "clicks").mkdir()
+    (here / "atom.py").write_text(ATOM, encoding="utf-8")
+    record = tj.ClickRecord.from_arrays([0], [0.5], [0], channel_names=["atom"], start=0.0, stop=1.0)
+    tj.export(record, here / "clicks.npz")
+    refused(here, run(*arguments), message)
+    assert not list(here.glob("a.*"))

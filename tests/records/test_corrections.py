@@ -269,3 +269,46 @@ def test_files_of_one_measurement_are_joined_in_time():
 def test_steps_are_noted_in_their_order():
     record = fix.renamed(fix.delayed(poisson(), {"a": 1e-9}), {"a": "x"})
     assert [next(iter(step)) for step in record.provenance["corrections"]] == ["delayed", "renamed"]
+
+
+def test_a_tick_that_begins_at_the_end_of_the_window_was_not_observed():
+    found = fix.delayed(ticked([5, 984, 985, 986], [0, 0, 0, 0]), {"b": -15e-9})
+    assert found.stamp.tolist() == [5, 984]
+    assert found.stop[0] == pytest.approx(985e-9)
+
+
+def test_times_and_dead_times_of_a_synced_record_are_those_within_the_period():
+    steps = ([0, 0, 1, 3, 3, 3], [100, 400, 100, 900, 200, 300])  # the clicks of a period are in any order
+    record = ticked(steps[0], [0, 0, 0, 0, 1, 0], within=steps[1], fine=1e-12)
+    flat = record.without_ticks()
+    assert np.round(flat.time * 1e12).astype(int).tolist() == [100, 400, 1100, 3200, 3300, 3900]
+    assert flat.channel.tolist() == [0, 0, 0, 1, 0, 0]
+    kept = fix.with_dead_time(record, {"a": 0.65e-9})
+    assert list(zip(kept.stamp.tolist(), kept.within.tolist(), strict=True)) == [
+        (0, 100),
+        (1, 100),
+        (3, 200),
+        (3, 300),
+    ]
+
+
+def test_each_channel_is_merged_once_into_a_channel_with_a_name():
+    record = ticked([1, 2, 3], [0, 1, 0])
+    for merged in ({"a": ["a", "b"], "c": ["a"]}, {"c": ["a", "a"]}):
+        with pytest.raises(InvalidInput, match="merged twice"):
+            fix.merged(record, merged)
+    with pytest.raises(InvalidInput, match="give a name"):
+        fix.merged(record, {"": ["a", "b"]})
+
+
+def test_detectors_of_channels_that_are_gone_are_not_taken_over_by_their_names():
+    record = ticked([1, 2, 3], [0, 1, 0])
+    rest = fix.selected(fix.seen_with(record, {"a": tj.Detector(efficiency=0.5)}), ["b"])
+    assert recorded_detectors(fix.renamed(rest, {"b": "a"})) == {}
+    assert recorded_detectors(fix.merged(rest, {"a": ["b"]})) == {}
+
+
+def test_joined_records_keep_the_detectors_of_all():
+    left, right = ticked([10, 500], [0, 0], names=("a",)), ticked([3, 700], [0, 0], names=("b",))
+    seen = fix.seen_with(right, {"b": tj.Detector(efficiency=0.5)})
+    assert recorded_detectors(fix.joined([left, seen], [0.0, 0.0])) == {"b": tj.Detector(efficiency=0.5)}

@@ -359,6 +359,7 @@ def test_whole_numbers_beyond_the_integers_of_a_float_stay_distinct(tmp_path):
         ("time[ns],channel\n2,0\n", {"columns": (0, 7)}, "two of the 2 columns", {"columns": (0, 1)}),
         ("time[ns],channel\n2,0\n", {"unit": "fortnight"}, "must be one of", {"unit": "ns"}),
         ("time[ns],channel\n2,0\n", {"markers": True}, "does not apply", {}),
+        ("time[ns],channel\n0.0,0\n", {}, "give duration=", {"duration": 5e-9}),
     ],
 )
 def test_text_that_does_not_tell_is_one_line_whose_remedy_works(tmp_path, content, options, match, remedy):
@@ -367,6 +368,25 @@ def test_text_that_does_not_tell_is_one_line_whose_remedy_works(tmp_path, conten
         tj.load(tmp_path / "a.txt", **options)
     if remedy is not None:
         assert len(tj.load(tmp_path / "a.txt", **remedy))
+
+
+def test_the_duration_of_text_counts_from_a_time_before_zero(tmp_path):
+    for times in ("-5,0\n3,0\n", "-5.0,0\n3.0,0\n"):
+        (tmp_path / "a.txt").write_text(f"time[ns],channel\n{times}")
+        found = tj.load(tmp_path / "a.txt", duration=10e-9, unit="s")
+        assert (found.start[0], found.stop[0]) == pytest.approx((-5e-9, 5e-9))
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ['{"channel_names": ["a"]}', '{"channel_names": ["a"], "provenance": "x"}', "[" * 100_000]
+    + ['{"channel_names": ["a"], "provenance": {}, "clock": {"tick": 1.0, "tock": 1}}'],
+)
+def test_our_csv_with_an_edited_heading_is_one_line(tmp_path, heading):
+    lines = ["# bundle-trajectories clicks, version 2", f"# {heading}", "trajectory,time,channel"]
+    (tmp_path / "a.csv").write_text("\n".join([*lines, "# trajectory 0 from 0.0 to 1.0", "0,0.5,a", ""]))
+    with pytest.raises(InvalidInput, match="damaged or cut off"):
+        tj.load(tmp_path / "a.csv")
 
 
 def test_bytes_that_are_no_text_are_one_line(tmp_path):

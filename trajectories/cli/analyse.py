@@ -90,7 +90,14 @@ def _run(options: argparse.Namespace) -> None:
 
     source = Path(options.source)
     folder = AnalysisFolder(Path(options.out) if options.out else _default_folder(source))
+    if options.seen_with is not None and options.detectors is not None:
+        raise InvalidInput(
+            "--detectors applies detectors to the clicks, --seen-with states those that were used; give only one"
+        )
+    if options.levels is not None and options.model is None:
+        raise InvalidInput("--levels is only for --model; the run's own model has fixed levels")
     detectors = None if options.detectors is None else read_detectors(options.detectors)
+    seen_with = None if options.seen_with is None else read_detectors(options.seen_with)
     model = None if options.model is None else read_job(options.model, options.levels).system
     if model is not None and not source.is_dir():
         read_in_unit_of(model, options)
@@ -104,11 +111,6 @@ def _run(options: argparse.Namespace) -> None:
     if options.model is not None and run is None:
         require_model_unit(record, options)
     system, reason = (None, "") if options.no_exact else _model(model, options, run)
-    if options.seen_with is not None and detectors is not None:
-        raise InvalidInput(
-            "--detectors applies detectors to the clicks, --seen-with states those that were used; give only one"
-        )
-    seen_with = None if options.seen_with is None else read_detectors(options.seen_with)
     if seen_with is not None and run is None:
         seen_with = with_recorded_dark(record, seen_with)
     kept = {} if system is None else folder.kept(system.digest)
@@ -142,8 +144,6 @@ def _model(model: Any, options: argparse.Namespace, run: Any) -> tuple[Any, str]
 
     if model is not None:
         system = model
-    elif options.levels is not None:
-        raise InvalidInput("--levels is only for --model; the run's own model has fixed levels")
     elif run is None:
         return None, "a file of clicks has no model; give it as --model CONFIG"
     elif run.configuration["initial"] not in ("steady", "periodic"):

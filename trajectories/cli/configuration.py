@@ -178,6 +178,11 @@ def _toml_job(
     else:
         resonator = SpinningResonator(**parameters)
     filters = {**tables.get(FILTERS, {}), **more}
+    for channel in tables.get(FILTERS, {}).keys() & more.keys():
+        raise InvalidInput(
+            f"{channel!r} has a filter in the configuration already; leave out --filter {channel},… or put it behind "
+            f"'{channel} transmitted'"
+        )
     simulation = dict(tables.get("simulation", {}))
     # Times of a resonator are in 1/ω_b, whatever its length.
     unit = time_unit(simulation.pop("time_unit", NATURAL))

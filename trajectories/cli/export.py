@@ -55,11 +55,15 @@ def _run(options: argparse.Namespace) -> None:
             "give --format or --out FILE" if is_run else f"{options.source} is a file; give --out FILE to write"
         )
     place = options.out or Path(options.source) / f"clicks{SUFFIXES[options.format]}"
-    given = options.unit
+    given, unit = options.unit, None
     measured = not is_run and is_foreign(options.source)
-    clicks = opened(options.source, options if measured or options.steps else None)
+    if given is not None and not measured:
+        try:
+            unit, options.unit = number(given), None
+        except argparse.ArgumentTypeError as error:
+            raise InvalidInput(f"--unit {given} must be the length of 1/ω_b in seconds, a number") from error
+    clicks = opened(options.source, options)
     if options.synced:
         clicks = (clicks.record() if isinstance(clicks, Run) else clicks).in_periods()
-    unit = None if measured or given is None else number(given)
     written = export(clicks, place, options.format, tick=options.tick, unit=unit)
     print(f"{options.format or written.suffix[1:]:13} {written} ({written.stat().st_size:,} bytes)")

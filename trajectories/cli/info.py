@@ -6,12 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConvergenceError
+from ..errors import ConvergenceError, InvalidInput
 from ..names import counted, display, printable
 from .arguments import CONFIG_HELP, Commands, levels
-from .measured import add_measured_options, name_and_time, two_names_and_time
+from .measured import add_measured_options, given_measured, name_and_time, two_names_and_time
 from .remedies import for_commands
 from .source import opened
+
+# Options that estimate something from a file of clicks.
+OF_FILES = ("find-delay", "detector")
 
 
 def register(commands: Commands) -> None:
@@ -38,14 +41,30 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    of_files = [*given_measured(options), *(f"--{name}" for name in OF_FILES if _given(options, name))]
+    of_models = ["--levels"] if options.levels is not None else []
     if options.target is None:
+        _refuse([*of_files, *of_models], "there is no RUN, FILE or CONFIG")
         _describe_software()
     elif Path(options.target).is_dir():
+        _refuse([*of_files, *of_models], f"{options.target} is a run folder")
         _describe_run(Path(options.target))
     elif ":" not in options.target and Path(options.target).suffix not in (".toml", ".py"):
+        _refuse(of_models, f"{options.target} is a file of clicks")
         _describe_file(options)
     else:
+        _refuse(of_files, f"{options.target} is a configuration")
         _describe_configuration(options)
+
+
+def _given(options: argparse.Namespace, name: str) -> bool:
+    return getattr(options, name.replace("-", "_")) is not None
+
+
+def _refuse(given: list[str], why: str) -> None:
+    """Refuse options that would have no effect."""
+    if given:
+        raise InvalidInput(f"{given[0]} has no effect here, because {why}; leave it out")
 
 
 def _describe_software() -> None:
@@ -157,8 +176,8 @@ def _describe_resonances(job: Any) -> None:
     """Print the resonances of the two pairs at the truncation of the job."""
     from ..model.spinning_resonator import PAIRS
 
-    space = job.system.space
-    levels = tuple(space.levels[mode] for mode in space.modes)
+    space = job.system.space  # perhaps with the modes of filters too
+    levels = tuple(space.levels[mode] for mode in job.resonator.space((2, 2, 2)).modes)
     for pair in PAIRS:
         try:
             found = job.resonator.avoided_crossing(pair, levels)

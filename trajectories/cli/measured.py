@@ -166,11 +166,16 @@ def with_recorded_dark(record: Any, detectors: dict[str, Detector]) -> dict[str,
     return found
 
 
-def refuse_for_run(source: str, options: argparse.Namespace) -> None:
-    """Refuse options of measured files for a run folder."""
+def given_measured(options: argparse.Namespace) -> list[str]:
+    """Return the options of measured files that are given."""
     given = [f"--{dest.replace('_', '-')}" for dest in READING if getattr(options, dest, None) is not None]
     given += ["--markers"] if getattr(options, "markers", False) else []
-    given += [f"--{name.replace('_', '-')}" for name, _ in getattr(options, "steps", [])]
+    return given + [f"--{name.replace('_', '-')}" for name, _ in getattr(options, "steps", [])]
+
+
+def refuse_for_run(source: str, options: argparse.Namespace) -> None:
+    """Refuse options of measured files for a run folder."""
+    given = given_measured(options)
     if given and Path(source).is_dir():
         raise InvalidInput(f"{given[0]} is for measured files, but {source} is a run folder; leave it out")
 

@@ -152,6 +152,8 @@ def _check(options: argparse.Namespace) -> None:
     for name in ("duration", "window", "time"):
         if getattr(options, name) is not None:
             positive_number(getattr(options, name), name)
+    if options.workers is not None and (options.mpi or options.dask is not None) and not options.dry_run:
+        raise InvalidInput("--workers is the number of threads; leave it out with --dask or --mpi")
     if options.propagator is not None:
         one_of(options.propagator, "propagator", ("auto", *PROPAGATORS))
     if options.until is not None:

@@ -96,11 +96,18 @@ class DetectionLog:
             }
             for step in self.steps
         ]
-        return {**provenance, NOTED: entries} if entries else dict(provenance)
+        others = {key: value for key, value in provenance.items() if key != NOTED}
+        return others | {NOTED: entries} if entries else others
 
     def followed_by(self, detectors: Mapping[str, Detector | None], seed: int | None = None) -> DetectionLog:
         """Return the log with one more step."""
         return DetectionLog((*self.steps, DetectionStep(dict(detectors), seed)))
+
+    def of_channels(self, channel_names: Sequence[str]) -> DetectionLog:
+        """Return the log of these channels alone, without those that a record no longer has."""
+        steps = ({n: d for n, d in step.detectors.items() if n in channel_names} for step in self.steps)
+        kept = (DetectionStep(of, step.seed) for of, step in zip(steps, self.steps, strict=True) if of)
+        return DetectionLog(tuple(kept))
 
     def renamed(self, names: Mapping[str, str]) -> DetectionLog:
         """Return the log for other names of the channels."""

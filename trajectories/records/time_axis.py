@@ -20,6 +20,7 @@ class TimeAxis:
 
     trajectory: NDArray[np.int64]
     stamp: NDArray[Any]
+    channel: NDArray[np.int16]
     start: NDArray[np.float64]
     stop: NDArray[np.float64]
     provenance: dict[str, Any]
@@ -120,8 +121,18 @@ class TimeAxis:
         return self._with_stamps(stamp=read_only(pulse), within=read_only(within), clock=clock)
 
     def without_ticks(self) -> Self:
-        """Return the record with times instead of ticks; such records can be joined whatever their clocks were."""
-        return self._with_stamps(stamp=read_only(self.time), clock=None, within=None)
+        """Return the record with times instead of ticks; such records can be joined whatever their clocks were.
+
+        The time of a click is the beginning of its tick, of synced (T3) data that of its step within the period.
+        """
+        if self.clock is None or self.clock.fine is None or self.within is None:
+            return self._with_stamps(stamp=read_only(self.time), clock=None, within=None)
+        row = self.trajectory
+        time = self.clock.origin[row] + self.stamp * self.clock.tick + self.within * self.clock.fine
+        time = np.clip(time, self.start[row], self.stop[row])
+        order = np.lexsort((time, row))  # the clicks of a period may be in any order
+        channel = read_only(self.channel[order])
+        return self._with_stamps(stamp=read_only(time[order]), channel=channel, clock=None, within=None)
 
     def _with_stamps(self, **changes: Any) -> Self:
         return replace(self, **changes)  # type: ignore[type-var]

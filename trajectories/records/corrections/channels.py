@@ -14,6 +14,7 @@ from ...results import read_only
 from ..clicks import ClickRecord
 from ..detection_log import DetectionLog
 from ..ticks import whole_ticks
+from .delays import fine_stamps
 from .shared import noted, with_clicks
 
 
@@ -37,7 +38,8 @@ def renamed(record: ClickRecord, names: Mapping[str, str]) -> ClickRecord:
     changed = tuple(names.get(name, name) for name in record.channel_names)
     if len(set(changed)) < len(changed) or not all(isinstance(name, str) and name for name in changed):
         raise InvalidInput(f"names={shown(dict(names))} give the channels {changed}; give distinct names")
-    provenance = DetectionLog.of(record).renamed(names).noted_in(record.provenance)
+    log = DetectionLog.of(record).of_channels(record.channel_names).renamed(names)
+    provenance = log.noted_in(record.provenance)
     return noted(replace(record, channel_names=changed, provenance=provenance), "renamed", dict(names))
 
 
@@ -76,21 +78,25 @@ def merged(record: ClickRecord, channels: Mapping[str, Sequence[str]]) -> ClickR
         An unknown channel, one that is given twice, or a new name that another channel has.
     """
     target = {name: name for name in record.channel_names}
+    joined: set[str] = set()
     for name, parts in channels.items():
         if isinstance(parts, str) or not parts:
             raise InvalidInput(f"merged[{name!r}]={shown(parts)} must be a sequence of channel names")
         for part in parts:
             record.channel_number(part)
-            if target[part] != part:
+            if part in joined:
                 raise InvalidInput(f"channel {part!r} is merged twice; name it once")
+            joined.add(part)
             target[part] = name
-    joined = {part for parts in channels.values() for part in parts}
     for name in channels:
+        if not isinstance(name, str) or not name:
+            raise InvalidInput(f"merged={shown(dict(channels))} has the name {shown(name)}; give a name")
         if name in record.channel_names and name not in joined:
             raise InvalidInput(f"{name!r} is another channel's name; give the merged one a new name")
     names = tuple(dict.fromkeys(target[name] for name in record.channel_names))
     numbers = np.array([names.index(target[name]) for name in record.channel_names], dtype=np.int16)
-    provenance = DetectionLog.of(record).merged(channels).noted_in(record.provenance)
+    log = DetectionLog.of(record).of_channels(record.channel_names).merged(channels)
+    provenance = log.noted_in(record.provenance)
     channel = read_only(numbers[record.channel])
     found = replace(record, channel_names=names, channel=channel, provenance=provenance)
     return noted(found, "merged", {name: list(parts) for name, parts in channels.items()})
@@ -107,7 +113,8 @@ def with_dead_time(record: ClickRecord, dead_times: Mapping[str, float]) -> Clic
     record : ClickRecord
         The clicks.
     dead_times : mapping of str to float
-        Dead time of each channel that is changed, in the record's unit.
+        Dead time of each channel that is changed, in the record's unit; in whole ticks, or in whole steps of the
+        time within the period for synced (T3) data, rounded up.
 
     Raises
     ------
@@ -116,14 +123,20 @@ def with_dead_time(record: ClickRecord, dead_times: Mapping[str, float]) -> Clic
     """
     from .dead_time_kernels import keep_after_dead_time
 
-    kind = record.stamp.dtype.type
-    dead = np.zeros(len(record.channel_names), dtype=record.stamp.dtype)
+    stamp, tick = record.stamp, record.tick
+    if record.clock is not None and record.within is not None:
+        stamp, tick = fine_stamps(record), record.clock.fine
+    kind = stamp.dtype.type
+    dead = np.zeros(len(record.channel_names), dtype=stamp.dtype)
     for name, value in dead_times.items():
         length = positive_number(value, f"dead time of {name}")
-        whole = length if record.tick is None else whole_ticks(length, record.tick, f"dead time of {name}")
+        whole = length if tick is None else whole_ticks(length, tick, f"dead time of {name}")
         dead[record.channel_number(name)] = kind(whole)
-    kept = np.empty(len(record), dtype=np.bool_)
-    keep_after_dead_time(record.stamp, record.channel, record.offsets, dead, kept)
+    # The clicks of one sync period may be in any order.
+    order = np.lexsort((stamp, record.trajectory))
+    kept, in_order = np.empty((2, len(record)), dtype=np.bool_)
+    keep_after_dead_time(stamp[order], record.channel[order], record.offsets, dead, in_order)
+    kept[order] = in_order
     log = DetectionLog.of(record).followed_by({name: Detector(dead_time=v) for name, v in dead_times.items()})
     found = replace(with_clicks(record, kept), provenance=log.noted_in(record.provenance))
     return noted(found, "with_dead_time", {name: float(v) for name, v in dead_times.items()})

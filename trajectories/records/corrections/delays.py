@@ -124,11 +124,16 @@ def unfolded(record: ClickRecord) -> ClickRecord:
     """
     if record.within is None or record.clock is None or record.clock.fine is None:
         raise InvalidInput("only synced (T3) records can be unfolded; leave this correction out")
-    clock, fine = record.clock, record.clock.fine
+    fine = record.clock.fine
+    flat = replace(record, within=None, clock=Clock(fine, record.clock.origin))
+    return noted(restamped(flat, fine_stamps(record), record.start, record.stop), "unfolded", fine)
+
+
+def fine_stamps(record: ClickRecord) -> NDArray[np.int64]:
+    """Return the times of a synced record in whole steps of the time within the period."""
+    assert record.clock is not None
+    assert record.clock.fine is not None
     # Whole and fractional steps of a period are summed separately, so that long records are not rounded.
-    whole = int(np.floor(clock.tick / fine))
-    broken = clock.tick / fine - whole
-    stamp = record.stamp * whole + np.round(record.stamp * broken).astype(np.int64) + record.within
-    flat = replace(record, within=None, clock=Clock(fine, clock.origin))
-    high = np.maximum(record.stop, record.start)
-    return noted(restamped(flat, stamp, record.start, high), "unfolded", fine)
+    steps = record.clock.tick / record.clock.fine
+    whole = int(np.floor(steps))
+    return record.stamp * whole + np.round(record.stamp * (steps - whole)).astype(np.int64) + record.within

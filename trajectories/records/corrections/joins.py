@@ -12,6 +12,7 @@ from ...checks import finite_array, shown
 from ...errors import InvalidInput
 from ...results import read_only
 from ..clicks import ClickRecord
+from ..detection_log import DetectionLog
 from ..joining import require_joinable
 from ..ticks import near_whole
 from .shared import noted, restamped
@@ -71,9 +72,11 @@ def joined(records: Sequence[ClickRecord], starts: Sequence[float]) -> ClickReco
     columns["channel"] = np.concatenate([p.channel + k for p, k in zip(moved, counts, strict=True)]).astype(
         np.int16
     )
+    logs = [DetectionLog.of(part).of_channels(part.channel_names) for part in moved]
     whole = replace(
         moved[0],
         channel_names=tuple(name for part in moved for name in part.channel_names),
+        provenance=DetectionLog(sum((log.steps for log in logs), ())).noted_in(moved[0].provenance),
         **{name: read_only(column) for name, column in columns.items()},  # type: ignore[arg-type]
     )
     found = restamped(whole, whole.stamp, np.array([start]), np.array([stop]))

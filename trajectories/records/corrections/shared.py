@@ -23,9 +23,10 @@ def restamped(
     windows: dict[str, Any] = {"start": read_only(start), "stop": read_only(stop)}
     moved = replace(record, stamp=read_only(stamp), **windows, final_states=None)
     row = record.trajectory
-    inside = (stamp > moved.start_stamp[row] - (record.clock is not None)) & (stamp <= moved.stop_stamp[row])
     if record.clock is None:
         inside = (stamp >= start[row]) & (stamp <= stop[row])
+    else:  # ticks that the window touches: one that begins at its end was not observed
+        inside = (stamp > moved.start_stamp[row] - 1.0) & (stamp < moved.stop_stamp[row])
     return with_clicks(moved, order[inside[order]])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -18,6 +17,7 @@ from ...checks import positive_number, shown, time_unit
 from ...errors import InvalidInput
 from ...time_units import SECONDS
 from ..clicks import ClickRecord
+from ..files import parse_json
 from ..record_checks import MAX_CHANNELS
 from .measured import in_order, note, observed, seconds_of
 from .source import FORMAT
@@ -155,7 +155,9 @@ def _foreign(
         )
         values, place, _ = in_order(values, lookup[channel], None, notes)
         latest, start = float(values[-1]), min(0.0, float(values[0]))
-    stop = observed(path, None, latest, 0.0, duration, False, notes, measure)
+        if latest == start and duration is None:
+            raise InvalidInput(f"{path} does not tell how long it was observed: all its times are {latest:g}; give duration=")
+    stop = start + observed(path, None, latest - start, 0.0, duration, False, notes, measure)
     return ClickRecord.from_arrays(
         np.zeros(len(values), dtype=np.int64),
         values,
@@ -315,9 +317,11 @@ def _ours(path: Path, stream: TextIO) -> ClickRecord:
     """Read a file of `write_csv`."""
     damaged = f"{path} was written by this package, but is damaged or cut off; export it again"
     try:
-        heading = json.loads(stream.readline()[2:])
-        names = heading["channel_names"]
+        heading = parse_json(stream.readline()[2:])
+        names, provenance = heading["channel_names"], heading["provenance"]
         clock: Mapping[str, Any] = heading.get("clock") or {}
+        if not isinstance(provenance, dict) or not set(clock) <= {"tick", "origin", "fine"}:
+            raise ValueError("entries of the heading")
         stream.readline()
         numbers = {name: k for k, name in enumerate(names)}
         synced = "fine" in clock
@@ -353,7 +357,7 @@ def _ours(path: Path, stream: TextIO) -> ClickRecord:
         start=start,
         stop=stop,
         unit=heading.get("unit", "1/ω_b"),
-        provenance=heading["provenance"],
+        provenance=provenance,
         within=within if synced else None,
         **clock,
     )
