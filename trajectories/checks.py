@@ -22,6 +22,8 @@ from .time_units import NATURAL, SECONDS, TimeUnit
 SHOWN = 80
 # Default of the bundle window δ, in units of 1/κ.
 WINDOW_IN_LIFETIMES = 3.0
+# The shortest window or bin of which powers are needed, in any unit of time.
+SHORTEST = 1e-60
 # A unit of the form one over a rate, such as 1/γ or 1/kappa.
 OWN_UNIT = re.compile(r"1/\w{1,12}")
 
@@ -156,6 +158,14 @@ def positive_numbers(values: Any, what: str) -> NDArray[np.float64]:
     return np.array(durations)
 
 
+def resolved_duration(value: Any, what: str, factors: int = 1) -> float:
+    """Return a positive duration; refuse one so short that rates times it, or `factors` of it, underflow."""
+    duration = positive_number(value, what)
+    if duration < SHORTEST or duration**factors < SHORTEST**2:
+        raise InvalidInput(f"{what}={duration:g} is so short that its powers underflow; lengthen it")
+    return duration
+
+
 def channels_among(channels: Any, known: Sequence[str], least: int = 1) -> tuple[str, ...]:
     """Return distinct known channel names in the order given; one name is one channel, None means all.
 
@@ -201,7 +211,7 @@ def forms_bundles(channel: str, finite: Sequence[str] = ()) -> bool:
 def window_of(parameters: Mapping[str, Any], window: float | None, whose: str) -> float:
     """Return the bundle window δ; None means 3/κ with the smallest κ among the parameters."""
     if window is not None:
-        return positive_number(window, "window")
+        return resolved_duration(window, "window")
     kappa = parameters.get("kappa")
     if kappa is None:
         raise InvalidInput(f"{whose} has no kappa for the default window = 3/kappa; give window=")

@@ -15,7 +15,7 @@ from trajectories.errors import InvalidInput
 from trajectories.random_streams import detector_stream
 from trajectories.records.clicks import ClickRecord
 from trajectories.records.detection_log import DetectionLog
-from trajectories.records.ticks import near_whole
+from trajectories.records.ticks import Clock, near_whole
 from trajectories.results import read_only
 
 from .detection_kernels import alive, with_afterpulses
@@ -114,6 +114,8 @@ def _check(record: Watched, detectors: Mapping[str, Detector], seed: int) -> Non
 
 def _applied(record: ClickRecord, detectors: Mapping[str, Detector], seed: int, first: int) -> ClickRecord:
     """Apply checked detectors to a record whose trajectories are numbered from `first` on."""
+    if record.clock is not None and record.within is not None:
+        return _in_periods(_applied(record.without_ticks(), detectors, seed, first), record.clock)
     chosen = {record.channel_number(name): detector for name, detector in detectors.items()}
     untouched = ~np.isin(record.channel, list(chosen))
     position = np.flatnonzero(untouched)
@@ -130,9 +132,19 @@ def _applied(record: ClickRecord, detectors: Mapping[str, Detector], seed: int, 
         trajectory=read_only(trajectory[order], np.int64),
         stamp=read_only(stamp[order]),
         channel=read_only(channel[order], np.int16),
-        within=None,
         provenance=log.noted_in(record.provenance),
     )
+
+
+def _in_periods(record: ClickRecord, clock: Clock) -> ClickRecord:
+    """Return a record of times as the clock of a synced (T3) record stamps it, at the nearest step."""
+    assert clock.fine is not None
+    elapsed = record.time - clock.origin[record.trajectory]
+    pulse = np.floor(near_whole(elapsed / clock.tick))
+    step = np.round(np.maximum(elapsed - pulse * clock.tick, 0.0) / clock.fine)
+    over = step > np.ceil(clock.tick / clock.fine) - 1.0
+    stamp, within = (pulse + over).astype(np.int64), np.where(over, 0.0, step)
+    return replace(record, stamp=read_only(stamp), within=read_only(within, np.int32), clock=clock)
 
 
 def _stamped(

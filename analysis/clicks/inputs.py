@@ -63,9 +63,9 @@ def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[int, int
 
 def pair_of(channels: tuple[str, ...], pair: Sequence[str]) -> tuple[str, str]:
     """Return a `pair` that was given, two different detected channels."""
-    names = tuple(pair)
-    if isinstance(pair, str) or len(names) != 2 or names[0] == names[1]:
-        raise InvalidInput(f"pair={pair!r} must be two different channels")
+    names = tuple(pair) if isinstance(pair, Sequence) and not isinstance(pair, str) else ()
+    if len(names) != 2 or names[0] == names[1]:
+        raise InvalidInput(f"pair={shown(pair)} must be two different channels")
     two_of(channels, names[0], names[1])
     return names[0], names[1]
 

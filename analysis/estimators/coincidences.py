@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trajectories.checks import bin_edges, channels_among, delays_of, positive_number
+from trajectories.checks import bin_edges, channels_among, delays_of, resolved_duration
 from trajectories.records.corrections import delayed
 from trajectories.results import Coincidences, TripleCorrelation
 
@@ -70,7 +70,7 @@ def coincidences(
     """
     record = stream(record)
     names = channels_among(channels, record.channel_names, least=2)
-    length = positive_number(window, "window")
+    length = resolved_duration(window, "window", len(names) - 1)
     added = delays_of(names, delays)
     if any(added.values()):
         record = record.through(lambda block, _: delayed(block, added))
@@ -146,6 +146,8 @@ def g3(
     array([[2]])
     """
     bins1, bins2 = bin_edges(edges1, lowest=0.0), bin_edges(edges2, lowest=0.0)
+    for name, bins in (("edges1", bins1), ("edges2", bins2)):
+        resolved_duration(float(np.diff(bins).min()), f"narrowest bin of {name}")
     record = stream(record)
     names = (first, second, third)
     places = np.array([record.channel_number(name) for name in names], dtype=np.int64)

@@ -68,7 +68,9 @@ class PulsedRecord:
 
     def _whole(self, record: ClickRecord | ClickStream) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the first pulse of every trajectory, and the one after its last."""
-        origin = 0.0 if record.clock is None else record.clock.origin
+        # Pulses of a synced record are counted from its sync pulse 0, others begin at multiples of the period.
+        synced = record.clock is not None and record.clock.fine is not None
+        origin = record.clock.origin if synced and record.clock is not None else 0.0
         first = np.ceil((record.start - origin) / self.period - WHOLE).astype(np.int64)
         last = np.floor((record.stop - origin) / self.period + WHOLE).astype(np.int64)
         return first, last
@@ -84,8 +86,9 @@ class PulsedRecord:
             row, number, within = row[kept], number[kept], within[kept]
             offsets = np.concatenate([[0], np.cumsum(np.maximum(last - first, 0))])
             pulse = base + offsets[row] + (number - first[row])
-            origin = np.zeros(part.n_trajectories) if part.clock is None else part.clock.origin
-            begun = np.maximum(origin[row] + number * self.period, part.start[row])
+            begun = np.maximum(number * self.period, part.start[row])
+            if part.clock is not None and part.clock.fine is not None:
+                begun = np.maximum(part.clock.origin[row] + number * self.period, part.start[row])
             yield Pulses(here.at(row, begun), pulse, within, part.channel[kept])
             base += int(offsets[-1])
 
@@ -97,8 +100,10 @@ def _pulse_of(record: ClickRecord, period: float) -> tuple[NDArray[np.int64], ND
         # In the middle of its step, which keeps edges at multiples of the step exact.
         middle: NDArray[np.float64] = np.asarray((record.within + 0.5) * record.clock.fine, dtype=np.float64)
         return record.stamp.astype(np.int64), middle
-    number = np.floor(record.time / period).astype(np.int64)
-    return number, np.maximum(record.time - number * period, 0.0)
+    # In the middle of its tick, for the same reason.
+    time = record.time if record.tick is None else record.time + 0.5 * record.tick
+    number = np.floor(time / period).astype(np.int64)
+    return number, np.maximum(time - number * period, 0.0)
 
 
 def period_of(record: ClickRecord | ClickStream, period: float | None) -> float:

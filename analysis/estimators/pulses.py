@@ -296,7 +296,9 @@ def fit_decay(histogram: Histogram, start: float | None = None, stop: float | No
     else:
         first = int(np.searchsorted(edges, finite_number(start, "start") - 1e-9 * np.ptp(edges)))
     last = (
-        len(counts) if stop is None else int(np.searchsorted(edges, finite_number(stop, "stop"), side="right")) - 1
+        len(counts)
+        if stop is None
+        else int(np.searchsorted(edges, finite_number(stop, "stop") + 1e-9 * np.ptp(edges), side="right")) - 1
     )
     n, bins = counts[first:last].astype(np.float64), edges[first : last + 1]
     total = float(n.sum())

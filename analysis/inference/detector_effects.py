@@ -12,6 +12,7 @@ from trajectories.checks import positive_number, shown
 from trajectories.detectors import Detector
 from trajectories.errors import InvalidInput
 from trajectories.notebook import Shown, Summary
+from trajectories.records.corrections import unfolded
 from trajectories.results import Estimate
 from trajectories.time_units import NATURAL, TimeUnit
 
@@ -257,6 +258,8 @@ def detector_memory(record: Clicks, channel: str, reach: float) -> DetectorMemor
     record = stream(record)
     number = record.channel_number(channel)
     length = positive_number(reach, "reach")
+    if record.clock is not None and record.clock.fine is not None:  # waits are shorter than the period of the sync
+        record = record.through(lambda block, _: unfolded(block))
     shortest = np.inf
     for block in record.blocks():
         mine = np.flatnonzero(block.channel == number)

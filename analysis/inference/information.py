@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from trajectories.checks import positive_number
 from trajectories.detectors import Detector
-from trajectories.errors import InvalidInput
+from trajectories.errors import ConvergenceError, InvalidInput
 from trajectories.notebook import Shown, Summary
 from trajectories.results import Estimate, read_only
 from trajectories.stages import staged
 
 from ..clicks.streams import Clicks
 from .fit import RecordLikelihood, checked_parameters
-from .likelihood_maximum import FIRST_STEP, INSIDE, scores_of, squared_scores
+from .likelihood_maximum import FIRST_STEP, FLAT, INSIDE, scores_of, squared_scores
 from .subject import in_memory
 
 Array = NDArray[np.float64]
@@ -80,9 +80,19 @@ class Information(Shown):
         ----------
         time : float, optional
             Observed time in 1/ω_b; that of the record when not given.
+
+        Raises
+        ------
+        ConvergenceError
+            Clicks that do not depend on a parameter, or on some only together.
         """
         span = self.total_time if time is None else positive_number(time, "time")
         size = np.sqrt(np.diag(self.rate))
+        if not (size > 0.0).all() or np.linalg.eigvalsh(self.rate / np.outer(size, size))[0] < FLAT:
+            raise ConvergenceError(
+                f"the clicks do not determine {', '.join(self.names)} one by one, so that there is no bound of each; "
+                "ask for fewer parameters"
+            )
         covariance = np.linalg.inv(self.rate / np.outer(size, size)) / np.outer(size, size) / span
         return dict(zip(self.names, np.sqrt(np.diag(covariance)).tolist(), strict=True))
 

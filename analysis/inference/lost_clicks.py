@@ -18,6 +18,7 @@ from trajectories.lindblad.filter.lost import Asked, LostClickLevels
 from trajectories.model.system import OpenSystem
 from trajectories.notebook import Shown, Summary
 from trajectories.records.clicks import ClickRecord
+from trajectories.records.corrections import unfolded
 from trajectories.results import read_only
 from trajectories.stages import staged
 
@@ -147,6 +148,8 @@ def lost_clicks(
     True
     """
     clicks = in_memory(record)
+    if clicks.within is not None:
+        clicks = unfolded(clicks)
     if system.depends_on_time:
         raise InvalidInput(
             "lost clicks of a system that depends on time cannot be inferred: its record is followed forwards "
@@ -207,7 +210,7 @@ def single_clicks(record: ClickRecord, pair: tuple[str, str], window: float) -> 
     Raises
     ------
     InvalidInput
-        A channel that the record lacks.
+        A channel that the record lacks, or a synced (T3) record.
 
     Examples
     --------
@@ -219,6 +222,8 @@ def single_clicks(record: ClickRecord, pair: tuple[str, str], window: float) -> 
     array([False, False,  True,  True])
     """
     numbers = [record.channel_number(name) for name in pair]
+    if record.within is not None:
+        raise InvalidInput("the record counts sync periods (T3); give corrections.unfolded(record)")
     alone = np.isin(record.channel, numbers)
     for low, high in pairwise(record.offsets.tolist()):
         time, channel = record.time[low:high], record.channel[low:high]

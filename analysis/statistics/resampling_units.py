@@ -131,13 +131,13 @@ class ResamplingUnits:
     def double_overlap(self, edges1: NDArray[np.float64], edges2: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ∬_bins (time of starts whose lag τ₁ + τ₂ ends inside the window) dτ₁dτ₂, shape (count, n, m)."""
         unit, longest, shortest = self._spans(0.0)
+        area = np.diff(edges1)[:, None] * np.diff(edges2)
         lag = edges1[:, None] + edges2[None, :]
         spans, where = np.unique(np.stack([unit, longest, shortest]), axis=1, return_counts=True)
         overlap = np.zeros((self.count, len(edges1) - 1, len(edges2) - 1))
         for (number, far, near), repeats in zip(spans.T, where, strict=True):
-            # A double primitive of (T − τ)₊ is (T − τ)₊³/6.
-            cube = (np.maximum(far - lag, 0.0) ** 3 - np.maximum(near - lag, 0.0) ** 3) / 6.0
-            overlap[int(number)] += repeats * np.diff(np.diff(cube, axis=0), axis=1)
+            whole = _double_ramp_integral(far, lag, area) - _double_ramp_integral(near, lag, area)
+            overlap[int(number)] += repeats * whole
         return overlap
 
     def windows_of(self, duration: float) -> NDArray[np.int64]:
@@ -172,6 +172,20 @@ class ResamplingUnits:
         # The last block ends where the observation window does, whatever the rounding of block · length.
         end = np.where(block == columns.blocks[row] - 1, stop, end)
         return columns.first[row] + block, np.maximum(stop - begin, 0.0), np.maximum(stop - end, 0.0)
+
+
+def _double_ramp_integral(
+    reach: float, lag: NDArray[np.float64], area: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return ∬ (reach − τ)₊ over cells with lags `lag` at their corners, of shape (n + 1, m + 1), and areas (n, m).
+
+    (reach − τ)₊³/6 is a double primitive, whose digits cancel where the reach is long beside a cell. So it is used
+    only for cells that the reach divides; in a cell within reach the ramp is linear.
+    """
+    nearest, farthest = lag[:-1, :-1], lag[1:, 1:]
+    divided = np.diff(np.diff(np.maximum(reach - lag, 0.0) ** 3 / 6.0, axis=0), axis=1)
+    within = area * (reach - 0.5 * (nearest + farthest))
+    return np.where(farthest <= reach, within, np.where(nearest < reach, divided, 0.0))
 
 
 def add_up(

@@ -9,6 +9,7 @@ from click_systems import watch
 import trajectories as tj
 from trajectories import analysis as an
 from trajectories import lindblad
+from trajectories.analysis.statistics import resampling_units
 from trajectories.errors import InvalidInput
 
 
@@ -220,3 +221,44 @@ def test_channels_that_make_no_tuple_are_refused(channels):
         an.coincidences(poisson(), channels, 1.0)
     with pytest.raises(InvalidInput):
         lindblad.coincidences(lindblad.steady_state(three_outputs()), channels, 1.0)
+
+
+def test_g3_in_bins_far_shorter_than_the_record_is_normalised():
+    """Digits of (T − τ)³ cancelled: from a minute in ns, the overlap of bins of 1 ns was rounding."""
+    span, width = 6e10, 1.0
+    times = np.concatenate([[0.0, 0.2, 1.6], [0.0, 1.3, 1.5], [0.0, 1.7, 3.4]])
+    triples = np.sort(np.concatenate([times[3 * k : 3 * k + 3] + 1e10 * (k + 1) for k in range(3)]))
+    record = tj.ClickRecord.from_arrays(
+        np.zeros(9, int), triples, np.tile([0, 1, 2], 3), channel_names=["a", "b", "c"], start=0.0, stop=span
+    )
+    edges = width * np.arange(3)
+    found = an.g3(record, "a", "b", "c", edges, edges)
+    assert found.counts.tolist() == [[0, 1], [1, 1]]
+    lags = 0.5 * (edges[1:] + edges[:-1])
+    exact = found.counts / ((3.0 / span) ** 3 * width**2 * (span - lags[:, None] - lags))
+    np.testing.assert_allclose(found.value, exact, rtol=1e-9)
+
+
+def test_cells_that_the_window_divides_have_the_overlap_of_a_fine_sum():
+    times = tj.ClickRecord.from_arrays([], [], [], channel_names=["a"], start=[0.0, 0.0], stop=[7.3, 4.1])
+    one, two = np.array([0.0, 1.0, 2.5, 6.0]), np.array([0.5, 3.0, 4.0])
+    found = resampling_units.choose_resampling_units(times).double_overlap(one, two).sum(axis=0)
+    fine = (np.arange(1200) + 0.5) / 1200.0
+    for i, j in itertools.product(range(3), range(2)):
+        wide, high = one[i + 1] - one[i], two[j + 1] - two[j]
+        lag = (one[i] + wide * fine)[:, None] + two[j] + high * fine
+        exact = sum(np.maximum(stop - lag, 0.0).mean() for stop in (7.3, 4.1)) * wide * high
+        assert found[i, j] == pytest.approx(exact, rel=1e-5, abs=1e-5)
+
+
+def test_windows_whose_powers_underflow_are_refused():
+    steady = lindblad.steady_state(three_outputs())
+    for side, clicks in ((an, poisson(ticks=False)), (lindblad, steady)):
+        for window in (5e-324, 1e-310, 1e-61):
+            with pytest.raises(InvalidInput, match="powers underflow; lengthen it"):
+                side.coincidences(clicks, ("a", "b"), window)
+            with pytest.raises(InvalidInput, match="powers underflow; lengthen it"):
+                side.g3(clicks, "a", "b", "c", [0.0, window], [0.0, 1.0])
+            with pytest.raises(InvalidInput, match="powers underflow; lengthen it"):
+                side.order_fraction(clicks, "a", "b", window)
+        assert side.coincidences(clicks, ("a", "b"), 1e-50).accidental.value > 0.0

@@ -170,3 +170,21 @@ def test_afterpulses_follow_one_by_one():
     assert np.diff(dead.time).min() >= 2.0
     chance = 0.3 * np.exp(-1.0)
     assert abs(len(dead) - 4000 / (1.0 - chance)) < 4.0 * np.sqrt(4000 * chance) / (1.0 - chance)
+
+
+def test_detectors_on_a_synced_record_are_those_on_its_times():
+    rng = np.random.default_rng(8)
+    times = np.sort(rng.uniform(0.0, 4000.0, 3000))
+    clicks = tj.ClickRecord.from_arrays(
+        np.zeros(3000, int), times, rng.integers(0, 2, 3000), channel_names=["a", "b"], start=0.0, stop=4000.0,
+        provenance={"period": 7.3},
+    )  # fmt: skip
+    synced = clicks.in_periods(fine=0.01)
+    ideal = an.apply_detectors(synced, {"a": Detector()}, 1)
+    for name in ("stamp", "within", "channel"):
+        np.testing.assert_array_equal(getattr(ideal, name), getattr(synced, name))
+    detectors = {"a": Detector(efficiency=0.7, dark_rate=0.1, dead_time=0.3, jitter=0.05), "b": Detector(0.5)}
+    seen, flat = an.apply_detectors(synced, detectors, 1), an.apply_detectors(synced.without_ticks(), detectors, 1)
+    assert len(seen) == len(flat)
+    assert np.abs(seen.without_ticks().time - flat.time).max() < 0.0051
+    assert an.brightness(seen, "a").n == an.brightness(flat, "a", period=7.3).n

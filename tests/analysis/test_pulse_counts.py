@@ -128,3 +128,25 @@ def test_a_record_without_a_period_says_so():
         with pytest.raises(InvalidInput, match="no period"):
             call()
     assert an.brightness(record, "a", period=2.0).value == 0.5
+
+
+def test_pulses_of_ticks_without_a_sync_begin_at_multiples_of_the_period():
+    """The pulses of the window were counted from the clock's origin, those of the clicks from time 0."""
+    times = {"channel_names": ["a"], "start": 5.0, "stop": 45.0}
+    ticked = tj.ClickRecord.from_arrays([0] * 4, [0, 3, 25, 34], [0] * 4, **times, tick=1.0, origin=5.0)
+    assert ticked.time.tolist() == [5.0, 8.0, 30.0, 39.0]
+    for record in (ticked, ticked.without_ticks()):
+        counts = an.pulse_counts(record, ["a"], most=2, period=10.0)
+        np.testing.assert_allclose(counts.probability * 3, [2.0, 0.0, 1.0])
+
+
+def test_a_tick_at_the_beginning_of_a_pulse_belongs_to_it():
+    """Its time, a product of floats, may lie below the beginning of the pulse, another product."""
+    tick, period = 1e-12, 12500 * 1e-12
+    stamps = 12500 * np.arange(1, 2000)
+    record = tj.ClickRecord.from_arrays(
+        np.zeros(1999, int), stamps, np.zeros(1999, int), channel_names=["a"], start=0.0, stop=2000 * period,
+        tick=tick, unit="s",
+    )  # fmt: skip
+    assert an.pulse_counts(record, ["a"], most=2, period=period).probability.tolist() == [1 / 2000, 1999 / 2000, 0]
+    assert an.click_density(record, "a", [0.0, 5000 * tick, period], period=period).counts.tolist() == [1999, 0]

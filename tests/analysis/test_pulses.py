@@ -274,3 +274,14 @@ def test_the_measured_emitter():
     assert fit.lifetime.value == pytest.approx(0.132e-9, abs=0.002e-9)
     assert fit.lifetime.standard_error < 0.001e-9
     assert fit.fit.p_value < 1e-6  # the blur of the instrument is no exponential
+
+
+def test_the_dead_time_of_a_synced_detector_is_shorter_than_the_period():
+    """It was counted in whole periods, and was 0."""
+    rng = np.random.default_rng(5)
+    clicks = tj.ClickRecord.from_arrays(
+        np.zeros(4000, int), np.sort(rng.uniform(0.0, 40000.0, 4000)), np.zeros(4000, int), channel_names=["a"],
+        start=0.0, stop=40000.0, provenance={"period": 100.0},
+    )  # fmt: skip
+    dead = an.apply_detectors(clicks, {"a": tj.Detector(dead_time=2.0)}, 1).in_periods(fine=0.01)
+    assert an.detector_memory(dead, "a", 6.0).dead_time == pytest.approx(2.0, abs=0.03)

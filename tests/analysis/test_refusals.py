@@ -218,7 +218,7 @@ def test_a_detector_of_a_channel_that_the_record_lacks_is_refused_by_name(comman
         command(RECORD, system, detectors={"photn": Detector(efficiency=0.5)}, window=1.0)
 
 
-@pytest.mark.parametrize("pair", [("photon", "photon"), ("photon",), ("photon", "magnon", "photon"), "ab"])
+@pytest.mark.parametrize("pair", [("photon", "photon"), ("photon",), ("photon", "magnon", "photon"), "ab", 5])
 @pytest.mark.parametrize("command", ["analyse", "validate"])
 def test_a_pair_is_two_different_channels(command, pair):
     """The message names the argument that was given, and nothing was computed."""

@@ -10,7 +10,7 @@ from scipy import stats
 import trajectories as tj
 from trajectories import analysis as an
 from trajectories import lindblad
-from trajectories.errors import InvalidInput
+from trajectories.errors import ConvergenceError, InvalidInput
 
 pytestmark = pytest.mark.filterwarnings("ignore::trajectories.errors.TruncationWarning")
 
@@ -102,3 +102,9 @@ def test_refusals(clicks):
         lindblad.information_rate(atom, {"rabi": 1.5}, {"atom": tj.Detector(0.5, 0.1)})
     with pytest.raises(InvalidInput, match="belongs to no parameter"):
         an.information(clicks, atom, {"rabi": 1.5}, steps={"gamma": 0.1})
+
+
+def test_parameters_that_act_alike_have_no_bounds_of_their_own():
+    both = an.Information(("up", "down"), np.array([[4.0, 2.0], [2.0, 1.0]]), np.zeros((2, 2)), np.zeros(2), 1.0, 1)
+    with pytest.raises(ConvergenceError, match="up, down one by one.*ask for fewer"):
+        both.bounds()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import bundle_channels_among, channels_among, finite_array, window_of
+from ..checks import bundle_channels_among, channels_among, finite_array, shown, window_of
 from ..detectors import Detector
 from ..errors import InvalidInput
 from ..model import OpenSystem
@@ -66,9 +66,9 @@ def two_of(channels: tuple[str, ...], first: str, second: str) -> tuple[str, str
 
 def pair_of(channels: tuple[str, ...], pair: Sequence[str]) -> tuple[str, str]:
     """Return a `pair` that was given, two different detected channels."""
-    names = tuple(pair)
-    if isinstance(pair, str) or len(names) != 2 or names[0] == names[1]:
-        raise InvalidInput(f"pair={pair!r} must be two different channels")
+    names = tuple(pair) if isinstance(pair, Sequence) and not isinstance(pair, str) else ()
+    if len(names) != 2 or names[0] == names[1]:
+        raise InvalidInput(f"pair={shown(pair)} must be two different channels")
     return two_of(channels, names[0], names[1])
 
 

@@ -9,7 +9,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...checks import bin_edges, channels_among, delays_of, positive_number
+from ...checks import bin_edges, channels_among, delays_of, resolved_duration
 from ...detectors import Detector
 from ...errors import ConvergenceError
 from ...results import Coincidences, Estimate, TripleCorrelation
@@ -79,7 +79,7 @@ def coincidences(
     (0.00559, 44.55)
     """
     names = channels_among(channels, steady.system.channel_names, least=2)
-    length = positive_number(window, "window")
+    length = resolved_duration(window, "window", len(names) - 1)
     detected = DetectedSystem(steady.system, None, detectors)
     added = delays_of(names, delays)
     rho = pack(steady.rho)
@@ -215,6 +215,8 @@ def g3(
     array([[0.1935]])
     """
     bins1, bins2 = bin_edges(edges1, lowest=0.0), bin_edges(edges2, lowest=0.0)
+    for name, bins in (("edges1", bins1), ("edges2", bins2)):
+        resolved_duration(float(np.diff(bins).min()), f"narrowest bin of {name}")
     detected = DetectedSystem(steady.system, None, detectors)
     names = (first, second, third)
     for name in names:
