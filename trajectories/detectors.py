@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from numbers import Real
 
 import numpy as np
 
@@ -62,8 +63,9 @@ class Detector:
             name, value = field.name, getattr(self, field.name)
             if name == "paralysable":
                 continue
-            if isinstance(value, bool) or not np.isfinite(value) or value < 0:
-                raise InvalidInput(f"detector {name}={value} must be finite and not negative")
+            if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not 0.0 <= value < np.inf:
+                raise InvalidInput(f"detector {name}={value!r} must be a finite number that is not negative")
+            object.__setattr__(self, name, float(value))
         if self.efficiency > 1:
             raise InvalidInput(f"detector efficiency={self.efficiency} must not exceed 1")
         if self.afterpulsing >= 1:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import finite_array, integer, shown
+from .checks import finite_array, finite_number, integer, shown
 from .errors import InvalidInput
 from .random_streams import assignment_offset
 from .results import read_only
@@ -189,6 +189,7 @@ class TrajectoryStates:
                     f"weights={shown(self.weights)} must be {len(kets)} that sum to 1, none below 0"
                 )
         integer(self.stage, "stage", 0)
+        finite_number(self.time, "time")
         object.__setattr__(self, "kets", read_only(kets, np.complex128))
         object.__setattr__(self, "weights", read_only(weights, np.float64))
 

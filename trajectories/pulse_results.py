@@ -60,18 +60,19 @@ class PulseCounts(Shown):
     @property
     def one_each(self) -> Estimate:
         """P(1, 1, …): for two channels the probability of exactly one pair; needs most ≥ 2."""
-        if min(self.probability.shape) < 3:
-            raise InvalidInput("one click and several are not distinguished; count with most=2 or more")
+        self._require_several()
         return self._estimate(lambda P: P[(1,) * P.ndim])
 
     @property
     def more(self) -> Estimate:
-        """Probability of more than one click in some channel; for a source of pairs, of several pairs."""
+        """Probability of more than one click in some channel, as of several pairs; needs most ≥ 2."""
+        self._require_several()
         return self._estimate(lambda P: P.sum() - P[(slice(0, 2),) * P.ndim].sum())
 
     @property
     def purity(self) -> Estimate:
-        """Probability of exactly one click in each channel, given that the pulse has a click."""
+        """Probability of exactly one click in each channel, given that the pulse has a click; needs most ≥ 2."""
+        self._require_several()
         one_each = (1,) * self.probability.ndim
         return self._estimate(lambda P: P[one_each] / (P.sum() - P[(0,) * P.ndim]))
 
@@ -86,6 +87,11 @@ class PulseCounts(Shown):
             return given[(slice(None), *(slice(1, None),) * (given.ndim - 1))].sum() / given.sum()
 
         return self._estimate(share)
+
+    def _require_several(self) -> None:
+        """Refuse counts that do not distinguish one click and several."""
+        if min(self.probability.shape) < 3:
+            raise InvalidInput("one click and several are not distinguished; count with most=2 or more")
 
     def _summary(self) -> Summary:
         most = [size - 1 for size in self.probability.shape]

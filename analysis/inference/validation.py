@@ -138,6 +138,8 @@ def _validated(
     """Make all tests."""
     clicks, model = subject.record, subject.system
     if model.depends_on_time:
+        if pair is not None or window is not None:
+            raise InvalidInput("pair and window are for bundles of constant systems; leave them out for pulses")
         return _validate_pulses(subject, detectors, level)
     for name in clicks.channel_names:
         if name not in model.channel_names:
@@ -321,7 +323,7 @@ def _checked_level(significance: float) -> float:
 def _window(record: ClickRecord, system: OpenSystem, window: float | None) -> float | None:
     """Return the bundle window, or None where neither the record nor the system has a κ to take it from."""
     if window is not None:
-        return positive_number(window, "window")
+        return window_of({}, window, "the record or the system")
     for parameters in (record.provenance.get("parameters"), system.parameters):
         if isinstance(parameters, Mapping) and parameters.get("kappa") is not None:
             return window_of(parameters, None, "the record or the system")

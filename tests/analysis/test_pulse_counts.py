@@ -112,6 +112,8 @@ def test_another_system_is_noticed():
         (lambda r: an.brightness(r, "c"), "no channel named 'c'"),
         (lambda r: an.pulse_counts(r, ["a", "a"]), "several distinct ones"),
         (lambda r: an.pulse_counts(r, ["a"], most=1).one_each, "count with most=2"),
+        (lambda r: an.pulse_counts(r, ["a"], most=1).more, "count with most=2"),
+        (lambda r: an.pulse_counts(r, ["a"], most=1).purity, "count with most=2"),
         (lambda r: an.brightness(r.in_periods().without_ticks().after(25.0), "a", period=10.0), "whole period"),
         (lambda r: r.in_periods().in_periods(), "already"),
         (lambda r: r.in_periods(fine=11.0), "between 0 and the period"),

@@ -181,6 +181,12 @@ def test_records_that_cannot_be_are_refused(change, message):
         tj.ClickRecord.from_arrays(**(columns | change))
 
 
+@pytest.mark.parametrize("value", ["0.5", None, 0.5j, [0.5, 0.6]])
+def test_detectors_of_what_is_no_number_are_refused(value):
+    with pytest.raises(InvalidInput, match="detector efficiency=.* must be a finite number"):
+        Detector(efficiency=value)
+
+
 @given(
     st.sampled_from(["efficiency", "dark_rate", "dead_time", "jitter"]),
     st.one_of(st.floats(max_value=0.0, exclude_max=True), st.just(np.nan), st.just(np.inf), st.booleans()),

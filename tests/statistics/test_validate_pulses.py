@@ -147,6 +147,8 @@ def test_what_cannot_be_validated_is_refused():
     clicks = tj.simulate(aperiodic, 100, 30.0, seed=1, initial=ket, progress=False)
     with pytest.raises(InvalidInput, match="did not start from the periodic state"):
         an.validate(clicks, aperiodic)
+    with pytest.raises(InvalidInput, match="pair and window are for bundles of constant systems"):
+        an.validate(clicks, aperiodic, initial=ket, window=3.0)
     assert an.validate(clicks, aperiodic, initial=ket).accepted
 
 

@@ -145,21 +145,26 @@ def envelope_from(given: Any) -> Envelope:
     shape = one_of(numbers.pop("shape", None), "shape", SHAPES)
     kind = SHAPES[shape]
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    for key, value in numbers.items():
+    for key in numbers:
         if key not in known:
             raise InvalidInput(f"{shape} has no {key!r}; known are {', '.join(known)}")
-        if key == "parts":
-            numbers[key] = tuple(envelope_from(part) for part in value)
-        elif key == "envelope":
-            numbers[key] = envelope_from(value)
-        elif isinstance(value, dict):  # complex samples
-            numbers[key] = np.asarray(value["real"]) + 1j * np.asarray(value["imag"])
-        elif key == "value" and isinstance(value, list):
-            numbers[key] = complex(*value)
     try:
-        return kind(**numbers)
-    except TypeError as error:
+        return kind(**{key: _from_plain(key, value) for key, value in numbers.items()})
+    except InvalidInput:
+        raise
+    except (TypeError, ValueError, KeyError) as error:
         raise InvalidInput(f"{shape} needs {', '.join(known)}: {error}") from error
+
+
+def _from_plain(key: str, value: Any) -> Any:
+    """Return a field of an envelope from its entry in a dictionary; the inverse of `_plain`."""
+    if key == "parts":
+        return tuple(envelope_from(part) for part in value)
+    if key == "envelope":
+        return envelope_from(value)
+    if isinstance(value, dict):  # complex samples
+        return np.asarray(value["real"]) + 1j * np.asarray(value["imag"])
+    return complex(*value) if key == "value" and isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:

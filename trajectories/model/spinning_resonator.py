@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..blas import one_blas_thread
-from ..checks import finite_number, nonnegative_number, one_of, positive_number, shown
+from ..checks import finite_number, one_of, shown
 from ..errors import ConvergenceError, InvalidInput
 from ..stages import staged
 from .avoided_crossing import MAX_LOCATED, AvoidedCrossing, gap_between, locate
 from .channel import Channel
 from .drives import Drive
-from .envelopes import Constant, Envelope, envelope_from
+from .envelopes import Envelope
 from .fizeau import DIRECTIONS
-from .operators import LARGEST_ENTRY
+from .resonator_parameters import DRIVEN, checked_parameters, described
 from .space import HilbertSpace
 from .system import OpenSystem
 
@@ -30,18 +30,6 @@ REGIMES = {
     "pink": {"right": "photon-phonon"},
     "orange": {"left": "photon-phonon", "right": "photon-magnon"},
 }
-# Parameters that may have either sign.
-SIGNED = (
-    "detuning",
-    "drive",
-    "atom_detuning",
-    "magnon_frequency",
-    "atom_coupling",
-    "phonon_coupling",
-    "magnon_coupling",
-)
-# Parameters that may depend on time.
-DRIVEN = ("detuning", "drive", "fizeau")
 # Decimals of the detuning of a named regime.
 REGIME_DIGITS = 6
 
@@ -114,30 +102,8 @@ class SpinningResonator:
     period: float | None = None
 
     def __post_init__(self) -> None:
-        one_of(self.direction, "direction", DIRECTIONS)
-        for name in DRIVEN:
-            given = getattr(self, name)
-            if isinstance(given, dict):
-                given = envelope_from(given)
-            if isinstance(given, Constant) and not given.is_complex:
-                given = given.value
-            if isinstance(given, Envelope) and given.is_complex:
-                raise InvalidInput(f"{name} is a complex envelope; the resonator's parameters are real")
-            object.__setattr__(self, name, given)
-        numbers = [name for name in SIGNED if not isinstance(getattr(self, name), Envelope)]
-        plain: dict[str, Any] = {name: finite_number(getattr(self, name), name) for name in numbers}
-        positive = [name for name in ("gamma", "fizeau") if not isinstance(getattr(self, name), Envelope)]
-        plain |= {name: nonnegative_number(getattr(self, name), name) for name in positive}
-        if self.period is not None:
-            plain["period"] = positive_number(self.period, "period")
-        one_rate = not isinstance(self.kappa, (tuple, list))
-        plain["kappa"] = (
-            nonnegative_number(self.kappa, "kappa") if one_rate else _for_each_mode(self.kappa, "kappa")
-        )
-        plain["thermal"] = _for_each_mode(self.thermal, "thermal")
-        for name, value in plain.items():
-            if np.abs(value).max() > LARGEST_ENTRY:
-                raise InvalidInput(f"{name}={shown(value)} is beyond {LARGEST_ENTRY:g}; rates are in units of ω_b")
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in checked_parameters(given).items():
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -330,7 +296,7 @@ class SpinningResonator:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.period is None:  # keeps the description of constant systems unchanged
             del values["period"]
-        return {"model": "SpinningResonator"} | {name: _described(value) for name, value in values.items()}
+        return {"model": "SpinningResonator"} | {name: described(value) for name, value in values.items()}
 
     @staged("locating the resonance")
     def resonance(self, pair: str, levels: tuple[int, int, int] = (4, 4, 4)) -> float:
@@ -407,15 +373,3 @@ def _crossing_near(first: SpinningResonator, pair: str, levels: tuple[int, int, 
         return gap_between(hamiltonian, np.array(states))
 
     return locate(gap, first.number("detuning"), pair)
-
-
-def _described(value: Any) -> Any:
-    if isinstance(value, Envelope):
-        return value.to_dict()
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _for_each_mode(values: Any, what: str) -> tuple[float, ...]:
-    if not isinstance(values, (tuple, list)) or len(values) != 3:
-        raise InvalidInput(f"{what}={shown(values)} must be three numbers: photon, phonon, magnon")
-    return tuple(nonnegative_number(value, f"{what}[{i}]") for i, value in enumerate(values))
