@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from .estimators.counting import mandel_q as mandel_q
     from .estimators.counting import rate_history as rate_history
     from .estimators.counting import rates as rates
-    from .estimators.counting import stationarity as stationarity
     from .estimators.heralding import coincidence_to_accidental as coincidence_to_accidental
     from .estimators.heralding import heralding_efficiency as heralding_efficiency
     from .estimators.ordering import asymmetry_by_lag as asymmetry_by_lag
@@ -72,6 +71,7 @@ if TYPE_CHECKING:
     from .statistics.resampling import Pooled as Pooled
     from .statistics.resampling import Resampled as Resampled
     from .statistics.resampling import TestResult as TestResult
+    from .statistics.stationarity import stationarity as stationarity
 
 # Where each public name lives. Loaded on first use, so that importing stays fast and loads neither Numba nor
 # matplotlib; a test holds this to the imports above, which are what editors and type checkers read.
@@ -134,7 +134,7 @@ _HOMES = {
     "purity": ".estimators.bundle_rates",
     "rate_history": ".estimators.counting",
     "rates": ".estimators.counting",
-    "stationarity": ".estimators.counting",
+    "stationarity": ".statistics.stationarity",
     "stream": ".clicks.streams",
     "time_reversal_test": ".estimators.ordering",
     "validate": ".inference.validation",

@@ -90,7 +90,7 @@ class Information(Shown):
         size = np.sqrt(np.diag(self.rate))
         if not (size > 0.0).all() or np.linalg.eigvalsh(self.rate / np.outer(size, size))[0] < FLAT:
             raise ConvergenceError(
-                f"the clicks do not determine {', '.join(self.names)} one by one, so that there is no bound of each; "
+                f"the clicks do not determine {', '.join(self.names)} one by one, and bound none of them; "
                 "ask for fewer parameters"
             )
         covariance = np.linalg.inv(self.rate / np.outer(size, size)) / np.outer(size, size) / span

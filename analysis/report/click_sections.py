@@ -16,9 +16,10 @@ from trajectories.results import Correlation, Estimate, Histogram
 from ..clicks.streams import ClickStream
 from ..clicks.ticks import whole_tick_edges
 from ..estimators.correlations import count_pairs
-from ..estimators.counting import fano_estimates, fano_pooled, rate_history, rates, stationarity
+from ..estimators.counting import fano_estimates, fano_pooled, rate_history, rates
 from ..estimators.waiting import next_click_probabilities, waiting_times_pooled
 from ..statistics.resampling import Pooled
+from ..statistics.stationarity import stationarity
 from .analysis_results import AnalysisResults, Check, Curve, Number, Scan
 from .exact_values import ExactValues
 

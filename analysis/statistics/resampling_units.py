@@ -177,7 +177,7 @@ class ResamplingUnits:
 def _double_ramp_integral(
     reach: float, lag: NDArray[np.float64], area: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return ∬ (reach − τ)₊ over cells with lags `lag` at their corners, of shape (n + 1, m + 1), and areas (n, m).
+    """Return ∬ (reach − τ)₊ over cells with `lag` at their corners, of shape (n + 1, m + 1), and areas (n, m).
 
     (reach − τ)₊³/6 is a double primitive, whose digits cancel where the reach is long beside a cell. So it is used
     only for cells that the reach divides; in a cell within reach the ramp is linear.

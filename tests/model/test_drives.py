@@ -146,10 +146,16 @@ def test_a_period_repeats_what_lies_in_it():
         (lambda: tj.SpinningResonator(drive=tj.Rotation(1.0)), "complex envelope"),
         (lambda: tj.SpinningResonator(drive=tj.Ramp(0, 1)).resonance("photon-magnon"), "depends on time"),
         (lambda: envelope_from({"shape": "Gaussian", "center": 1.0}), "no 'center'; known are centre"),
-        (lambda: envelope_from({"shape": "Sampled", "t": [0, 1], "values": {"re": [1]}}), "Sampled needs t, values"),
+        (
+            lambda: envelope_from({"shape": "Sampled", "t": [0, 1], "values": {"re": [1]}}),
+            "Sampled needs t, values",
+        ),
         (lambda: envelope_from({"shape": "Sum", "parts": 5}), "Sum needs parts"),
         (lambda: envelope_from({"shape": "Constant", "value": [1, 2, 3]}), "Constant needs value"),
-        (lambda: tj.SpinningResonator(kappa={"shape": "Square"}), r"kappa cannot .*tj.Channel\(name, c, amplitude=g\)"),
+        (
+            lambda: tj.SpinningResonator(kappa={"shape": "Square"}),
+            r"kappa cannot .*tj.Channel\(name, c, amplitude=g\)",
+        ),
         (lambda: tj.SpinningResonator(atom_detuning=tj.Cosine(1.0)), "atom_detuning cannot depend on time"),
         (lambda: envelope_from({"shape": "Gauss"}), "shape='Gauss' must be one of"),
     ],

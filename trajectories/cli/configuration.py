@@ -180,8 +180,8 @@ def _toml_job(
     filters = {**tables.get(FILTERS, {}), **more}
     for channel in tables.get(FILTERS, {}).keys() & more.keys():
         raise InvalidInput(
-            f"{channel!r} has a filter in the configuration already; leave out --filter {channel},… or put it behind "
-            f"'{channel} transmitted'"
+            f"{channel!r} has a filter in the configuration already; leave out --filter {channel},…, or put it "
+            f"behind '{channel} transmitted'"
         )
     simulation = dict(tables.get("simulation", {}))
     # Times of a resonator are in 1/ω_b, whatever its length.

@@ -156,7 +156,9 @@ def _foreign(
         values, place, _ = in_order(values, lookup[channel], None, notes)
         latest, start = float(values[-1]), min(0.0, float(values[0]))
         if latest == start and duration is None:
-            raise InvalidInput(f"{path} does not tell how long it was observed: all its times are {latest:g}; give duration=")
+            raise InvalidInput(
+                f"{path} does not tell how long it was observed: all its times are {latest:g}; give duration="
+            )
     stop = start + observed(path, None, latest - start, 0.0, duration, False, notes, measure)
     return ClickRecord.from_arrays(
         np.zeros(len(values), dtype=np.int64),
