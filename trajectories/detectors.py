@@ -63,7 +63,11 @@ class Detector:
             name, value = field.name, getattr(self, field.name)
             if name == "paralysable":
                 continue
-            if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not 0.0 <= value < np.inf:
+            if (
+                isinstance(value, bool | np.bool_)
+                or not isinstance(value, Real)
+                or not 0.0 <= float(value) < np.inf
+            ):
                 raise InvalidInput(f"detector {name}={value!r} must be a finite number that is not negative")
             object.__setattr__(self, name, float(value))
         if self.efficiency > 1:

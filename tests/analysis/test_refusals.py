@@ -183,7 +183,7 @@ def test_records_that_cannot_be_are_refused(change, message):
 
 @pytest.mark.parametrize("value", ["0.5", None, 0.5j, [0.5, 0.6]])
 def test_detectors_of_what_is_no_number_are_refused(value):
-    with pytest.raises(InvalidInput, match="detector efficiency=.* must be a finite number"):
+    with pytest.raises(InvalidInput, match=r"detector efficiency=.* must be a finite number"):
         Detector(efficiency=value)
 
 

@@ -379,8 +379,12 @@ def test_the_duration_of_text_counts_from_a_time_before_zero(tmp_path):
 
 @pytest.mark.parametrize(
     "heading",
-    ['{"channel_names": ["a"]}', '{"channel_names": ["a"], "provenance": "x"}', "[" * 100_000]
-    + ['{"channel_names": ["a"], "provenance": {}, "clock": {"tick": 1.0, "tock": 1}}'],
+    [
+        '{"channel_names": ["a"]}',
+        '{"channel_names": ["a"], "provenance": "x"}',
+        '{"channel_names": ["a"], "provenance": {}, "clock": {"tick": 1.0, "tock": 1}}',
+        "[" * 100_000,
+    ],
 )
 def test_our_csv_with_an_edited_heading_is_one_line(tmp_path, heading):
     lines = ["# bundle-trajectories clicks, version 2", f"# {heading}", "trajectory,time,channel"]

@@ -108,5 +108,5 @@ def test_parameters_that_act_alike_have_no_bounds_of_their_own():
     both = an.Information(
         ("up", "down"), np.array([[4.0, 2.0], [2.0, 1.0]]), np.zeros((2, 2)), np.zeros(2), 1.0, 1
     )
-    with pytest.raises(ConvergenceError, match="up, down one by one.*ask for fewer"):
+    with pytest.raises(ConvergenceError, match=r"up, down one by one.*ask for fewer"):
         both.bounds()

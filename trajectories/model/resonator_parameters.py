@@ -44,7 +44,7 @@ def checked_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
                 f"{name} cannot depend on time, only {', '.join(DRIVEN)} can; make the system from Python, "
                 "OpenSystem(H, channels, drives=…), with tj.Channel(name, c, amplitude=g) for a rate"
             )
-    values = {name: value for name, value in (given | driven).items() if name not in found}
+    values = {name: value for name, value in (dict(given) | driven).items() if name not in found}
     plain: dict[str, Any] = {name: finite_number(values[name], name) for name in SIGNED if name in values}
     plain |= {name: nonnegative_number(values[name], name) for name in ("gamma", "fizeau") if name in values}
     if values["period"] is not None:

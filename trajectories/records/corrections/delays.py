@@ -133,7 +133,9 @@ def fine_stamps(record: ClickRecord) -> NDArray[np.int64]:
     """Return the times of a synced record in whole steps of the time within the period."""
     assert record.clock is not None
     assert record.clock.fine is not None
+    assert record.within is not None
     # Whole and fractional steps of a period are summed separately, so that long records are not rounded.
     steps = record.clock.tick / record.clock.fine
     whole = int(np.floor(steps))
-    return record.stamp * whole + np.round(record.stamp * (steps - whole)).astype(np.int64) + record.within
+    broken = np.round(record.stamp * (steps - whole)).astype(np.int64)
+    return np.asarray(record.stamp * whole + broken + record.within, dtype=np.int64)

@@ -156,9 +156,7 @@ def _foreign(
         values, place, _ = in_order(values, lookup[channel], None, notes)
         latest, start = float(values[-1]), min(0.0, float(values[0]))
         if latest == start and duration is None:
-            raise InvalidInput(
-                f"{path} does not tell how long it was observed: all its times are {latest:g}; give duration="
-            )
+            raise InvalidInput(f"all times of {path} are {latest:g}; give duration=, which they do not tell")
     stop = start + observed(path, None, latest - start, 0.0, duration, False, notes, measure)
     return ClickRecord.from_arrays(
         np.zeros(len(values), dtype=np.int64),
