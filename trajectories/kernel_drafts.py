@@ -23,6 +23,7 @@ from numba.core.bytecode import FunctionIdentity
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompileResult
 
+from .kernel_records import passed, pipeline
 from .stages import Stage
 
 COMPILING = "compiling kernels, once for this machine"
@@ -83,6 +84,10 @@ class DraftCompiler(Compiler):
 
     library: type[DraftLibrary] = DraftLibrary
 
+    def define_pipelines(self) -> Any:
+        """Return the passes."""
+        return pipeline(self.state)
+
     def compile_extra(self, func: Callable[..., Any]) -> Any:
         """Return the result of compiling `func`, whose entry point is a stand-in that identifies its code."""
         state = self.state
@@ -109,6 +114,10 @@ class ApartDraftCompiler(DraftCompiler):
 class EntryCompiler(Compiler):
     """Numba's compiler for a kernel with an entry point for Python, but none for C."""
 
+    def define_pipelines(self) -> Any:
+        """Return the passes."""
+        return pipeline(self.state)
+
     def compile_extra(self, func: Callable[..., Any]) -> Any:
         """Return the result of compiling `func`, with all drafts in it."""
         state = self.state
@@ -124,13 +133,17 @@ class EntryCompiler(Compiler):
 
 
 def inner_dispatcher(dispatcher: Any) -> Any:
-    """Make Numba's dispatcher one for drafts, which are not compiled again for constant arguments."""
-    get_call_template = dispatcher.get_call_template
+    """Make Numba's dispatcher one for drafts.
 
-    def without_constants(args: Any, kws: Any) -> Any:
-        return get_call_template([types.unliteral(arg) for arg in args], kws)
+    They are not compiled again for constant arguments, and take named tuples as records.
+    """
+    get_call_template, compile_for = dispatcher.get_call_template, dispatcher.compile
 
-    dispatcher.get_call_template = without_constants
+    def called_with(args: Any, kws: Any) -> Any:
+        return get_call_template([passed(types.unliteral(arg)) for arg in args], kws)
+
+    dispatcher.get_call_template = called_with
+    dispatcher.compile = lambda args: compile_for(tuple(passed(arg) for arg in args))
     return dispatcher
 
 
