@@ -8,11 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-import solved_once
-from compile_once import share_compilation
-
-from trajectories import cli
-from trajectories.cli import simulate
+import session_folder
 
 TESTS = Path(__file__).parent
 # Files that take longest, the longest first: begun last, one would go on while all else is done. Neighbours
@@ -53,18 +49,29 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(300_000, 20, 20)  # looking for garbage took a twentieth of the time
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False  # by the number of tests, whatever time they take
-    solved_once.begin()
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    session_folder.begin()
+    worker = "PYTEST_XDIST_WORKER" in os.environ
+    if worker or not getattr(config.option, "tx", None):  # one that runs tests: the others start sooner without
+        import solved_once
+
+        solved_once.begin()
+    if worker:
+        from compile_once import share_compilation
+        from rewritten_once import share_rewriting
+
+        share_rewriting()
         share_compilation()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        solved_once.end()
+        session_folder.end()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    import solved_once
+
     solved_once.share_for(item)
 
 
@@ -92,6 +99,8 @@ def here(tmp_path, monkeypatch) -> Path:
 def run(capsys, here):
     """Run the command line in this process; return its status, its output lines and its error lines."""
 
+    from trajectories import cli
+
     def call(*arguments: str) -> tuple[int, list[str], list[str]]:
         with warnings.catch_warnings():
             warnings.simplefilter("default")  # as outside the tests, where a warning is a line
@@ -115,4 +124,4 @@ def undrawn(monkeypatch):
 
 @pytest.fixture
 def quick_report(monkeypatch):
-    monkeypatch.setattr(simulate, "report_run", lambda *_: None)
+    monkeypatch.setattr("trajectories.cli.simulate.report_run", lambda *_: None)
