@@ -12,8 +12,9 @@ import trajectories as tj
 from trajectories import analysis as an
 from trajectories.errors import ConvergenceError, InvalidInput
 from trajectories.lindblad import steady_state
-from trajectories.lindblad.filter import conditional
+from trajectories.lindblad.filter import conditional, motions
 from trajectories.lindblad.filter.conditional import ConditionalFilter
+from trajectories.lindblad.reduced.pair_core import Spectrum
 
 pytestmark = pytest.mark.filterwarnings("ignore::trajectories.errors.TruncationWarning")
 LOSSY = {"c0": tj.Detector(0.6, 0.02), "c1": tj.Detector(0.3)}
@@ -120,9 +121,13 @@ def test_the_filter_averages_to_the_master_equation():
         assert rate.std() > 1e-3  # clicks do change it
 
 
+def lossy_resonator(levels):
+    return tj.SpinningResonator(direction="left", detuning=1.341, kappa=0.02, gamma=0.01).system(levels)
+
+
 @pytest.fixture(scope="module")
 def resonator():
-    return tj.SpinningResonator(direction="left", detuning=1.341, kappa=0.02, gamma=0.01).system(levels=(3, 2, 2))
+    return lossy_resonator((2, 2, 2))
 
 
 @pytest.fixture(scope="module")
@@ -149,14 +154,14 @@ DEAD_RESONATOR = {"photon": tj.Detector(0.5, dead_time=60.0), "magnon": tj.Detec
     ],
 )
 def test_a_core_is_as_good_as_it_says(monkeypatch, resonator, emitted, detectors, start):
-    """On 24 dimensions the reduced model, made to serve, against all numbers of ρ."""
+    """On 16 dimensions the reduced model, made to serve, against all numbers of ρ."""
     steady = steady_state(resonator)
-    initial = steady if start == "steady" else np.diag(np.arange(1, 25) < 3).astype(complex) / 2.0
+    initial = steady if start == "steady" else np.diag(np.arange(1, 17) < 3).astype(complex) / 2.0
     seen = an.apply_detectors(emitted, detectors, seed=1).select(*detectors)
     exact = tj.replay(seen, resonator, initial, detectors=detectors)
     assert exact.method == "density matrix"
     assert not exact.hazard_error.any()
-    monkeypatch.setattr(conditional, "FULL", 20)
+    monkeypatch.setattr(conditional, "FULL", 12)
     reduced = tj.replay(seen, resonator, initial, detectors=detectors)
     assert "core of" in reduced.method
     gaps = np.abs(reduced.hazard - exact.hazard)
@@ -175,10 +180,11 @@ def apart(found, exact):
     return np.concatenate([gaps, rates]), np.concatenate([found.hazard_error, found.intensity_error])
 
 
-def test_rare_sequences_are_followed_by_larger_cores(monkeypatch, resonator, emitted):
-    """Every gap and rate is right to 1e-6 where that is asked for; and cores that are too small tell."""
+def test_rare_sequences_are_followed_by_larger_cores(monkeypatch):
+    """At N = 24 every gap and rate is right to 1e-6 where that is asked for; and cores that are too small tell."""
     detectors = {"photon": tj.Detector(0.5, dead_time=60.0), "magnon": tj.Detector(0.7, 1e-5)}
-    seen = an.apply_detectors(emitted, detectors, seed=1)
+    resonator = lossy_resonator((3, 2, 2))
+    seen = an.apply_detectors(watch(resonator, 12, 4e4, seed=8), detectors, seed=1)
     exact = tj.replay(seen, resonator, detectors=detectors)
     monkeypatch.setattr(conditional, "FULL", 20)
     found = tj.replay(seen, resonator, detectors=detectors, tolerance=1e-6)
@@ -214,6 +220,27 @@ def test_blocks_give_what_the_whole_gives(resonator, emitted):
     whole = tj.replay(seen, resonator, detectors=detectors)
     parts = list(tj.replays(halves, resonator, detectors=detectors))
     np.testing.assert_allclose(np.concatenate([p.hazard for p in parts]), whole.hazard, rtol=1e-10)
+
+
+def test_modes_are_found_once_and_those_of_long_ago_are_let_go(monkeypatch, resonator, emitted):
+    """Diagonalising is most of the work: a record that is followed again needs none; memory stays bounded."""
+    diagonalised = []
+    monkeypatch.setattr(motions, "_recent", motions._Recent())
+    monkeypatch.setattr(motions, "Spectrum", lambda matrix: diagonalised.append(matrix) or Spectrum(matrix))
+    seen = an.apply_detectors(emitted, {"photon": tj.Detector(0.5)}, seed=1)
+    first = tj.replay(seen, resonator, detectors={"photon": tj.Detector(0.5)})
+    assert len(diagonalised) == 1
+    again = tj.replay(seen, resonator, detectors={"photon": tj.Detector(0.5)})
+    assert len(diagonalised) == 1
+    np.testing.assert_array_equal(again.hazard, first.hazard)
+    tj.replay(seen, resonator, detectors={"photon": tj.Detector(0.4)})
+    assert len(diagonalised) == 2
+    monkeypatch.setattr(motions, "MOST_KEPT", 16.0 * 256**2 * 1.5)  # one of the two finds room
+    tj.replay(seen, resonator, detectors={"photon": tj.Detector(0.3)})
+    tj.replay(seen, resonator, detectors={"photon": tj.Detector(0.3)})
+    assert len(diagonalised) == 3
+    tj.replay(seen, resonator, detectors={"photon": tj.Detector(0.4)})
+    assert len(diagonalised) == 4
 
 
 def test_planted_faults_are_far_from_the_truth():

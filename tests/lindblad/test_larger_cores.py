@@ -52,8 +52,8 @@ def largest(found, exact):
 
 def test_trial_models_follow_the_same_gaps_in_larger_cores(monkeypatch):
     """Beside the dense filter: 5e-4 where the first level is off by 6e-2; and the slope of ln L to 1e-3 of it."""
-    seen = clicks_of((3, 2, 2), 12, 4e4)
-    systems = [resonator(detuning, (3, 2, 2)) for detuning in (1.341, 1.342)]
+    seen = clicks_of((2, 2, 2), 12, 4e4)
+    systems = [resonator(detuning) for detuning in (1.341, 1.342)]
     exact = [tj.replay(seen, system, detectors=DETECTORS) for system in systems]
     reduced(monkeypatch, SMALL + LARGER)
     pattern = Replayer(seen, systems[0], "steady", DETECTORS)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from ..reduced.kept import content
 from ..reduced.pair_core import Spectrum
 
 Array = NDArray[np.float64]
@@ -18,6 +21,9 @@ SHORTEST_STEP = 0.25
 MAX_FULL_CONDITION = 1e7
 # Largest number of doublings of the step; longer times use the longest step several times.
 MOST_DOUBLINGS = 40
+# Modes that were found last are kept up to so many bytes: a record that is followed again, in blocks, with other
+# tolerances or for its lost clicks, asks for the same motions.
+MOST_KEPT = 250e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +70,37 @@ class Ladder:
     powers: Array
 
 
+class _Recent:
+    """The modes that were found last, by the content of their matrices."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[str, RealModes] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, matrix: Array) -> RealModes:
+        """Return the modes of a matrix: the same object for the same matrix, as long as it is kept."""
+        key = content(matrix)
+        with self._lock:
+            if key in self._found:
+                self._found.move_to_end(key)
+                return self._found[key]
+        modes = _real_modes(matrix)
+        with self._lock:
+            self._found[key] = modes
+            while sum(16.0 * found.vectors.size for found in self._found.values()) > MOST_KEPT:
+                self._found.popitem(last=False)
+        return modes
+
+
+_recent = _Recent()
+
+
 def real_modes(matrix: Array) -> RealModes:
-    """Return the modes of a real matrix."""
+    """Return the modes of a real matrix, which must not be changed."""
+    return _recent.of(matrix)
+
+
+def _real_modes(matrix: Array) -> RealModes:
     spectrum = Spectrum(matrix)
     first, second = spectrum.paired, np.roll(spectrum.paired, 1)
     vectors = spectrum.basis
