@@ -26,14 +26,15 @@ from trajectories.stages import Stage, call
 
 from ..clicks.streams import Clicks
 from .likelihood_maximum import (
+    GAIN,
     FlatError,
     climb,
     inner_steps,
     inverse,
     profile_ends,
     require_slopes,
-    scores_of,
     squared_scores,
+    widths_at,
 )
 from .replay import Replayer
 from .subject import in_memory
@@ -41,8 +42,10 @@ from .validation import filter_tests
 
 # ln λ has a spike to −∞ at parameters for which the state is dark at the moment of a click; far from the maximum
 # there are many such spikes. The search begins with ln(λ + ελ̄), where λ̄ is the mean click rate, and ends with ε
-# = 0. Within a few standard errors of the maximum the spikes are rare.
+# = 0. Within a few standard errors of the maximum the spikes are rare: the maxima before the last are found to
+# half of one.
 SMOOTHING = (0.3, 0.03, 0.0)
+ROUGH_GAIN = 0.125
 # Where clicks are this improbable in the model at the maximum, that is said.
 CONTRADICTED = 1e-6
 # What can be fitted of a detector.
@@ -220,13 +223,16 @@ def _maximised(
 ) -> Fit:
     """Find the maximum of ln L, errors and intervals."""
     try:
-        at = first
+        at, widths = first, None
         for smoothing in likelihood.stages:
             likelihood.begin(at, smoothing)
-            peak, information = climb(likelihood, at)
-            at = peak.at
-        covariance = inverse(information)
-        squares = squared_scores(scores_of(likelihood, at, inner_steps(likelihood, peak)))
+            widths = widths_at(likelihood, at) if widths is None else widths
+            gain = GAIN if smoothing == likelihood.stages[-1] else ROUGH_GAIN
+            peak, there = climb(likelihood, at, widths, gain)
+            at, widths = peak.at, peak.widths
+        covariance = inverse(there.information)
+        inner_steps(likelihood, peak)  # refuses a maximum at the end of a range
+        squares = squared_scores(there.scores)
         require_slopes(squares)
     except FlatError as error:
         raise ConvergenceError(_moves_together(names, at, error.direction)) from error

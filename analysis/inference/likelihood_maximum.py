@@ -76,14 +76,34 @@ class Point:
     widths: Vector
 
 
-def climb(likelihood: Likelihood, first: Vector) -> tuple[Point, Vector]:
-    """Climb to the maximum over all parameters; return it and the information there."""
-    everything = np.ones(len(first), dtype=bool)
-    steps = np.minimum(FIRST_STEP * np.maximum(np.abs(first), FIRST_STEP), INSIDE * likelihood.room(first))
-    squares = squared_scores(scores_of(likelihood, first, steps))
+@dataclass(frozen=True)
+class Expansion:
+    """Derivatives of ln L at a point along the chosen parameters.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_parameters, n_parts)
+        ∂ln L_n/∂θ of all parts n; their sum is the slope.
+    information : ndarray of shape (n_parameters, n_parameters)
+        Minus the second derivatives of ln L.
+    """
+
+    scores: Vector
+    information: Vector
+
+
+def widths_at(likelihood: Likelihood, at: Vector) -> Vector:
+    """Return the size of each parameter's error, from the scores at a first point."""
+    steps = np.minimum(FIRST_STEP * np.maximum(np.abs(at), FIRST_STEP), INSIDE * likelihood.room(at))
+    squares = squared_scores(scores_of(likelihood, at, steps))
     require_slopes(squares)
-    start = Point(first, float(likelihood(first).sum()), np.diag(squares) ** -0.5)
-    return climb_from(likelihood, start, everything, GAIN)
+    return np.asarray(np.diag(squares) ** -0.5)
+
+
+def climb(likelihood: Likelihood, first: Vector, widths: Vector, gain: float) -> tuple[Point, Expansion]:
+    """Climb to the maximum over all parameters; return it and the derivatives there."""
+    start = Point(first, float(likelihood(first).sum()), widths)
+    return climb_from(likelihood, start, np.ones(len(first), dtype=bool), gain)
 
 
 def squared_scores(scores: Vector) -> Vector:
@@ -116,11 +136,12 @@ def require_slopes(squares: Vector) -> None:
 
 def climb_from(
     likelihood: Likelihood, point: Point, chosen: NDArray[np.bool_], gain: float
-) -> tuple[Point, Vector]:
+) -> tuple[Point, Expansion]:
     """Climb over the chosen parameters by damped Newton steps, until one more would gain less than `gain`."""
     damping = 0.0
     for _ in range(MOST_STEPS if chosen.any() else 0):
-        slope, information = _expansion(likelihood, point, chosen)
+        here = _expansion(likelihood, point, chosen)
+        slope, information = here.scores.sum(axis=1), here.information
         scale = np.diag(1.0 / np.square(point.widths[chosen]))
         hill = information
         if np.linalg.eigvalsh(information).min() <= 0:  # ln L is not concave here: steps of the widths, uphill
@@ -131,7 +152,7 @@ def climb_from(
             step = np.linalg.solve(hill + damping * scale, slope)
             predicted = float(slope @ step)
             if predicted < gain:
-                return point, information
+                return point, here
             trial = _with(point.at, chosen, point.at[chosen] + step)
             total = float(likelihood(trial).sum())
             if total - point.total > FAIR * predicted:
@@ -139,7 +160,7 @@ def climb_from(
                 break
             damping = max(4.0 * damping, DAMPING)
     if not chosen.any():
-        return point, np.zeros((0, 0))
+        return point, Expansion(np.zeros((0, 0)), np.zeros((0, 0)))
     raise ConvergenceError(f"no maximum of the likelihood after {MOST_STEPS} steps; start nearer, or fit fewer")
 
 
@@ -153,25 +174,29 @@ def inner_steps(likelihood: Likelihood, point: Point) -> Vector:
     return np.asarray(np.minimum(STEP * point.widths, INSIDE * room))
 
 
-def _expansion(likelihood: Likelihood, point: Point, chosen: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-    """Return the slope of ln L and minus its second derivatives along the chosen parameters."""
+def _expansion(likelihood: Likelihood, point: Point, chosen: NDArray[np.bool_]) -> Expansion:
+    """Return the derivatives of ln L along the chosen parameters, by central differences.
+
+    ∂²/∂x∂y is had from two values beside those along the axes: f(x,y) + f(−x,−y) + 2f(0) less the four of the
+    axes is 2xy ∂²f/∂x∂y to second order (Abramowitz and Stegun, 25.3.27).
+    """
     steps = np.diag(inner_steps(likelihood, point))[chosen]
     sizes = steps[:, chosen].diagonal()
-
-    def total(shift: Vector) -> float:
-        return float(likelihood(point.at + shift).sum())
-
-    above, below = np.array([[total(step), total(-step)] for step in steps]).T
-    information = np.diag((2.0 * point.total - above - below) / sizes**2)
+    sides = [(likelihood(point.at + step), likelihood(point.at - step)) for step in steps]
+    both = np.array([float(above.sum()) + float(below.sum()) for above, below in sides])
+    information = np.diag((2.0 * point.total - both) / sizes**2)
     for i in range(len(steps)):
         for j in range(i):
-            same = total(steps[i] + steps[j]) + total(-steps[i] - steps[j])
-            twist = same - total(steps[i] - steps[j]) - total(steps[j] - steps[i])
-            information[i, j] = information[j, i] = -twist / (4.0 * sizes[i] * sizes[j])
-    slope = (above - below) / (2.0 * sizes)
-    if not (np.isfinite(slope).all() and np.isfinite(information).all()):
+            diagonal = steps[i] + steps[j]
+            same = sum(float(likelihood(point.at + sign * diagonal).sum()) for sign in (1.0, -1.0))
+            twist = same + 2.0 * point.total - both[i] - both[j]
+            information[i, j] = information[j, i] = -twist / (2.0 * sizes[i] * sizes[j])
+    with np.errstate(invalid="ignore"):
+        slopes = [(above - below) / (2.0 * size) for (above, below), size in zip(sides, sizes, strict=True)]
+    scores = np.array(slopes)
+    if not (np.isfinite(scores).all() and np.isfinite(information).all()):
         raise ConvergenceError("the model has no likelihood beside this point; start elsewhere, or fit fewer")
-    return slope, information
+    return Expansion(scores, information)
 
 
 def profile_ends(likelihood: Likelihood, peak: Point, covariance: Vector, confidence: float) -> Vector:
