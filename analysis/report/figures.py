@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from matplotlib import rcParams
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -172,10 +172,10 @@ def _picture(name: str, title: str, caption: str, ax: Axes, *, wide: bool = Fals
     figure = ax.get_figure(root=True)
     assert figure is not None  # the axes were made here
     drawn = {}
-    with plot.any_script():
-        # Layout and size of what is drawn are found once for both files: each takes as long as drawing.
+    # Layout and size of what is drawn are found once for both files: each takes as long as drawing.
+    with plot.any_script(), rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)  # with "none" Matplotlib would draw twice
         shown = figure.get_tightbbox().padded(rcParams["savefig.pad_inches"])
         for kind in ("png", "pdf"):
             buffer = io.BytesIO()
