@@ -150,10 +150,10 @@ def draw_lags(ax: Axes, lags: tj.Histogram, exact: tj.Histogram) -> None:
     ax.axvline(0.0, color=GREY, linewidth=0.6)
     ax.set_ylim(bottom=0.0)
     ax.set_xlim(lags.edges[0], lags.edges[-1])
-    ax.set_xlabel(r"$t$(photon) − $t$(magnon)  ($1/\omega_b$)")
+    ax.set_xlabel(r"$t$(magnon) − $t$(photon)  ($1/\omega_b$)")
     ax.set_ylabel(r"density  ($10^{-3}\,\omega_b$)")
-    ax.text(0.03, 0.9, "photon first", transform=ax.transAxes, fontsize=7)
-    ax.text(0.97, 0.9, "magnon first", transform=ax.transAxes, ha="right", fontsize=7)
+    ax.text(0.03, 0.9, "magnon first", transform=ax.transAxes, fontsize=7)
+    ax.text(0.97, 0.9, "photon first", transform=ax.transAxes, ha="right", fontsize=7)
     ax.legend(loc="lower center")
 
 

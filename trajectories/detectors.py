@@ -71,16 +71,16 @@ class Detector:
                 raise InvalidInput(f"detector {name}={value!r} must be a finite number that is not negative")
             object.__setattr__(self, name, float(value))
         if self.efficiency > 1:
-            raise InvalidInput(f"detector efficiency={self.efficiency} must not exceed 1")
+            raise InvalidInput(f"detector efficiency={self.efficiency:g} must not exceed 1")
         if self.afterpulsing >= 1:
-            raise InvalidInput(f"detector afterpulsing={self.afterpulsing} must be below 1")
+            raise InvalidInput(f"detector afterpulsing={self.afterpulsing:g} must be below 1")
         if self.afterpulsing and not self.afterpulse_delay:
-            raise InvalidInput(f"detector afterpulsing={self.afterpulsing} needs an afterpulse_delay above 0")
+            raise InvalidInput(f"detector afterpulsing={self.afterpulsing:g} needs an afterpulse_delay above 0")
         if not isinstance(self.paralysable, bool):
             raise InvalidInput(f"detector paralysable={self.paralysable!r} must be true or false")
         if self.paralysable and not self.dead_time:
             raise InvalidInput("detector paralysable=True needs a dead_time above 0")
         if self.paralysable and self.afterpulsing:
             raise InvalidInput(
-                f"detector paralysable=True with afterpulsing={self.afterpulsing} is not supported; leave one out"
+                f"detector paralysable=True with afterpulsing={self.afterpulsing:g} has no model; leave one out"
             )

@@ -329,3 +329,22 @@ def test_a_dead_time_far_below_any_motion_is_refused_before_it_is_followed(monke
                      lambda: lindblad.fano(steady, [1.0], "atom", detectors)):  # fmt: skip
         with pytest.raises(InvalidInput, match="leave the dead time out, which loses a share of 4e-10"):
             function()
+
+
+@pytest.mark.parametrize("leak", [1e-2, 1e-5])
+def test_dead_time_of_an_emitter_that_is_shelved(leak):
+    """Clicks that depend on as many as 1/leak before them: repetition does not find the state after one."""
+    ground, excited, shelf = np.eye(3)
+    channels = (
+        tj.Channel("light", np.outer(ground, excited)),
+        tj.Channel("shelved", np.sqrt(leak) * np.outer(shelf, excited)),
+        tj.Channel("back", np.sqrt(0.1 * leak) * np.outer(ground, shelf)),
+    )
+    drive = 0.5 * (np.outer(ground, excited) + np.outer(excited, ground))
+    steady = lindblad.steady_state(tj.OpenSystem(drive, channels))
+    detector = tj.Detector(0.5, dark_rate=0.05, dead_time=2.0)
+    found = lindblad.rates(steady, {"light": detector})["light"]
+    curve = dead_time.RegisteredRate(steady, "light", detector, 3.0)
+    assert found.value == pytest.approx(curve.rate, rel=1e-10)
+    wait = lindblad.waiting_times(steady, "light", "light", [0.0, 2.0, 3.0], "light", {"light": detector})
+    assert wait.value[1] == pytest.approx(np.diff(curve.integral(np.array([2.0, 3.0])))[0], rel=1e-8)

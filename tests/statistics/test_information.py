@@ -110,3 +110,21 @@ def test_parameters_that_act_alike_have_no_bounds_of_their_own():
     )
     with pytest.raises(ConvergenceError, match=r"up, down one by one.*ask for fewer"):
         both.bounds()
+
+
+@pytest.mark.parametrize("rabi", [0.3, 20.0, 400.0])
+def test_information_about_a_drive_far_faster_than_the_decay(rabi):
+    """4/γ at every Rabi frequency: waits turn round many times, and derivatives grow with the time."""
+    found = lindblad.information_rate(lambda rabi: atom(rabi), {"rabi": rabi})
+    assert found[0, 0] == pytest.approx(4.0, rel=1e-7)
+
+
+def test_information_about_a_parameter_at_zero():
+    """By symmetry a record of an atom in resonance tells nothing of a detuning."""
+
+    def detuned(rabi, detuning):
+        system = atom(rabi)
+        return tj.OpenSystem(system.hamiltonian + detuning * np.diag([0.0, 1.0]), system.channels)
+
+    found = lindblad.information_rate(detuned, {"rabi": 1.5, "detuning": 0.0})
+    np.testing.assert_allclose(found, [[4.0, 0.0], [0.0, 0.0]], atol=1e-7)

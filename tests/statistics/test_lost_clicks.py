@@ -125,3 +125,17 @@ def test_refusals(seen, clicks):
         an.lost_clicks(seen, SYSTEM, pair=("photon", "photon"))
     with pytest.raises(InvalidInput, match="falls into its dead time"):
         an.lost_clicks(clicks, SYSTEM, DETECTORS)
+
+
+def test_a_click_at_the_end_of_a_dead_time_of_large_times():
+    """What rounding of the times takes from the dead time is none: at 1e9 it is 1e-7. `filter` allows as much."""
+    watching, system = {"atom": tj.Detector(0.5, dead_time=1.0)}, driven_atom(1.0, 1.0)
+    end = np.nextafter(1e9 + 0.3, 0.0)
+
+    def two_clicks(second):
+        times = [1e9 - 0.7, second]
+        return tj.ClickRecord.from_arrays([0, 0], times, [0, 0], channel_names=["atom"], start=[9e8], stop=[2e9])
+
+    assert np.isfinite(an.lost_clicks(two_clicks(end), system, watching, times=[1e9]).rates).all()
+    with pytest.raises(InvalidInput, match="falls into its dead time"):
+        an.lost_clicks(two_clicks(end - 1e-6), system, watching, times=[1e9])

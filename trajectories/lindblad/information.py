@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..detectors import Detector
 from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..stages import staged
-from .filter.linear_model import full_model
+from .filter.linear_model import LinearModel, full_model
 from .filter.motions import real_modes
 from .superoperators.hermitian_vectors import pack
 
@@ -23,11 +24,14 @@ Array = NDArray[np.float64]
 RANK = 1e-12
 # Largest dimension: waits are followed on all N² numbers of ρ.
 LARGEST = 30
-# Step of the derivatives, relative to the parameter.
-STEP = 1e-5
+# Steps of the derivatives, of fourth order: they move L0 by a share of its slowest decay, but a parameter at most
+# by a share of itself. The trial step by which that is found, relative to the parameter.
+MOVED, SHARE, TRIAL = 3e-3, 1e-3, 1e-5
 # Panels of the quadrature over waits, nodes of the Gauss–Legendre rule on each, and survival below which waits are
 # left out.
 PANELS, NODES, UNLIKELY = 400, 10, 1e-14
+# Radians of the fastest oscillation on a panel, most panels, and nodes that are worked on together.
+RADIANS, MOST_PANELS, TOGETHER = 3.0, 200_000, 4000
 
 
 @staged("Fisher information")
@@ -63,7 +67,7 @@ def information_rate(
     ------
     InvalidInput
         A jump operator of rank above one, dark counts or detectors with memory, after which states depend on the
-        past, more than 30 dimensions, or no parameter.
+        past, more than 30 dimensions, no parameter, or oscillations too fast beside the slowest decay.
 
     Notes
     -----
@@ -84,9 +88,8 @@ def information_rate(
         raise InvalidInput(f"at={dict(at)} must name at least one parameter and its value")
     centre = np.array([finite_number(at[name], f"at[{name!r}]") for name in names])
     renewal = _Renewal(family, names, detectors, centre)
-    density, rate = renewal.density(centre), []
-    for i, shift in enumerate(np.diag(STEP * np.maximum(np.abs(centre), STEP))):
-        rate.append((renewal.density(centre + shift) - renewal.density(centre - shift)) / (2.0 * shift[i]))
+    density = renewal.density(centre)
+    rate = [renewal.derivative(i) for i in range(len(names))]
     # Where W touches zero so does its derivative, and their quotient stays finite.
     size = np.maximum(density, 1e-280)
     found = np.einsum("iklt,jklt,t->kij", np.array(rate) / size, np.array(rate), renewal.weights)
@@ -104,16 +107,23 @@ class _Renewal:
         detectors: Mapping[str, Detector] | None,
         centre: Array,
     ) -> None:
-        self._family, self._names, self._detectors = family, names, detectors
+        self._family, self._names, self._detectors, self._centre = family, names, detectors, centre
         system, efficiencies = self._model(centre)
         modes = self._waits(system, efficiencies)[1]
-        slowest = -float(modes.rates.max())
+        slowest = self._slowest = -float(modes.rates.max())
         if not slowest > 0.0:
             raise InvalidInput(
                 "clicks can cease for ever, and the information per unit time is then 0; detect more channels"
             )
         longest = -np.log(UNLIKELY) / slowest
-        edges = longest * np.linspace(0.0, 1.0, PANELS + 1) ** 2
+        # Panels are widest at the end, 2/n of the whole.
+        panels = max(PANELS, ceil(2.0 * longest * float(np.abs(modes.frequencies).max()) / RADIANS))
+        if panels > MOST_PANELS:
+            raise InvalidInput(
+                f"waits oscillate {panels / MOST_PANELS:.2g} times too often before they end for the quadrature; "
+                "bring the rates closer, or use analysis.information with a record"
+            )
+        edges = longest * np.linspace(0.0, 1.0, panels + 1) ** 2
         nodes, weights = np.polynomial.legendre.leggauss(NODES)
         half = 0.5 * np.diff(edges)
         self.times = (edges[:-1, None] + half[:, None] * (1.0 + nodes)).reshape(-1)
@@ -123,17 +133,48 @@ class _Renewal:
         """Return W(t, l|k), shape (channels before, channels after, n_nodes)."""
         system, efficiencies = self._model(at)
         (starts, effects), modes = self._waits(system, efficiencies)
-        inner = modes.inverse @ starts.T
-        decay = np.exp(np.multiply.outer(self.times, modes.rates))
-        moved = decay[:, :, None] * inner[None]
+        inner, read = modes.inverse @ starts.T, effects @ modes.vectors
         first, second = modes.paired, np.roll(modes.paired, 1)
-        angle = np.multiply.outer(self.times, modes.frequencies[first])[:, :, None]
-        x, y = moved[:, first], moved[:, second]
-        moved[:, first], moved[:, second] = (
-            x * np.cos(angle) + y * np.sin(angle),
-            y * np.cos(angle) - x * np.sin(angle),
-        )
-        return np.asarray(np.einsum("lr,trk->klt", effects @ modes.vectors, moved))
+        found = []
+        for times in np.split(self.times, range(TOGETHER, len(self.times), TOGETHER)):
+            moved = np.exp(np.multiply.outer(times, modes.rates))[:, :, None] * inner[None]
+            angle = np.multiply.outer(times, modes.frequencies[first])[:, :, None]
+            x, y = moved[:, first], moved[:, second]
+            moved[:, first], moved[:, second] = (
+                x * np.cos(angle) + y * np.sin(angle),
+                y * np.cos(angle) - x * np.sin(angle),
+            )
+            found.append(np.einsum("lr,trk->klt", read, moved))
+        return np.concatenate(found, axis=2)
+
+    def derivative(self, number: int) -> Array:
+        """Return ∂W/∂(a parameter), shaped as `density`.
+
+        A wait of many lifetimes of the slowest mode must not change its phase by much: a step that is small beside
+        a fast frequency may be large beside a slow decay.
+        """
+        step = TRIAL * max(abs(float(self._centre[number])), TRIAL)
+        moved = self._moved(number, step) / step
+        if moved > 0.0:
+            step = MOVED * self._slowest / moved
+        if self._centre[number] != 0.0:
+            step = min(step, SHARE * abs(float(self._centre[number])))
+        one = np.zeros(len(self._centre))
+        one[number] = step
+        near, far = ((self.density(self._centre + k * one) - self.density(self._centre - k * one)) for k in (1, 2))
+        return np.asarray((8.0 * near - far) / (12.0 * step))
+
+    def _moved(self, number: int, step: float) -> float:
+        """Return by how much L0 changes with a parameter."""
+        one = np.zeros(len(self._centre))
+        one[number] = step
+        here, there = (self._generator(self._centre + side * one) for side in (-0.5, 0.5))
+        return float(np.linalg.norm(there - here, 2))
+
+    def _generator(self, at: Array) -> Array:
+        """Return L0."""
+        system, efficiencies = self._model(at)
+        return _full(system).click_free(efficiencies, 0.0)
 
     def chain(self, density: Array) -> tuple[Array, float]:
         """Return the stationary shares of the channels, and the mean wait."""
@@ -175,7 +216,7 @@ class _Renewal:
             raise InvalidInput(
                 f"dimension {system.dimension} exceeds {LARGEST}; use analysis.information with a record"
             )
-        model = full_model(system, np.eye(system.dimension, dtype=np.complex128) / system.dimension)
+        model = _full(system)
         states = []
         for name in efficiencies:
             left, size, _ = np.linalg.svd(system.channel(name).operator.toarray())
@@ -187,3 +228,8 @@ class _Renewal:
             states.append(pack(np.outer(left[:, 0], left[:, 0].conj())))
         effects = np.array([model.effect(name, share, 0.0) for name, share in efficiencies.items()])
         return (np.array(states), effects), real_modes(model.click_free(efficiencies, 0.0))
+
+
+def _full(system: OpenSystem) -> LinearModel:
+    """Return the model of all numbers of ρ."""
+    return full_model(system, np.eye(system.dimension, dtype=np.complex128) / system.dimension)

@@ -89,13 +89,19 @@ class Smoother:
         dead = [False] * len(self._names)
         events = [Event(float(start), -1, tuple(dead))]
         for now, k in [*zip(time.tolist(), channel.tolist(), strict=True), (float(stop), -1)]:
+            # Sums of times are rounded: the click that ends a dead time may come a little too early.
+            if (
+                k >= 0
+                and dead[k]
+                and alive_at[k] - now <= EARLY * self.detectors[k].dead_time + 4.0 * np.spacing(now)
+            ):
+                alive_at[k] = min(alive_at[k], now)
             while any(dead):
                 first = min((i for i in range(len(dead)) if dead[i]), key=lambda i: alive_at[i])
-                early = EARLY * self.detectors[first].dead_time if first == k else 0.0
-                if alive_at[first] > now + early:
+                if alive_at[first] > now:
                     break
                 dead[first] = False
-                events.append(Event(min(float(alive_at[first]), now), -1, tuple(dead)))
+                events.append(Event(float(alive_at[first]), -1, tuple(dead)))
             if k < 0:
                 break
             if dead[k]:
