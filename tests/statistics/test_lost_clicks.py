@@ -134,7 +134,9 @@ def test_a_click_at_the_end_of_a_dead_time_of_large_times():
 
     def two_clicks(second):
         times = [1e9 - 0.7, second]
-        return tj.ClickRecord.from_arrays([0, 0], times, [0, 0], channel_names=["atom"], start=[9e8], stop=[2e9])
+        return tj.ClickRecord.from_arrays(
+            [0, 0], times, [0, 0], channel_names=["atom"], start=[1e9 - 9], stop=[1e9 + 9]
+        )
 
     assert np.isfinite(an.lost_clicks(two_clicks(end), system, watching, times=[1e9]).rates).all()
     with pytest.raises(InvalidInput, match="falls into its dead time"):
