@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InvalidInput
+from ...blas import one_blas_thread
+from ...errors import ConvergenceError, InvalidInput
 from ...model.states import initial_states
 from ...model.system import OpenSystem
 from ...notebook import Shown, Summary
@@ -19,14 +20,17 @@ from ...processors import side_by_side, usable_processors
 from ...records.clicks import ClickRecord
 from ...results import read_only
 from ..compiled import CompiledSystem, compile_system
+from ..cost import SHORT, most_modes_seconds
 from ..jump_kernels import Jumps
+from ..modes.eigenbasis import eigenbasis
 from ..modes.eigenmodes import ModesPropagator
+from ..operators import stack_operators
 from ..pulses.replay_kernels import follow_timed
 from ..pulses.timed import TimedPropagator
 from ..reduced.reduced_basis import ReducedPropagator
 from ..sparse.sparse_action import SparsePropagator
 from .reduced_filter import ReducedFilter, filter_modes
-from .replay_kernels import follow_modes, follow_sparse, in_modes
+from .replay_kernels import FilterModes, follow_modes, follow_sparse, in_modes
 
 # Largest weight of a mixed state that is dropped at each click.
 DISCARDED = 1e-12
@@ -248,6 +252,32 @@ def _timed_filter(propagator: TimedPropagator, jumps: Jumps, ensemble: NDArray[n
     return make
 
 
+@one_blas_thread()
+def _modes_alone(system: OpenSystem) -> FilterModes | None:
+    """Return the eigenmodes of a system that `compile_system` would take them of, without its tables for clicks.
+
+    A fit replays a record hundreds of times, each time through another system, which of small systems takes less
+    time than to prepare what trajectories need.
+    """
+    if system.depends_on_time or most_modes_seconds(system.dimension, len(system.channels)) > SHORT:
+        return None
+    try:
+        basis = eigenbasis(system, FOLLOWED)
+    except ConvergenceError:
+        return None
+    return filter_modes(basis.energy - basis.energy[0], basis.decay, basis.vectors, basis.inverse)
+
+
+def _modes_filter(modes: FilterModes, jumps: Jumps, ensemble: NDArray[np.complex128]) -> MakeFollow:
+    """Return a function that makes the filter of a system that is followed in its eigenmodes."""
+    start = in_modes(modes, ensemble)
+
+    def by_modes(clicks: Any, hazard: Any, intensity: Any, _: float) -> tuple[float, bool]:
+        return follow_modes(modes, jumps, start, clicks, DISCARDED, hazard, intensity)  # type: ignore[no-any-return]
+
+    return lambda: by_modes
+
+
 def _ket_filter(
     system: OpenSystem,
     initial: Any,
@@ -262,7 +292,12 @@ def _ket_filter(
     kept = np.sort(order[np.cumsum(weights[order]) > DISCARDED])
     ensemble = np.ascontiguousarray(np.sqrt(weights[kept])[:, None] * kets[kept])
     faint = float(weights.sum() - weights[kept].sum()) if len(kept) < len(weights) else 0.0
+    kind = "pure state" if len(kets) == 1 else "mixture of kets"
     if compiled is None:
+        alone = _modes_alone(system)
+        if alone is not None:
+            jumps = stack_operators([channel.operator for channel in system.channels], system.dimension)
+            return _modes_filter(alone, jumps, ensemble), f"{kind}, {ModesPropagator.name}", faint
         ready = compile_system(system, kets[0], horizon=horizon)
     else:
         ready = compiled if isinstance(compiled, CompiledSystem) else CompiledSystem.from_arrays(compiled)
@@ -274,16 +309,11 @@ def _ket_filter(
             if timed
             else SparsePropagator.compile(system, FOLLOWED)
         )
-    method = f"{'pure state' if len(kets) == 1 else 'mixture of kets'}, {propagator.name}"
+    method = f"{kind}, {propagator.name}"
     if isinstance(propagator, ModesPropagator):
         arrays = propagator.arrays
         modes = filter_modes(arrays.energy, arrays.decay, arrays.vectors, arrays.inverse)
-        start_modes = in_modes(modes, ensemble)
-
-        def by_modes(clicks: Any, hazard: Any, intensity: Any, _: float) -> tuple[float, bool]:
-            return follow_modes(modes, jumps, start_modes, clicks, DISCARDED, hazard, intensity)  # type: ignore[no-any-return]
-
-        return lambda: by_modes, method, faint
+        return _modes_filter(modes, jumps, ensemble), method, faint
     if isinstance(propagator, TimedPropagator):
         return _timed_filter(propagator, jumps, ensemble), method, faint
     reduced = None
