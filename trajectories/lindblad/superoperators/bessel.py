@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# Values are scaled down by this whenever they exceed its inverse, so that they neither overflow nor all vanish.
-RESCALE = 1e-200
+# Values are scaled down by this when they exceed its inverse, so that they neither overflow nor all vanish: by a
+# power of two, which rounds nothing. Between two checks they grow at the most by ROOM.
+RESCALE = 2.0**-664
+ROOM = 1e100
 # Below this argument only order zero is left.
 TINY = 1e-30
 
@@ -31,22 +33,22 @@ def bessel_orders(order: int, argument: NDArray[np.float64], modified: bool) -> 
     ndarray of shape (order, n)
     """
     z = np.maximum(argument, TINY)
-    sign = 1.0 if modified else -1.0
     start = order + int(np.ceil(z.max(initial=0.0))) + 40 + int(np.sqrt(40.0 * order))
-    table = np.zeros((order, len(z)))
-    above, now = np.zeros(len(z)), np.full(len(z), RESCALE)
-    total = np.zeros(len(z))
-    for k in range(start, 0, -1):
-        above, now = now, (2.0 * k / z) * now + sign * above
-        if k <= order:
-            table[k - 1] = now
-        if modified or k % 2 == 1:  # now is of order k − 1
-            total += now if k == 1 else 2.0 * now
-        large = np.abs(now) > 1.0 / RESCALE
+    table = np.zeros((start + 2, len(z)))
+    table[start] = RESCALE
+    ratios = np.multiply.outer(np.arange(start + 1), 2.0 / z)
+    combine = np.add if modified else np.subtract
+    stride = max(int(np.log(ROOM) / np.log1p(ratios[start].max(initial=1.0))), 1)
+    rows, ratio = list(table), list(ratios)
+    for above in range(start, 0, -stride):
+        below = max(above - stride, 0)
+        for k in range(above, below, -1):
+            np.multiply(ratio[k], rows[k], out=rows[k - 1])
+            combine(rows[k - 1], rows[k + 1], out=rows[k - 1])
+        large = np.abs(table[below : below + 2]).max(axis=0) > 1.0 / RESCALE
         if large.any():
-            factor = np.where(large, RESCALE, 1.0)
-            above, now, total = above * factor, now * factor, total * factor
-            table[k - 1 :] *= factor
-    table /= total
-    table[1:, argument < TINY] = 0.0
-    return table
+            table[below:, large] *= RESCALE
+    total = table[0] + 2.0 * table[1 if modified else 2 :: 1 if modified else 2].sum(axis=0)
+    found = table[:order] / total
+    found[1:, argument < TINY] = 0.0
+    return np.asarray(found)
