@@ -80,9 +80,8 @@ def _cycle(
     searched = basis if precondition is None else np.empty((length, 2 * source.size))
     hessenberg = np.zeros((length + 1, length))
     basis[0] = (source / beta).reshape(-1).view(np.float64)
-    right = np.zeros(length + 1)
-    right[0] = beta
-    weights: NDArray[np.float64] = np.zeros(0)
+    # Rotations make the Hessenberg matrix triangular. What they do to its last row tells the residual.
+    last = np.ones(1)
     for j in range(length):
         if precondition is not None:
             found = precondition(basis[j].view(np.complex128).reshape(source.shape))
@@ -93,11 +92,16 @@ def _cycle(
             vector = vector - overlap @ basis[: j + 1]
             hessenberg[: j + 1, j] += overlap
         hessenberg[j + 1, j] = np.linalg.norm(vector)
-        system = hessenberg[: j + 2, : j + 1]
-        weights = np.asarray(np.linalg.lstsq(system, right[: j + 2], rcond=None)[0], dtype=np.float64)
-        missed = float(np.linalg.norm(right[: j + 2] - system @ weights))
-        if missed <= target or hessenberg[j + 1, j] <= 1e-15 * np.linalg.norm(hessenberg[: j + 1, j]):
+        diagonal, below = float(last @ hessenberg[: j + 1, j]), float(hessenberg[j + 1, j])
+        size = np.hypot(diagonal, below)
+        if size > 0.0:
+            last = np.append(-below / size * last, diagonal / size)
+        missed = beta * abs(float(last[0]))
+        if missed <= target or below <= 1e-15 * np.linalg.norm(hessenberg[: j + 1, j]):
             break
-        basis[j + 1] = vector / hessenberg[j + 1, j]
+        basis[j + 1] = vector / below
+    right = np.zeros(j + 2)
+    right[0] = beta
+    weights = np.linalg.lstsq(hessenberg[: j + 2, : j + 1], right, rcond=None)[0]
     correction = weights @ searched[: len(weights)]
     return correction.view(np.complex128).reshape(source.shape), len(weights)
