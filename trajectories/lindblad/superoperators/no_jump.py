@@ -53,6 +53,9 @@ class Eigenmodes:
         self.condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
         self.rates: Matrix = -1j * (self.values[:, None] - self.values.conj()[None, :])
         self.inverse = np.linalg.inv(self.vectors) if self.usable else self.vectors
+        # What a solution of many right-hand sides needs each time.
+        self._adjoints = [np.ascontiguousarray(m.conj().T) for m in (self.inverse, self.vectors)]
+        self._last: tuple[float, Matrix] | None = None
 
     @property
     def usable(self) -> bool:
@@ -61,8 +64,10 @@ class Eigenmodes:
 
     def solve(self, source: Matrix, shift: float) -> Matrix:
         """Return V [ (V⁻¹ R V⁻†)_jk / (−i(λ_j − λ̄_k) − s) ] V†."""
-        inner = self.inverse @ source @ self.inverse.conj().T
-        return self.vectors @ (inner / (self.rates - shift)) @ self.vectors.conj().T
+        if self._last is None or self._last[0] != shift:
+            self._last = shift, self.rates - shift
+        inner = self.inverse @ source @ self._adjoints[0]
+        return self.vectors @ (inner / self._last[1]) @ self._adjoints[1]
 
     def slowest(self) -> float:
         """Return min |λ_j − λ̄_k|, zero when L0 is singular."""
