@@ -42,15 +42,17 @@ def part_of(record: ClickRecord, first: int, last: int) -> ClickRecord:
 
 
 class Blocks:
-    """What a run folder does, without a disk: the record in blocks, made anew at every reading."""
+    """What a run folder does, without a disk: the record in blocks, in memory of its own at every reading."""
 
-    def __init__(self, record, bounds):
-        self.record, self.bounds, self.readings = record, bounds, 0
+    def __init__(self, record, bounds, parts=None):
+        self.parts = [part_of(record, *bound) for bound in bounds] if parts is None else parts
+        self.readings = 0
 
     def blocks(self):
         self.readings += 1
-        for first, last in self.bounds:
-            yield part_of(self.record, first, last)
+        for part in self.parts:
+            columns = ("trajectory", "stamp", "channel", "start", "stop")
+            yield replace(part, **{name: read_only(getattr(part, name).copy()) for name in columns})
 
 
 def three_channels(seed: int, trajectories: int, duration: float) -> ClickRecord:
@@ -131,11 +133,15 @@ def test_a_run_folder_is_read_block_by_block(tmp_path):
     assert "complete" not in streamed.provenance
 
 
-# 100 blocks of 4 trajectories: the run is ten times larger than the cap.
+# 100 blocks of 4 trajectories: the run is ten times larger than the cap. Blocks are checked here, once.
 LARGE = three_channels(13, 400, 900.0)
-BOUNDS = [(k, k + 4) for k in range(0, 400, 4)]
+PARTS = [part_of(LARGE, k, k + 4) for k in range(0, 400, 4)]
 SIZE = LARGE.time.nbytes + LARGE.trajectory.nbytes + LARGE.channel.nbytes
 CAP = SIZE // 10
+
+
+def large_run(blocks: int = len(PARTS)) -> Blocks:
+    return Blocks(LARGE, (), PARTS[:blocks])
 
 
 def peak(call) -> int:
@@ -156,7 +162,7 @@ LARGE_SUMS = ("next_click_probabilities", "detector_memory")
 def test_a_run_ten_times_larger_than_the_cap_gives_the_same_numbers(name):
     whole = CALLS[name](LARGE)  # compiles, too
     found = []
-    used = peak(lambda: found.append(CALLS[name](an.stream(Blocks(LARGE, BOUNDS), memory=CAP // 10))))
+    used = peak(lambda: found.append(CALLS[name](an.stream(large_run(), memory=CAP // 10))))
     assert used < CAP, f"{used / SIZE:.2f} of the run"
     assert_same(found[0], whole)
 
@@ -164,18 +170,18 @@ def test_a_run_ten_times_larger_than_the_cap_gives_the_same_numbers(name):
 @pytest.mark.parametrize("name", LARGE_SUMS)
 def test_large_sums_do_not_grow_with_the_run(name):
     used, call = [], CALLS[name]
-    for bounds in (BOUNDS[:64], BOUNDS):  # 256 units either way
-        used.append(peak(lambda bounds=bounds: call(an.stream(Blocks(LARGE, bounds), memory=0))))
+    for blocks in (64, 100):  # 256 units either way
+        used.append(peak(lambda blocks=blocks: call(an.stream(large_run(blocks), memory=0))))
     assert used[1] - used[0] < CAP
 
 
 def test_memory_that_is_not_bounded_is_noticed():
-    assert peak(lambda: an.rates(an.stream(Blocks(LARGE, BOUNDS), memory=2 * SIZE))) > CAP
-    assert peak(lambda: an.rates(ClickRecord.concatenate(list(Blocks(LARGE, BOUNDS).blocks())))) > CAP
+    assert peak(lambda: an.rates(an.stream(large_run(), memory=2 * SIZE))) > CAP
+    assert peak(lambda: an.rates(ClickRecord.concatenate(list(large_run().blocks())))) > CAP
 
 
 def test_what_fits_into_memory_is_read_once():
-    blocks = Blocks(LARGE, BOUNDS)
+    blocks = large_run()
     kept = an.stream(blocks, memory=2 * SIZE)
     an.rates(kept), an.order_fraction(kept, *PAIR, WINDOW)
     assert blocks.readings == 1
@@ -281,7 +287,8 @@ def test_a_run_that_changes_while_it_is_read_is_refused(change):
     record = three_channels(15, 8, 20.0)
     blocks = Blocks(record, [(0, 4), (4, 6)])
     streamed = an.stream(blocks, memory=0)
-    blocks.bounds = {"grown": [(0, 4), (4, 6), (6, 8)], "shrunk": [(0, 4)], "replaced": [(0, 4), (6, 8)]}[change]
+    bounds = {"grown": [(0, 4), (4, 6), (6, 8)], "shrunk": [(0, 4)], "replaced": [(0, 4), (6, 8)]}[change]
+    blocks.parts = Blocks(record, bounds).parts
     with pytest.raises(InvalidInput, match="changed while they were read"):
         an.rates(streamed)
 
