@@ -59,8 +59,13 @@ class Propagator(Protocol):
         """Return `Arrays` from a file, also from one of an earlier version."""
         return cls.Arrays(**arrays)
 
-    def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
-        """Return the state of a trajectory that begins in `ket`, of norm 1."""
+    def start(
+        self, ket: NDArray[np.complex128], n_channels: int, before: TrajectoryState | None = None
+    ) -> TrajectoryState:
+        """Return the state of a trajectory that begins in `ket`, of norm 1.
+
+        Of a trajectory `before`, which has ended, the work arrays may be used again.
+        """
 
     def advance(
         self,

@@ -121,9 +121,11 @@ class ModesPropagator(Propagator):
         basis = eigenbasis(system, tolerance)
         return cls(modes_arrays(system, basis, tolerance))
 
-    def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
-        """Return the state of a trajectory that starts in `ket`, of norm 1."""
-        work = self.workspace(len(ket))
+    def start(
+        self, ket: NDArray[np.complex128], n_channels: int, before: TrajectoryState | None = None
+    ) -> TrajectoryState:
+        """Return the state of a trajectory that starts in `ket`, of norm 1; see `Propagator.start`."""
+        work = self.workspace(len(ket)) if before is None else before.work
         amplitudes = self.arrays.inverse @ ket[self.arrays.states]
         self.restart(work, np.array([amplitudes.real, amplitudes.imag]))
         return TrajectoryState(new_fields(), work)

@@ -77,7 +77,9 @@ class TimedPropagator(Propagator):
         others["scalars"] = np.pad(others["scalars"], (0, N_SCALARS - len(others["scalars"])))
         return TimedArrays(**others, still=ModesArrays(**modes))
 
-    def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
+    def start(
+        self, ket: NDArray[np.complex128], n_channels: int, before: TrajectoryState | None = None
+    ) -> TrajectoryState:
         """Return the state of a trajectory that begins in `ket`, of norm 1, at t = 0."""
         size, terms = len(ket), self.arrays.coefficients.shape[1:]
         near = len(self.arrays.frame)

@@ -88,10 +88,10 @@ def gaps(
     if fastest == 0.0:  # nothing moves, and nothing clicks
         return
     stop = LONGEST / fastest
-    made, without = 0, 0
+    made, without, state = 0, 0, None
     while made < count and without <= count:
         chosen = min(int(np.searchsorted(cumulative, numbers.random(), side="right")), len(kets) - 1)
-        state = propagator.start(kets[chosen], len(arrays.jump))
+        state = propagator.start(kets[chosen], len(arrays.jump), state)
         buffers = (np.zeros(1), np.zeros(1, np.int16))
         uniforms = numbers.random(UNIFORMS)
         clicks, now = 0, 0.0

@@ -179,9 +179,11 @@ class ReducedPropagator(Propagator):
         level = self.arrays.levels[0]
         return hashlib.sha256(level.states.tobytes() + level.vectors.tobytes()).hexdigest()
 
-    def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
-        """Return the state of a trajectory that begins in `ket`, of norm 1."""
-        works = {0: self._bases[0].workspace(len(ket))}
+    def start(
+        self, ket: NDArray[np.complex128], n_channels: int, before: TrajectoryState | None = None
+    ) -> TrajectoryState:
+        """Return the state of a trajectory that begins in `ket`, of norm 1; see `Propagator.start`."""
+        works = {0: self._bases[0].workspace(len(ket))} if before is None else before.work.works
         return TrajectoryState(new_fields(), Position(np.array(ket, np.complex128), works=works))
 
     def advance(

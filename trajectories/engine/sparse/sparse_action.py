@@ -116,7 +116,9 @@ class SparsePropagator(Propagator):
         unknown = {"step_terms": np.zeros(0), "jump_norms": np.zeros(0)}
         return SparseArrays(**{**unknown, **arrays, "scalars": scalars})
 
-    def start(self, ket: NDArray[np.complex128], n_channels: int) -> TrajectoryState:
+    def start(
+        self, ket: NDArray[np.complex128], n_channels: int, before: TrajectoryState | None = None
+    ) -> TrajectoryState:
         """Return the state of a trajectory that begins in `ket`, of norm 1."""
         size = len(ket)
         work = Workspace(
