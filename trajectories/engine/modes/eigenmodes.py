@@ -7,9 +7,7 @@ of active modes and hardly grows with N.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -42,6 +40,17 @@ from .forms_kernels import (
     ModesArrays,
     ModesWorkspace,
 )
+from .mode_tables import (
+    ABOVE,
+    aligned,
+    aligned_parts,
+    aligned_zeros,
+    form_tables,
+    map_tables,
+    padded,
+    padded_vector,
+    slowest_decays,
+)
 from .modes_kernels import advance
 
 # Largest dimension that is diagonalised: beyond it V⁻¹c_kV of every channel takes gigabytes.
@@ -50,10 +59,6 @@ LARGEST_DIMENSION = 2500
 IMPORTANCE_ROUNDS = 50
 # Above this angle phases are computed with `energy_rest`, if frequencies are much higher than rates.
 EXACT_ANGLE = 1e3
-# Bytes.
-CACHE_LINE = 64
-# Rounding to single precision, or of a sum of squares, must not make a bound too small.
-ABOVE = 1.0 + 1e-12
 
 
 class ModesPropagator(Propagator):
@@ -136,7 +141,7 @@ class ModesPropagator(Propagator):
         blocks = size // BLOCK
         pairs, column = (2, size), (size,)
         shapes = (pairs, column, (size + 1,), (2 * SUMS_STRIDE,), column, pairs, column, pairs, (8 * SUMS_STRIDE,))
-        parts = _aligned_parts((*shapes, column))
+        parts = aligned_parts((*shapes, column))
         before, before_size, before_rest, start, start_square, here, square, phase, sums, sizes = parts
         return ModesWorkspace(
             before=before,
@@ -203,13 +208,13 @@ def modes_arrays(system: OpenSystem, basis: Eigenbasis, tolerance: float, leaks:
     basis = basis.ordered(order)
     return ModesArrays(
         # S does not depend on the phase of the state, so that the phase of the most important mode is set to 0.
-        energy=_padded_vector(basis.energy - basis.energy[0]),
-        energy_rest=_padded_vector(_rest(basis.energy, basis.energy_rest)),
-        decay=_padded_vector(basis.decay),
-        **_forms(jumps, lost, basis.vectors),
+        energy=padded_vector(basis.energy - basis.energy[0]),
+        energy_rest=padded_vector(_rest(basis.energy, basis.energy_rest)),
+        decay=padded_vector(basis.decay),
+        **form_tables(_forms(jumps, lost, basis.vectors), 1 + len(jumps), len(basis.decay)),
         **_leaks(lost, basis.vectors),
-        **_jumps(jumps, basis.vectors, basis.inverse),
-        slowest=_slowest(basis.decay, len(basis.decay) + -len(basis.decay) % BLOCK),
+        **map_tables((basis.inverse @ (c @ basis.vectors) for c in jumps), len(jumps), len(basis.decay)),
+        slowest=slowest_decays(basis.decay),
         states=np.arange(system.dimension),
         vectors=basis.vectors,
         inverse=basis.inverse,
@@ -246,70 +251,26 @@ def _rest(energy: NDArray[np.float64], rest: NDArray[np.float64]) -> NDArray[np.
 
 def _forms(
     jumps: list[sparse.csr_array], lost: list[sparse.csr_array], vectors: NDArray[np.complex128]
-) -> dict[str, NDArray[Any]]:
-    """Return the tables of z†Fz for G and every channel, made one at a time to save memory."""
-    size = len(vectors) + -len(vectors) % BLOCK
-    count, blocks = 1 + len(jumps), -(-size // BLOCK)
-    tables: dict[str, NDArray[Any]] = {
-        "form": _aligned_zeros((count, 2, size, size), np.float64),
-        "diagonal": np.zeros((count, size)),
-        "form_tail": np.zeros((count, blocks + 1, size)),
-        "corner": np.zeros((count, blocks + 1)),
-    }
-    for k in range(count):
-        form = _padded(_form(k, jumps, lost, vectors)[None])
-        upper = np.triu(form, 1)
-        tables["form"][k, 0], tables["form"][k, 1] = upper[0].real, upper[0].imag
-        tables["diagonal"][k] = np.diagonal(form[0]).real
-        tables["form_tail"][k], tables["corner"][k] = _tails(upper, BLOCK)[0].T, _corners(upper)[0]
-    return tables
-
-
-def _form(
-    number: int, jumps: list[sparse.csr_array], lost: list[sparse.csr_array], vectors: NDArray[np.complex128]
-) -> NDArray[np.complex128]:
-    """Return one of the forms of `ModesArrays`."""
-    if number == 0:
-        images = [vectors]
-    else:
+) -> Iterator[NDArray[np.complex128]]:
+    """Yield the forms of `ModesArrays`: V†V, and V†c†cV of every channel."""
+    yield vectors.conj().T @ vectors
+    for k, jump in enumerate(jumps):
         # In a reduced basis the part of a jump outside it belongs to its rate.
-        images = [operators[number - 1] @ vectors for operators in (jumps, lost) if operators]
-    return np.asarray(sum(image.conj().T @ image for image in images))
+        images = [operator @ vectors for operator in (jump, *lost[k : k + 1])]
+        yield np.asarray(sum(image.conj().T @ image for image in images))
 
 
 def _leaks(lost: list[sparse.csr_array], vectors: NDArray[np.complex128]) -> dict[str, NDArray[Any]]:
     """Return the triangles R whose product with a state has the norm of the part of the jump outside the basis."""
     size = len(vectors) + -len(vectors) % BLOCK
     tables: dict[str, NDArray[Any]] = {
-        "leak": _aligned_zeros((len(lost), size, 2, size), np.float64),
+        "leak": aligned_zeros((len(lost), size, 2, size), np.float64),
         "leak_size": np.zeros((len(lost), size)),
     }
     for k, operator in enumerate(lost):
-        triangle = _padded(linalg.qr(operator @ vectors, mode="r", check_finite=False)[0][None])[0]
+        triangle = padded(linalg.qr(operator @ vectors, mode="r", check_finite=False)[0][None])[0]
         tables["leak"][k, :, 0], tables["leak"][k, :, 1] = triangle.T.real, triangle.T.imag
         tables["leak_size"][k] = ABOVE * np.linalg.norm(triangle, axis=0)
-    return tables
-
-
-def _jumps(
-    jumps: list[sparse.csr_array], vectors: NDArray[np.complex128], inverse: NDArray[np.complex128]
-) -> dict[str, NDArray[Any]]:
-    """Return the tables of V⁻¹c_kV of every channel, made one at a time to save memory."""
-    size = len(vectors) + -len(vectors) % BLOCK
-    count = len(jumps)
-    tables: dict[str, NDArray[Any]] = {
-        "jump": _aligned_zeros((count, size, 2, size), np.float64),
-        "jump_single": _aligned_zeros((count, size, 2, size), np.float32),
-        "jump_tail": np.zeros((count, -(-size // TAIL_STRIDE) + 1, size)),
-        "jump_corner": np.zeros((count, -(-size // BLOCK) + 1)),
-    }
-    for k, operator in enumerate(jumps):
-        jump = _padded((inverse @ np.asarray(operator @ vectors))[None])
-        columns = np.ascontiguousarray(jump.transpose(0, 2, 1))
-        tables["jump"][k, :, 0], tables["jump"][k, :, 1] = columns[0].real, columns[0].imag
-        tables["jump_single"][k] = tables["jump"][k]
-        tables["jump_tail"][k] = _tails(columns, TAIL_STRIDE)[0].T
-        tables["jump_corner"][k] = np.minimum(_corners(columns)[0], ABOVE * norm_bound(jump[0]))
     return tables
 
 
@@ -329,69 +290,3 @@ def _by_importance(decay: NDArray[np.float64], jumps: list[NDArray[np.complex128
             return np.argsort(decay, kind="stable")
         weight /= total
     return np.argsort(-weight, kind="stable")
-
-
-def _aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Return an array of zeros aligned to a cache line."""
-    memory = np.zeros(int(np.prod(shape)) * np.dtype(dtype).itemsize + CACHE_LINE, np.uint8)
-    first = -memory.ctypes.data % CACHE_LINE
-    return memory[first : first + memory.nbytes - CACHE_LINE].view(dtype).reshape(shape)
-
-
-def _aligned_parts(shapes: Sequence[tuple[int, ...]]) -> Iterator[NDArray[np.float64]]:
-    """Yield arrays of zeros of several shapes, each aligned to a cache line, from one allocation."""
-    line = CACHE_LINE // 8
-    sizes = [math.prod(shape) for shape in shapes]
-    places = [0, *accumulate(-(-size // line) * line for size in sizes)]
-    memory = _aligned_zeros((places[-1],), np.float64)
-    for shape, size, place in zip(shapes, sizes, places, strict=False):
-        yield memory[place : place + size].reshape(shape)
-
-
-def aligned(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the array in C order aligned to a cache line, where vector loads are twice as fast."""
-    if array.flags.c_contiguous and array.ctypes.data % CACHE_LINE == 0:
-        return array
-    memory = np.empty(array.nbytes + CACHE_LINE, np.uint8)
-    first = -memory.ctypes.data % CACHE_LINE
-    placed = memory[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
-    placed[...] = array
-    return placed
-
-
-def _padded(matrices: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Return square matrices padded with zeros to whole blocks."""
-    more = -matrices.shape[-1] % BLOCK
-    return np.pad(matrices, ((0, 0), (0, more), (0, more)))
-
-
-def _padded_vector(values: NDArray[Any]) -> NDArray[Any]:
-    """Return a vector padded with zeros to whole blocks."""
-    return np.pad(values, (0, -len(values) % BLOCK))
-
-
-def _tails(matrices: NDArray[np.complex128], stride: int) -> NDArray[np.float64]:
-    """Return, for each matrix and row, the norm of its entries from column stride·b on."""
-    count, rows, size = matrices.shape
-    blocks = -(-size // stride)
-    padded = np.zeros((count, rows, blocks * stride))
-    padded[:, :, :size] = np.abs(matrices) ** 2
-    squares = padded.reshape(count, rows, blocks, stride).sum(axis=3)
-    tails = np.zeros((count, rows, blocks + 1))
-    tails[:, :, :blocks] = np.cumsum(squares[:, :, ::-1], axis=2)[:, :, ::-1]
-    return np.asarray(ABOVE * np.sqrt(tails))
-
-
-def _slowest(decay: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Return the least decay of the modes from TAIL_STRIDE·b on; infinite after the last mode."""
-    blocks = -(-size // TAIL_STRIDE)
-    padded = np.full(TAIL_STRIDE * (blocks + 1), decay.max())
-    padded[: len(decay)] = decay
-    least = padded.reshape(-1, TAIL_STRIDE).min(axis=1)
-    return np.minimum.accumulate(least[::-1])[::-1].copy()
-
-
-def _corners(matrices: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Return, for each matrix, the norm of all its rows from BLOCK·b on."""
-    whole = matrices.reshape(len(matrices), -1, BLOCK * matrices.shape[-1])
-    return _tails(np.linalg.norm(whole, axis=2)[:, None, :].astype(np.complex128), 1)[:, 0]

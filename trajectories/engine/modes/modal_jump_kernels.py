@@ -114,7 +114,7 @@ def checked_total(arrays, threshold, blocks, total, work):
     limit = RATE_ERROR * max(total, slack)
     while True:
         rates, errors = 0.0, 0.0
-        for k in range(len(arrays.jump)):
+        for k in range(len(arrays.jump_corner)):
             rate, error = form_value(arrays, 1 + k, limit, blocks, work)
             rates += rate
             errors += error
@@ -153,7 +153,7 @@ def choose_channel(arrays, threshold, blocks, target, total, work):
     The rates are first bounded coarsely, and only refined while `target` lies within the bounds. A channel whose
     rate may be rounding is never chosen.
     """
-    channels = len(arrays.jump)
+    channels = len(arrays.jump_corner)
     limit = 1e-3 * total
     while True:
         cumulative, slack = 0.0, 0.0
@@ -188,7 +188,7 @@ def choose_channel(arrays, threshold, blocks, target, total, work):
 def channel_rate(arrays, channel, blocks, total, work):
     """Return the click rate of a channel to a quarter of the tolerance, and a bound of its relative error."""
     goal = 0.25 * arrays.scalars[TOLERANCE]
-    limit = goal * total / len(arrays.jump)
+    limit = goal * total / len(arrays.jump_corner)
     rate, error = form_value(arrays, 1 + channel, limit, blocks, work)
     while error > goal * rate and limit > 0.0:
         # A rate far below the others needs its own accuracy; a limit of 0 takes all that the form holds.
@@ -329,17 +329,23 @@ def click(arrays, channel, wait, blocks, dropped, total, next_threshold, state, 
     state.missing = 2.0 * dropped * corner[blocks] * scale
     state.norm_error = norm_error + FORM_ERROR * parts / rate
     state.rounded = rounding
-    work.jump[CHANNEL], work.jump[BEFORE_BLOCKS], work.jump[START_BLOCKS] = channel, blocks, 0
+    take_over(channel, blocks, scale, work)
     count = BLOCK * blocks
-    for j in range(count):
-        work.before[0, j], work.before[1, j] = work.here[0, j] * scale, work.here[1, j] * scale
-        work.before_size[j] = np.sqrt(work.square[j]) * scale
     state.leak = leak(arrays, channel, blocks, next_threshold, work)
     sum_rounding(arrays, channel, count, work)
     begin_jump(work)
     if parts > MOST_CANCELLED * rate:
         normalise_jump(arrays, channel, count, work)
         state.norm_error = 2.0 * rounding
+
+
+@light_kernel()
+def take_over(channel, blocks, scale, work):
+    """Make ``work.here`` times `scale` the state before a jump, or another map, of the number `channel`."""
+    work.jump[CHANNEL], work.jump[BEFORE_BLOCKS], work.jump[START_BLOCKS] = channel, blocks, 0
+    for j in range(BLOCK * blocks):
+        work.before[0, j], work.before[1, j] = work.here[0, j] * scale, work.here[1, j] * scale
+        work.before_size[j] = np.sqrt(work.square[j]) * scale
 
 
 @light_kernel()

@@ -143,7 +143,11 @@ def open_exact(arrays, time, state, work):
 @kernel()
 def gap_start(work):
     """Return a copy of the state at the start of the gap, as far as the jump has been carried out."""
-    return work.start.copy(), work.start_square.copy(), work.rows.copy(), work.jump.copy()
+    size = len(work.start_square)
+    start = np.empty(2 * size)
+    for j in range(size):
+        start[j], start[size + j] = work.start[j], work.start[SUMS_STRIDE + j]
+    return start, work.start_square.copy(), work.rows.copy(), work.jump.copy()
 
 
 @light_kernel()
@@ -151,9 +155,8 @@ def put_back(saved, work):
     """Undo what has been done to the start of the gap since `saved` was taken."""
     start, square, rows, jump = saved
     # No slices, because their checks of shapes include code that formats text, which takes long to compile.
-    for i in range(len(start)):
-        work.start[i] = start[i]
     for j in range(len(square)):
+        work.start[j], work.start[SUMS_STRIDE + j] = start[j], start[len(square) + j]
         work.start_square[j], work.rows[j] = square[j], rows[j]
     for k in range(len(jump)):
         work.jump[k] = jump[k]
@@ -174,17 +177,23 @@ def survives(arrays, window, state, work):
 
 
 @light_kernel()
-def approach(arrays, state, work):
-    """Return roughly the time since the last click at which S falls to its threshold; infinity where it may never.
-
-    Cubic Newton steps on ln S, kept inside the bracket of all values seen at one level of accuracy, lead from
-    level to level. A level is left when its error is all that is left of ln S − ln u.
-    """
-    threshold, tolerance = state.threshold, arrays.scalars[TOLERANCE]
+def begin_search(arrays, threshold, work):
+    """Carry out as much of the jump as a rough search needs, and return the first guess of the waiting time."""
+    tolerance = arrays.scalars[TOLERANCE]
     finest = 0.5 * drop_limit(arrays, threshold, tolerance)
     extend_jump(arrays, drop_limit(arrays, threshold, max(tolerance, LEVELS[-1])), finest, 0.0, work)
     open_base(arrays, 0.0, work)
-    guess = first_guess(arrays, threshold, work)
+    return first_guess(arrays, threshold, work)
+
+
+@light_kernel()
+def approach(arrays, guess, state, work):
+    """Return roughly the time since the last click at which S falls to its threshold; infinity where it may never.
+
+    From the guess of `begin_search` cubic Newton steps on ln S, kept inside the bracket of all values seen at one
+    level of accuracy, lead from level to level. A level is left when its error is all that is left of ln S − ln u.
+    """
+    threshold, tolerance = state.threshold, arrays.scalars[TOLERANCE]
     for level in range(len(LEVELS)):
         accuracy = max(tolerance, LEVELS[level])
         limit = drop_limit(arrays, threshold, accuracy)
@@ -225,8 +234,8 @@ def between(low, high, shortest):
 
 
 @light_kernel()
-def find_click(arrays, window, state, work):
-    """Find the time since the last click at which S falls to its threshold.
+def find_click(arrays, guess, window, state, work):
+    """Find the time since the last click at which S falls to its threshold, from the guess of `begin_search`.
 
     Takes over from `approach` with S to the tolerance, until the step is so short that the Taylor polynomial is S
     itself. The path does not depend on `window`; it only tells when the search may be given up, because S is still
@@ -237,7 +246,7 @@ def find_click(arrays, window, state, work):
     """
     threshold, scalars = state.threshold, arrays.scalars
     tolerance = scalars[TOLERANCE]
-    guess = approach(arrays, state, work)
+    guess = approach(arrays, guess, state, work)
     low, high, base = 0.0, np.inf, np.inf
     blocks, dropped = 0, 0.0
     checked, underflowed = False, False
@@ -293,7 +302,7 @@ def find_click(arrays, window, state, work):
 
 
 @light_kernel()
-def find_resolved_click(arrays, window, state, work):
+def find_resolved_click(arrays, guess, window, state, work):
     """Find a click as `find_click` does, but later where the state cannot click yet.
 
     Just after a jump the click rate may be zero. With a threshold within rounding of 1, or of a level at which S
@@ -303,7 +312,7 @@ def find_resolved_click(arrays, window, state, work):
     lower, lowered = min(LOWERED, 0.125 * arrays.scalars[TOLERANCE]), 0.0
     wait, blocks, dropped, total = NOT_BRACKETED, 0, 0.0, 0.0
     for _ in range(MOST_LOWERINGS):
-        wait, blocks, dropped, total = find_click(arrays, window, state, work)
+        wait, blocks, dropped, total = find_click(arrays, guess, window, state, work)
         if wait < 0.0:
             break
         total = checked_total(arrays, state.threshold, blocks, total, work)
@@ -312,6 +321,7 @@ def find_resolved_click(arrays, window, state, work):
         state.threshold *= 1.0 - lower
         lowered += lower
         lower = min(LOWERED_MORE * lower, 0.5)
+        guess = begin_search(arrays, state.threshold, work)
     if lowered > 0.0 and wait >= 0.0:
         state.worst_error = max(state.worst_error, 0.25 * arrays.scalars[TOLERANCE] + lowered)
     return wait, blocks, dropped, total
@@ -359,7 +369,8 @@ def advance(arrays, stop, uniforms, observables, samples, state, work, times, ch
             return NEED_UNIFORMS
         state.threshold = 1.0 - uniforms[state.next_uniform]
         window = stop - state.gap_start
-        wait, blocks, dropped, total = find_resolved_click(arrays, window, state, work)
+        guess = begin_search(arrays, state.threshold, work)
+        wait, blocks, dropped, total = find_resolved_click(arrays, guess, window, state, work)
         if wait == NOT_BRACKETED:
             return NO_BRACKET
         time = np.inf if wait < 0.0 else state.gap_start + wait

@@ -13,7 +13,22 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import light_kernel
-from .place_kernels import CYCLE, FOUND, FRAMED, IN_SLOW, LARGEST_RUNG, LEAF, RUNG, STEP, TRIED, take
+from .bridge_kernels import FROM_SLOW, begin_stretch, enter_from_slow_space, modes_of
+from .place_kernels import (
+    CROSSED,
+    CYCLE,
+    FOUND,
+    FRAMED,
+    IN_SLOW,
+    LARGEST_RUNG,
+    LEAF,
+    RUNG,
+    STEP,
+    STILL,
+    TRIED,
+    take,
+    time_of,
+)
 from .taylor_kernels import SLOW_ERROR, multiply
 
 
@@ -44,6 +59,28 @@ def enter_slow_space(arrays, mark, state, work):
 
 
 @light_kernel()
+def settle(vectors, most, psi, slow, parts, state):
+    """Write the state at the start of a period as one in the slow space, if at most `most` lies outside.
+
+    Returns whether it does; the vectors of the slow space are columns.
+    """
+    for k in range(len(slow)):
+        total = 0.0j
+        for i in range(len(psi)):
+            total += complex(vectors[k, 0, i], -vectors[k, 1, i]) * psi[i]
+        slow[k] = total
+    multiply(vectors, slow, parts)
+    outside = 0.0
+    for i in range(len(psi)):
+        x, y = psi[i].real - parts[0, i], psi[i].imag - parts[1, i]
+        outside += x * x + y * y
+    if not outside <= most * most * state.survival:
+        return False
+    state.error += np.sqrt(outside)
+    return True
+
+
+@light_kernel()
 def pass_periods(arrays, state, work):
     """Pass 1, 2, 4, … periods in Q while nothing clicks; then go to the mark before the click.
 
@@ -66,27 +103,36 @@ def pass_periods(arrays, state, work):
                 return
         holds = True
         rung -= 1
-    low, high = 0, len(arrays.mark_step)
+    low, high, survival = 0, len(arrays.mark_step), state.survival
     while high - low > 1:
         middle = (low + high) // 2
         after = multiply(arrays.within[middle], work.slow, work.parts)
         state.products += 1
         if after >= state.threshold:
-            low = middle
+            low, survival = middle, after
         else:
             high = middle
     state.error += arrays.scalars[SLOW_ERROR] * np.sqrt(state.survival)
+    place[IN_SLOW], place[TRIED] = 0, 1
+    place[LEAF], place[STEP] = arrays.mark_leaf[low], arrays.mark_step[low]
+    work.offset[0] = 0.0
+    channel = arrays.bridges[place[LEAF], FROM_SLOW]
+    if channel >= 0:
+        modes = modes_of(arrays.still, arrays.leaf_modes[place[LEAF]])
+        enter_from_slow_space(modes, channel, work.slow, survival, work.modal)
+        state.survival = survival
+        begin_stretch(time_of(arrays, place, work.offset), state)
+        place[STILL] = 1
+        return
     state.survival = multiply(arrays.from_slow[low], work.slow, work.parts)
     state.products += 1
     take(work.parts, work.psi)
-    place[IN_SLOW], place[TRIED], place[FOUND] = 0, 1, 1
-    place[LEAF], place[STEP] = arrays.mark_leaf[low], arrays.mark_step[low]
-    work.offset[0] = 0.0
+    place[FOUND] = 1
 
 
 @light_kernel()
 def clicked(place):
     """Reset the place after a click: try the slow space again, with as many periods as the last gap had."""
-    place[TRIED], place[FRAMED] = 0, 0
+    place[TRIED], place[FRAMED], place[CROSSED] = 0, 0, 0
     place[RUNG] = place[LARGEST_RUNG]
     place[LARGEST_RUNG] = 0

@@ -14,6 +14,7 @@ from ..jit import light_kernel
 from ..jump_kernels import apply_jump, choose_channel, expectation, keep_ket, squared_norm
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, PAUSED
 from .block_kernels import carry_block, end_of_block, highest_block, pass_block, pass_blocks
+from .bridge_kernels import pass_to_stretch
 from .leaf_kernels import PASSED, STUCK, through_steps
 from .period_kernels import clicked, enter_slow_space, mark_at, pass_periods
 from .place_kernels import (
@@ -125,25 +126,27 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
             return CLICKS_FULL
         if state.products - begun > budget:
             return PAUSED
-        if place[STILL] == 0:
-            now = time_of(arrays, place, offset)
-            state.elapsed = now - state.gap_start
-            over = now > stop or place[LEAF] == len(arrays.leaf_modes)
+        now = time_of(arrays, place, offset)
+        over = now > stop or place[LEAF] == len(arrays.leaf_modes)
+        if state.next_sample < len(samples):
             sample(arrays, observables, samples, end if over else now, state, work, sampled, kets)
-            if over:
-                return HORIZON
+        if over:
+            return HORIZON
+        if place[STILL] == 0:
+            state.elapsed = now - state.gap_start
             if place[IN_SLOW] == 1:
                 pass_periods(arrays, state, work)
                 continue
-            if place[TRIED] == 0 and place[INSIDE] == 0 and offset[0] == 0.0:
+            found = place[FOUND]
+            if found == 0 and place[TRIED] == 0 and place[INSIDE] == 0 and offset[0] == 0.0:
                 mark = mark_at(arrays, place)
                 if mark >= 0 and enter_slow_space(arrays, mark, state, work):
                     continue
-            found = place[FOUND]
             place[FOUND] = 0
-            if found == 0 and at_leaf_start(arrays, place, offset) and not pass_blocks(arrays, state, work):
-                continue
-            if place[LEAF] == len(arrays.leaf_modes):
+            if found == 0 and at_leaf_start(arrays, place, offset):
+                if not pass_to_stretch(arrays, state, work):
+                    # Blocks may have been passed to the leaf of the click: samples come first.
+                    place[FOUND] = 1 if pass_blocks(arrays, state, work) else 0
                 continue
         if arrays.leaf_modes[place[LEAF]] >= 0:
             outcome = through_still(

@@ -1,8 +1,9 @@
 """Constant stretches of a trajectory that depends on time: its clicks there, by the kernels of `engine.modes`.
 
 A trajectory that enters a stretch is taken to its eigenmodes and normalised, and its threshold with it. From then
-on it is one of a constant system, whose search may be given up at the end of the stretch: the path of the search
-depends neither on that nor on the end of the observation.
+on it is one of a constant system, whose search may be given up at the end of the stretch. Where the first guess of
+the waiting time lies beyond, S at the end decides whether there is anything to search. The path of the search does
+not depend on the end of the observation.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -13,139 +14,68 @@ import numpy as np
 
 from ..jit import kernel, light_kernel
 from ..jump_kernels import expectation, keep_ket
-from ..modes.forms_kernels import (
-    BEFORE_BLOCKS,
-    BLOCK,
-    CHANNEL,
-    DRIFT,
-    FLOOR,
-    ROUNDING,
-    START_BLOCKS,
-    SUMS_STRIDE,
-    TOLERANCE,
-    TURNED,
-    VECTORS_NORM,
-    ModesArrays,
-    move_to,
-)
+from ..modes.forms_kernels import BLOCK, BRACKET, TOLERANCE, move_to
 from ..modes.modal_jump_kernels import choose_channel, click, drop_limit, extend_jump
-from ..modes.modes_kernels import find_resolved_click, gap_start, put_back
+from ..modes.modes_kernels import begin_search, find_resolved_click, gap_start, put_back
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, NOT_BRACKETED, PAUSED
-from .period_kernels import clicked
+from .bridge_kernels import cross, end_gap, enter, ket_of, modes_of, move_to_end
+from .period_kernels import clicked, enter_slow_space, mark_at, settle
 from .place_kernels import BLOCK as NEXT_BLOCK
-from .place_kernels import FRAMED, INSIDE, LARGEST, LEAF, STILL, move_to_leaf, start_watch, take, time_of
-from .taylor_kernels import AUDITED, multiply
+from .place_kernels import IN_SLOW, LARGEST, LEAF, STILL, TRIED, move_to_leaf, start_watch, time_of
+from .taylor_kernels import SLOW_ERROR
 
 # Gaps between two returns to the caller: a few tenths of a second.
 GAPS_PER_CALL = 4096
-# What a state may miss at the end of a stretch, as a share of the tolerance: a gap may pass many stretches.
-MISSED_AT_END = 1e-3
 # The trajectory has passed the stretch; other outcomes are reasons to return.
 PASSED = -1
 
 
 @light_kernel()
-def modes_of(still, number):
-    """Return the tables of one of the constant values of H_eff."""
-    return ModesArrays(
-        still.energy[number],
-        still.energy_rest[number],
-        still.decay[number],
-        still.form[number],
-        still.diagonal[number],
-        still.form_tail[number],
-        still.corner[number],
-        still.leak[number],
-        still.leak_size[number],
-        still.jump[number],
-        still.jump_single[number],
-        still.jump_tail[number],
-        still.slowest[number],
-        still.jump_corner[number],
-        still.states[number],
-        still.vectors[number],
-        still.inverse[number],
-        still.scalars[number],
-    )
+def pass_end(arrays, leaf, time, survival, missing, blocks, watched, state, work):
+    """Take the trajectory on from the end of a stretch, `time` after the beginning of the gap; see `move_to_end`.
 
-
-@light_kernel()
-def enter(arrays, number, state, work):
-    """Take the trajectory to the eigenmodes of a stretch, normalised, as if its gap began here."""
-    place, modal = work.place, work.modal
-    if place[INSIDE] == 1:
-        multiply(arrays.near_inverse[number], work.phi, work.parts)
-        place[INSIDE] = 0
-    else:
-        multiply(arrays.inverse[number], work.psi, work.parts)
-    size, whole = len(work.psi), len(modal.start_square)
-    scale = 1.0 / np.sqrt(state.survival)
-    for j in range(whole):
-        x, y = 0.0, 0.0
-        if j < size:
-            x, y = scale * work.parts[0, j], scale * work.parts[1, j]
-        modal.start[j], modal.start[SUMS_STRIDE + j] = x, y
-        modal.start_square[j] = x * x + y * y
-        modal.rows[j] = 0
-    modal.jump[CHANNEL], modal.jump[BEFORE_BLOCKS], modal.jump[START_BLOCKS] = -1, 0, whole // BLOCK
-    # An error of the state so far, as one of its norm² when the click comes.
-    state.norm_error = 2.0 * state.error / np.sqrt(state.threshold)
-    state.norm_error += place[FRAMED] * arrays.scalars[AUDITED]
-    state.threshold = min(state.threshold / state.survival, 1.0)
-    state.survival = 1.0
-    state.missing, state.rounded, state.error = 0.0, 0.0, 0.0
-    state.gap_start = time_of(arrays, place, work.offset)
-    state.elapsed = 0.0
-    place[STILL] = 1
-
-
-@light_kernel()
-def still_state(arrays, modes, number, time, work, out):
-    """Write the state at `time` after the beginning of the gap into `out` and return its norm².
-
-    The jump with which the gap began must have been carried out.
+    To the slow space, over the bridge to the next stretch, or as a state to the next leaf.
     """
-    modal = work.modal
-    move_to(modes, len(modal.start_square) // BLOCK, time, modal)
-    for j in range(len(out)):
-        out[j] = complex(modal.here[0, j], modal.here[1, j])
-    norm = multiply(arrays.vectors[number], out, work.parts)
-    take(work.parts, out)
-    return norm
+    place, number = work.place, arrays.leaf_modes[leaf]
+    modes = modes_of(arrays.still, number)
+    end_gap(modes.scalars, modes.slowest[0], time, survival, missing, state)
+    place[STILL] = 0
+    move_to_leaf(arrays, place, work.offset, leaf + 1)
+    mark = mark_at(arrays, place)
+    slow = mark >= 0 and (place[TRIED] == 0 or place[LEAF] == 0)
+    # Samples before the next stretch are taken from the state here.
+    if slow or watched:
+        ket_of(arrays.vectors[number], blocks, work.modal.here, work.parts, work.psi)
+    if watched:
+        start_watch(work)
+    most = arrays.scalars[SLOW_ERROR]
+    if slow and place[LEAF] == 0 and settle(arrays.from_slow[0], most, work.psi, work.slow, work.parts, state):
+        place[IN_SLOW], place[TRIED] = 1, 1
+        return
+    if slow and place[TRIED] == 0 and enter_slow_space(arrays, mark, state, work):
+        return
+    if not cross(arrays, modes, leaf, blocks, state, work) and not (slow or watched):
+        ket_of(arrays.vectors[number], blocks, work.modal.here, work.parts, work.psi)
 
 
 @light_kernel()
-def leave(arrays, modes, number, time, state, work):
-    """Give the trajectory the state at the end of the stretch, `time` after the beginning of the gap."""
-    scalars = modes.scalars
-    limit = MISSED_AT_END * drop_limit(modes, state.threshold, scalars[TOLERANCE])
-    missing = state.missing + extend_jump(modes, limit, limit, time, work.modal)
-    survival = still_state(arrays, modes, number, time, work, work.psi)
-    size = np.sqrt(survival)
-    grown = max(1.0, np.exp(-modes.slowest[0] * time) / size)
-    relative = state.norm_error * np.sqrt(state.threshold) / size + scalars[FLOOR] + scalars[DRIFT] * time
-    relative += 2.0 * scalars[TURNED] + 2.0 * grown * (scalars[ROUNDING] + state.rounded)
-    state.error = scalars[VECTORS_NORM] * missing + 0.5 * relative * size
-    state.survival = survival
-    state.norm_error, state.missing, state.rounded = 0.0, 0.0, 0.0
-    state.products += 1
-    work.place[STILL] = 0
-    move_to_leaf(arrays, work.place, work.offset, work.place[LEAF] + 1)
-    start_watch(work)
+def sample_before(samples, until, state):
+    """Whether there is a sample time before `until`."""
+    return state.next_sample < len(samples) and samples[state.next_sample] < until
 
 
 @kernel()
 def sample_still(arrays, modes, number, observables, samples, until, state, work, sampled, kets):
     """Write ⟨O⟩ at every sample time before `until`, and the states at the last ones."""
-    if not (state.next_sample < len(samples) and samples[state.next_sample] < until):
-        return
     # All of the state is needed from the beginning of the gap, but clicks must not depend on being watched.
     saved = gap_start(work.modal)
     limit = 0.5 * drop_limit(modes, state.threshold, modes.scalars[TOLERANCE])
     extend_jump(modes, limit, limit, 0.0, work.modal)
     while state.next_sample < len(samples) and samples[state.next_sample] < until:
         here = state.next_sample
-        still_state(arrays, modes, number, samples[here] - state.gap_start, work, work.trial)
+        blocks = len(work.modal.start_square) // BLOCK
+        move_to(modes, blocks, samples[here] - state.gap_start, work.modal)
+        ket_of(arrays.vectors[number], blocks, work.modal.here, work.parts, work.trial)
         expectation(observables, work.trial, sampled[here])
         keep_ket(work.trial, here, len(samples), kets)
         state.next_sample += 1
@@ -170,25 +100,38 @@ def through_still(arrays, stop, uniforms, observables, samples, state, work, tim
             return NEED_UNIFORMS
         if state.n_clicks == len(times):
             return CLICKS_FULL
-        left = length - offset[0]
-        # The last stretch has no end.
-        window = left if left < np.inf else max(stop - state.gap_start, 0.0)
-        wait, blocks, dropped, total = find_resolved_click(modes, window, state, work.modal)
-        if wait == NOT_BRACKETED:
-            return NO_BRACKET
+        left, sampled_before = length - offset[0], state.next_sample
+        wait, blocks, dropped, total = np.inf, 0, 0.0, 0.0
+        survival, missing = 0.0, 0.0
+        passed, window = False, left
+        # S at the end is below what the slowest mode leaves.
+        if state.threshold < np.exp(-2.0 * modes.slowest[0] * left):
+            survival, slope, blocks, missing = move_to_end(modes, left, state, work.modal)
+            passed = survival - state.threshold >= slope * max(modes.scalars[BRACKET], 4.0 * np.spacing(left))
+            window = np.inf
+        if not passed:
+            guess = begin_search(modes, state.threshold, work.modal)
+            # The last stretch has no end.
+            window = window if left < np.inf else max(stop - state.gap_start, 0.0)
+            wait, blocks, dropped, total = find_resolved_click(modes, guess, window, state, work.modal)
+            if wait == NOT_BRACKETED:
+                return NO_BRACKET
         if not 0.0 <= wait <= left:
             until = end if left == np.inf else min(state.gap_start + left, end)
-            sample_still(arrays, modes, number, observables, samples, until, state, work, sampled, kets)
+            if sample_before(samples, until, state):
+                sample_still(arrays, modes, number, observables, samples, until, state, work, sampled, kets)
             if until == end:
                 return HORIZON
-            leave(arrays, modes, number, left, state, work)
+            if not passed or state.next_sample > sampled_before:
+                survival, _, blocks, missing = move_to_end(modes, left, state, work.modal)
+            watched = state.next_sample < len(samples)
+            pass_end(arrays, leaf, left, survival, missing, blocks, watched, state, work)
             return PASSED
         here = offset[0]
         offset[0] += wait
         time = time_of(arrays, place, offset)
-        looked = state.next_sample
-        sample_still(arrays, modes, number, observables, samples, min(time, end), state, work, sampled, kets)
-        if state.next_sample > looked:
+        if sample_before(samples, min(time, end), state):
+            sample_still(arrays, modes, number, observables, samples, min(time, end), state, work, sampled, kets)
             # The state at the click has made room for those at the samples.
             move_to(modes, blocks, wait, work.modal)
         if time > stop:

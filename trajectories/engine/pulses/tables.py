@@ -176,6 +176,7 @@ class Builder:
             adjoint=np.zeros((size, 2, 0)),
             near_inverse=np.zeros((len(modes), 0, 2, size)),
             **no_periods(size),
+            bridges=no_bridges(len(leaves)),
             still=stacked_modes(self.modes, size, len(system.channels)),
             scalars=scalars,
         )
@@ -261,6 +262,11 @@ def spectral_radius(matrix: sparse.csr_array) -> float:
     skew = sparse.csr_array(0.5j * (matrix - matrix.conj().T))
     least, most = spectrum_bounds(skew) if skew.count_nonzero() else (0.0, 0.0)
     return max(abs(low), abs(high)) + max(abs(least), abs(most))
+
+
+def no_bridges(leaves: int) -> NDArray[np.int64]:
+    """Return the table of bridges of leaves that have none."""
+    return np.full((leaves, 5), -1)
 
 
 def no_periods(size: int) -> dict[str, NDArray[Any]]:

@@ -74,6 +74,7 @@ class TimedArrays(NamedTuple):
     within: NDArray[np.float64]  # (n_marks, q, 2, q): triangles with the norms of `from_slow`
     slow_ladder: NDArray[np.float64]  # (n_rungs, q, 2, q): of 2^k periods
     slow_rungs: NDArray[np.float64]  # (n_rungs, 2) as `rungs`
+    bridges: NDArray[np.int64]  # (n_leaves, 5): ways between constant stretches, see `bridge_kernels`; −1: none
     still: ModesArrays  # tables of the constant stretches, the first index which; V and V⁻¹ are those above
     scalars: NDArray[np.float64]  # see the names below
 

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from ...errors import InvalidInput
 from ...model.system import OpenSystem
 from ..jump_kernels import Jumps
-from ..modes.eigenmodes import ModesPropagator, aligned
+from ..modes.eigenmodes import ModesPropagator
 from ..modes.forms_kernels import ModesArrays
+from ..modes.mode_tables import aligned
 from ..propagator import Propagator, TrajectoryState, check_tolerance
 from ..trajectory_state import new_fields
 from .place_kernels import N_PLACE, PulseWorkspace, start_watch
 from .pulse_kernels import advance
 from .still import one_of
-from .tables import Builder, no_periods
+from .tables import Builder, no_bridges, no_periods
 from .taylor_kernels import MOST_TERMS, N_SCALARS, TimedArrays
 from .trees import tree_arrays
 
@@ -72,8 +73,9 @@ class TimedPropagator(Propagator):
         """Return the tables of a file."""
         modes = {key.removeprefix("still."): part for key, part in arrays.items() if key.startswith("still.")}
         others = {key: part for key, part in arrays.items() if not key.startswith("still.")}
-        # Files of earlier versions have no tables of whole periods, and fewer scalars.
+        # Files of earlier versions have no tables of whole periods, no bridges, and fewer scalars.
         others = no_periods(arrays["adjoint"].shape[0]) | others
+        others.setdefault("bridges", no_bridges(len(arrays["leaf_modes"])))
         others["scalars"] = np.pad(others["scalars"], (0, N_SCALARS - len(others["scalars"])))
         return TimedArrays(**others, still=ModesArrays(**modes))
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ...errors import ConvergenceError
 from ...model.stretches import stretches
 from ...model.system import OpenSystem
+from .bridges import with_bridges
 from .ladders import distance, ladder_of, probes_of, rungs_of
 from .periods import span_of, with_periods
 from .tables import RADIANS, ROUNDING_OF_STEP, Builder, Leaf, columns_apart, spectral_radius
@@ -50,7 +51,8 @@ def tree_arrays(builder: Builder) -> TimedArrays:
     slow = span_of(ladder[0], builder.tolerance) if ladder else None
     if slow is not None:
         arrays = with_periods(builder, arrays, finite, slow, float(rungs[0, 1]), ladder[0])
-    return with_blocks(arrays, nodes, first, ladder, rungs, errors)
+    arrays = with_blocks(arrays, nodes, first, ladder, rungs, errors)
+    return with_bridges(arrays, nodes, first, bool(ladder))
 
 
 def leaves_of(size: int, most_bytes: float) -> int:

@@ -1,0 +1,155 @@
+"""Tables of the bridges between constant stretches, and of the ways to them from the slow space.
+
+From the end of a stretch a to the beginning of the next one b leads V_b⁻¹UV_a, with U the propagator in between;
+V_a†U†UV_a gives S there. They are further channels and forms in the tables of the eigenmodes, so that the kernels
+of jumps carry them out as far as a search needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..modes.forms_kernels import ModesArrays
+from ..modes.mode_tables import form_tables, map_tables, whole_blocks
+from .bridge_kernels import ACROSS, DIRECT, FROM_SLOW, NEXT, SURVIVAL
+from .tables import columns_apart, no_bridges
+from .taylor_kernels import TimedArrays
+
+Matrix = NDArray[np.complex128]
+
+# Of every so many leaves the propagator to the next constant stretch is kept.
+DIRECT_STRIDE = 8
+# Bridges lead to stretches that are no shorter than this share of the longest.
+SHORTER = 0.1
+
+# Largest size of all these tables in bytes, and bytes of an entry of a map and of a form.
+BRIDGE_BYTES, MAP_ENTRY, FORM_ENTRY = 1e8, 24.0, 16.0
+
+
+def with_bridges(arrays: TimedArrays, nodes: list[Matrix], first: list[int], repeats: bool) -> TimedArrays:
+    """Return the tables with bridges, or as they are if bridges take too much memory.
+
+    Parameters
+    ----------
+    arrays : TimedArrays
+        Tables of a system, with those of whole periods if there are any.
+    nodes, first : list of ndarray of shape (N, N), list of int
+        The propagators of the blocks of all leaves that end, and the first of every level.
+    repeats : bool
+        Whether the last leaf is followed by the first.
+    """
+    modes, size = arrays.leaf_modes, arrays.energy.shape[1]
+    following = _following(arrays, repeats)
+    targets = sorted(set(following.values()))
+    entries = {b: entry for b in targets if (entry := _from_slow(arrays, b)) is not None}
+    ends, starts = list(following), [*following.values(), *entries]
+    each = MAP_ENTRY * _most(modes[starts]) + FORM_ENTRY * _most(modes[ends])
+    if not following or each * len(arrays.energy) * whole_blocks(size) ** 2 > BRIDGE_BYTES:
+        return arrays
+    channels = arrays.still.jump.shape[1]
+    maps: list[list[Matrix]] = [[] for _ in arrays.energy]
+    forms: list[list[Matrix]] = [[] for _ in arrays.energy]
+    bridges = no_bridges(len(modes))
+    vectors, inverse = _matrices(arrays.vectors), _matrices(arrays.inverse)
+    for a, b in following.items():
+        here, there = int(modes[a]), int(modes[b])
+        reached = vectors[here]
+        for start, stop in ((a + 1, b),) if a < b else ((a + 1, len(modes)), (0, b)):
+            reached = _passed(nodes, first, start, stop, reached)
+        bridges[a, NEXT], bridges[a, ACROSS], bridges[a, SURVIVAL] = (
+            b,
+            channels + len(maps[there]),
+            channels + 1 + len(forms[here]),
+        )
+        maps[there].append(inverse[there] @ reached)
+        forms[here].append(reached.conj().T @ reached)
+    for b, entry in entries.items():
+        there = int(modes[b])
+        bridges[b, FROM_SLOW] = channels + len(maps[there])
+        maps[there].append(np.pad(inverse[there] @ entry, ((0, 0), (0, size - entry.shape[1]))))
+    tree = [arrays.tree, *_direct(arrays, nodes, first, sorted(set(following.values())), bridges)]
+    still = _extended(arrays.still, maps, forms, size)
+    return arrays._replace(still=still, tree=np.concatenate(tree), bridges=bridges)
+
+
+def _direct(
+    arrays: TimedArrays, nodes: list[Matrix], first: list[int], targets: list[int], bridges: NDArray[np.int64]
+) -> list[NDArray[np.float64]]:
+    """Return the propagators from every DIRECT_STRIDE-th leaf to the constant stretch that follows, as nodes.
+
+    They are only used in periods, of which the last leaf is followed by the first.
+    """
+    found: list[NDArray[np.float64]] = []
+    if len(arrays.mark_step) == 0:
+        return found
+    for start in range(0, len(arrays.leaf_modes), DIRECT_STRIDE):
+        later = [b for b in targets if b > start + 1]
+        if arrays.leaf_modes[start] >= 0 or not later:
+            continue
+        bridges[start, NEXT], bridges[start, DIRECT] = later[0], len(arrays.tree) + len(found)
+        whole = _passed(nodes, first, start, later[0], np.eye(len(nodes[0]), dtype=np.complex128))
+        found.append(columns_apart(whole)[None])
+    return found
+
+
+def _following(arrays: TimedArrays, repeats: bool) -> dict[int, int]:
+    """Return the constant stretch to which the bridge of each one leads: the next one that is not much shorter.
+
+    Shorter ones are part of what lies in between.
+    """
+    still = np.flatnonzero(arrays.leaf_modes >= 0)
+    length = np.diff(arrays.leaf_start)[still]
+    ends = np.isfinite(length)
+    long = still[length >= SHORTER * length[ends].max(initial=0.0)]
+    following = {}
+    for a in still[ends].tolist():
+        later = long[long > a]
+        if len(later):
+            following[a] = int(later[0])
+        elif repeats:
+            following[a] = int(long[0])
+    return following
+
+
+def _most(modes: NDArray[np.int64]) -> int:
+    """Return how often the most frequent value of H_eff occurs."""
+    return int(np.bincount(modes).max(initial=0))
+
+
+def _passed(nodes: list[Matrix], first: list[int], start: int, stop: int, states: Matrix) -> Matrix:
+    """Return states after leaves `start` … `stop` − 1, by the largest blocks."""
+    while start < stop:
+        level = 0
+        while start % (2 << level) == 0 and start + (2 << level) <= stop:
+            level += 1
+        states = nodes[first[level] + (start >> level)] @ states
+        start += 1 << level
+    return states
+
+
+def _from_slow(arrays: TimedArrays, leaf: int) -> Matrix | None:
+    """Return the propagator from the slow space to a leaf, of shape (N, q)."""
+    marks = np.flatnonzero(arrays.mark_leaf == leaf)
+    return _matrices(arrays.from_slow[marks[:1]])[0] if len(marks) else None
+
+
+def _matrices(columns: NDArray[np.float64]) -> Matrix:
+    """Return matrices that are given by their columns with parts apart."""
+    return (columns[:, :, 0] + 1j * columns[:, :, 1]).transpose(0, 2, 1)
+
+
+def _extended(still: ModesArrays, maps: list[list[Matrix]], forms: list[list[Matrix]], size: int) -> ModesArrays:
+    """Return the tables of all values of H_eff with further channels and forms."""
+    most_maps, most_forms = max(len(some) for some in maps), max(len(some) for some in forms)
+    names = ("jump", "jump_single", "jump_tail"), ("form", "diagonal", "form_tail", "corner")
+    found: dict[str, list[NDArray[Any]]] = {name: [] for group in names for name in group}
+    for some, others in zip(maps, forms, strict=True):
+        tables = map_tables(some, most_maps, size) | form_tables(others, most_forms, size)
+        for name, parts in found.items():
+            parts.append(tables[name])
+    return still._replace(
+        **{name: np.concatenate([getattr(still, name), np.stack(parts)], axis=1) for name, parts in found.items()}
+    )
