@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import light_kernel
-from .bridge_kernels import FROM_SLOW, begin_stretch, enter_from_slow_space, modes_of
+from .bridge_kernels import FROM_SLOW, NEXT, begin_stretch, enter_from_slow_space, modes_of
 from .place_kernels import (
     CROSSED,
     CYCLE,
@@ -104,8 +104,12 @@ def pass_periods(arrays, state, work):
         holds = True
         rung -= 1
     low, high, survival = 0, len(arrays.mark_step), state.survival
+    # Most clicks come in a long constant stretch: where there is one, its ends are tried first.
+    long = arrays.bridges[0, NEXT]
+    tried = arrays.mark_of_step[arrays.leaf_step[long]] if long >= 0 else -1
     while high - low > 1:
-        middle = (low + high) // 2
+        middle = tried if low < tried < high else (low + high) // 2
+        tried = tried + 1 if middle == tried else -1
         after = multiply(arrays.within[middle], work.slow, work.parts)
         state.products += 1
         if after >= state.threshold:
