@@ -8,8 +8,10 @@ import pytest
 import trajectories as tj
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
-from trajectories.engine.pulses import periods, trees
-from trajectories.engine.pulses.taylor_kernels import SLOW_ERROR
+from trajectories.engine.pulses import periods, segments, trees
+from trajectories.engine.pulses.segment_kernels import expand_within
+from trajectories.engine.pulses.tables import no_periods
+from trajectories.engine.pulses.taylor_kernels import SLOW_ERROR, evaluate, expand
 
 SPACE = tj.HilbertSpace(photon=6, atom=2)
 A, S = SPACE.lower("photon"), SPACE.lower("atom")
@@ -73,19 +75,65 @@ def test_most_products_are_saved(compiled, monkeypatch):
 
 
 def test_ways_to_the_vectors_and_from_them_agree_as_stated(compiled):
-    """From a mark to the slow space and back to it are two periods: within what is stated, and not far below."""
+    """From a step to the slow space and back to it are two periods: within what is stated, and not far below."""
     arrays = compiled.propagator.arrays
     period, from_slow, to_slow = matrices(arrays.ladder)[0], matrices(arrays.from_slow), matrices(arrays.to_slow)
-    vectors = from_slow[0]
-    np.testing.assert_allclose(vectors.conj().T @ vectors, np.eye(vectors.shape[1]), atol=1e-14)
-    twice = vectors.conj().T @ period @ period @ vectors
-    errors = [np.linalg.norm(back @ there - twice, 2) for back, there in zip(to_slow, from_slow, strict=True)]
-    outside = np.linalg.norm(period - vectors @ (vectors.conj().T @ period), 2)
-    stated = arrays.scalars[SLOW_ERROR]
-    assert max(*errors, outside) < stated < 1e-12
+    there, back, of_step = matrices(arrays.from_vectors), matrices(arrays.to_vectors), arrays.segment_of_step
+    vectors = there[0] @ from_slow[0]
+    once = vectors.conj().T @ period @ vectors
+    # The last leaf is constant: any state passes it and a period. It has hardly anything of the last vectors then.
+    into = period @ matrices(arrays.tree)[len(arrays.leaf_modes) - 1]
+    components = np.linalg.norm(vectors.conj().T @ into, axis=1)
+    still = arrays.leaf_modes[arrays.leaf_of_step] >= 0
+    errors, stated = [], arrays.scalars[SLOW_ERROR]
+    for step in range(1, len(of_step)):
+        # A step has the way to the slow space from its end, a constant stretch that from its start.
+        at = step if still[step] else step - 1
+        if at == step or not still[at]:
+            product = to_slow[at] @ back[of_step[at]] @ there[of_step[step]] @ from_slow[step]
+            errors.append(np.linalg.norm((product - once @ once) * components, 2))
+    outside = np.linalg.norm(into - vectors @ (vectors.conj().T @ into), 2)
+    assert len(errors) > 20
+    assert max(*errors, outside) < stated < 2e-12
     assert max(*errors, outside) > 0.01 * stated
-    for there, triangle in zip(from_slow, matrices(arrays.within), strict=True):
-        np.testing.assert_allclose(triangle.conj().T @ triangle, there.conj().T @ there, atol=1e-14)
+
+
+def test_states_within_a_step_are_those_in_all_states(compiled):
+    """From the slow space to a place in a step, and from there to it, as by Taylor steps within what is stated."""
+    arrays = compiled.propagator.arrays
+    work = compiled.propagator.start(GROUND.astype(complex), 2).work
+    random = np.random.default_rng(5)
+    there, back, of_step = matrices(arrays.from_vectors), matrices(arrays.to_vectors), arrays.segment_of_step
+    from_slow, to_slow = matrices(arrays.from_slow), matrices(arrays.to_slow)
+    once = matrices(arrays.slow_ladder)[0]
+
+    def moved(expanded, y):
+        out = np.zeros(expanded[1], complex)
+        evaluate(work.series, expanded[0], y, out)
+        return out
+
+    steps = np.flatnonzero(arrays.leaf_modes[arrays.leaf_of_step] < 0)
+    for step in random.choice(steps, 12, replace=False):
+        segment, y = of_step[step], random.random()
+        slow = once @ random.normal(size=(len(once), 2)) @ np.array([1.0, 1.0j])
+        start = from_slow[step] @ slow / np.linalg.norm(slow)
+        whole = there[segment] @ start
+        count = expand_within(arrays, arrays.from_operators[segment], step, 0.0, start, work)
+        found = there[segment] @ moved((count, len(start)), y)
+        right = moved((expand(arrays, whole, step, 0.0, work), len(whole)), y)
+        assert off_but_for_phase(found, right) < arrays.scalars[SLOW_ERROR]
+        psi = random.normal(size=(SPACE.dimension, 2)) @ np.array([1.0, 1.0j])
+        start = back[segment] @ psi / np.linalg.norm(psi)
+        count = expand_within(arrays, arrays.to_operators[segment], step, y, start, work)
+        found = to_slow[step] @ moved((count, len(start)), 1.0)
+        right = moved((expand(arrays, psi / np.linalg.norm(psi), step, y, work), len(psi)), 1.0)
+        assert off_but_for_phase(found, to_slow[step] @ back[segment] @ right) < arrays.scalars[SLOW_ERROR]
+
+
+def off_but_for_phase(one, other):
+    """The norm of the difference of two states, whose phases are of no account."""
+    common = np.vdot(one, other)
+    return np.linalg.norm(one * common / abs(common) - other)
 
 
 def test_what_random_states_leave_out_is_never_more_than_stated(monkeypatch):
@@ -96,7 +144,7 @@ def test_what_random_states_leave_out_is_never_more_than_stated(monkeypatch):
     outside, measured = [], []
     for number in range(300):
         builder = SimpleNamespace(system=SimpleNamespace(dimension=12, digest=f"{number:064x}"), tolerance=1e-10)
-        found = periods.sampled_span(builder, None, [None])
+        found = periods.sampled_span(builder, None, [SimpleNamespace(modes=-1)])
         kept = found.vectors @ found.vectors.conj().T
         outside.append(np.linalg.norm(np.diag(diagonal) - kept * diagonal, 2))
         measured.append(found.left_out / periods.SURE)
@@ -106,7 +154,10 @@ def test_what_random_states_leave_out_is_never_more_than_stated(monkeypatch):
     assert (np.array(outside) > measured).sum() > 50
 
 
-@pytest.mark.parametrize("table", ["from_slow", "to_slow", "within", "slow_ladder"])
+@pytest.mark.parametrize(
+    "table",
+    ["from_slow", "to_slow", "from_vectors", "to_vectors", "from_operators", "to_operators", "slow_ladder"],
+)
 def test_wrong_tables_are_noticed(compiled, by_steps, table):
     """Each of them off by 1 %: clicks are no longer those of steps."""
     propagator = compiled.propagator
@@ -123,13 +174,14 @@ def test_wrong_tables_are_noticed(compiled, by_steps, table):
     assert not clicks_agree(mine, by_steps)
 
 
-def test_marks_every_few_steps(monkeypatch, by_steps):
-    """Where memory holds fewer marks than steps, the steps between are followed."""
-    monkeypatch.setattr(periods, "PERIOD_BYTES", 5e4)
+def test_segments_of_many_steps(monkeypatch, by_steps):
+    """Where memory is small, segments are long, and leaves too."""
+    monkeypatch.setattr(periods, "PERIOD_BYTES", 2e4)
     monkeypatch.setattr(trees, "TREE_BYTES", 1e4)
     sparse = compile_system(SYSTEM, GROUND, propagator="tree")
     arrays = sparse.propagator.arrays
-    assert len(arrays.leaf_modes) < len(arrays.mark_step) < len(arrays.starts) - 1
+    assert np.bincount(arrays.segment_of_step).max() > 2 * segments.STEPS
+    assert np.diff(arrays.leaf_step).max() > 1
     assert clicks_agree(block_of(sparse), by_steps)
 
 
@@ -138,24 +190,15 @@ def test_what_keeps_its_light_for_long_has_no_such_tables():
     fast = tj.OpenSystem(
         SYSTEM.hamiltonian, SYSTEM.channels, SPACE, drives=[tj.Drive(S + S.T, tj.Gaussian(0.5, 0.1))], period=1.0
     )
-    assert len(compile_system(fast, GROUND, propagator="tree").propagator.arrays.mark_step) == 0
+    assert len(compile_system(fast, GROUND, propagator="tree").propagator.arrays.segment_of_step) == 0
 
 
 def test_files_without_the_tables_are_read(compiled):
     """Systems stored before there were any: the same clicks, by the tree alone."""
     arrays = compiled.to_arrays()
-    since = (
-        "mark_of_step",
-        "mark_step",
-        "mark_leaf",
-        "from_slow",
-        "to_slow",
-        "within",
-        "slow_ladder",
-        "slow_rungs",
-    )
+    since = no_periods(SPACE.dimension)
     older = {key: part for key, part in arrays.items() if key.removeprefix("propagator.") not in since}
     older["propagator.scalars"] = older["propagator.scalars"][:SLOW_ERROR]
     restored = CompiledSystem.from_arrays(older)
-    assert len(restored.propagator.arrays.mark_step) == 0
+    assert len(restored.propagator.arrays.segment_of_step) == 0
     assert clicks_agree(block_of(restored), block_of(compiled))

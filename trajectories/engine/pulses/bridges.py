@@ -83,7 +83,7 @@ def _direct(
     They are only used in periods, of which the last leaf is followed by the first.
     """
     found: list[NDArray[np.float64]] = []
-    if len(arrays.mark_step) == 0:
+    if len(arrays.segment_of_step) == 0:
         return found
     for start in range(0, len(arrays.leaf_modes), DIRECT_STRIDE):
         later = [b for b in targets if b > start + 1]
@@ -132,8 +132,12 @@ def _passed(nodes: list[Matrix], first: list[int], start: int, stop: int, states
 
 def _from_slow(arrays: TimedArrays, leaf: int) -> Matrix | None:
     """Return the propagator from the slow space to a leaf, of shape (N, q)."""
-    marks = np.flatnonzero(arrays.mark_leaf == leaf)
-    return _matrices(arrays.from_slow[marks[:1]])[0] if len(marks) else None
+    if len(arrays.segment_of_step) == 0:
+        return None
+    step = int(arrays.leaf_step[leaf])
+    segment = int(arrays.segment_of_step[step])
+    (vectors,), (coordinates,) = _matrices(arrays.from_vectors[[segment]]), _matrices(arrays.from_slow[[step]])
+    return np.asarray(vectors @ coordinates)
 
 
 def _matrices(columns: NDArray[np.float64]) -> Matrix:

@@ -7,15 +7,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import light_kernel
-from .period_kernels import mark_at
-from .place_kernels import (
-    LEAF,
-    STEP,
-    TRIED,
-    channel_rates,
-    move_to_leaf,
-)
-from .taylor_kernels import BRACKET, STEP_ERROR, evaluate, expand
+from .place_kernels import LEAF, STEP, move_to_leaf
+from .taylor_kernels import BRACKET, STEP_ERROR, evaluate, evaluate_with_slope, expand
 
 # Largest number of evaluations of a search, and the number after which it only bisects.
 MOST_ROUNDS, NEWTON_ROUNDS = 200, 60
@@ -26,22 +19,21 @@ PASSED, CLICKED, STUCK = 0, 1, 2
 
 
 @light_kernel()
-def search_step(arrays, jumps, count, threshold, after, state, work):
-    """Find the click on the polynomial of a step; `work.trial` becomes the state there. Returns y, or −1."""
-    place, offset = work.place, work.offset
-    span = (arrays.starts[place[STEP] + 1] - arrays.starts[place[STEP]]) * (1.0 - offset[0])
-    bracket = arrays.scalars[BRACKET] / max(span, 1e-300)
-    low, high = 0.0, 1.0
+def search_step(series, count, bracket, state, after, out, slopes):
+    """Find where the norm² of a polynomial in y, from 0 to 1, falls below the threshold of the trajectory.
+
+    `after` is its value at 1, and `bracket` the allowed error of y. Returns y, or −1 where there is none;
+    `out` becomes the state there.
+    """
+    threshold, low, high = state.threshold, 0.0, 1.0
     goal, before = np.log(threshold), np.log(state.survival)
     last = np.log(after) if after > 0.0 else -700.0
     y = (before - goal) / max(before - last, 1e-300)
     for rounds in range(MOST_ROUNDS):
         if not low < y < high or rounds > NEWTON_ROUNDS:
             y = 0.5 * (low + high)
-        norm = evaluate(work.series, count, y, work.trial)
+        norm, slope = evaluate_with_slope(series, count, y, out, slopes)
         state.products += 1
-        x = offset[0] + y * (1.0 - offset[0])
-        slope = -channel_rates(arrays, jumps, work.trial, place, x, work.rates) * span
         if norm >= threshold:
             low = y
         else:
@@ -59,13 +51,13 @@ def search_step(arrays, jumps, count, threshold, after, state, work):
 
 
 @light_kernel()
-def through_steps(arrays, jumps, state, work):
+def through_steps(arrays, state, work):
     """Follow the trajectory from its place to the end of the leaf, or to a click in it.
 
     On a click ``work.trial`` is the state at the click, and the place is that of the click.
     """
     place, offset, leaf = work.place, work.offset, work.place[LEAF]
-    size, threshold = len(work.psi), state.threshold
+    size = len(work.psi)
     while place[STEP] < arrays.leaf_step[leaf + 1]:
         count = expand(arrays, work.psi, place[STEP], offset[0], work)
         if count < 0:
@@ -73,8 +65,10 @@ def through_steps(arrays, jumps, state, work):
         state.products += count
         after = evaluate(work.series, count, 1.0, work.trial)
         state.error += arrays.scalars[STEP_ERROR] * np.sqrt(state.survival)
-        if after < threshold:
-            y = search_step(arrays, jumps, count, threshold, after, state, work)
+        if after < state.threshold:
+            span = (arrays.starts[place[STEP] + 1] - arrays.starts[place[STEP]]) * (1.0 - offset[0])
+            bracket = arrays.scalars[BRACKET] / max(span, 1e-300)
+            y = search_step(work.series, count, bracket, state, after, work.trial, work.mixed)
             if y < 0.0:
                 return STUCK
             offset[0] += y * (1.0 - offset[0])
@@ -84,7 +78,5 @@ def through_steps(arrays, jumps, state, work):
         state.survival = after
         place[STEP] += 1
         offset[0] = 0.0
-        if place[TRIED] == 0 and place[STEP] < arrays.leaf_step[leaf + 1] and mark_at(arrays, place) >= 0:
-            return PASSED
     move_to_leaf(arrays, place, offset, leaf + 1)
     return PASSED

@@ -1,9 +1,9 @@
 """Whole periods without a click, in the slow space: the few vectors Q that span any state after such a period.
 
-A period without a click damps every state into the span of few vectors Q. Marks are places in the period for which
-the propagators to the slow space and from it are tabulated. So the time from a click to the end of the next period
-is one product; 2, 4, … periods are one product of the size of Q, and so is the survival at each mark, among which
-the click is found by bisection.
+A period without a click damps every state into the span of few vectors Q. For every step of the period the
+propagators to the slow space and from it are tabulated. So the time from a click to the end of the next period is
+one product; 2, 4, … periods are one product of the size of Q, and so is the survival at each step, among which the
+click is found by bisection. Within the step of a click states are followed in few vectors, too.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -14,6 +14,7 @@ import numpy as np
 
 from ..jit import light_kernel
 from .bridge_kernels import FROM_SLOW, NEXT, begin_stretch, enter_from_slow_space, modes_of
+from .leaf_kernels import CLICKED, PASSED, search_step
 from .place_kernels import (
     CROSSED,
     CYCLE,
@@ -29,24 +30,28 @@ from .place_kernels import (
     take,
     time_of,
 )
-from .taylor_kernels import SLOW_ERROR, multiply
+from .segment_kernels import expand_within
+from .taylor_kernels import BRACKET, SLOW_ERROR, evaluate, multiply
 
 
 @light_kernel()
-def mark_at(arrays, place):
-    """Return the mark at the beginning of the step or constant stretch of a place; −1 where there is none."""
-    if len(arrays.mark_step) == 0 or place[LEAF] >= len(arrays.leaf_modes):
-        return -1
-    return arrays.mark_of_step[place[STEP]]
-
-
-@light_kernel()
-def enter_slow_space(arrays, mark, state, work):
-    """Pass the rest of the period and the next one from a mark, unless there is a click; return whether passed."""
-    place = work.place
+def enter_slow_space(arrays, state, work):
+    """Pass the rest of the period and the next one, unless there is a click; return whether they were passed."""
+    place, offset = work.place, work.offset
     place[TRIED] = 1
-    after = multiply(arrays.to_slow[mark], work.psi, work.parts)
-    state.products += 1
+    step = place[STEP]
+    segment = arrays.segment_of_step[step]
+    near = work.near[: arrays.to_vectors.shape[3]]
+    multiply(arrays.to_vectors[segment], work.psi, work.parts)
+    take(work.parts, near)
+    # The series of few entries counts as one product.
+    state.products += 3
+    if arrays.leaf_modes[place[LEAF]] < 0:
+        count = expand_within(arrays, arrays.to_operators[segment], step, offset[0], near, work)
+        if count < 0:
+            return False
+        evaluate(work.series, count, 1.0, near)
+    after = multiply(arrays.to_slow[step], near, work.parts)
     if after < state.threshold:
         return False
     state.error += arrays.scalars[SLOW_ERROR] * np.sqrt(state.survival)
@@ -54,7 +59,7 @@ def enter_slow_space(arrays, mark, state, work):
     take(work.parts, work.slow)
     place[IN_SLOW], place[CYCLE] = 1, place[CYCLE] + 2
     place[LEAF], place[STEP] = 0, arrays.leaf_step[0]
-    work.offset[0] = 0.0
+    offset[0] = 0.0
     return True
 
 
@@ -82,9 +87,10 @@ def settle(vectors, most, psi, slow, parts, state):
 
 @light_kernel()
 def pass_periods(arrays, state, work):
-    """Pass 1, 2, 4, … periods in Q while nothing clicks; then go to the mark before the click.
+    """Pass 1, 2, 4, … periods in Q while nothing clicks; then find the click, or the step where it must be.
 
-    Each call tries one rung upwards, or all rungs downwards from the first that holds the click.
+    Each call tries one rung upwards, or all rungs downwards from the first that holds the click. On a click
+    ``work.trial`` is the state at the click, and the place is that of the click.
     """
     place = work.place
     rung, holds = min(place[RUNG], len(arrays.slow_ladder) - 1), False
@@ -100,17 +106,17 @@ def pass_periods(arrays, state, work):
             if not holds:
                 place[RUNG] = rung + 1
                 place[LARGEST_RUNG] = max(place[LARGEST_RUNG], rung)
-                return
+                return PASSED
         holds = True
         rung -= 1
-    low, high, survival = 0, len(arrays.mark_step), state.survival
+    low, high, survival = 0, len(arrays.segment_of_step), state.survival
     # Most clicks come in a long constant stretch: where there is one, its ends are tried first.
     long = arrays.bridges[0, NEXT]
-    tried = arrays.mark_of_step[arrays.leaf_step[long]] if long >= 0 else -1
+    tried = arrays.leaf_step[long] if long >= 0 else -1
     while high - low > 1:
         middle = tried if low < tried < high else (low + high) // 2
         tried = tried + 1 if middle == tried else -1
-        after = multiply(arrays.within[middle], work.slow, work.parts)
+        after = multiply(arrays.from_slow[middle], work.slow, work.parts)
         state.products += 1
         if after >= state.threshold:
             low, survival = middle, after
@@ -118,7 +124,7 @@ def pass_periods(arrays, state, work):
             high = middle
     state.error += arrays.scalars[SLOW_ERROR] * np.sqrt(state.survival)
     place[IN_SLOW], place[TRIED] = 0, 1
-    place[LEAF], place[STEP] = arrays.mark_leaf[low], arrays.mark_step[low]
+    place[LEAF], place[STEP] = arrays.leaf_of_step[low], low
     work.offset[0] = 0.0
     channel = arrays.bridges[place[LEAF], FROM_SLOW]
     if channel >= 0:
@@ -127,16 +133,43 @@ def pass_periods(arrays, state, work):
         state.survival = survival
         begin_stretch(time_of(arrays, place, work.offset), state)
         place[STILL] = 1
-        return
-    state.survival = multiply(arrays.from_slow[low], work.slow, work.parts)
-    state.products += 1
-    take(work.parts, work.psi)
+        return PASSED
     place[FOUND] = 1
+    return _click_of_step(arrays, state, work)
+
+
+@light_kernel()
+def _click_of_step(arrays, state, work):
+    """Find the click in the step of the place; in a constant stretch only its beginning is taken in all states."""
+    place, offset, step = work.place, work.offset, work.place[STEP]
+    segment = arrays.segment_of_step[step]
+    near = work.near[: arrays.from_vectors.shape[1]]
+    state.survival = multiply(arrays.from_slow[step], work.slow, work.parts)
+    state.products += 3
+    take(work.parts, near)
+    if arrays.leaf_modes[place[LEAF]] < 0:
+        count = expand_within(arrays, arrays.from_operators[segment], step, 0.0, near, work)
+        if count > 0:
+            span = arrays.starts[step + 1] - arrays.starts[step]
+            moved = work.modes[: len(near)]
+            after = evaluate(work.series, count, 1.0, moved)
+            if after < state.threshold:
+                bracket = arrays.scalars[BRACKET] / max(span, 1e-300)
+                y = search_step(work.series, count, bracket, state, after, moved, work.mixed[: len(near)])
+                if y >= 0.0:
+                    offset[0] = y
+                    multiply(arrays.from_vectors[segment], moved, work.parts)
+                    take(work.parts, work.trial)
+                    return CLICKED
+    # Rounding contradicts the products of whole steps, or the stretch is constant: on in all states.
+    multiply(arrays.from_vectors[segment], near, work.parts)
+    take(work.parts, work.psi)
+    return PASSED
 
 
 @light_kernel()
 def clicked(place):
     """Reset the place after a click: try the slow space again, with as many periods as the last gap had."""
-    place[TRIED], place[FRAMED], place[CROSSED] = 0, 0, 0
+    place[TRIED], place[FOUND], place[FRAMED], place[CROSSED] = 0, 0, 0, 0
     place[RUNG] = place[LARGEST_RUNG]
     place[LARGEST_RUNG] = 0

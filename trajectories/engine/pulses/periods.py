@@ -1,32 +1,37 @@
-"""Tables of whole periods: the slow space Q, and the propagators from the marks of a period to it and back.
+"""Tables of whole periods: the slow space Q, and the propagators from the steps of a period to it and back.
 
 The propagator M of a period has few singular values above rounding if light leaves within a period: its range is
-spanned by the r columns of Q, for any N. Marks are the starts of leaves, and of every few steps in them. Q†M·U(T ←
-t) takes a state from a mark at time t to the end of the next period, U(t ← 0)Q from the start of a period to a
-mark.
+spanned by the q columns of Q, for any N. P(t) = Q†M·U(T ← t) takes a state at time t to the end of the next
+period, F(t) = U(t ← 0)Q from the start of a period to time t. Both are kept in the few vectors of a segment; see
+`segments`.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from ...random_streams import system_stream
-from .ladders import ladder_of, rungs_of
+from ..operators import stack_operators
+from .ladders import distance, ladder_of, probes_of, rungs_of
+from .segments import STEPS, Motion, Segment, operators_of, padded, segments_of, span_of_states
 from .tables import Builder, Leaf, columns_apart
 from .taylor_kernels import COLUMNS, PARTS, SLOW_ERROR, TimedArrays
 
 Matrix = NDArray[np.complex128]
 
-# Part of a state that may lie outside Q after a period, as a share of the tolerance.
-LEFT_OUT = 1e-3
-# Largest number of vectors of Q as a share of N, and size of all tables in bytes.
-MOST_VECTORS, PERIOD_BYTES = 0.75, 2.5e8
-# Columns by which Q is found where M is not known, and what their random numbers are for.
-TRIED_COLUMNS, RANGE = 48, 23
+# Part of a state that may lie outside Q, or outside the vectors of a segment, as a share of the tolerance; and the
+# least that can be seen beside rounding.
+LEFT_OUT, LEAST_LEFT_OUT = 1e-3, 2e-14
+# Largest number of vectors of Q as a share of N; size in bytes of all vectors of segments, and how many one has,
+# roughly, of both kinds.
+MOST_VECTORS, PERIOD_BYTES, VECTORS = 0.75, 2.5e8, 80
+# Columns by which Q is found where M is not known, and what random numbers are for.
+TRIED_COLUMNS, RANGE, SEGMENTS = 48, 23, 24
 # The norm of a matrix is at most this times what random states measure: of 16 of them, whose mean square has the
 # law of Γ(16)/16 if one direction is all, the mean is below 1/9 of what is expected with a probability of 9e-11.
 SURE = 3.0
@@ -39,9 +44,13 @@ class SlowSpace(NamedTuple):
     left_out: float
 
 
-def span_of(period: Matrix, tolerance: float) -> SlowSpace | None:
-    """Return Q of the propagator of a period, or None if it has too many vectors."""
-    left, values, _ = linalg.svd(period, check_finite=False)
+def span_of(period: Matrix, last: Matrix, tolerance: float) -> SlowSpace | None:
+    """Return Q of the propagator of a period, or None if it has too many vectors.
+
+    States that are taken to Q have passed a period and at least its last leaf before, if that is constant: `last`
+    is its propagator, or 1.
+    """
+    left, values, _ = linalg.svd(period @ last, check_finite=False)
     tails = np.sqrt(np.append(np.cumsum(values[::-1] ** 2)[::-1], 0.0))
     count = max(int(np.argmax(tails <= LEFT_OUT * tolerance)), 1)
     if count > MOST_VECTORS * len(period):
@@ -50,7 +59,7 @@ def span_of(period: Matrix, tolerance: float) -> SlowSpace | None:
 
 
 def sampled_span(builder: Builder, arrays: TimedArrays, leaves: list[Leaf]) -> SlowSpace | None:
-    """Return Q from random states after a period, or None if it has too many vectors.
+    """Return Q from random states after a constant last leaf and a period, or None if it has too many vectors.
 
     The part outside is measured with further random states: with components of variance 1 the expected square of
     its norm is that of the Frobenius norm, which is no smaller than the norm.
@@ -58,7 +67,8 @@ def sampled_span(builder: Builder, arrays: TimedArrays, leaves: list[Leaf]) -> S
     size = builder.system.dimension
     random = system_stream(builder.system.digest, RANGE)
     states = random.normal(size=(size, TRIED_COLUMNS + COLUMNS, 2)) @ np.array([1.0, 1.0j]) / np.sqrt(2.0)
-    for number, leaf in enumerate(leaves):
+    passed = list(enumerate(leaves))
+    for number, leaf in [*(passed[-1:] if leaves[-1].modes >= 0 else []), *passed]:
         states = through_leaf(builder, arrays, number, leaf, states)
     tried, fresh = states[:, :TRIED_COLUMNS], states[:, TRIED_COLUMNS:]
     left, values, _ = linalg.svd(tried, full_matrices=False, check_finite=False)
@@ -83,6 +93,25 @@ def through_leaf(
     return builder.carried(arrays, number, states)
 
 
+@dataclass
+class _Way:
+    """The way to the slow space or from it: of every segment its vectors and operators, of every step coordinates.
+
+    `error` is what random states with components of variance 1 are off by, at most, after the motion in a step.
+    """
+
+    vectors: list[Matrix] = field(default_factory=list)
+    operators: list[list[Matrix]] = field(default_factory=list)
+    coordinates: list[list[Matrix]] = field(default_factory=list)
+    error: float = 0.0
+
+    def add(self, vectors: Matrix, motion: Motion, coordinates: list[Matrix]) -> None:
+        """Add a segment."""
+        self.vectors.append(vectors)
+        self.operators.append(motion.operators)
+        self.coordinates.append(coordinates)
+
+
 def with_periods(
     builder: Builder,
     arrays: TimedArrays,
@@ -105,53 +134,122 @@ def with_periods(
         The propagator of the period, if known.
     """
     size, count = slow.vectors.shape
-    bytes_each = 16.0 * (2.0 * size * count + count**2)
     total = int(arrays.leaf_step[-1])
-    stride = max(1, -(-int(total * bytes_each) // int(PERIOD_BYTES)))
-    places = [
-        (number, step)
-        for number in range(len(leaves))
-        for step in range(int(arrays.leaf_step[number]), int(arrays.leaf_step[number + 1]), stride)
-    ]
-    ends = [min(step + stride, int(arrays.leaf_step[number + 1])) for number, step in places]
-    from_slow, state = [], slow.vectors
-    for (number, step), end in zip(places, ends, strict=True):
-        from_slow.append(state)
-        state = _piece(builder, arrays, leaves[number], step, end, state, adjoint=False)
-    once = slow.vectors.conj().T @ (state if period is None else period @ slow.vectors)
-    back = backwards(arrays)
-    to_slow: list[Matrix] = []
+    segments = segments_of(arrays, max(STEPS, int(16.0 * size * VECTORS * total / PERIOD_BYTES)))
+    random = system_stream(builder.system.digest, SEGMENTS)
+    most = max(0.2 * LEFT_OUT * builder.tolerance, LEAST_LEFT_OUT)
     covector = slow.vectors if period is None else period.conj().T @ slow.vectors
-    for _ in range(2 if period is None else 1):
-        to_slow = []
-        for (number, step), end in zip(reversed(places), reversed(ends), strict=True):
-            covector = _piece(builder, back, leaves[number], step, end, covector, adjoint=True)
-            to_slow.append(covector)
+    if period is None:
+        back = backwards(arrays)
+        for segment in reversed(segments):
+            covector = _halves(builder, back, segment, covector, adjoint=True)[-1]
+    to, largest = _way_to(builder, arrays, segments, covector, most, random)
+    there, after = _way_from(builder, arrays, segments, slow.vectors, largest, most, random)
+    if period is not None:
+        after = period @ slow.vectors
+    once = slow.vectors.conj().T @ after
+    outside = float(np.linalg.norm((after - slow.vectors @ once) * largest))
     ladder = ladder_of(once)
-    own = np.eye(count, dtype=np.complex128) * np.sqrt(count)
-    twice = once @ once
-    products = [back.conj().T @ there for back, there in zip(reversed(to_slow), from_slow, strict=True)]
-    apart = max(distance_but_for_phase(product, twice) for product in products)
+    apart = _largest_difference(segments, to, there, once @ once, largest)
     if period is None:
         # From two periods forwards and two backwards, with independent rounding errors.
         error += 0.5 * apart
-    whole = slow.left_out + error
+    whole = max(slow.left_out, outside) + error
     scalars = arrays.scalars.copy()
-    scalars[SLOW_ERROR] = whole + error + apart
-    mark_of_step = np.full(total + 1, -1)
-    mark_of_step[[step for _, step in places]] = np.arange(len(places))
-    within = [linalg.qr(one, mode="r", check_finite=False)[0][:count] for one in from_slow]
+    # |s_i| ≤ largest_i, so that the error is at most √q times that of weighted columns.
+    scalars[SLOW_ERROR] = whole + error + apart + most + SURE * (to.error + np.sqrt(count) * there.error)
+    own = np.eye(count, dtype=np.complex128) * np.sqrt(count)
+    wide, narrow = (max(vectors.shape[1] for vectors in way.vectors) for way in (there, to))
+    n_operators = arrays.coefficients.shape[1] + 1
     return arrays._replace(
-        mark_of_step=mark_of_step,
-        mark_step=np.array([step for _, step in places]),
-        mark_leaf=np.array([number for number, _ in places]),
-        from_slow=np.array([columns_apart(one) for one in from_slow]),
-        to_slow=np.array([columns_apart(one.conj().T) for one in reversed(to_slow)]),
-        within=np.array([columns_apart(one) for one in within]),
+        slow_vectors=columns_apart(slow.vectors),
+        segment_of_step=np.repeat(np.arange(len(segments)), [each.last - each.first for each in segments]),
+        leaf_of_step=np.repeat(np.arange(len(leaves)), np.diff(arrays.leaf_step)[: len(leaves)]),
+        from_vectors=padded(there.vectors, size, wide),
+        to_vectors=padded([vectors.conj().T for vectors in to.vectors], narrow, size),
+        from_operators=_operators(there, wide, n_operators),
+        to_operators=_operators(to, narrow, n_operators),
+        from_slow=padded([each for step in there.coordinates for each in step], wide, count),
+        to_slow=padded([each for step in to.coordinates for each in step], count, narrow),
         slow_ladder=np.array([columns_apart(rung) for rung in ladder]),
         slow_rungs=rungs_of(ladder, own, whole),
         scalars=scalars,
     )
+
+
+def _way_to(
+    builder: Builder,
+    arrays: TimedArrays,
+    segments: list[Segment],
+    covector: Matrix,
+    most: float,
+    random: np.random.Generator,
+) -> tuple[_Way, NDArray[np.float64]]:
+    """Return the way to the slow space, given P†(T), and the largest components of a state of norm 1 there."""
+    back, way, largest = backwards(arrays), _Way(), np.zeros(covector.shape[1])
+    for segment in reversed(segments):
+        halves = _halves(builder, back, segment, covector, adjoint=True)[::-1]
+        covector = halves[0]
+        # The slow space is entered from the beginning of a constant stretch, and from anywhere in a step.
+        reached = halves[:1] if segment.modes >= 0 else halves
+        largest = np.maximum(largest, np.max([np.linalg.norm(each, axis=0) for each in reached], axis=0))
+        vectors = span_of_states(np.hstack(reached), most, random)
+        motion = Motion(arrays, segment, vectors)
+        ends = halves[:1] if segment.modes >= 0 else halves[2::2]
+        coordinates = [end.conj().T @ vectors for end in ends]
+        if segment.modes < 0:
+            probes = probes_of(len(vectors))
+            for step, back_to_slow in enumerate(coordinates, segment.first):
+                mine = back_to_slow @ motion.moved(step, vectors.conj().T @ probes)
+                way.error = max(way.error, distance(mine, halves[2 * (step - segment.first)].conj().T @ probes))
+        way.add(vectors, motion, coordinates)
+    return _Way(way.vectors[::-1], way.operators[::-1], way.coordinates[::-1], way.error), largest
+
+
+def _way_from(
+    builder: Builder,
+    arrays: TimedArrays,
+    segments: list[Segment],
+    state: Matrix,
+    largest: NDArray[np.float64],
+    most: float,
+    random: np.random.Generator,
+) -> tuple[_Way, Matrix]:
+    """Return the way from the slow space, given Q and what its components are at most, and MQ."""
+    way, probes = _Way(), largest[:, None] * probes_of(state.shape[1])
+    for segment in segments:
+        halves = _halves(builder, arrays, segment, state, adjoint=False)
+        state = halves[-1]
+        reached = halves[:1] if segment.modes >= 0 else halves
+        vectors = span_of_states(np.hstack([each * largest for each in reached]), most, random)
+        motion = Motion(arrays, segment, vectors)
+        starts = halves[:1] if segment.modes >= 0 else halves[:-1:2]
+        coordinates = [vectors.conj().T @ start for start in starts]
+        if segment.modes < 0:
+            for step, start in enumerate(coordinates, segment.first):
+                mine = vectors @ motion.moved(step, start @ probes)
+                way.error = max(way.error, distance(mine, halves[2 * (step - segment.first) + 2] @ probes))
+        way.add(vectors, motion, coordinates)
+    return way, state
+
+
+def _largest_difference(
+    segments: list[Segment], to: _Way, there: _Way, twice: Matrix, largest: NDArray[np.float64]
+) -> float:
+    """Return by how much P(t)F(t) differs from two periods, at most, for the start of any step."""
+    found = 0.0
+    for number, segment in enumerate(segments):
+        # A step has the coordinates of P at its end, a constant stretch those at its start.
+        at = number if segment.modes >= 0 else number - 1
+        for step, start in enumerate(there.coordinates[number]):
+            if step > 0:
+                at = number
+            elif segment.modes < 0 and (at < 0 or segments[at].modes >= 0):
+                continue
+            back = to.coordinates[at][step - 1 if step > 0 else -1]
+            product = back @ ((to.vectors[at].conj().T @ there.vectors[number]) @ start)
+            found = max(found, distance_but_for_phase(product * largest, twice * largest))
+    return found
 
 
 def distance_but_for_phase(one: Matrix, other: Matrix) -> float:
@@ -161,40 +259,46 @@ def distance_but_for_phase(one: Matrix, other: Matrix) -> float:
     return float(np.linalg.norm(one * phase - other, 2))
 
 
-def _piece(
-    builder: Builder, arrays: TimedArrays, leaf: Leaf, first: int, last: int, states: Matrix, adjoint: bool
-) -> Matrix:
-    """Return states after some steps of a leaf, or after a constant one; with `adjoint` U† times states."""
-    if leaf.modes >= 0:
-        whole = builder.modal_matrix(leaf.modes, leaf.stop - leaf.start)
-        return np.asarray((whole.conj().T if adjoint else whole) @ states)
+def _halves(
+    builder: Builder, arrays: TimedArrays, segment: Segment, states: Matrix, adjoint: bool
+) -> list[Matrix]:
+    """Return states at the beginning of a segment and after each half step, or at both ends of a constant stretch.
+
+    With `adjoint` the tables are those backwards, and states are those of U† from the end of the segment.
+    """
+    first, last = segment.first, segment.last
     if adjoint:
-        total = int(arrays.leaf_step[-1])
+        total = len(arrays.starts) - 1
         first, last = total - last, total - first
-    return builder.carried_steps(arrays, first, last, states, PARTS)
+    if segment.modes >= 0:
+        whole = builder.modal_matrix(segment.modes, float(arrays.starts[last] - arrays.starts[first]))
+        return [states, np.asarray((whole.conj().T if adjoint else whole) @ states)]
+    found = [states]
+    half = PARTS // 2
+    for part in range(PARTS * first, PARTS * last, half):
+        found.append(builder.carried_parts(arrays, part, part + half, found[-1], PARTS))
+    return found
+
+
+def _operators(way: _Way, size: int, count: int) -> NDArray[np.float64]:
+    """Return the operators of all segments in the layout of the kernels."""
+    flat = padded([each for operators in way.operators for each in operators], size, size)
+    return flat.reshape(len(way.operators), count, size, 2, size)
 
 
 def backwards(arrays: TimedArrays) -> TimedArrays:
-    """Return tables whose steps lead backwards: U†(T ← t) for the time T − t, from those of U."""
-    n_terms, degree = arrays.coefficients.shape[1:]
-    size = (len(arrays.indptr) - 1) // (n_terms + 1)
-    rows: list[Any] = []
-    for term in range(n_terms + 1):
-        pointers = arrays.indptr[term * size : (term + 1) * size + 1]
-        inside = slice(pointers[0], pointers[-1])
-        operator = sparse.csr_array(
-            (arrays.data[inside], arrays.indices[inside], pointers - pointers[0]), shape=(size, size)
-        )
-        rows.append(sparse.csr_array(-operator.conj().T))
-    stacked = sparse.csr_array(sparse.vstack(rows))
+    """Return tables whose steps lead backwards, of U†(T ← t); at −t, where lengths have the same bits."""
+    degree = arrays.coefficients.shape[2]
+    operators = [sparse.csr_array(-each.conj().T) for each in operators_of(arrays)]
+    stacked = stack_operators(operators, operators[0].shape[0])
     # Σ_m a_m x^m = Σ_m b_m (1 − x)^m
     mirrored = np.zeros((degree, degree))
     for m in range(degree):
         mirrored[m, : m + 1] = np.polynomial.polynomial.polypow([1.0, -1.0], m) if m else [1.0]
     return arrays._replace(
-        indptr=stacked.indptr.astype(np.int64),
-        indices=stacked.indices.astype(np.int64),
-        data=stacked.data.astype(np.complex128),
-        starts=(arrays.starts[-1] - arrays.starts[::-1]).copy(),
+        indptr=stacked.indptr,
+        indices=stacked.indices,
+        data=stacked.data,
+        starts=-arrays.starts[::-1],
         coefficients=np.ascontiguousarray(arrays.coefficients[::-1] @ mirrored),
     )

@@ -42,6 +42,7 @@ class PulseWorkspace(NamedTuple):
     phi: NDArray[np.complex128]  # (r,): the ket in a frame
     lent: NDArray[np.complex128]  # (r,)
     slow: NDArray[np.complex128]  # (q,): the ket at the start of a period, in the slow space
+    near: NDArray[np.complex128]  # the ket in the vectors of a segment
     local: NDArray[np.float64]  # (n_terms, n_coefficients)
     rates: NDArray[np.float64]
     place: NDArray[np.int64]

@@ -15,8 +15,8 @@ from ..jump_kernels import apply_jump, choose_channel, expectation, keep_ket, sq
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, PAUSED
 from .block_kernels import carry_block, end_of_block, highest_block, pass_block, pass_blocks
 from .bridge_kernels import pass_to_stretch
-from .leaf_kernels import PASSED, STUCK, through_steps
-from .period_kernels import clicked, enter_slow_space, mark_at, pass_periods
+from .leaf_kernels import CLICKED, PASSED, STUCK, through_steps
+from .period_kernels import clicked, enter_slow_space, pass_periods
 from .place_kernels import (
     BLOCK,
     CYCLE,
@@ -132,38 +132,41 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
             sample(arrays, observables, samples, end if over else now, state, work, sampled, kets)
         if over:
             return HORIZON
+        outcome = PASSED
         if place[STILL] == 0:
             state.elapsed = now - state.gap_start
             if place[IN_SLOW] == 1:
-                pass_periods(arrays, state, work)
-                continue
-            found = place[FOUND]
-            if found == 0 and place[TRIED] == 0 and place[INSIDE] == 0 and offset[0] == 0.0:
-                mark = mark_at(arrays, place)
-                if mark >= 0 and enter_slow_space(arrays, mark, state, work):
+                outcome = pass_periods(arrays, state, work)
+                if outcome == PASSED:
                     continue
-            place[FOUND] = 0
-            if found == 0 and at_leaf_start(arrays, place, offset):
-                if not pass_to_stretch(arrays, state, work):
-                    # Blocks may have been passed to the leaf of the click: samples come first.
-                    place[FOUND] = 1 if pass_blocks(arrays, state, work) else 0
+            else:
+                found = place[FOUND]
+                untried = found == 0 and place[TRIED] == 0 and place[INSIDE] == 0
+                if untried and len(arrays.segment_of_step) > 0 and enter_slow_space(arrays, state, work):
+                    continue
+                place[FOUND] = 0
+                if found == 0 and at_leaf_start(arrays, place, offset):
+                    if not pass_to_stretch(arrays, state, work):
+                        # Blocks may have been passed to the leaf of the click: samples come first.
+                        place[FOUND] = 1 if pass_blocks(arrays, state, work) else 0
+                    continue
+        if outcome != CLICKED:
+            if arrays.leaf_modes[place[LEAF]] >= 0:
+                outcome = through_still(
+                    arrays, stop, uniforms, observables, samples, state, work, times, channels, sampled, kets
+                )
+                if outcome != PASSED_STILL:
+                    return outcome
                 continue
-        if arrays.leaf_modes[place[LEAF]] >= 0:
-            outcome = through_still(
-                arrays, stop, uniforms, observables, samples, state, work, times, channels, sampled, kets
-            )
-            if outcome != PASSED_STILL:
-                return outcome
-            continue
-        if place[INSIDE] == 1:
-            multiply(arrays.frame, work.phi, work.parts)
-            take(work.parts, work.psi)
-            place[INSIDE] = 0
-        outcome = through_steps(arrays, jumps, state, work)
-        if outcome == STUCK:
-            return NO_BRACKET
-        if outcome == PASSED:
-            continue
+            if place[INSIDE] == 1:
+                multiply(arrays.frame, work.phi, work.parts)
+                take(work.parts, work.psi)
+                place[INSIDE] = 0
+            outcome = through_steps(arrays, state, work)
+            if outcome == STUCK:
+                return NO_BRACKET
+            if outcome == PASSED:
+                continue
         total = channel_rates(arrays, jumps, work.trial, place, offset[0], work.rates)
         click = time_of(arrays, place, offset)
         if total <= DARK_FRACTION * arrays.scalars[LARGEST_DECAY] * state.threshold:

@@ -19,7 +19,7 @@ from ..modes.modal_jump_kernels import choose_channel, click, drop_limit, extend
 from ..modes.modes_kernels import begin_search, find_resolved_click, gap_start, put_back
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, NOT_BRACKETED, PAUSED
 from .bridge_kernels import cross, end_gap, enter, ket_of, modes_of, move_to_end
-from .period_kernels import clicked, enter_slow_space, mark_at, settle
+from .period_kernels import clicked, enter_slow_space, settle
 from .place_kernels import BLOCK as NEXT_BLOCK
 from .place_kernels import IN_SLOW, LARGEST, LEAF, STILL, TRIED, move_to_leaf, start_watch, time_of
 from .taylor_kernels import SLOW_ERROR
@@ -41,18 +41,17 @@ def pass_end(arrays, leaf, time, survival, missing, blocks, watched, state, work
     end_gap(modes.scalars, modes.slowest[0], time, survival, missing, state)
     place[STILL] = 0
     move_to_leaf(arrays, place, work.offset, leaf + 1)
-    mark = mark_at(arrays, place)
-    slow = mark >= 0 and (place[TRIED] == 0 or place[LEAF] == 0)
+    slow = len(arrays.segment_of_step) > 0 and (place[TRIED] == 0 or place[LEAF] == 0)
     # Samples before the next stretch are taken from the state here.
     if slow or watched:
         ket_of(arrays.vectors[number], blocks, work.modal.here, work.parts, work.psi)
     if watched:
         start_watch(work)
     most = arrays.scalars[SLOW_ERROR]
-    if slow and place[LEAF] == 0 and settle(arrays.from_slow[0], most, work.psi, work.slow, work.parts, state):
+    if slow and place[LEAF] == 0 and settle(arrays.slow_vectors, most, work.psi, work.slow, work.parts, state):
         place[IN_SLOW], place[TRIED] = 1, 1
         return
-    if slow and place[TRIED] == 0 and enter_slow_space(arrays, mark, state, work):
+    if slow and place[TRIED] == 0 and enter_slow_space(arrays, state, work):
         return
     if not cross(arrays, modes, leaf, blocks, state, work) and not (slow or watched):
         ket_of(arrays.vectors[number], blocks, work.modal.here, work.parts, work.psi)

@@ -20,6 +20,9 @@ from ..modes.forms_kernels import ModesArrays
 MOST_TERMS = 96
 # A series ends when two terms in a row are below this share of the state; each further one is smaller by half.
 ENOUGH = 2.0**-54
+# A state is expanded about its mean energy, unless a term gets longer than this many times the state: rounding
+# grows with the longest term. About the middle of the spectrum it is e^radians at most.
+LONGEST_TERM = 16.0
 # Parts of a step in the computation of a propagator, whose errors add up over all periods of a gap: the shorter
 # a part, the smaller the largest term of its series, whose rounding stays.
 PARTS = 4
@@ -63,15 +66,17 @@ class TimedArrays(NamedTuple):
     frame: NDArray[np.float64]  # (r, 2, N): its orthonormal vectors Q as columns
     adjoint: NDArray[np.float64]  # (N, 2, r): columns of Q†
     near_inverse: NDArray[np.float64]  # (n_modes, r, 2, N): columns of V⁻¹Q
-    # Whole periods in the slow space, see `periods`; empty if it is too large. Marks are places in the period.
-    mark_of_step: NDArray[np.int64]  # (n_steps + 1,) mark at the beginning of a step; −1: none
-    mark_step: NDArray[np.int64]  # (n_marks,)
-    mark_leaf: NDArray[np.int64]  # (n_marks,)
-    from_slow: NDArray[
-        np.float64
-    ]  # (n_marks, q, 2, N): columns of the propagator from the slow space to each mark
-    to_slow: NDArray[np.float64]  # (n_marks, N, 2, q): from each mark to the end of the next period
-    within: NDArray[np.float64]  # (n_marks, q, 2, q): triangles with the norms of `from_slow`
+    # Whole periods in the slow space, of q vectors, see `periods`; empty if it is too large. States from it or to
+    # it are followed within segments of steps, see `segments`; a constant stretch is one step.
+    slow_vectors: NDArray[np.float64]  # (q, 2, N): those of the slow space, as columns
+    segment_of_step: NDArray[np.int64]  # (n_steps,)
+    leaf_of_step: NDArray[np.int64]  # (n_steps,)
+    from_vectors: NDArray[np.float64]  # (n_segments, a, 2, N): columns of A, which spans states from Q
+    to_vectors: NDArray[np.float64]  # (n_segments, N, 2, b): columns of B†; B spans what gets to Q
+    from_operators: NDArray[np.float64]  # (n_segments, n_operators, a, 2, a): columns of A†OA, O of H_eff as above
+    to_operators: NDArray[np.float64]  # (n_segments, n_operators, b, 2, b): columns of B†OB
+    from_slow: NDArray[np.float64]  # (n_steps, q, 2, a): from a period's start to a step's start, in A
+    to_slow: NDArray[np.float64]  # (n_steps, b, 2, q): from a step's end, in B, to the end of the next period
     slow_ladder: NDArray[np.float64]  # (n_rungs, q, 2, q): of 2^k periods
     slow_rungs: NDArray[np.float64]  # (n_rungs, 2) as `rungs`
     bridges: NDArray[np.int64]  # (n_leaves, 5): ways between constant stretches, see `bridge_kernels`; −1: none
@@ -83,7 +88,7 @@ class TimedArrays(NamedTuple):
 PERIOD, BRACKET, LARGEST_DECAY, STEP_ERROR, MOST_LEAK, AUDITED = 0, 1, 2, 3, 4, 5
 # Further results of the audit: gaps, the share of jumps that left the frame, |ΔS|/S of each further period.
 AUDITED_GAPS, MISSED, DRIFT = 6, 7, 8
-# Error of a state of norm 1 between the slow space and a mark.
+# Error of a state of norm 1 between the slow space and any place.
 SLOW_ERROR = 9
 N_SCALARS = 10
 
@@ -139,8 +144,11 @@ def apply_diagonals(arrays, operator, psi, real, imag):
 
 
 @light_kernel(apart=True)
-def _expand_by_diagonals(arrays, psi, step, offset, work):
-    """See `expand`; for systems whose operators have few diagonals."""
+def _expand_by_diagonals(arrays, psi, step, offset, centred, work):
+    """See `expand`; for systems whose operators have few diagonals.
+
+    The series is about the mean energy of ψ, or if `centred` about the middle of the spectrum.
+    """
     whole, degree = 2 * len(psi), arrays.coefficients.shape[2]
     terms = arrays.coefficients.shape[1]
     local, mixed = work.local, work.mixed.view(np.float64)
@@ -152,7 +160,8 @@ def _expand_by_diagonals(arrays, psi, step, offset, work):
     for t in range(whole):
         first[t] = begun[t]
         norm += begun[t] * begun[t]
-    limit, small = ENOUGH * ENOUGH * norm, 0
+    limit, longest, small = ENOUGH * ENOUGH * norm, LONGEST_TERM * LONGEST_TERM * norm, 0
+    energy = 0.0
     for k in range(MOST_TERMS - 1):
         for t in range(whole):
             real[t] = 0.0
@@ -174,18 +183,26 @@ def _expand_by_diagonals(arrays, psi, step, offset, work):
                 used = True
             if used:
                 apply_diagonals(arrays, 1 + j, mixed, real, imag)
+        source = work.series[k].view(np.float64)
+        if k == 0 and not centred and norm > 0.0:
+            for i in range(whole // 2):
+                energy += source[2 * i] * (real[2 * i] - imag[2 * i + 1])
+                energy += source[2 * i + 1] * (real[2 * i + 1] + imag[2 * i])
+            energy /= norm
         following, factor = work.series[k + 1].view(np.float64), span / (k + 1.0)
         norm = 0.0
         for i in range(whole // 2):
-            # −i(Re O + i Im O)ψ
-            x = factor * (real[2 * i + 1] + imag[2 * i])
-            y = factor * (imag[2 * i + 1] - real[2 * i])
+            # −i(Re O + i Im O − energy)ψ
+            x = factor * (real[2 * i + 1] + imag[2 * i] - energy * source[2 * i + 1])
+            y = factor * (imag[2 * i + 1] - real[2 * i] + energy * source[2 * i])
             following[2 * i] = x
             following[2 * i + 1] = y
             norm += x * x + y * y
         small = small + 1 if norm <= limit else 0
         if small >= 2 and k >= degree:
             return k + 2
+        if not centred and norm > longest:
+            return -1
     return -1
 
 
@@ -193,10 +210,13 @@ def _expand_by_diagonals(arrays, psi, step, offset, work):
 def expand(arrays, psi, step, offset, work):
     """Write the Taylor coefficients of the solution from `offset` of a step to its end; return their number.
 
-    Returns −1 where they do not become small, which cannot happen on a step of the right length.
+    The solution is that of H_eff less an energy: a phase of the whole state is of no account. Returns −1 where the
+    coefficients do not become small, which cannot happen on a step of the right length.
     """
     if len(arrays.offsets) > 0:
-        return _expand_by_diagonals(arrays, psi, step, offset, work)
+        # Most states of a large space are near its lowest energy: fewer and shorter terms about their own.
+        count = _expand_by_diagonals(arrays, psi, step, offset, False, work)
+        return count if count >= 0 else _expand_by_diagonals(arrays, psi, step, offset, True, work)
     size, degree = len(psi), arrays.coefficients.shape[2]
     terms = arrays.coefficients.shape[1]
     local, series, mixed = work.local, work.series, work.mixed
@@ -253,15 +273,35 @@ def evaluate(series, count, y, out):
     return norm
 
 
+@light_kernel(apart=True)
+def evaluate_with_slope(series, count, y, out, slopes):
+    """Write Σ_k ψ_k y^k into `out` and its derivative into `slopes`; return the norm² and its derivative."""
+    whole, parts, rates = 2 * len(out), out.view(np.float64), slopes.view(np.float64)
+    source = series[count - 1].view(np.float64)
+    for t in range(whole):
+        parts[t] = source[t]
+        rates[t] = 0.0
+    for k in range(count - 2, -1, -1):
+        source = series[k].view(np.float64)
+        for t in range(whole):
+            rates[t] = rates[t] * y + parts[t]
+            parts[t] = parts[t] * y + source[t]
+    norm, slope = 0.0, 0.0
+    for i in range(len(out)):
+        norm += out[i].real * out[i].real + out[i].imag * out[i].imag
+        slope += out[i].real * slopes[i].real + out[i].imag * slopes[i].imag
+    return norm, 2.0 * slope
+
+
 @light_kernel()
 def columns_of_leaf(arrays, first, last, cuts, columns, series, local, mixed):
-    """Carry columns of a propagator, (N, 2, COLUMNS), through whole steps `first` … `last` − 1, in place.
+    """Carry columns of a propagator, (N, 2, COLUMNS), through parts `first` … `last` − 1 of steps, in place.
 
-    Every step is cut into so many. Returns whether every series became small.
+    Every step is cut into so many parts. Returns whether every series became small.
     """
     size, degree = columns.shape[0], arrays.coefficients.shape[2]
     terms, width = arrays.coefficients.shape[1], columns.shape[2]
-    for part_step in range(first * cuts, last * cuts):
+    for part_step in range(first, last):
         step, share = part_step // cuts, 1.0 / cuts
         local_coefficients(arrays, step, share * (part_step % cuts), share, local)
         span = share * (arrays.starts[step + 1] - arrays.starts[step])

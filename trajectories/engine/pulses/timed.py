@@ -73,8 +73,12 @@ class TimedPropagator(Propagator):
         """Return the tables of a file."""
         modes = {key.removeprefix("still."): part for key, part in arrays.items() if key.startswith("still.")}
         others = {key: part for key, part in arrays.items() if not key.startswith("still.")}
-        # Files of earlier versions have no tables of whole periods, no bridges, and fewer scalars.
-        others = no_periods(arrays["adjoint"].shape[0]) | others
+        # Files of earlier versions have no tables of whole periods, or others, no bridges, and fewer scalars.
+        none = no_periods(arrays["adjoint"].shape[0])
+        if "segment_of_step" not in others:
+            others = {key: part for key, part in others.items() if key in TimedArrays._fields and key not in none}
+            others.pop("bridges", None)
+        others = none | others
         others.setdefault("bridges", no_bridges(len(arrays["leaf_modes"])))
         others["scalars"] = np.pad(others["scalars"], (0, N_SCALARS - len(others["scalars"])))
         return TimedArrays(**others, still=ModesArrays(**modes))
@@ -98,6 +102,7 @@ class TimedPropagator(Propagator):
             phi=np.zeros(near, np.complex128),
             lent=np.zeros(near, np.complex128),
             slow=np.zeros(self.arrays.to_slow.shape[3], np.complex128),
+            near=np.zeros(max(self.arrays.from_slow.shape[3], self.arrays.to_slow.shape[1]), np.complex128),
             local=np.zeros(terms),
             rates=np.zeros(n_channels),
             place=np.zeros(N_PLACE, np.int64),

@@ -48,7 +48,8 @@ def tree_arrays(builder: Builder) -> TimedArrays:
     probes = probes_of(size)
     errors = leaf_errors(builder, finite, probes)
     rungs = _rungs(builder, arrays, finite, ladder, probes)
-    slow = span_of(ladder[0], builder.tolerance) if ladder else None
+    last = matrices[-1] if finite[-1].modes >= 0 else np.eye(size, dtype=np.complex128)
+    slow = span_of(ladder[0], last, builder.tolerance) if ladder else None
     if slow is not None:
         arrays = with_periods(builder, arrays, finite, slow, float(rungs[0, 1]), ladder[0])
     arrays = with_blocks(arrays, nodes, first, ladder, rungs, errors)
