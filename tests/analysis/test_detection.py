@@ -9,6 +9,7 @@ import pytest
 from click_streams import click_records, pair_record, poisson_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 import trajectories as tj
 from trajectories import analysis as an
@@ -87,7 +88,7 @@ def test_dead_time_lowers_the_rate_by_the_known_factor():
     assert abs(found.deviation(2 * np.exp(-0.5))) > 4
 
 
-def test_jitter_spreads_lags_by_its_variance_and_drops_what_leaves_the_window():
+def test_jitter_spreads_lags_by_its_variance_and_reflects_what_leaves_the_window():
     time = np.linspace(1.0, 999.0, 20_000)
     record = ClickRecord.from_arrays(
         np.zeros(40_000, int),
@@ -103,8 +104,9 @@ def test_jitter_spreads_lags_by_its_variance_and_drops_what_leaves_the_window():
     edge = ClickRecord.from_arrays(
         np.zeros(1000, int), np.zeros(1000), np.zeros(1000, int), channel_names=("a",), start=0, stop=1
     )
-    half = len(an.apply_detectors(edge, {"a": Detector(jitter=0.01)}, 6))
-    assert abs(half - 500) < 4 * np.sqrt(250)
+    late = an.apply_detectors(edge, {"a": Detector(jitter=0.01)}, 6).time
+    assert len(late) == 1000
+    assert np.sqrt((late**2).mean()) == pytest.approx(0.01, rel=0.1)  # 4.5 σ
 
 
 def test_provenance_tells_what_was_done():
@@ -188,3 +190,15 @@ def test_detectors_on_a_synced_record_are_those_on_its_times():
     assert len(seen) == len(flat)
     assert np.abs(seen.without_ticks().time - flat.time).max() < 0.0051
     assert an.brightness(seen, "a").n == an.brightness(flat, "a", period=7.3).n
+
+
+@pytest.mark.parametrize("jitter", [0.5, 10.0, 300.0])
+def test_jitter_keeps_the_rate_however_long_it_is(jitter):
+    """What leaves a window is reflected, for what would have come in: none is lost, none piles up at the ends."""
+    rng = np.random.default_rng(3)
+    time = np.sort(rng.uniform(50.0, 60.0, (200, 40)), axis=1).ravel()
+    row, window = np.repeat(np.arange(200), 40), {"start": np.full(200, 50.0), "stop": np.full(200, 60.0)}
+    record = ClickRecord.from_arrays(row, time, np.zeros(8000, dtype=int), channel_names=["a"], **window)
+    seen = an.apply_detectors(record, {"a": Detector(jitter=jitter)}, seed=2)
+    assert len(seen) == len(record)
+    assert stats.kstest(seen.time, stats.uniform(50.0, 10.0).cdf).pvalue > 1e-3

@@ -310,7 +310,7 @@ def test_refusals(atom):
         tj.Detector(paralysable=True)
     with pytest.raises(InvalidInput, match="paralysable=1 must be true or false"):
         tj.Detector(dead_time=1.0, paralysable=1)
-    with pytest.raises(InvalidInput, match=r"paralysable=True with afterpulsing=0\.1 is not supported"):
+    with pytest.raises(InvalidInput, match=r"paralysable=True with afterpulsing=0\.1 has no model"):
         tj.Detector(dead_time=1.0, paralysable=True, afterpulsing=0.1, afterpulse_delay=1.0)
     with pytest.raises(InvalidInput, match=r"needs an afterpulse_delay above 0"):
         tj.Detector(afterpulsing=0.1)

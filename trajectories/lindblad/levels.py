@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from threading import RLock
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from .reduced.mode_space import MODE_CUT, AllModes, all_modes, mode_space
 from .reduced.model import ReducedModel, ReducedSystem
 from .reduced.pair_core import CORE
 from .reduced.stationary import cut_out
+from .side_by_side import side_by_side
 from .steady_state import ACCURACY, SteadyState
 
 Array = NDArray[np.float64]
@@ -160,9 +160,8 @@ class Levels:
             return None
         models = [self._model(number, question) for number in range(max(level - 2, 0), level + 1)]
         # The finest takes about as long as the others together.
-        with ThreadPoolExecutor(2) as pool:
-            found = pool.map(compute, models[::-1])
-            values = [np.asarray(value, dtype=np.float64) for value in found][::-1]
+        found = side_by_side([partial(compute, model) for model in models[::-1]])
+        values = [np.asarray(value, dtype=np.float64) for value in found][::-1]
         while True:
             sound, condition = _sound(models[-1])
             size = self._size(level, question)

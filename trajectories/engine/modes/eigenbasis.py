@@ -8,7 +8,6 @@ precision, until only its rounding is left.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -139,12 +138,16 @@ def inverse_of(vectors: NDArray[np.complex128]) -> NDArray[np.complex128]:
     ConvergenceError
         V is singular to rounding, as that of an undriven cascade or of a strongly driven empty cavity is.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", linalg.LinAlgWarning)
-        try:
-            return np.asarray(linalg.inv(vectors, check_finite=False))
-        except (linalg.LinAlgError, linalg.LinAlgWarning):
-            raise ConvergenceError("the eigenbasis of H_eff is singular (an exceptional point?)") from None
+    # NumPy's, because SciPy's warns: how warnings are treated belongs to the process, and changes for all threads.
+    try:
+        inverse = np.linalg.inv(vectors)
+    except np.linalg.LinAlgError:
+        inverse = np.full_like(vectors, np.inf)
+    with np.errstate(over="ignore", invalid="ignore"):
+        condition = float(np.linalg.norm(vectors, 1) * np.linalg.norm(inverse, 1))
+    if not condition < 1.0 / np.finfo(float).eps:
+        raise ConvergenceError("the eigenbasis of H_eff is singular (an exceptional point?)")
+    return np.asarray(inverse)
 
 
 def _wide(system: OpenSystem, operator: sparse.csr_array) -> Wide | sparse.csr_array:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from ...stages import Stage, under_way
+from ..side_by_side import side_by_side
 from ..superoperators.hermitian_vectors import Vector, pack, unpack
 from .exponentials import exponentials
 from .kept import Kept, content, remembered
@@ -300,7 +301,8 @@ class PairMotion:
                     text, beside = f"{STAGE} {self.size} pairs of modes", under_way(STAGE)
                     # Of cores side by side the largest, which begins first, is shown.
                     with Stage(text, expected=0.0 if beside else CORE * self.size**3, whole=beside):
-                        self._found = Spectrum(self._matrix())
+                        # In a thread of its own, or Ctrl-C would wait for LAPACK.
+                        (self._found,) = side_by_side([lambda: Spectrum(self._matrix())])
             return self._found
 
     @property
