@@ -11,7 +11,7 @@ from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.engine.pulses import periods, segments, trees
 from trajectories.engine.pulses.segment_kernels import expand_within
 from trajectories.engine.pulses.tables import no_periods
-from trajectories.engine.pulses.taylor_kernels import SLOW_ERROR, evaluate, expand
+from trajectories.engine.pulses.taylor_kernels import LEAVING_ERROR, SLOW_ERROR, evaluate, expand
 
 SPACE = tj.HilbertSpace(photon=6, atom=2)
 A, S = SPACE.lower("photon"), SPACE.lower("atom")
@@ -83,9 +83,9 @@ def test_ways_to_the_vectors_and_from_them_agree_as_stated(compiled):
     once = vectors.conj().T @ period @ vectors
     # The last leaf is constant: any state passes it and a period. It has hardly anything of the last vectors then.
     into = period @ matrices(arrays.tree)[len(arrays.leaf_modes) - 1]
-    components = np.linalg.norm(vectors.conj().T @ into, axis=1)
+    components = np.linalg.norm(vectors.conj().T @ period, axis=1)
     still = arrays.leaf_modes[arrays.leaf_of_step] >= 0
-    errors, stated = [], arrays.scalars[SLOW_ERROR]
+    errors, stated = [], arrays.scalars[SLOW_ERROR] + arrays.scalars[LEAVING_ERROR]
     for step in range(1, len(of_step)):
         # A step has the way to the slow space from its end, a constant stretch that from its start.
         at = step if still[step] else step - 1

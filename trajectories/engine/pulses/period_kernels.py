@@ -31,7 +31,7 @@ from .place_kernels import (
     time_of,
 )
 from .segment_kernels import expand_within
-from .taylor_kernels import BRACKET, SLOW_ERROR, evaluate, multiply
+from .taylor_kernels import BRACKET, LEAVING_ERROR, SLOW_ERROR, evaluate, multiply
 
 
 @light_kernel()
@@ -64,24 +64,30 @@ def enter_slow_space(arrays, state, work):
 
 
 @light_kernel()
-def settle(vectors, most, psi, slow, parts, state):
-    """Write the state at the start of a period as one in the slow space, if at most `most` lies outside.
+def settle(arrays, state, work):
+    """Take the state at the start of a period to the slow space if it lies there; return whether it does.
 
-    Returns whether it does; the vectors of the slow space are columns.
+    Segments keep of each vector of the slow space what counts for states that have passed a period: this one may
+    have no more of any.
     """
+    psi, slow, vectors = work.psi, work.slow, arrays.slow_vectors
     for k in range(len(slow)):
         total = 0.0j
         for i in range(len(psi)):
             total += complex(vectors[k, 0, i], -vectors[k, 1, i]) * psi[i]
         slow[k] = total
-    multiply(vectors, slow, parts)
+        if abs(total) > arrays.slow_largest[k] * np.sqrt(state.survival):
+            return False
+    multiply(vectors, slow, work.parts)
     outside = 0.0
     for i in range(len(psi)):
-        x, y = psi[i].real - parts[0, i], psi[i].imag - parts[1, i]
+        x, y = psi[i].real - work.parts[0, i], psi[i].imag - work.parts[1, i]
         outside += x * x + y * y
+    most = arrays.scalars[SLOW_ERROR]
     if not outside <= most * most * state.survival:
         return False
-    state.error += np.sqrt(outside)
+    state.error += np.sqrt(outside) + most * np.sqrt(state.survival)
+    work.place[IN_SLOW], work.place[TRIED] = 1, 1
     return True
 
 
@@ -122,7 +128,7 @@ def pass_periods(arrays, state, work):
             low, survival = middle, after
         else:
             high = middle
-    state.error += arrays.scalars[SLOW_ERROR] * np.sqrt(state.survival)
+    state.error += arrays.scalars[LEAVING_ERROR] * np.sqrt(state.survival)
     place[IN_SLOW], place[TRIED] = 0, 1
     place[LEAF], place[STEP] = arrays.leaf_of_step[low], low
     work.offset[0] = 0.0

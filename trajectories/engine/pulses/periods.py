@@ -20,7 +20,7 @@ from ..operators import stack_operators
 from .ladders import distance, ladder_of, probes_of, rungs_of
 from .segments import STEPS, Motion, Segment, operators_of, padded, segments_of, span_of_states
 from .tables import Builder, Leaf, columns_apart
-from .taylor_kernels import COLUMNS, PARTS, SLOW_ERROR, TimedArrays
+from .taylor_kernels import COLUMNS, LEAVING_ERROR, PARTS, SLOW_ERROR, TimedArrays
 
 Matrix = NDArray[np.complex128]
 
@@ -144,6 +144,8 @@ def with_periods(
         for segment in reversed(segments):
             covector = _halves(builder, back, segment, covector, adjoint=True)[-1]
     to, largest = _way_to(builder, arrays, segments, covector, most, random)
+    # The components of a state there over its norm: the first ones may be all that is left of it.
+    largest = largest / largest.max()
     there, after = _way_from(builder, arrays, segments, slow.vectors, largest, most, random)
     if period is not None:
         after = period @ slow.vectors
@@ -154,15 +156,19 @@ def with_periods(
     if period is None:
         # From two periods forwards and two backwards, with independent rounding errors.
         error += 0.5 * apart
-    whole = max(slow.left_out, outside) + error
+    left_out = max(slow.left_out, outside)
     scalars = arrays.scalars.copy()
-    # |s_i| ≤ largest_i, so that the error is at most √q times that of weighted columns.
-    scalars[SLOW_ERROR] = whole + error + apart + most + SURE * (to.error + np.sqrt(count) * there.error)
+    # What segments leave out of a state from the slow space is stated when it enters: the last vectors, which
+    # count less there, are those that die out first. With |s_i| ≤ largest_i it is at most √q times that of
+    # random states.
+    scalars[SLOW_ERROR] = left_out + most + SURE * (to.error + np.sqrt(count) * there.error)
+    scalars[LEAVING_ERROR] = error + apart
     own = np.eye(count, dtype=np.complex128) * np.sqrt(count)
     wide, narrow = (max(vectors.shape[1] for vectors in way.vectors) for way in (there, to))
     n_operators = arrays.coefficients.shape[1] + 1
     return arrays._replace(
         slow_vectors=columns_apart(slow.vectors),
+        slow_largest=largest,
         segment_of_step=np.repeat(np.arange(len(segments)), [each.last - each.first for each in segments]),
         leaf_of_step=np.repeat(np.arange(len(leaves)), np.diff(arrays.leaf_step)[: len(leaves)]),
         from_vectors=padded(there.vectors, size, wide),
@@ -172,7 +178,7 @@ def with_periods(
         from_slow=padded([each for step in there.coordinates for each in step], wide, count),
         to_slow=padded([each for step in to.coordinates for each in step], count, narrow),
         slow_ladder=np.array([columns_apart(rung) for rung in ladder]),
-        slow_rungs=rungs_of(ladder, own, whole),
+        slow_rungs=rungs_of(ladder, own, left_out + error),
         scalars=scalars,
     )
 
@@ -192,7 +198,8 @@ def _way_to(
         covector = halves[0]
         # The slow space is entered from the beginning of a constant stretch, and from anywhere in a step.
         reached = halves[:1] if segment.modes >= 0 else halves
-        largest = np.maximum(largest, np.max([np.linalg.norm(each, axis=0) for each in reached], axis=0))
+        # Also at the end of a constant stretch, where a state may be found to lie in Q.
+        largest = np.maximum(largest, np.max([np.linalg.norm(each, axis=0) for each in halves], axis=0))
         vectors = span_of_states(np.hstack(reached), most, random)
         motion = Motion(arrays, segment, vectors)
         ends = halves[:1] if segment.modes >= 0 else halves[2::2]

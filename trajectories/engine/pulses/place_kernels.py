@@ -14,14 +14,18 @@ from ..jump_kernels import click_rates, copy_ket
 from ..modes.forms_kernels import ModesWorkspace
 from .taylor_kernels import PERIOD, multiply
 
-# Slots of a place in time. Integers: number of the period, leaf, step in the leaf; then the level of the block to
-# be tried next, the level of the largest block passed since the last click, whether the state is that in the frame
-# of a reduced tree, and whether it is that of ``work.modal`` in a constant stretch; of whole periods, whether the
-# state is ``work.slow``, whether the slow space has been tried since the last click (2: and the way to the next
-# constant stretch), whether the leaf of the click
-# is known, the rung to be tried next, and the largest passed since the last click; whether the frame has been used
-# since then; and the number of bridges crossed since then. The real number: the position in the step as a share of
-# it, or in a constant stretch as a time.
+# Slots of a place in time: number of the period, leaf, step in the leaf.
+# Of blocks: BLOCK is the level to be tried next, LARGEST that of the largest block passed since the last click;
+# INSIDE says that the state is ``work.phi``, in the frame of a reduced tree, and FRAMED that it was since the
+# click.
+# Of constant stretches: STILL says that the state is ``work.modal``; CROSSED is the number of bridges crossed
+# since the last click.
+# Of whole periods: IN_SLOW says that the state is ``work.slow``; RUNG is the rung to be tried next,
+# LARGEST_RUNG the largest passed since the last click. TRIED is 1 once the slow space has been tried since the
+# last click, and 2 when the way to the next constant stretch has been, too; FOUND says that the click is known
+# to be in this leaf.
+# Apart from these, ``work.offset`` is the position in the step as a share of it, or in a constant stretch as a
+# time.
 CYCLE, LEAF, STEP, BLOCK, LARGEST, INSIDE, STILL = 0, 1, 2, 3, 4, 5, 6
 IN_SLOW, TRIED, FOUND, RUNG, LARGEST_RUNG, FRAMED, CROSSED = 7, 8, 9, 10, 11, 12, 13
 N_PLACE = 14

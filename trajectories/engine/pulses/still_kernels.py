@@ -21,8 +21,7 @@ from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, 
 from .bridge_kernels import cross, end_gap, enter, ket_of, modes_of, move_to_end
 from .period_kernels import clicked, enter_slow_space, settle
 from .place_kernels import BLOCK as NEXT_BLOCK
-from .place_kernels import IN_SLOW, LARGEST, LEAF, STILL, TRIED, move_to_leaf, start_watch, time_of
-from .taylor_kernels import SLOW_ERROR
+from .place_kernels import LARGEST, LEAF, STILL, TRIED, move_to_leaf, start_watch, time_of
 
 # Gaps between two returns to the caller: a few tenths of a second.
 GAPS_PER_CALL = 4096
@@ -47,9 +46,7 @@ def pass_end(arrays, leaf, time, survival, missing, blocks, watched, state, work
         ket_of(arrays.vectors[number], blocks, work.modal.here, work.parts, work.psi)
     if watched:
         start_watch(work)
-    most = arrays.scalars[SLOW_ERROR]
-    if slow and place[LEAF] == 0 and settle(arrays.slow_vectors, most, work.psi, work.slow, work.parts, state):
-        place[IN_SLOW], place[TRIED] = 1, 1
+    if slow and place[LEAF] == 0 and settle(arrays, state, work):
         return
     if slow and place[TRIED] == 0 and enter_slow_space(arrays, state, work):
         return
