@@ -214,7 +214,7 @@ def _follow_from(
     """
     n_channels = (len(compiled.jumps.indptr) - 1) // compiled.dimension
     state = compiled.propagator.start(ket, n_channels, spare.pop() if spare else None)
-    fields = state.fields  # by name in brackets: as attributes they are read twenty times as slowly
+    fields = state.fields  # by name in brackets: as attributes they are read four times as slowly
     uniforms = stream.random(UNIFORMS)
     if task.first_threshold != (0.0, 1.0):
         low, high = task.first_threshold
