@@ -33,7 +33,7 @@ class InvalidInput(TrajectoriesError, ValueError):
     ...     tj.Detector(efficiency=2.0)
     ... except tj.InvalidInput as error:
     ...     print(error)
-    detector efficiency=2.0 must not exceed 1
+    detector efficiency=2 must not exceed 1
     """
 
 

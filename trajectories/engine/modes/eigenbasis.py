@@ -138,11 +138,13 @@ def inverse_of(vectors: NDArray[np.complex128]) -> NDArray[np.complex128]:
     ConvergenceError
         V is singular to rounding, as that of an undriven cascade or of a strongly driven empty cavity is.
     """
-    # NumPy's, because SciPy's warns: how warnings are treated belongs to the process, and changes for all threads.
-    try:
-        inverse = np.linalg.inv(vectors)
-    except np.linalg.LinAlgError:
-        inverse = np.full_like(vectors, np.inf)
+    # What SciPy's `inv` does, to the last bit: clicks depend on it. That one warns, and how warnings are treated
+    # belongs to the process, and changes for all threads.
+    factors, pivots, failed = linalg.lapack.zgetrf(vectors)
+    if not failed:
+        room = int(linalg.lapack.zgetri_lwork(len(vectors))[0].real)
+        inverse, failed = linalg.lapack.zgetri(factors, pivots, lwork=room)
+    inverse = np.full_like(vectors, np.inf) if failed else np.ascontiguousarray(inverse)
     with np.errstate(over="ignore", invalid="ignore"):
         condition = float(np.linalg.norm(vectors, 1) * np.linalg.norm(inverse, 1))
     if not condition < 1.0 / np.finfo(float).eps:
