@@ -97,8 +97,9 @@ class DraftCompiler(Compiler):
         state.flags.no_cfunc_wrapper = True
         compiled = super().compile_extra(func)
         function = compiled.library.get_function(compiled.fndesc.llvm_func_name)
-        size = sum(len(list(block.instructions)) for block in function.blocks)
-        if size > LARGE or self.library is ApartDraftLibrary:
+        instructions = itertools.chain.from_iterable(block.instructions for block in function.blocks)
+        large = next(itertools.islice(instructions, LARGE, None), None) is not None
+        if large or self.library is ApartDraftLibrary:
             function.add_function_attribute("noinline")
         key = entry_point()
         compiled.target_context.insert_user_function(key, compiled.fndesc, [compiled.library])
@@ -124,7 +125,7 @@ class EntryCompiler(Compiler):
         state.library = EntryLibrary(state.targetctx.codegen(), func.__qualname__)
         state.library.enable_object_caching()
         state.flags.no_cfunc_wrapper = True
-        with Stage(COMPILING), collection_put_off():
+        with Stage(COMPILING), compiler_eased():
             compiled = super().compile_extra(func)
         # The environments of drafts have not been set in the code yet.
         for environment in compiled._find_referenced_environments():
@@ -186,13 +187,35 @@ def rebuilt(target: Any, parts: tuple[Any, ...]) -> CompileResult:
     return CompileResult(**known)
 
 
+# Signatures of operators on numbers.
+_KNOWN: dict[tuple[Any, ...], Any] = {}
+_found = types.BaseFunction.get_call_type
+
+
+def _found_once(function: Any, context: Any, args: Any, kws: Any) -> Any:
+    """Return what `function` takes and gives for arguments of some types, from memory if they are numbers."""
+    if kws or not all(isinstance(arg, types.Number | types.Boolean) for arg in args):
+        return _found(function, context, args, kws)
+    key = (function, *args)
+    if key not in _KNOWN:
+        _KNOWN[key] = _found(function, context, args, kws)
+    return _KNOWN[key]
+
+
 @contextmanager
-def collection_put_off() -> Iterator[None]:
-    """Suspend garbage collection, because a compiler makes millions of objects and little garbage."""
+def compiler_eased() -> Iterator[None]:
+    """Spare the compiler what takes a tenth of its time.
+
+    Garbage collection is suspended, because a compiler makes millions of objects and little garbage. Numba tries
+    all templates of an operator at each of its uses, several times; here each pair of types is tried once.
+    """
     enabled = gc.isenabled()
     gc.disable()
+    types.Function.get_call_type = _found_once  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
+        if "get_call_type" in vars(types.Function):
+            del types.Function.get_call_type
         if enabled:
             gc.enable()

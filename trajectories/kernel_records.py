@@ -75,15 +75,18 @@ class RecordLower(Lower):
     def init(self) -> None:
         """Find the variables that are assigned once."""
         super().init()
-        assigned: dict[str, int] = {}
+        assigned: dict[str, list[Any]] = {}
         for block in self.blocks.values():
             for inst in block.find_insts(ir.Assign):
-                name = inst.target.name
-                assigned[name] = assigned.get(name, 0) + 1
-                # An argument from Python arrives in pieces: it needs a place.
-                if isinstance(inst.value, ir.Arg) and isinstance(self.typeof(name), types.NamedTuple):
-                    self._singly_assigned_vars.discard(name)
-        self._once = {name for name, count in assigned.items() if count == 1}
+                assigned.setdefault(inst.target.name, []).append(inst.value)
+        self._once = {name for name, values in assigned.items() if len(values) == 1}
+        # Arguments that keep their value: the caller holds references, and none is counted here.
+        self._given = {name for name in self._once if isinstance(assigned[name][0], ir.Arg)}
+        self._uncounted = False
+        # An argument from Python arrives in pieces: it needs a place.
+        self._singly_assigned_vars -= {
+            name for name in self._given if isinstance(self.typeof(name), types.NamedTuple)
+        }
 
     def setup_function(self, fndesc: Any) -> None:
         """Declare the function, and that nobody writes to its records."""
@@ -97,9 +100,18 @@ class RecordLower(Lower):
                 argument.attributes.dereferenceable = self.context.get_abi_sizeof(argument.type.pointee)
 
     def _borrowed(self, name: str) -> bool:
-        """Whether a variable is a named tuple whose arrays are not counted by the kernel."""
+        """Whether references to the arrays of a variable are not counted by the kernel."""
         kind = self.typeof(name)
-        return isinstance(kind, Record) or (isinstance(kind, types.NamedTuple) and not self.context.enable_nrt)
+        if name in self._given or isinstance(kind, Record):
+            return True
+        return isinstance(kind, types.NamedTuple) and not self.context.enable_nrt
+
+    def lower_assign(self, ty: Any, inst: Any) -> Any:
+        """Translate an assignment."""
+        self._uncounted = inst.target.name in self._given
+        value = super().lower_assign(ty, inst)
+        self._uncounted = False
+        return value
 
     def alloca(self, name: str, type: Any) -> Any:
         """Make a place for a variable; one whose arrays are counted is cleared when it is no longer used."""
@@ -123,8 +135,8 @@ class RecordLower(Lower):
             super().delvar(name)
 
     def incref(self, typ: Any, val: Any) -> None:
-        """Count a reference, but not those of records, which belong to the caller."""
-        if not isinstance(typ, Record):
+        """Count a reference, but not those of arguments, which belong to the caller."""
+        if not (self._uncounted or isinstance(typ, Record)):
             super().incref(typ, val)
 
     def decref(self, typ: Any, val: Any) -> None:

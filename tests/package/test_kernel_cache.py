@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.util
 import itertools
+import operator
 import os
 import secrets
 import subprocess
@@ -19,10 +20,13 @@ import pytest
 from command_line import ROOT
 from numba.core import config, types
 from numba.core.bytecode import FunctionIdentity
+from numba.core.errors import TypingError
+from numba.core.registry import cpu_target
 
 from trajectories import kernel_cache
 from trajectories.engine.modes import modes_kernels
 from trajectories.kernel_cache import KernelCache, cached_kernel, source_digest
+from trajectories.kernel_drafts import compiler_eased
 
 KERNEL_FILES = sorted(
     path
@@ -180,6 +184,40 @@ def test_a_constant_does_not_make_another_draft(monkeypatch, tmp_path):
 
     assert outer(3) == 9
     assert len(inner.draft.signatures) == 1
+
+
+def test_operators_mean_the_same_while_kernels_are_compiled():
+    context = cpu_target.typing_context
+    context.refresh()
+    kinds = (
+        types.boolean,
+        types.int64,
+        types.uint8,
+        types.literal(2),
+        types.float32,
+        types.float64,
+        types.complex128,
+    )
+
+    def meanings():
+        found = []
+        for name in (operator.add, operator.mul, operator.truediv, operator.pow, operator.lt, operator.and_):
+            function = context.resolve_value_type(name)
+            for pair in itertools.product(kinds, kinds):
+                try:
+                    found.append(function.get_call_type(context, pair, {}))
+                except TypingError:
+                    found.append(None)
+        return found
+
+    before = meanings()
+    assert 20 < len(set(before)) < len(before)
+    assert None in before
+    with compiler_eased():
+        assert meanings() == meanings() == before
+        with compiler_eased():
+            assert "get_call_type" in vars(types.Function)
+    assert "get_call_type" not in vars(types.Function)
 
 
 def test_kernels_are_not_compiled_where_numba_is_switched_off(monkeypatch):

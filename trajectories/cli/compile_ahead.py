@@ -160,10 +160,10 @@ def compile_reduced() -> None:
 def compile_parts() -> None:
     """Compile and store the kernels that `compile_engine` needs last, in the order in which it needs them."""
     from ..kernel_cache import DRAFTED
-    from ..kernel_drafts import collection_put_off
+    from ..kernel_drafts import compiler_eased
 
     if DRAFTED:
-        with collection_put_off():
+        with compiler_eased():
             for kernel, signature in parts():
                 kernel.draft.compile(signature)
 
