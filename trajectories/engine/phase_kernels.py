@@ -59,6 +59,9 @@ def exponentials(energy, decay, count, time, real, imag):
         far += not abs(energy[n] * time) < LARGEST_ANGLE
     if far > 0:
         for n in range(count):
+            real[n], imag[n] = 0.0, 0.0
+            if decay[n] * time > LARGEST_EXPONENT:
+                continue
             size = np.exp(-decay[n] * time)
             angle = energy[n] * time
             # An infinite angle has no phase.
@@ -114,6 +117,9 @@ def product_error(x, y, product):
 def exact_exponentials(energy, energy_rest, decay, count, time, real, imag):
     """Write e^{−(decay + i(energy + energy_rest))·time}, with angles as exact as their energies, however large."""
     for n in range(count):
+        real[n], imag[n] = 0.0, 0.0
+        if decay[n] * time > LARGEST_EXPONENT:
+            continue
         size = np.exp(-decay[n] * time)
         angle = energy[n] * time
         rest = product_error(energy[n], time, angle) + energy_rest[n] * time

@@ -29,7 +29,6 @@ from ..modes.forms_kernels import (
     ModesArrays,
     form_value,
     move_to,
-    survival,
 )
 from ..modes.modal_jump_kernels import (
     begin_jump,
@@ -156,7 +155,7 @@ def enter_from_slow_space(modes, channel, slow, survival, modal):
 def move_to_end(modes, time, state, work):
     """Move ``work.here`` to the end of a stretch, `time` after the beginning of the gap.
 
-    Returns S and −S′ there, the number of blocks, and the error of the amplitudes.
+    Returns S there, the number of blocks, and the error of the amplitudes.
     """
     limit = MISSED_AT_END * drop_limit(modes, state.threshold, modes.scalars[TOLERANCE])
     missing = state.missing + extend_jump(modes, limit, limit, time, work)
@@ -167,9 +166,9 @@ def move_to_end(modes, time, state, work):
     blocks = live_blocks(work.base_tails, limit)
     missing += work.base_tails[blocks]
     move_to(modes, blocks, time, work)
-    s0, s1, _, _ = survival(modes, MISSED_AT_END * modes.scalars[TOLERANCE] * state.threshold, blocks, work)
+    value, _ = form_value(modes, 0, MISSED_AT_END * modes.scalars[TOLERANCE] * state.threshold, blocks, work)
     state.products += 1
-    return s0, -s1, blocks, missing
+    return value, blocks, missing
 
 
 @light_kernel()

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..jit import kernel, light_kernel
 from ..jump_kernels import expectation, keep_ket
-from ..modes.forms_kernels import BLOCK, BRACKET, TOLERANCE, move_to
+from ..modes.forms_kernels import BLOCK, BRACKET, FASTEST, TOLERANCE, move_to
 from ..modes.modal_jump_kernels import choose_channel, click, drop_limit, extend_jump
 from ..modes.modes_kernels import begin_search, find_resolved_click, gap_start, put_back
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, NOT_BRACKETED, PAUSED
@@ -102,8 +102,10 @@ def through_still(arrays, stop, uniforms, observables, samples, state, work, tim
         passed, window = False, left
         # S at the end is below what the slowest mode leaves.
         if state.threshold < np.exp(-2.0 * modes.slowest[0] * left):
-            survival, slope, blocks, missing = move_to_end(modes, left, state, work.modal)
-            passed = survival - state.threshold >= slope * max(modes.scalars[BRACKET], 4.0 * np.spacing(left))
+            survival, blocks, missing = move_to_end(modes, left, state, work.modal)
+            # Where S falls to its threshold that close to the end, the search decides.
+            close = modes.scalars[FASTEST] * max(modes.scalars[BRACKET], 4.0 * np.spacing(left))
+            passed = survival * (1.0 - close) >= state.threshold
             window = np.inf
         if not passed:
             guess = begin_search(modes, state.threshold, work.modal)
@@ -119,7 +121,7 @@ def through_still(arrays, stop, uniforms, observables, samples, state, work, tim
             if until == end:
                 return HORIZON
             if not passed or state.next_sample > sampled_before:
-                survival, _, blocks, missing = move_to_end(modes, left, state, work.modal)
+                survival, blocks, missing = move_to_end(modes, left, state, work.modal)
             watched = state.next_sample < len(samples)
             pass_end(arrays, leaf, left, survival, missing, blocks, watched, state, work)
             return PASSED
