@@ -8,6 +8,7 @@ from trajectories.engine import compiled as compiled_module
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.engine.pulses import reduced_tree, trees
+from trajectories.engine.pulses.bridge_kernels import FROM_SLOW
 from trajectories.engine.pulses.taylor_kernels import MISSED
 from trajectories.errors import InvalidInput
 
@@ -40,6 +41,8 @@ def test_clicks_are_those_of_steps(compiled):
     assert compiled.propagator.name == "reduced tree"
     assert len(arrays.frame) < SPACE.dimension
     assert "audited" in compiled.reason
+    # The stretches between pulses are entered from the few vectors of whole periods.
+    assert (arrays.bridges[:, FROM_SLOW] >= 0).any()
     mine = block_of(compiled)
     there = block_of(compile_system(source(), GROUND, propagator="steps"))
     np.testing.assert_array_equal(mine.counts, there.counts)

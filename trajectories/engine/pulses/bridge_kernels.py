@@ -41,7 +41,6 @@ from ..modes.modal_jump_kernels import (
     take_over,
 )
 from .place_kernels import (
-    CROSSED,
     CYCLE,
     FOUND,
     FRAMED,
@@ -59,8 +58,6 @@ from .taylor_kernels import AUDITED, multiply
 # the numbers of the map to the next one, of the form of S at its beginning, and of the map to this one from the
 # slow space; of some other leaves the node of the tree that is the propagator to the next constant stretch.
 NEXT, ACROSS, SURVIVAL, FROM_SLOW, DIRECT = 0, 1, 2, 3, 4
-# Bridges that are crossed after a click before blocks of many leaves are tried.
-MOST_CROSSED = 2
 # What a state may miss at the end of a stretch, as a share of the tolerance: a gap may pass many stretches.
 MISSED_AT_END = 1e-3
 # A bridge is crossed if S behind it exceeds the threshold by the first share, and by the second of the parts of
@@ -206,10 +203,10 @@ def click_beyond(modes, form, blocks, threshold, modal):
 def cross(arrays, modes, leaf, blocks, state, work):
     """Cross the bridge from the end of a stretch, which has been left, if there is no click before the next one.
 
-    Many bridges are not crossed one by one, unless it is known that the click comes within two periods.
+    Only where it is known that the click comes within two periods: many stretches are passed faster by blocks.
     """
     place, following, form = work.place, arrays.bridges[leaf, NEXT], arrays.bridges[leaf, SURVIVAL]
-    if form < 0 or (place[TRIED] == 0 and place[CROSSED] == MOST_CROSSED):
+    if form < 0 or place[TRIED] == 0:
         return False
     if following != leaf + 1:
         if not click_beyond(modes, form, blocks, state.threshold, work.modal):
@@ -220,7 +217,6 @@ def cross(arrays, modes, leaf, blocks, state, work):
         place[CYCLE] += 1
     place[LEAF], place[STEP], place[STILL] = following, arrays.leaf_step[following], 1
     work.offset[0] = 0.0
-    place[CROSSED] += 1
     there = modes_of(arrays.still, arrays.leaf_modes[following])
     enter_by(there, arrays.bridges[leaf, ACROSS], blocks, state.survival, work.modal)
     begin_stretch(time_of(arrays, place, work.offset), state)

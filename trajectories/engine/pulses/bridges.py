@@ -24,67 +24,62 @@ Matrix = NDArray[np.complex128]
 DIRECT_STRIDE = 8
 # Bridges lead to stretches that are no shorter than this share of the longest.
 SHORTER = 0.1
-
 # Largest size of all these tables in bytes, and bytes of an entry of a map and of a form.
 BRIDGE_BYTES, MAP_ENTRY, FORM_ENTRY = 1e8, 24.0, 16.0
 
 
-def with_bridges(arrays: TimedArrays, nodes: list[Matrix], first: list[int], repeats: bool) -> TimedArrays:
+def with_bridges(
+    arrays: TimedArrays, nodes: list[Matrix] | None = None, first: list[int] | None = None
+) -> TimedArrays:
     """Return the tables with bridges, or as they are if bridges take too much memory.
 
     Parameters
     ----------
     arrays : TimedArrays
-        Tables of a system, with those of whole periods if there are any.
-    nodes, first : list of ndarray of shape (N, N), list of int
-        The propagators of the blocks of all leaves that end, and the first of every level.
-    repeats : bool
-        Whether the last leaf is followed by the first.
+        Tables of a system with a period, with those of whole periods.
+    nodes, first : list of ndarray of shape (N, N), list of int, optional
+        The propagators of the blocks of all leaves, and the first of every level. Without them there are only the
+        maps from the slow space.
     """
     modes, size = arrays.leaf_modes, arrays.energy.shape[1]
-    following = _following(arrays, repeats)
-    targets = sorted(set(following.values()))
-    entries = {b: entry for b in targets if (entry := _from_slow(arrays, b)) is not None}
+    following = _following(arrays)
+    entries = {b: entry for b in set(following.values()) if (entry := _from_slow(arrays, b)) is not None}
     ends, starts = list(following), [*following.values(), *entries]
+    if nodes is None or first is None:
+        ends, starts = [], list(entries)
     each = MAP_ENTRY * _most(modes[starts]) + FORM_ENTRY * _most(modes[ends])
-    if not following or each * len(arrays.energy) * whole_blocks(size) ** 2 > BRIDGE_BYTES:
+    if not starts or each * len(arrays.energy) * whole_blocks(size) ** 2 > BRIDGE_BYTES:
         return arrays
     channels = arrays.still.jump.shape[1]
     maps: list[list[Matrix]] = [[] for _ in arrays.energy]
     forms: list[list[Matrix]] = [[] for _ in arrays.energy]
     bridges = no_bridges(len(modes))
-    vectors, inverse = _matrices(arrays.vectors), _matrices(arrays.inverse)
-    for a, b in following.items():
-        here, there = int(modes[a]), int(modes[b])
-        reached = vectors[here]
-        for start, stop in ((a + 1, b),) if a < b else ((a + 1, len(modes)), (0, b)):
-            reached = _passed(nodes, first, start, stop, reached)
-        bridges[a, NEXT], bridges[a, ACROSS], bridges[a, SURVIVAL] = (
-            b,
-            channels + len(maps[there]),
-            channels + 1 + len(forms[here]),
-        )
-        maps[there].append(inverse[there] @ reached)
-        forms[here].append(reached.conj().T @ reached)
+    inverse = _matrices(arrays.inverse)
     for b, entry in entries.items():
         there = int(modes[b])
         bridges[b, FROM_SLOW] = channels + len(maps[there])
         maps[there].append(np.pad(inverse[there] @ entry, ((0, 0), (0, size - entry.shape[1]))))
-    tree = [arrays.tree, *_direct(arrays, nodes, first, sorted(set(following.values())), bridges)]
-    still = _extended(arrays.still, maps, forms, size)
-    return arrays._replace(still=still, tree=np.concatenate(tree), bridges=bridges)
+    if nodes is not None and first is not None:
+        vectors = _matrices(arrays.vectors)
+        for a, b in following.items():
+            here, there = int(modes[a]), int(modes[b])
+            reached = vectors[here]
+            for start, stop in ((a + 1, b),) if a < b else ((a + 1, len(modes)), (0, b)):
+                reached = _passed(nodes, first, start, stop, reached)
+            bridges[a, NEXT], bridges[a, ACROSS] = b, channels + len(maps[there])
+            bridges[a, SURVIVAL] = channels + 1 + len(forms[here])
+            maps[there].append(inverse[there] @ reached)
+            forms[here].append(reached.conj().T @ reached)
+        direct = _direct(arrays, nodes, first, sorted(set(following.values())), bridges)
+        arrays = arrays._replace(tree=np.concatenate([arrays.tree, *direct]))
+    return arrays._replace(still=_extended(arrays.still, maps, forms, size), bridges=bridges)
 
 
 def _direct(
     arrays: TimedArrays, nodes: list[Matrix], first: list[int], targets: list[int], bridges: NDArray[np.int64]
 ) -> list[NDArray[np.float64]]:
-    """Return the propagators from every DIRECT_STRIDE-th leaf to the constant stretch that follows, as nodes.
-
-    They are only used in periods, of which the last leaf is followed by the first.
-    """
+    """Return the propagators from every DIRECT_STRIDE-th leaf to the constant stretch that follows, as nodes."""
     found: list[NDArray[np.float64]] = []
-    if len(arrays.segment_of_step) == 0:
-        return found
     for start in range(0, len(arrays.leaf_modes), DIRECT_STRIDE):
         later = [b for b in targets if b > start + 1]
         if arrays.leaf_modes[start] >= 0 or not later:
@@ -95,23 +90,15 @@ def _direct(
     return found
 
 
-def _following(arrays: TimedArrays, repeats: bool) -> dict[int, int]:
+def _following(arrays: TimedArrays) -> dict[int, int]:
     """Return the constant stretch to which the bridge of each one leads: the next one that is not much shorter.
 
     Shorter ones are part of what lies in between.
     """
     still = np.flatnonzero(arrays.leaf_modes >= 0)
     length = np.diff(arrays.leaf_start)[still]
-    ends = np.isfinite(length)
-    long = still[length >= SHORTER * length[ends].max(initial=0.0)]
-    following = {}
-    for a in still[ends].tolist():
-        later = long[long > a]
-        if len(later):
-            following[a] = int(later[0])
-        elif repeats:
-            following[a] = int(long[0])
-    return following
+    long = still[length >= SHORTER * length.max(initial=0.0)]
+    return {int(a): int(next(iter(long[long > a]), long[0])) for a in still}
 
 
 def _most(modes: NDArray[np.int64]) -> int:

@@ -16,7 +16,6 @@ from ..jit import light_kernel
 from .bridge_kernels import FROM_SLOW, NEXT, begin_stretch, enter_from_slow_space, modes_of
 from .leaf_kernels import CLICKED, PASSED, search_step
 from .place_kernels import (
-    CROSSED,
     CYCLE,
     FOUND,
     FRAMED,
@@ -31,7 +30,7 @@ from .place_kernels import (
     time_of,
 )
 from .segment_kernels import expand_within
-from .taylor_kernels import BRACKET, LEAVING_ERROR, SLOW_ERROR, evaluate, multiply
+from .taylor_kernels import AUDITED, BRACKET, LEAVING_ERROR, SLOW_ERROR, evaluate, multiply
 
 
 @light_kernel()
@@ -138,6 +137,7 @@ def pass_periods(arrays, state, work):
         enter_from_slow_space(modes, channel, work.slow, survival, work.modal)
         state.survival = survival
         begin_stretch(time_of(arrays, place, work.offset), state)
+        state.norm_error += place[FRAMED] * arrays.scalars[AUDITED]
         place[STILL] = 1
         return PASSED
     place[FOUND] = 1
@@ -176,6 +176,6 @@ def _click_of_step(arrays, state, work):
 @light_kernel()
 def clicked(place):
     """Reset the place after a click: try the slow space again, with as many periods as the last gap had."""
-    place[TRIED], place[FOUND], place[FRAMED], place[CROSSED] = 0, 0, 0, 0
+    place[TRIED], place[FOUND], place[FRAMED] = 0, 0, 0
     place[RUNG] = place[LARGEST_RUNG]
     place[LARGEST_RUNG] = 0

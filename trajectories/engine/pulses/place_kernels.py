@@ -18,8 +18,7 @@ from .taylor_kernels import PERIOD, multiply
 # Of blocks: BLOCK is the level to be tried next, LARGEST that of the largest block passed since the last click;
 # INSIDE says that the state is ``work.phi``, in the frame of a reduced tree, and FRAMED that it was since the
 # click.
-# Of constant stretches: STILL says that the state is ``work.modal``; CROSSED is the number of bridges crossed
-# since the last click.
+# Of constant stretches: STILL says that the state is ``work.modal``.
 # Of whole periods: IN_SLOW says that the state is ``work.slow``; RUNG is the rung to be tried next,
 # LARGEST_RUNG the largest passed since the last click. TRIED is 1 once the slow space has been tried since the
 # last click, and 2 when the way to the next constant stretch has been, too; FOUND says that the click is known
@@ -27,8 +26,8 @@ from .taylor_kernels import PERIOD, multiply
 # Apart from these, ``work.offset`` is the position in the step as a share of it, or in a constant stretch as a
 # time.
 CYCLE, LEAF, STEP, BLOCK, LARGEST, INSIDE, STILL = 0, 1, 2, 3, 4, 5, 6
-IN_SLOW, TRIED, FOUND, RUNG, LARGEST_RUNG, FRAMED, CROSSED = 7, 8, 9, 10, 11, 12, 13
-N_PLACE = 14
+IN_SLOW, TRIED, FOUND, RUNG, LARGEST_RUNG, FRAMED = 7, 8, 9, 10, 11, 12
+N_PLACE = 13
 
 
 class PulseWorkspace(NamedTuple):

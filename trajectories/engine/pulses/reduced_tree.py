@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ...errors import ConvergenceError, InvalidInput
 from ...model.system import OpenSystem
 from ..propagator import check_tolerance
+from .bridges import with_bridges
 from .frames import AUDIT, LEAK_SHARE, Group, Matrix, click_density, find_frame, squared_norms
 from .ladders import distance, ladder_of, probes_of, rungs_of
 from .periods import sampled_span, with_periods
@@ -137,7 +138,7 @@ def _made(
     arrays = with_blocks(arrays, nodes, first, ladder, rungs, leaf_errors(builder, leaves, frame @ probes))
     slow = sampled_span(builder, arrays, leaves)
     if slow is not None:
-        arrays = with_periods(builder, arrays, leaves, slow, ROUNDING_OF_STEP * np.sqrt(steps))
+        arrays = with_bridges(with_periods(builder, arrays, leaves, slow, ROUNDING_OF_STEP * np.sqrt(steps)))
     scalars = arrays.scalars.copy()
     scalars[MOST_LEAK] = LEAK_SHARE * builder.tolerance
     scalars[AUDITED], scalars[AUDITED_GAPS], scalars[DRIFT] = found.worst, found.gaps, found.drift

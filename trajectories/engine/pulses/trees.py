@@ -53,7 +53,7 @@ def tree_arrays(builder: Builder) -> TimedArrays:
     if slow is not None:
         arrays = with_periods(builder, arrays, finite, slow, float(rungs[0, 1]), ladder[0])
     arrays = with_blocks(arrays, nodes, first, ladder, rungs, errors)
-    return with_bridges(arrays, nodes, first, bool(ladder))
+    return with_bridges(arrays, nodes, first) if slow is not None else arrays
 
 
 def leaves_of(size: int, most_bytes: float) -> int:
