@@ -110,7 +110,7 @@ def test_bridges_lead_where_the_propagator_leads(train):
         whole = upper + upper.conj().T + np.diag(arrays.still.diagonal[here, row[SURVIVAL]][:size])
         np.testing.assert_allclose(whole, (between @ vectors).conj().T @ (between @ vectors), atol=1e-12)
     # Without the few vectors of whole periods there are no bridges.
-    assert seen == ((arrays.leaf_modes >= 0).sum() if len(arrays.mark_step) else 0)
+    assert seen == ((arrays.leaf_modes >= 0).sum() if len(arrays.segment_of_step) else 0)
 
 
 WAYS = {"across": ACROSS, "from the slow space": FROM_SLOW, "survival": SURVIVAL, "direct": DIRECT}
