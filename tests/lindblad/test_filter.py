@@ -14,7 +14,7 @@ from trajectories.errors import ConvergenceError, InvalidInput
 from trajectories.lindblad import steady_state
 from trajectories.lindblad.filter import conditional, motions
 from trajectories.lindblad.filter.conditional import ConditionalFilter
-from trajectories.lindblad.reduced.pair_core import Spectrum
+from trajectories.lindblad.reduced.spectrum import Spectrum
 
 pytestmark = pytest.mark.filterwarnings("ignore::trajectories.errors.TruncationWarning")
 LOSSY = {"c0": tj.Detector(0.6, 0.02), "c1": tj.Detector(0.3)}

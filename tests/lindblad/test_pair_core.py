@@ -12,7 +12,9 @@ from systems_with_answers import paper_system
 
 from trajectories import lindblad
 from trajectories.lindblad.reduced import pair_core
-from trajectories.lindblad.reduced.pair_core import PairMotion, Spectrum
+from trajectories.lindblad.reduced import spectrum as spectra
+from trajectories.lindblad.reduced.pair_core import PairMotion
+from trajectories.lindblad.reduced.spectrum import Spectrum
 from trajectories.lindblad.solver import solver_of
 
 
@@ -24,7 +26,7 @@ def decaying(size: int, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [1, 2, 3, 12, 41])
 @pytest.mark.parametrize("refined", [False, True])
 def test_a_spectrum_moves_states_and_functionals(monkeypatch, size, refined):
-    monkeypatch.setattr(pair_core, "SLOW", 1e9 if refined else 0.0)
+    monkeypatch.setattr(spectra, "SLOW", 1e9 if refined else 0.0)
     matrix, random = decaying(size, seed=size), np.random.default_rng(7)
     state, functionals, time = random.normal(size=size), random.normal(size=(3, size)), 0.7
     spectrum = Spectrum(matrix)
@@ -50,7 +52,7 @@ def test_slow_motion_is_refined_beside_fast_motion(monkeypatch):
         return float(np.max(np.abs(rates / slow - 1.0)))
 
     refined = error()
-    monkeypatch.setattr(pair_core, "SLOW", 0.0)
+    monkeypatch.setattr(spectra, "SLOW", 0.0)
     assert error() > 10.0 * refined
 
 

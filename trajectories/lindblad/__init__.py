@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .click_statistics.correlations import g2_at as g2_at
     from .click_statistics.correlations import g2_matrix as g2_matrix
     from .click_statistics.correlations import g2_of_halves as g2_of_halves
-    from .click_statistics.correlations import transient_g2 as transient_g2
     from .click_statistics.counting import cumulants as cumulants
     from .click_statistics.counting import fano as fano
     from .click_statistics.counting import rates as rates
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from .essential_state import steady_ensemble as steady_ensemble
     from .evolution import density_matrix as density_matrix
     from .evolution import evolve as evolve
+    from .evolution import transient_g2 as transient_g2
     from .information import information_rate as information_rate
     from .moments.steady import SteadyMoments as SteadyMoments
     from .moments.steady import steady_moments as steady_moments
@@ -131,7 +131,7 @@ _HOMES = {
     "steady_ensemble": ".essential_state",
     "steady_moments": ".moments.steady",
     "super_rabi": ".closed",
-    "transient_g2": ".click_statistics.correlations",
+    "transient_g2": ".evolution",
     "two_photon_spectrum": ".two_photon",
     "waiting_times": ".click_statistics.waiting",
 }

@@ -1,4 +1,4 @@
-"""ρ(t) and expectation values from any initial state."""
+"""ρ(t), expectation values and g² from any initial state."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import nonnegative_number
 from ..errors import InvalidInput
 from ..model import OpenSystem
 from ..results import Expectation
@@ -16,6 +17,7 @@ from .answers import in_its_unit
 from .inputs import checked_operator, checked_state, checked_times
 from .pulses.motion import TimedMotion
 from .pulses.periodic import density_matrices
+from .superoperators.detected import NOISE, DetectedSystem
 from .superoperators.hermitian_vectors import pack, unpack
 from .superoperators.motions import motion_of
 
@@ -120,6 +122,64 @@ def evolve(
     values = motion_of(system, _horizon(grid)).observe(pack(initial), rows, grid)[0]
     zero = np.zeros(len(grid))
     return {name: Expectation(grid, values[:, i], zero) for i, name in enumerate(matrices)}
+
+
+def transient_g2(
+    system: OpenSystem, rho0: ArrayLike, first: str, second: str, t: float, tau: ArrayLike
+) -> NDArray[np.float64]:
+    """Return the correlation away from the steady state, from a given initial state.
+
+    g²_kl(t, t + τ) = Tr[J_l e^{Lτ} J_k ρ(t)]/(λ_k(t) λ_l(t + τ)) with ρ(t) = e^{Lt} ρ(0) and λ(t) = Tr[Jρ(t)].
+
+    Parameters
+    ----------
+    system : OpenSystem
+        The system.
+    rho0 : array_like of shape (N,) or (N, N)
+        Initial ket or density matrix.
+    first, second : str
+        Channels k and l.
+    t : float
+        Time of the first click in 1/ω_b.
+    tau : array_like
+        Delays in 1/ω_b, not negative, of any shape.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `tau`; NaN where λ_l(t + τ) is zero but for rounding.
+
+    Raises
+    ------
+    InvalidInput
+        A bad state or time, unknown channels, or a first channel that cannot click at time t.
+
+    Examples
+    --------
+    >>> import trajectories as tj
+    >>> sigma = tj.HilbertSpace(atom=2).lower("atom")
+    >>> system = tj.OpenSystem(sigma + sigma.T, [tj.Channel("atom", sigma)])
+    >>> tj.lindblad.transient_g2(system, [1, 0], "atom", "atom", t=1.0, tau=[1.0, 2.0]).round(4)
+    array([0.846 , 1.3284])
+    """
+    start = nonnegative_number(t, "t")
+    delays = checked_times(tau, "tau")
+    initial = checked_state(system, rho0)
+    detected = DetectedSystem(system, None, None)
+    for name in (first, second):
+        system.channel(name)
+    longest = max(start, float(delays.max(initial=0.0))) or 1.0
+    motion = motion_of(system, longest)
+    now = motion.propagate(pack(initial), np.array([start]))[0]
+    rate = detected.rate(first, now, NOISE)
+    effect = detected.effect(second)[None]
+    noise = NOISE * float(np.linalg.norm(effect))
+    flat = delays.reshape(-1)
+    joint = motion.observe(detected.jump(first, now), effect, flat)[0][:, 0]
+    later = motion.observe(now, effect, flat)[0][:, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result = np.where(later > noise, joint / (rate * later), np.nan)
+    return result.reshape(delays.shape)
 
 
 def _horizon(times: NDArray[np.float64]) -> float:

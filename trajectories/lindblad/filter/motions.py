@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from ..reduced.kept import content
-from ..reduced.pair_core import Spectrum
+from ..reduced.spectrum import Spectrum
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ...model import OpenSystem
-from .pair_core import Spectrum
+from .spectrum import Spectrum
 
 Array = NDArray[np.float64]
 Matrix = NDArray[np.complex128]
