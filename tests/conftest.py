@@ -39,6 +39,21 @@ LONGEST = (
     "lindblad/test_detector_memory.py",
     "engine/test_reduced.py",
     "engine/test_dark_states.py",
+    "lindblad/test_steady_state.py",
+    "statistics/test_validate_pulses.py",
+    "lindblad/test_reduced_answers.py",
+    "simulation/test_warm_up.py",
+    "lindblad/test_steady_ensemble.py",
+    "simulation/test_initial_states.py",
+    "physics/test_master_equation.py",
+    "physics/test_pulsed_mcsolve.py",
+    "lindblad/test_emission.py",
+    "physics/test_click_laws.py",
+    "lindblad/test_truncation.py",
+    "cli/test_compile_ahead.py",
+    "statistics/test_stopping.py",
+    "engine/test_cost.py",
+    "statistics/test_planted_faults.py",
 )
 
 
