@@ -9,7 +9,7 @@ import numpy as np
 from trajectories.names import display
 
 from ..statistics.goodness_of_fit import deviation, holm
-from .analysis_results import AnalysisResults, Number, spelled, spelled_like
+from .analysis_results import AnalysisResults, Check, Number, spelled, spelled_like
 
 # Probability of calling a correct record contradicted, over all numbers and tests, as in `validate`.
 SIGNIFICANCE = 0.01
@@ -56,19 +56,19 @@ def verdict(found: AnalysisResults) -> Verdict:
     found : AnalysisResults
         From `analyse`.
     """
-    judged: list[tuple[str, float, str]] = []
+    judged: list[tuple[str, float, Number | Check]] = []
     for number in found.numbers:
         if number.deviation is not None and number.exact is not None and number.estimate.n >= number.least:
             p = deviation(number.estimate, number.exact, np.inf, share=number.share).p_value
-            judged.append((f"{number.section}: {number.name}", p, f"{number.deviation_text} from exact"))
+            judged.append((f"{number.section}: {number.name}", p, number))
     compared = len(judged)
     for check in found.checks:
-        judged.append((f"{check.section}: {check.name}", check.result.p_value, f"p = {check.result.p_value:.2g}"))
+        judged.append((f"{check.section}: {check.name}", check.result.p_value, check))
     judged = [each for each in judged if each[1] == each[1]]  # a test that could not be made has p = NaN
     adjusted = list(holm([p for _, p, _ in judged])) if judged else []
     against = [
-        f"{name}, {how} (adjusted p = {p:.2g})"
-        for (name, _, how), p in sorted(zip(judged, adjusted, strict=True), key=lambda each: each[1])
+        f"{name}, {_apart(one)} (adjusted p = {p:.2g})"
+        for (name, _, one), p in sorted(zip(judged, adjusted, strict=True), key=lambda each: each[1])
         if p < SIGNIFICANCE
     ]
     tests = len(judged) - compared
@@ -81,6 +81,10 @@ def verdict(found: AnalysisResults) -> Verdict:
     if judged:
         return Verdict("unknown", "Nothing contradicts a stationary source; no model was compared", (made,))
     return Verdict("unknown", "Too few clicks for a verdict", ())
+
+
+def _apart(one: Number | Check) -> str:
+    return f"{one.deviation_text} from exact" if isinstance(one, Number) else f"p = {one.result.p_value:.2g}"
 
 
 def headlines(found: AnalysisResults) -> list[Headline]:
