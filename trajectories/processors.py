@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 
 def usable_processors() -> int:
@@ -63,3 +64,46 @@ def side_by_side(parts: Iterable[Part], worker: Callable[[], Callable[[Part], No
         thread.join()
     if errors:
         raise errors[0]
+
+
+def beside(tasks: Sequence[Callable[[], Result]], at_once: int = 2) -> list[Result]:
+    """Return the results of some tasks, which run on threads beside the calling one, the first ones first.
+
+    What a task raises is raised here, after all have ended. KeyboardInterrupt is raised at once, even while the
+    tasks are in a library: threads finish what they are at, but do not keep the process from ending, as those of a
+    ThreadPoolExecutor would.
+
+    Parameters
+    ----------
+    tasks : sequence of callable
+        Without arguments.
+    at_once : int
+        Number of threads.
+    """
+    found: dict[int, Result] = {}
+    failed: dict[int, BaseException] = {}
+    left, lock = list(enumerate(tasks)), threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                if not left:
+                    return
+                number, task = left.pop(0)
+            try:
+                found[number] = task()
+            except BaseException as error:
+                failed[number] = error
+
+    others = [threading.Thread(target=work, name="beside", daemon=True) for _ in range(min(at_once, len(tasks)))]
+    try:
+        for thread in others:
+            thread.start()
+        for thread in others:
+            thread.join()
+    finally:
+        with lock:
+            left.clear()
+    for number in sorted(failed):
+        raise failed[number]
+    return [found[number] for number in range(len(tasks))]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 
 import pytest
 
-from trajectories.processors import side_by_side
+from trajectories.processors import beside, side_by_side
 
 
 def test_threads_work_at_the_same_time():
@@ -48,3 +51,42 @@ def test_what_a_part_raises_is_raised_and_the_rest_is_left(threads):
     with pytest.raises(ZeroDivisionError, match="part 5"):
         side_by_side(parts, lambda: one, threads)
     assert 5 in begun
+
+
+def test_results_come_in_the_order_of_the_tasks():
+    running, most, lock = [], [], threading.Lock()
+
+    def task(number):
+        with lock:
+            running.append(number)
+            most.append(len(running))
+        time.sleep(0.01 * (3 - number % 3))
+        with lock:
+            running.remove(number)
+        return number**2
+
+    assert beside([lambda n=n: task(n) for n in range(6)]) == [0, 1, 4, 9, 16, 25]
+    assert max(most) == 2
+    assert beside([]) == []
+
+
+def test_what_a_task_beside_raises_is_raised():
+    def fail():
+        raise ValueError("of the second")
+
+    with pytest.raises(ValueError, match="of the second"):
+        beside([lambda: 1, fail])
+
+
+def test_ctrl_c_does_not_wait():
+    """As while LAPACK diagonalises: no thread is asked to end, and none keeps the process alive."""
+    done, later = threading.Event(), []
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        beside([lambda: done.wait(20.0), lambda: done.wait(20.0), lambda: later.append(1)])
+    assert time.monotonic() - begun < 5.0
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "beside")
+    done.set()
+    time.sleep(0.05)
+    assert later == []  # nothing new begins

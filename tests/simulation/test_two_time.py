@@ -142,3 +142,12 @@ def test_bad_moments_are_refused():
         found.mean("photon")
     with pytest.raises(InvalidInput, match="'σσ' is 0 in every sample"):
         found.ratio("σ", "σσ")
+
+
+def test_a_system_that_depends_on_time_has_no_g2_of_a_delay():
+    """Branches would start with the envelopes of t = 0, whenever their state was taken."""
+    sigma = ATOM.channels[0].operator
+    drive = tj.Drive(sigma + sigma.conj().T, tj.Square(0.0, 2.0))
+    pulsed = tj.OpenSystem(0.0 * ATOM.hamiltonian, ATOM.channels, drives=[drive], period=10.0)
+    with pytest.raises(InvalidInput, match="bundle_correlation needs a system that does not depend on time"):
+        tj.bundle_correlation(pulsed, sigma, [1.0], **OPTIONS)

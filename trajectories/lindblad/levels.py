@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..detectors import Detector
+from ..processors import beside
 from .answers import LEAST_SHARE, stated_errors
 from .reduced.essential import STATE_CUT
 from .reduced.kept import Kept
@@ -19,7 +20,6 @@ from .reduced.mode_space import MODE_CUT, AllModes, all_modes, mode_space
 from .reduced.model import ReducedModel, ReducedSystem
 from .reduced.pair_core import CORE
 from .reduced.stationary import cut_out
-from .side_by_side import side_by_side
 from .steady_state import ACCURACY, SteadyState
 
 Array = NDArray[np.float64]
@@ -160,7 +160,7 @@ class Levels:
             return None
         models = [self._model(number, question) for number in range(max(level - 2, 0), level + 1)]
         # The finest takes about as long as the others together.
-        found = side_by_side([partial(compute, model) for model in models[::-1]])
+        found = beside([partial(compute, model) for model in models[::-1]])
         values = [np.asarray(value, dtype=np.float64) for value in found][::-1]
         while True:
             sound, condition = _sound(models[-1])

@@ -259,7 +259,8 @@ def bundle_correlation(
     Raises
     ------
     InvalidInput
-        An invalid argument, or a bundle that no sampled state contains.
+        An invalid argument, a system that depends on time, whose g₂ depends on two times, or a bundle that no
+        sampled state contains.
 
     Notes
     -----
@@ -279,6 +280,7 @@ def bundle_correlation(
     (array([ 0., 10.]), (2,))
     """
     plan = _planned(system, trajectories, duration, seed, samples, workers)
+    system.require_constant("bundle_correlation")
     bundle = bundle_operator(system, operator)
     asked = finite_array(tau, "tau")
     delays, place = np.unique(np.abs(asked), return_inverse=True)

@@ -8,8 +8,8 @@ from threading import Lock, Semaphore
 import numpy as np
 from numpy.typing import NDArray
 
+from ...processors import beside
 from ...stages import Stage, under_way
-from ..side_by_side import side_by_side
 from ..superoperators.hermitian_vectors import Vector, pack, unpack
 from .exponentials import exponentials
 from .kept import Kept, content, remembered
@@ -177,11 +177,11 @@ class PairMotion:
         with self._lock:
             if self._found is None:
                 with _side_by_side:
-                    text, beside = f"{STAGE} {self.size} pairs of modes", under_way(STAGE)
+                    text, others = f"{STAGE} {self.size} pairs of modes", under_way(STAGE)
                     # Of cores side by side the largest, which begins first, is shown.
-                    with Stage(text, expected=0.0 if beside else CORE * self.size**3, whole=beside):
+                    with Stage(text, expected=0.0 if others else CORE * self.size**3, whole=others):
                         # In a thread of its own, or Ctrl-C would wait for LAPACK.
-                        (self._found,) = side_by_side([lambda: Spectrum(self._matrix())])
+                        (self._found,) = beside([lambda: Spectrum(self._matrix())])
             return self._found
 
     @property
