@@ -1,5 +1,9 @@
 """Blocks of leaves and of whole periods: the largest without a click is passed, the one with it is halved.
 
+A block of level l begins at a leaf whose number is a multiple of 2^l and has 2^l leaves, or what is left of
+them. The last level of the tree is the whole period, which is also rung 0 of the ladder; levels above it are
+the rungs of 2, 4, 8, … periods.
+
 The blocks that are tried depend neither on the end of the observation nor on sample times nor on how often the
 kernel returns, so that the bits of a trajectory do not either.
 """
@@ -18,7 +22,10 @@ from .taylor_kernels import MOST_LEAK, PERIOD, multiply
 
 @light_kernel()
 def add_error(arrays, level, place, state):
-    """Add the error of a block that is passed; over whole periods earlier errors shrink with the norm."""
+    """Add the error of a block that is passed; over whole periods earlier errors shrink with the norm.
+
+    Errors are those of the state, ‖Δψ‖, where a gap begins with norm 1.
+    """
     levels = len(arrays.level_node) - 1
     rung = level - levels + 1
     if 0 <= rung < len(arrays.rungs):

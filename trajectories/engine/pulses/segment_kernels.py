@@ -31,6 +31,7 @@ def expand_within(arrays, operators, step, offset, start, work):
         norm += start[i].real * start[i].real + start[i].imag * start[i].imag
     limit, small = ENOUGH * ENOUGH * norm, 0
     for k in range(MOST_TERMS - 1):
+        # H_eff c_k, and for each drive its operator times Σ_l f_l c_{k−l}.
         multiply(operators[0], series[k, :size], constant)
         for j in range(terms):
             for i in range(size):

@@ -97,7 +97,10 @@ N_SCALARS = 11
 
 @light_kernel()
 def local_coefficients(arrays, step, offset, length, out):
-    """Write the polynomials of part of a step in y, x = offset + length·y, into `out`, one row a term."""
+    """Write the polynomials of part of a step in y, x = offset + length·y, into `out`, one row a term.
+
+    Σ_m a_m x^m = Σ_p y^p length^p Σ_m a_m binomial(m, p) offset^(m−p).
+    """
     terms, size = arrays.coefficients.shape[1], arrays.coefficients.shape[2]
     for j in range(terms):
         scale = 1.0
@@ -162,9 +165,11 @@ def _expand_by_diagonals(arrays, psi, step, offset, centred, work):
     for t in range(whole):
         first[t] = begun[t]
         norm += begun[t] * begun[t]
+    # Squares of norms: a series ends when two terms are below the first, and is given up above the second.
     limit, longest, small = ENOUGH * ENOUGH * norm, LONGEST_TERM * LONGEST_TERM * norm, 0
     energy = 0.0
     for k in range(MOST_TERMS - 1):
+        # (Re O)ψ and (Im O)ψ are summed apart: most operators are real, so that one of them is little work.
         for t in range(whole):
             real[t] = 0.0
             imag[t] = 0.0
