@@ -227,6 +227,11 @@ def test_a_shallow_truncation_is_warned_about_once():
     assert len(said) == 1
     # Where the caller can see it: it points to this file.
     assert said[0].filename == __file__
+    # Code that is executed in a namespace of its own, which may have no name.
+    with pytest.warns(TruncationWarning):
+        exec(
+            "simulate(system, 1, 1.0, seed=0, workers=1, progress=False)", {"simulate": simulate, "system": system}
+        )
 
 
 def test_numpy_numbers_are_numbers():

@@ -181,6 +181,6 @@ def warn_caller(message: str, category: type[Warning]) -> None:
     """Warn with the line of the caller outside this package."""
     ours = f"{__package__}.", "contextlib"  # contextlib: functions decorated with a context manager
     level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith(ours):
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(ours):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
