@@ -125,10 +125,16 @@ def test_wrong_tables_are_noticed(train, way):
     if way == "survival":
         # Between stretches that follow immediately no click is possible.
         leaves = np.arange(len(used))
-        used = np.where((arrays.bridges[:, NEXT] - leaves) % len(used) > 1, used, -1)
+        used = np.where((arrays.bridges[:, NEXT] - leaves - 1) % len(used) > 0, used, -1)
     used = used[used >= 0]
+    # There are no bridges without the few vectors of whole periods, nor ways over pulses where there are none.
+    apart = (arrays.leaf_modes < 0).any()
+    expected = len(arrays.segment_of_step) > 0 and (apart or way not in ("survival", "direct"))
     if len(used) == 0:
-        pytest.skip("no such way in this train")
+        # The stretch after a pulse at the end of the period is too short for a direct way.
+        assert not expected or (way == "direct" and arrays.leaf_start[-2] > 190.0)
+        return
+    assert expected
     parts = {
         "direct": {"tree": arrays.tree},
         "survival": {"form": still.form, "diagonal": still.diagonal},
