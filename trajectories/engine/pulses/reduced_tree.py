@@ -18,7 +18,7 @@ from ...errors import ConvergenceError, InvalidInput
 from ...model.system import OpenSystem
 from ..propagator import check_tolerance
 from .bridges import with_bridges
-from .frames import AUDIT, LEAK_SHARE, Group, Matrix, click_density, find_frame, squared_norms
+from .frames import AUDIT, LEAK_SHARE, Group, Matrix, find_frame, squared_norms
 from .ladders import distance, ladder_of, probes_of, rungs_of
 from .periods import sampled_span, with_periods
 from .tables import ROUNDING_OF_STEP, Builder, Leaf, columns_apart
@@ -27,7 +27,7 @@ from .timed import TimedPropagator
 from .trees import blocks_of, leaf_errors, leaves_of, with_blocks
 
 # Largest size of a tree in bytes: leaves are computed in all states, so that they should be short.
-TREE_BYTES = 4.2e8
+TREE_BYTES = 2.6e8
 # What states may have outside the frame as a share of what is allowed; a frame whose audit takes more than a share
 # of the tolerance is made anew with a smaller one. Above the last share it is refused.
 CHOSEN_SHARES, AUDIT_SHARE, MOST_AUDITED = (1.0, 0.1), 0.4, 0.7
@@ -119,8 +119,7 @@ def _made(
     builder: Builder, frame: Matrix, kets: Matrix, weights: NDArray[np.float64]
 ) -> tuple[TimedArrays, _Audit]:
     """Build the tree of a frame, and audit it."""
-    density = click_density(builder, kets, weights)
-    arrays, leaves = builder.arrays(leaves_of(frame.shape[1], TREE_BYTES), density)
+    arrays, leaves = builder.arrays(leaves_of(frame.shape[1], TREE_BYTES))
     adjoint: Any = np.ascontiguousarray(frame.conj().T)
     matrices = [_leaf_matrix(builder, arrays, number, leaf, frame) for number, leaf in enumerate(leaves)]
     nodes, first = blocks_of(matrices)
