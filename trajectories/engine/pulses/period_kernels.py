@@ -63,6 +63,15 @@ def enter_slow_space(arrays, state, work):
 
 
 @light_kernel()
+def leaving_error(arrays, slow):
+    """Return by how much a state of the slow space is off in the vectors of segments, at most."""
+    total = 0.0
+    for k in range(len(slow)):
+        total += arrays.slow_errors[k] * abs(slow[k])
+    return total
+
+
+@light_kernel()
 def settle(arrays, state, work):
     """Take the state at the start of a period to the slow space if it lies there; return whether it does.
 
@@ -75,17 +84,17 @@ def settle(arrays, state, work):
         for i in range(len(psi)):
             total += complex(vectors[k, 0, i], -vectors[k, 1, i]) * psi[i]
         slow[k] = total
-        if abs(total) > arrays.slow_largest[k] * np.sqrt(state.survival):
-            return False
+    most = arrays.scalars[SLOW_ERROR] * np.sqrt(state.survival)
+    if not leaving_error(arrays, slow) <= most:
+        return False
     multiply(vectors, slow, work.parts)
     outside = 0.0
     for i in range(len(psi)):
         x, y = psi[i].real - work.parts[0, i], psi[i].imag - work.parts[1, i]
         outside += x * x + y * y
-    most = arrays.scalars[SLOW_ERROR]
-    if not outside <= most * most * state.survival:
+    if not outside <= most * most:
         return False
-    state.error += np.sqrt(outside) + most * np.sqrt(state.survival)
+    state.error += np.sqrt(outside) + most
     work.place[IN_SLOW], work.place[TRIED] = 1, 1
     return True
 
@@ -127,7 +136,7 @@ def pass_periods(arrays, state, work):
             low, survival = middle, after
         else:
             high = middle
-    state.error += arrays.scalars[LEAVING_ERROR] * np.sqrt(state.survival)
+    state.error += arrays.scalars[LEAVING_ERROR] * np.sqrt(state.survival) + leaving_error(arrays, work.slow)
     place[IN_SLOW], place[TRIED] = 0, 1
     place[LEAF], place[STEP] = arrays.leaf_of_step[low], low
     work.offset[0] = 0.0

@@ -17,7 +17,7 @@ from scipy import linalg, sparse
 
 from ...random_streams import system_stream
 from ..operators import stack_operators
-from .ladders import distance, ladder_of, probes_of, rungs_of
+from .ladders import ladder_of, rungs_of
 from .segments import STEPS, Motion, Segment, operators_of, padded, segments_of, span_of_states
 from .tables import Builder, Leaf, columns_apart
 from .taylor_kernels import COLUMNS, LEAVING_ERROR, PARTS, SLOW_ERROR, TimedArrays
@@ -78,7 +78,7 @@ def sampled_span(builder: Builder, arrays: TimedArrays, leaves: list[Leaf]) -> S
         vectors = left[:, :count]
         outside = fresh - vectors @ (vectors.conj().T @ fresh)
         tail = float(np.sqrt((np.abs(outside) ** 2).sum(axis=0).mean()))
-        if tail <= LEFT_OUT * builder.tolerance:
+        if SURE * tail <= LEFT_OUT * builder.tolerance:
             return SlowSpace(np.ascontiguousarray(vectors), SURE * tail)
     return None
 
@@ -97,13 +97,13 @@ def through_leaf(
 class _Way:
     """The way to the slow space or from it: of every segment its vectors and operators, of every step coordinates.
 
-    `error` is what random states with components of variance 1 are off by, at most, after the motion in a step.
+    `errors` are what the columns of the way are off by, at most, after the motion in a step.
     """
 
     vectors: list[Matrix] = field(default_factory=list)
     operators: list[list[Matrix]] = field(default_factory=list)
     coordinates: list[list[Matrix]] = field(default_factory=list)
-    error: float = 0.0
+    errors: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
 
     def add(self, vectors: Matrix, motion: Motion, coordinates: list[Matrix]) -> None:
         """Add a segment."""
@@ -150,7 +150,7 @@ def with_periods(
     if period is not None:
         after = period @ slow.vectors
     once = slow.vectors.conj().T @ after
-    outside = float(np.linalg.norm((after - slow.vectors @ once) * largest))
+    outside = float(largest @ np.linalg.norm(after - slow.vectors @ once, axis=0))
     ladder = ladder_of(once)
     apart = _largest_difference(segments, to, there, once @ once, largest)
     if period is None:
@@ -158,17 +158,14 @@ def with_periods(
         error += 0.5 * apart
     left_out = max(slow.left_out, outside)
     scalars = arrays.scalars.copy()
-    # What segments leave out of a state from the slow space is stated when it enters: the last vectors, which
-    # count less there, are those that die out first. With |s_i| ≤ largest_i it is at most √q times that of
-    # random states.
-    scalars[SLOW_ERROR] = left_out + most + SURE * (to.error + np.sqrt(count) * there.error)
+    scalars[SLOW_ERROR] = left_out + most + float(to.errors.max())
     scalars[LEAVING_ERROR] = error + apart
     own = np.eye(count, dtype=np.complex128) * np.sqrt(count)
     wide, narrow = (max(vectors.shape[1] for vectors in way.vectors) for way in (there, to))
     n_operators = arrays.coefficients.shape[1] + 1
     return arrays._replace(
         slow_vectors=columns_apart(slow.vectors),
-        slow_largest=largest,
+        slow_errors=there.errors,
         segment_of_step=np.repeat(np.arange(len(segments)), [each.last - each.first for each in segments]),
         leaf_of_step=np.repeat(np.arange(len(leaves)), np.diff(arrays.leaf_step)[: len(leaves)]),
         from_vectors=padded(there.vectors, size, wide),
@@ -205,12 +202,12 @@ def _way_to(
         ends = halves[:1] if segment.modes >= 0 else halves[2::2]
         coordinates = [end.conj().T @ vectors for end in ends]
         if segment.modes < 0:
-            probes = probes_of(len(vectors))
             for step, back_to_slow in enumerate(coordinates, segment.first):
-                mine = back_to_slow @ motion.moved(step, vectors.conj().T @ probes)
-                way.error = max(way.error, distance(mine, halves[2 * (step - segment.first)].conj().T @ probes))
+                mine = back_to_slow @ motion.moved(step, np.eye(vectors.shape[1], dtype=np.complex128))
+                right = halves[2 * (step - segment.first)].conj().T @ vectors
+                way.errors = np.maximum(way.errors, np.linalg.norm(mine - right, 2))
         way.add(vectors, motion, coordinates)
-    return _Way(way.vectors[::-1], way.operators[::-1], way.coordinates[::-1], way.error), largest
+    return _Way(way.vectors[::-1], way.operators[::-1], way.coordinates[::-1], way.errors), largest
 
 
 def _way_from(
@@ -223,7 +220,7 @@ def _way_from(
     random: np.random.Generator,
 ) -> tuple[_Way, Matrix]:
     """Return the way from the slow space, given Q and what its components are at most, and MQ."""
-    way, probes = _Way(), largest[:, None] * probes_of(state.shape[1])
+    way = _Way(errors=np.zeros(state.shape[1]))
     for segment in segments:
         halves = _halves(builder, arrays, segment, state, adjoint=False)
         state = halves[-1]
@@ -232,10 +229,13 @@ def _way_from(
         motion = Motion(arrays, segment, vectors)
         starts = halves[:1] if segment.modes >= 0 else halves[:-1:2]
         coordinates = [vectors.conj().T @ start for start in starts]
+        off = [vectors @ coordinates[0] - starts[0]]
         if segment.modes < 0:
-            for step, start in enumerate(coordinates, segment.first):
-                mine = vectors @ motion.moved(step, start @ probes)
-                way.error = max(way.error, distance(mine, halves[2 * (step - segment.first) + 2] @ probes))
+            off = [
+                vectors @ motion.moved(step, start) - halves[2 * (step - segment.first) + 2]
+                for step, start in enumerate(coordinates, segment.first)
+            ]
+        way.errors = np.maximum(way.errors, np.max([np.linalg.norm(each, axis=0) for each in off], axis=0))
         way.add(vectors, motion, coordinates)
     return way, state
 

@@ -273,7 +273,7 @@ def no_periods(size: int) -> dict[str, NDArray[Any]]:
     nothing = np.zeros(0, np.int64)
     return {
         "slow_vectors": np.zeros((0, 2, size)),
-        "slow_largest": np.zeros(0),
+        "slow_errors": np.zeros(0),
         "segment_of_step": nothing,
         "leaf_of_step": nothing,
         "from_vectors": np.zeros((0, 0, 2, size)),

@@ -69,7 +69,7 @@ class TimedArrays(NamedTuple):
     # Whole periods in the slow space, of q vectors, see `periods`; empty if it is too large. States from it or to
     # it are followed within segments of steps, see `segments`; a constant stretch is one step.
     slow_vectors: NDArray[np.float64]  # (q, 2, N): those of the slow space, as columns
-    slow_largest: NDArray[np.float64]  # (q,): the largest component of a state of norm 1 behind a period
+    slow_errors: NDArray[np.float64]  # (q,): what each of them is off by, at most, in the vectors of a segment
     segment_of_step: NDArray[np.int64]  # (n_steps,)
     leaf_of_step: NDArray[np.int64]  # (n_steps,)
     from_vectors: NDArray[np.float64]  # (n_segments, a, 2, N): columns of A, which spans states from Q
@@ -90,7 +90,7 @@ PERIOD, BRACKET, LARGEST_DECAY, STEP_ERROR, MOST_LEAK, AUDITED = 0, 1, 2, 3, 4, 
 # Further results of the audit: gaps, the share of jumps that left the frame, |ΔS|/S of each further period.
 AUDITED_GAPS, MISSED, DRIFT = 6, 7, 8
 # Error of a state of norm 1 that enters the slow space, by what is left out there and in the vectors of
-# segments; and of one that leaves it, by rounding.
+# segments; and of one that leaves it, by rounding. What segments leave out then is in `slow_errors`.
 SLOW_ERROR, LEAVING_ERROR = 9, 10
 N_SCALARS = 11
 
