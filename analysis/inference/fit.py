@@ -29,12 +29,12 @@ from .likelihood_maximum import (
     GAIN,
     FlatError,
     climb,
-    inner_steps,
+    information_at,
     inverse,
     profile_ends,
+    require_inside,
     require_slopes,
     squared_scores,
-    widths_at,
 )
 from .replay import Replayer
 from .subject import in_memory
@@ -223,15 +223,15 @@ def _maximised(
 ) -> Fit:
     """Find the maximum of ln L, errors and intervals."""
     try:
-        at, widths = first, None
+        at, known = first, None
         for smoothing in likelihood.stages:
             likelihood.begin(at, smoothing)
-            widths = widths_at(likelihood, at) if widths is None else widths
+            known = information_at(likelihood, at) if known is None else known
             gain = GAIN if smoothing == likelihood.stages[-1] else ROUGH_GAIN
-            peak, there = climb(likelihood, at, widths, gain)
-            at, widths = peak.at, peak.widths
+            peak, there = climb(likelihood, at, known, gain)
+            at, known = peak.at, peak.information
         covariance = inverse(there.information)
-        inner_steps(likelihood, peak)  # refuses a maximum at the end of a range
+        require_inside(likelihood, peak)
         squares = squared_scores(there.scores)
         require_slopes(squares)
     except FlatError as error:

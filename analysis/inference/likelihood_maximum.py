@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import linalg, optimize, special
 
 from trajectories.errors import ConvergenceError
 from trajectories.results import read_only
@@ -22,7 +22,11 @@ GAIN = 5e-5
 # A step that gains less than this part of what was predicted is shortened.
 FAIR = 0.1
 MOST_STEPS = 40
+# Steps of the derivatives that lead to where there is no model are shortened so, at the most so many times.
+SHORTENED, MOST_SHORTENED = 0.25, 6
 DAMPING = 1e-2
+# Least curvature that is assumed where ln L is not concave, beside that of the information known last.
+STEEP = 0.03
 # The same along a profile, and how closely its ends are located, in standard errors: either moves one by 0.01.
 PROFILE_GAIN = 5e-3
 PROFILE_STEP = 1e-2
@@ -69,11 +73,16 @@ class FlatError(Exception):
 
 @dataclass(frozen=True)
 class Point:
-    """Where the search is: the parameters, ln L there, and the widths that scale its steps."""
+    """Where the search is: the parameters, ln L there, and about the information, which scales its steps."""
 
     at: Vector
     total: float
-    widths: Vector
+    information: Vector
+
+    @property
+    def widths(self) -> Vector:
+        """How far each parameter goes for half a unit of ln L, if the others stay."""
+        return np.asarray(np.diag(self.information) ** -0.5)
 
 
 @dataclass(frozen=True)
@@ -92,17 +101,17 @@ class Expansion:
     information: Vector
 
 
-def widths_at(likelihood: Likelihood, at: Vector) -> Vector:
-    """Return the size of each parameter's error, from the scores at a first point."""
+def information_at(likelihood: Likelihood, at: Vector) -> Vector:
+    """Return the information from the scores at a first point."""
     steps = np.minimum(FIRST_STEP * np.maximum(np.abs(at), FIRST_STEP), INSIDE * likelihood.room(at))
     squares = squared_scores(scores_of(likelihood, at, steps))
     require_slopes(squares)
-    return np.asarray(np.diag(squares) ** -0.5)
+    return squares
 
 
-def climb(likelihood: Likelihood, first: Vector, widths: Vector, gain: float) -> tuple[Point, Expansion]:
+def climb(likelihood: Likelihood, first: Vector, information: Vector, gain: float) -> tuple[Point, Expansion]:
     """Climb to the maximum over all parameters; return it and the derivatives there."""
-    start = Point(first, float(likelihood(first).sum()), widths)
+    start = Point(first, float(likelihood(first).sum()), information)
     return climb_from(likelihood, start, np.ones(len(first), dtype=bool), gain)
 
 
@@ -142,12 +151,15 @@ def climb_from(
     for _ in range(MOST_STEPS if chosen.any() else 0):
         here = _expansion(likelihood, point, chosen)
         slope, information = here.scores.sum(axis=1), here.information
+        concave = is_concave(information)
+        # Where ln L is not concave its scores, whose squares are positive, tell about how far it varies.
+        known = information if concave else squared_scores(here.scores)
+        if is_concave(known - FLAT * np.diag(np.diag(known))):
+            whole = point.information.copy()
+            whole[np.ix_(chosen, chosen)] = known
+            point = Point(point.at, point.total, whole)
         scale = np.diag(1.0 / np.square(point.widths[chosen]))
-        hill = information
-        if np.linalg.eigvalsh(information).min() <= 0:  # ln L is not concave here: steps of the widths, uphill
-            hill, damping = scale, 1.0
-        else:
-            point = Point(point.at, point.total, _with(point.widths, chosen, np.diag(information) ** -0.5))
+        hill = information if concave else _turned_down(information, scale)
         while True:
             step = np.linalg.solve(hill + damping * scale, slope)
             predicted = float(slope @ step)
@@ -156,7 +168,7 @@ def climb_from(
             trial = _with(point.at, chosen, point.at[chosen] + step)
             total = float(likelihood(trial).sum())
             if total - point.total > FAIR * predicted:
-                point, damping = Point(trial, total, point.widths), 0.1 * damping
+                point, damping = Point(trial, total, point.information), 0.1 * damping
                 break
             damping = max(4.0 * damping, DAMPING)
     if not chosen.any():
@@ -164,39 +176,87 @@ def climb_from(
     raise ConvergenceError(f"no maximum of the likelihood after {MOST_STEPS} steps; start nearer, or fit fewer")
 
 
-def inner_steps(likelihood: Likelihood, point: Point) -> Vector:
-    """Return steps of the derivatives that stay within the ranges of the parameters."""
-    room = likelihood.room(point.at)
-    for i in np.flatnonzero(room < AT_END * point.widths):
+def require_inside(likelihood: Likelihood, point: Point) -> None:
+    """Raise `ConvergenceError` where a parameter is at the end of its range."""
+    for i in np.flatnonzero(likelihood.room(point.at) < AT_END * point.widths):
         raise ConvergenceError(
             f"the likelihood grows up to the end of the range of parameter {i}, at {point.at[i]:.3g}; leave it out"
         )
-    return np.asarray(np.minimum(STEP * point.widths, INSIDE * room))
+
+
+def _turned_down(information: Vector, scale: Vector) -> Vector:
+    """Return the information as if ln L curved downwards as much wherever it curves upwards.
+
+    A step then leaves a saddle uphill in every direction, as far as a parabola of this size would reach (Dauphin
+    et al., Advances in Neural Information Processing Systems 27, 2933 (2014)).
+    """
+    size = np.sqrt(np.diag(scale))
+    values, vectors = np.linalg.eigh(information / np.outer(size, size))
+    return np.asarray((vectors * np.maximum(np.abs(values), STEEP)) @ vectors.T * np.outer(size, size))
+
+
+def is_concave(information: Vector) -> bool:
+    """Whether ln L curves downwards in every direction."""
+    size = np.diag(information)
+    return bool((size > 0.0).all() and np.linalg.eigvalsh(information / np.sqrt(np.outer(size, size)))[0] > 0.0)
+
+
+def _steps(likelihood: Likelihood, point: Point, chosen: NDArray[np.bool_]) -> Vector:
+    """Return steps of the derivatives, by row: inside the ranges, also two together, and of like effect on ln L.
+
+    The parameters of a step move together as they are correlated. With one parameter a step, what is determined
+    least would be a difference of second derivatives that are nearly equal, and known to some 1e-4.
+    """
+    require_inside(likelihood, point)
+    widths, room = point.widths[chosen], likelihood.room(point.at)[chosen]
+    order = np.argsort(-room / widths, kind="stable")  # what is near the end of its range moves in the last only
+    shapes = point.information[np.ix_(chosen, chosen)] * np.outer(widths, widths)
+    triangle = np.linalg.cholesky(shapes[np.ix_(order, order)])
+    steps = np.zeros_like(shapes)
+    steps[:, order] = STEP * widths[order] * linalg.solve_triangular(triangle, np.eye(len(order)), lower=True)
+    for i in range(len(steps)):
+        reach = np.sort(np.abs(steps[:, i]))[-2:].sum()
+        if reach > INSIDE * room[i]:
+            steps[steps[:, i] != 0.0] *= INSIDE * room[i] / reach
+    return steps
 
 
 def _expansion(likelihood: Likelihood, point: Point, chosen: NDArray[np.bool_]) -> Expansion:
-    """Return the derivatives of ln L along the chosen parameters, by central differences.
+    """Return the derivatives of ln L along the chosen parameters, by central differences on steps of `_steps`."""
+    among = _steps(likelihood, point, chosen)
+    for _ in range(MOST_SHORTENED):
+        slopes, curved, outside = _differences(likelihood, point, chosen, among)
+        if not outside.any():
+            information = np.linalg.solve(among, np.linalg.solve(among, curved).T)
+            scores = np.asarray(np.linalg.solve(among, slopes), dtype=np.float64)
+            return Expansion(scores, np.asarray(0.5 * (information + information.T), dtype=np.float64))
+        among[outside] *= SHORTENED
+    raise ConvergenceError("the model has no likelihood beside this point; start elsewhere, or fit fewer")
+
+
+def _differences(
+    likelihood: Likelihood, point: Point, chosen: NDArray[np.bool_], among: Vector
+) -> tuple[Vector, Vector, NDArray[np.bool_]]:
+    """Return first and second differences along the steps, and which steps lead to where there is no model.
 
     ∂²/∂x∂y is had from two values beside those along the axes: f(x,y) + f(−x,−y) + 2f(0) less the four of the
-    axes is 2xy ∂²f/∂x∂y to second order (Abramowitz and Stegun, 25.3.27).
+    steps is 2xy ∂²f/∂x∂y to second order (Abramowitz and Stegun, 25.3.27).
     """
-    steps = np.diag(inner_steps(likelihood, point))[chosen]
-    sizes = steps[:, chosen].diagonal()
+    steps = np.zeros((len(among), len(point.at)))
+    steps[:, chosen] = among
     sides = [(likelihood(point.at + step), likelihood(point.at - step)) for step in steps]
     both = np.array([float(above.sum()) + float(below.sum()) for above, below in sides])
-    information = np.diag((2.0 * point.total - both) / sizes**2)
+    outside = ~np.isfinite(both)
+    curved = np.diag(2.0 * point.total - both)
+    if outside.any():
+        return curved, curved, outside
     for i in range(len(steps)):
         for j in range(i):
             diagonal = steps[i] + steps[j]
             same = sum(float(likelihood(point.at + sign * diagonal).sum()) for sign in (1.0, -1.0))
-            twist = same + 2.0 * point.total - both[i] - both[j]
-            information[i, j] = information[j, i] = -twist / (2.0 * sizes[i] * sizes[j])
-    with np.errstate(invalid="ignore"):
-        slopes = [(above - below) / (2.0 * size) for (above, below), size in zip(sides, sizes, strict=True)]
-    scores = np.array(slopes)
-    if not (np.isfinite(scores).all() and np.isfinite(information).all()):
-        raise ConvergenceError("the model has no likelihood beside this point; start elsewhere, or fit fewer")
-    return Expansion(scores, information)
+            outside[[i, j]] |= not np.isfinite(same)
+            curved[i, j] = curved[j, i] = -0.5 * (same + 2.0 * point.total - both[i] - both[j])
+    return np.array([0.5 * (above - below) for above, below in sides]), curved, outside
 
 
 def profile_ends(likelihood: Likelihood, peak: Point, covariance: Vector, confidence: float) -> Vector:
@@ -211,7 +271,7 @@ def profile_ends(likelihood: Likelihood, peak: Point, covariance: Vector, confid
         def fallen(distance: float, along: Vector = along, free: NDArray[np.bool_] = free) -> float:
             """How far the profile has fallen at so many standard errors; its square root is nearly linear."""
             moved = peak.at + distance * along
-            there = Point(moved, float(likelihood(moved).sum()), peak.widths)
+            there = Point(moved, float(likelihood(moved).sum()), peak.information)
             best = climb_from(likelihood, there, free, PROFILE_GAIN)[0].total
             return float(np.sqrt(2.0 * max(peak.total - best, 0.0))) - farthest
 

@@ -96,6 +96,50 @@ def test_a_start_far_away_finds_the_same_maximum():
     assert (np.abs(far.values - near.values) < 0.03 * near.standard_errors).all()
 
 
+@pytest.mark.parametrize("apart", [0.1, 0.02])
+def test_parameters_that_are_strongly_correlated_have_the_errors_of_a_linear_map(apart):
+    """a + b and apart·(a − b) are known each by itself, a and b with correlations of −0.997 and −0.9999."""
+    record = next(atom_record(1))
+    plain = an.fit(record, driven_atom, TRUE, initial=GROUND, profile=False)
+
+    def mixed(a, b):
+        return driven_atom(a + b, 1.0 + apart * (a - b))
+
+    found = an.fit(record, mixed, {"a": 1.05, "b": 0.95}, initial=GROUND, profile=False)
+    back = np.linalg.inv([[1.0, 1.0], [apart, -apart]])
+    covariance = back @ plain.covariance @ back.T
+    errors = np.sqrt(np.diag(covariance))
+    assert covariance[0, 1] / errors.prod() < -0.99
+    np.testing.assert_allclose(found.standard_errors, errors, rtol=0.01)
+    np.testing.assert_allclose(found.values, back @ (plain.values - [0.0, 1.0]), atol=0.01 * errors.min())
+
+
+def test_rates_at_which_the_family_ends_are_fitted_from_starts_where_the_likelihood_is_not_concave():
+    """A shelf of the emitter, its rates about as large as their errors; no system has negative ones."""
+    ground, excited, shelf = np.eye(3)
+
+    def shelved(rabi, gamma, leak, back):
+        channels = (
+            tj.Channel("light", np.sqrt(gamma) * np.outer(ground, excited)),
+            tj.Channel("shelved", np.sqrt(leak) * np.outer(shelf, excited)),
+            tj.Channel("back", np.sqrt(back) * np.outer(ground, shelf)),
+        )
+        drive = 0.5 * rabi * (np.outer(ground, excited) + np.outer(excited, ground))
+        return tj.OpenSystem(drive, channels)
+
+    whole = watch(shelved(2.0, 1.0, 0.02, 0.03), 10, 200.0, seed=5, initial=np.eye(3)[0])
+    record = an.apply_detectors(whole, {"light": tj.Detector(0.5, 0.02)}, seed=1).select("light")
+    starts = ((1.7, 1.2, 0.04, 0.02), (2.6, 0.7, 0.015, 0.05), (1.4, 1.4, 0.03, 0.05))
+    found = [
+        an.fit(record, shelved, dict(zip(("rabi", "gamma", "leak", "back"), start, strict=True)),
+               initial=np.eye(3)[0], profile=False)
+        for start in starts
+    ]  # fmt: skip
+    assert np.ptp([one.log_likelihood for one in found]) < 1e-3
+    z = (found[0].values - (2.0, 1.0, 0.02, 0.03)) / found[0].standard_errors
+    assert np.square(z).sum() < stats.chi2.ppf(1 - 1e-3, 4)
+
+
 @pytest.mark.filterwarnings("ignore::trajectories.errors.TruncationWarning")  # model and clicks share it
 def test_the_papers_parameters_are_found():
     """κ and Δ_ad of the blue regime, levels 3,2,2, from 1500 clicks: within 4.5σ (false alarm 1e-5 each)."""
