@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import copy_context
 from typing import TypeVar
 
 Part = TypeVar("Part")
@@ -82,6 +83,8 @@ def beside(tasks: Sequence[Callable[[], Result]], at_once: int = 2) -> list[Resu
     """
     found: dict[int, Result] = {}
     failed: dict[int, BaseException] = {}
+    # What floating-point errors do (`numpy.errstate`), for example, is as for the caller.
+    contexts = [copy_context() for _ in tasks]
     left, lock = list(enumerate(tasks)), threading.Lock()
 
     def work() -> None:
@@ -91,7 +94,7 @@ def beside(tasks: Sequence[Callable[[], Result]], at_once: int = 2) -> list[Resu
                     return
                 number, task = left.pop(0)
             try:
-                found[number] = task()
+                found[number] = contexts[number].run(task)
             except BaseException as error:
                 failed[number] = error
 

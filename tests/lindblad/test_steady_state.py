@@ -231,6 +231,27 @@ def test_schur_sylvester_solves_what_the_eigenbasis_solves():
     assert schur.slowest() == pytest.approx(eigen.slowest(), rel=1e-9)
 
 
+class Interrupted:
+    """A right-hand side in whose multiplication another thread solves with another shift."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, source, meanwhile):
+        self.source, self.meanwhile = source, meanwhile
+
+    def __rmatmul__(self, left):
+        self.meanwhile()
+        return left @ self.source
+
+
+def test_solutions_with_several_shifts_at_once_are_their_own():
+    modes = Eigenmodes(paper_system((2, 2, 2)))
+    source = np.random.default_rng(1).normal(size=(16, 16)) + 0j
+    right, other = modes.solve(source, 0.3), modes.solve(source, 0.1)
+    assert np.abs(right - other).max() > 0.01 * np.abs(right).max()
+    np.testing.assert_array_equal(modes.solve(Interrupted(source, lambda: modes.solve(source, 0.1)), 0.3), right)
+
+
 def test_gmres_restarts_and_reports_what_it_reached():
     rng = np.random.default_rng(0)
     spectrum = np.diag(np.linspace(1.0, 50.0, 12))
@@ -245,6 +266,14 @@ def test_gmres_restarts_and_reports_what_it_reached():
     assert found.relative <= 1e-10
     short = gmres(action, source, tolerance=1e-10, max_products=5)
     assert short.relative > 1e-3
+
+
+def test_gmres_of_what_is_no_number_is_an_error_at_once():
+    """Not a message about shapes after all steps of a cycle."""
+    products = []
+    with pytest.raises(np.linalg.LinAlgError):
+        gmres(lambda x: products.append(1) or np.nan * x, np.eye(3) + 0j, tolerance=1e-10, max_products=50)
+    assert len(products) == 1
 
 
 def test_gmres_with_a_preconditioner_of_few_digits():

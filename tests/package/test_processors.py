@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from trajectories.processors import beside, side_by_side
@@ -90,3 +91,11 @@ def test_ctrl_c_does_not_wait():
     done.set()
     time.sleep(0.05)
     assert later == []  # nothing new begins
+
+
+def test_floating_point_errors_beside_the_caller_are_as_it_chose():
+    """`fit` ignores those of trial parameters; a warning from a thread would be an error here."""
+    with np.errstate(divide="ignore"):
+        assert beside([lambda: 1.0 / np.zeros(1)] * 3) == [np.inf] * 3
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        beside([lambda: 1.0 / np.zeros(1)])

@@ -97,7 +97,7 @@ def _cycle(
         if size > 0.0:
             last = np.append(-below / size * last, diagonal / size)
         missed = beta * abs(float(last[0]))
-        if missed <= target or below <= 1e-15 * np.linalg.norm(hessenberg[: j + 1, j]):
+        if missed <= target or not below > 1e-15 * np.linalg.norm(hessenberg[: j + 1, j]):
             break
         basis[j + 1] = vector / below
     right = np.zeros(j + 2)

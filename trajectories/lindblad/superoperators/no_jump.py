@@ -64,10 +64,11 @@ class Eigenmodes:
 
     def solve(self, source: Matrix, shift: float) -> Matrix:
         """Return V [ (V⁻¹ R V⁻†)_jk / (−i(λ_j − λ̄_k) − s) ] V†."""
-        if self._last is None or self._last[0] != shift:
-            self._last = shift, self.rates - shift
+        last = self._last  # another thread may replace it meanwhile
+        if last is None or last[0] != shift:
+            last = self._last = shift, self.rates - shift
         inner = self.inverse @ source @ self._adjoints[0]
-        return self.vectors @ (inner / self._last[1]) @ self._adjoints[1]
+        return self.vectors @ (inner / last[1]) @ self._adjoints[1]
 
     def slowest(self) -> float:
         """Return min |λ_j − λ̄_k|, zero when L0 is singular."""
