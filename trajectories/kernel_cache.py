@@ -152,7 +152,7 @@ def source_digest(path: Path) -> str:
     """Return a digest of a module, of the modules of this package that it imports, and of the compiler."""
     known: set[Path] = set()
     words = {module.resolve() for module in WORDS}
-    waiting = [path]
+    waiting = [path, Path(__file__).resolve()]  # kernels of the analysis import the compiler by its full name
     while waiting:
         module = waiting.pop()
         if module in known or module in words or not module.is_file():

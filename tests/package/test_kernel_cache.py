@@ -312,6 +312,16 @@ def imports(path: Path) -> list[ast.Import | ast.ImportFrom]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
+def test_every_kernel_is_compiled_anew_when_the_compiler_changes(monkeypatch):
+    read, files = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: files.append(path.name) or read(path))
+    for path in KERNEL_FILES:
+        files.clear()
+        source_digest.__wrapped__(path.resolve())
+        assert {"kernel_cache.py", "kernel_drafts.py", "kernel_records.py", path.name} <= set(files), path
+        assert files.count("kernel_cache.py") == 1
+
+
 @pytest.mark.parametrize("path", KERNEL_FILES, ids=lambda path: f"{path.parent.name}.{path.stem}")
 def test_every_import_of_a_kernel_file_is_one_that_the_digest_sees(path):
     """Relative and at the start of a line, or of a library, whose versions the digest holds."""
