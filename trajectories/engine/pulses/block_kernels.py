@@ -19,6 +19,9 @@ from ..jump_kernels import squared_norm
 from .place_kernels import BLOCK, CYCLE, FRAMED, INSIDE, LARGEST, LEAF, move_to_leaf, outside_of, take
 from .taylor_kernels import MOST_LEAK, PERIOD, multiply
 
+# Numbers in four lines of the cache, of 64 bytes each.
+CACHE_LINES = 32
+
 
 @light_kernel()
 def add_error(arrays, level, place, state):
@@ -56,13 +59,33 @@ def highest_block(arrays, place):
     return level
 
 
+@light_kernel(apart=True)
+def fetched(node):
+    """Read a node once in the order of memory, and return the sum of some of its numbers.
+
+    A tree is larger than the caches. A product reads eight rows at a time, which takes twice as long from memory
+    as reading one after the other and then the product from the cache.
+    """
+    flat = node.reshape(-1)
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for i in range(0, len(flat) - CACHE_LINES + 1, CACHE_LINES):
+        a += flat[i]
+        b += flat[i + 8]
+        c += flat[i + 16]
+        d += flat[i + 24]
+    return a + b + c + d
+
+
 @light_kernel()
 def through_block(arrays, level, place, psi, out):
     """Write ψ behind the block of a level that begins at a place into `out`, parts apart; return its norm²."""
     levels = len(arrays.level_node) - 1
     if level >= levels:
         return multiply(arrays.ladder[level - levels + 1], psi, out)
-    return multiply(arrays.tree[arrays.level_node[level] + (place[LEAF] >> level)], psi, out)
+    node = arrays.tree[arrays.level_node[level] + (place[LEAF] >> level)]
+    # The sum is of no account, but a compiler may leave out what nobody takes.
+    out[0, 0] = fetched(node)
+    return multiply(node, psi, out)
 
 
 @light_kernel()
