@@ -1,5 +1,7 @@
 """The reduced tree: few vectors hold the states of a train, what they miss is found by the audit or followed."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.engine.pulses import reduced_tree, trees
 from trajectories.engine.pulses.bridge_kernels import FROM_SLOW
+from trajectories.engine.pulses.frames import click_density
+from trajectories.engine.pulses.tables import Builder
 from trajectories.engine.pulses.taylor_kernels import MISSED
 from trajectories.errors import InvalidInput
 
@@ -60,6 +64,25 @@ def test_without_a_constant_stretch(compiled):
     mine = block_of(smooth)
     there = block_of(compile_system(source(dark=False), GROUND, propagator="steps"))
     np.testing.assert_allclose(mine.time, there.time, atol=1e-4)
+
+
+def test_leaves_are_shorter_where_clicks_fall():
+    """They cover the period as leaves of equal length do, and are about as many."""
+    system = source()
+    builder = Builder(system, 1e-10, np.inf)
+    density = click_density(builder, GROUND[None, :].astype(complex), np.ones(1))
+    even, uneven = builder.arrays(20)[1], builder.arrays(20, density)[1]
+    for leaves in (even, uneven):
+        assert (leaves[0].start, leaves[-1].stop) == (0.0, system.period)
+        assert all(one.stop == other.start for one, other in pairwise(leaves))
+    assert sum(leaf.steps for leaf in uneven) == sum(leaf.steps for leaf in even)
+    assert len(uneven) < 1.3 * len(even)
+    middle = np.array([0.5 * (leaf.start + leaf.stop) for leaf in uneven if leaf.modes < 0])
+    steps = np.array([leaf.steps for leaf in uneven if leaf.modes < 0])
+    rate = density.density[np.searchsorted(density.edges, middle, side="right") - 1]
+    # The pulse is over at t = 12, and the cavity empties within three time units.
+    assert 8.0 < middle[np.argmax(rate)] < 14.0
+    assert steps[rate > 0.3 * rate.max()].max() < steps[rate < 1e-3 * rate.max()].min()
 
 
 def test_states_outside_the_frame_are_followed_in_all_states(compiled):

@@ -18,13 +18,15 @@ from scipy import linalg
 from ...model.channel import Channel
 from ...model.system import OpenSystem
 from ...random_streams import system_stream
-from .tables import Builder, Leaf
+from .tables import Builder, ClickDensity, Leaf
 from .taylor_kernels import TimedArrays
 
 # Purposes of the random numbers; see `system_stream`.
-PILOT, TEST, AUDIT = 20, 21, 22
+PILOT, TEST, AUDIT, DENSITY = 20, 21, 22, 25
 # Leaves of the pilot; trajectories side by side, and periods, of the pilot and of the test that chooses the cut.
 PILOT_LEAVES, PILOTS, TESTS, PILOT_PERIODS, TEST_PERIODS = 96, 32, 16, 3, 2
+# Trajectories that show where clicks fall.
+COUNTED = 16
 # Clicks of a trajectory in a period, how much more frequent they are made in the first one, and the power of the
 # rates by which channels are chosen in the pilot.
 CLICKS, FIRST_BOOST, FLATTENED = 2.0, 20.0, 0.5
@@ -103,10 +105,7 @@ def passages(
         for number, leaf in enumerate(leaves):
             for length in _parts(leaf):
                 before = squared_norms(group.states)
-                if leaf.modes >= 0:
-                    group.states = builder.modal_matrix(leaf.modes, length) @ group.states
-                else:
-                    group.states = builder.carried(arrays, number, group.states, cuts=1)
+                group.states = _through(builder, arrays, number, leaf, length, group.states)
                 yield group.states / np.sqrt(np.maximum(squared_norms(group.states), 1e-300))
                 group.click(builder.system, before, 0.5 * (leaf.start + leaf.stop))
                 if group.clicked.any():
@@ -151,6 +150,32 @@ def find_frame(builder: Builder, kets: Matrix, weights: NDArray[np.float64], sha
         worst = np.maximum(worst, np.quantile(np.hstack(behind_jumps), 1.0 - JUMPS_OUTSIDE, axis=1))
     enough = np.flatnonzero(worst <= share * LEAK_SHARE * builder.tolerance)
     return np.ascontiguousarray(vectors[:, : (int(enough[0]) + 1 if len(enough) else vectors.shape[1])])
+
+
+def click_density(builder: Builder, kets: Matrix, weights: NDArray[np.float64]) -> ClickDensity:
+    """Return where in the period the clicks of some trajectories fall, from the fall of their norms."""
+    arrays, leaves = builder.arrays(PILOT_LEAVES)
+    finite = [leaf for leaf in leaves if np.isfinite(leaf.stop)]
+    group, falls = Group.of(builder.system, DENSITY, COUNTED, kets, weights), np.zeros(len(finite))
+    for _ in range(TEST_PERIODS):
+        for number, leaf in enumerate(finite):
+            for length in _parts(leaf):
+                before = squared_norms(group.states)
+                group.states = _through(builder, arrays, number, leaf, length, group.states)
+                group.click(builder.system, before, 0.5 * (leaf.start + leaf.stop))
+                falls[number] += sum(group.lost[-COUNTED:])
+        group.adjust()
+    edges = np.array([finite[0].start, *(leaf.stop for leaf in finite)])
+    return ClickDensity(edges, np.maximum(falls, 1e-300) / np.diff(edges))
+
+
+def _through(
+    builder: Builder, arrays: TimedArrays, number: int, leaf: Leaf, length: float, states: Matrix
+) -> Matrix:
+    """Return states after a leaf of steps, or after some time in a constant one."""
+    if leaf.modes >= 0:
+        return np.asarray(builder.modal_matrix(leaf.modes, length) @ states)
+    return builder.carried(arrays, number, states, cuts=1)
 
 
 def _reduced(triangle: Matrix, pieces: list[Matrix]) -> Matrix:

@@ -9,7 +9,6 @@ largest |ΔS|/S counts as an error of every gap.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from ...errors import ConvergenceError, InvalidInput
 from ...model.system import OpenSystem
 from ..propagator import check_tolerance
 from .bridges import with_bridges
-from .frames import AUDIT, LEAK_SHARE, Group, Matrix, find_frame, squared_norms
+from .frames import AUDIT, LEAK_SHARE, Group, Matrix, click_density, find_frame, squared_norms
 from .ladders import distance, ladder_of, probes_of, rungs_of
 from .periods import sampled_span, with_periods
 from .tables import ROUNDING_OF_STEP, Builder, Leaf, columns_apart
@@ -27,10 +26,10 @@ from .timed import TimedPropagator
 from .trees import blocks_of, leaf_errors, leaves_of, with_blocks
 
 # Largest size of a tree in bytes: leaves are computed in all states, so that they should be short.
-TREE_BYTES = 2.6e8
+TREE_BYTES = 4.2e8
 # What states may have outside the frame as a share of what is allowed; a frame whose audit takes more than a share
 # of the tolerance is made anew with a smaller one. Above the last share it is refused.
-CHOSEN_SHARES, AUDIT_SHARE, MOST_AUDITED = (1.0, 0.1), 0.4, 0.7
+CHOSEN_SHARES, AUDIT_SHARE, MOST_AUDITED = (0.1, 0.01), 0.4, 0.7
 # If more than this share of the jumps leave the frame, it saves nothing.
 MOST_MISSED = 0.2
 # Trajectories of the audit, and their number of periods.
@@ -82,7 +81,8 @@ class ReducedTreePropagator(TimedPropagator):
         builder = Builder(system, tolerance, np.inf)
         for share in CHOSEN_SHARES:
             frame = find_frame(builder, *initial, share)
-            arrays, found = _made(builder, frame, *initial)
+            tree = _Tree.of(builder, frame, *initial)
+            found = tree.audit(builder, *initial)
             if found.worst <= AUDIT_SHARE * tolerance:
                 break
         if not found.worst <= MOST_AUDITED * tolerance:
@@ -91,7 +91,7 @@ class ReducedTreePropagator(TimedPropagator):
             )
         if found.left > MOST_MISSED * found.jumps:
             raise ConvergenceError(f"{found.left} of {found.jumps} jumps leave the frame (a hot system?)")
-        return cls(arrays)
+        return cls(tree.tables(builder, found))
 
     @property
     def promise(self) -> str:
@@ -115,40 +115,59 @@ class _Audit:
     left: int = 0
 
 
-def _made(
-    builder: Builder, frame: Matrix, kets: Matrix, weights: NDArray[np.float64]
-) -> tuple[TimedArrays, _Audit]:
-    """Build the tree of a frame, and audit it."""
-    arrays, leaves = builder.arrays(leaves_of(frame.shape[1], TREE_BYTES))
-    adjoint: Any = np.ascontiguousarray(frame.conj().T)
-    matrices = [_leaf_matrix(builder, arrays, number, leaf, frame) for number, leaf in enumerate(leaves)]
-    nodes, first = blocks_of(matrices)
-    ladder = ladder_of(nodes[-1])
-    found = _audited(builder, arrays, leaves, matrices, frame, ladder[-1], Group.of(
-        builder.system, AUDIT, AUDITED_SIDE_BY_SIDE, kets, weights
-    ))  # fmt: skip
-    probes = carried = probes_of(len(adjoint))
-    for matrix in matrices:
-        carried = matrix @ carried
-    steps = int(arrays.leaf_step[-1] - arrays.leaf_step[0])
-    rungs = rungs_of(ladder, probes, distance(ladder[0] @ probes, carried) + ROUNDING_OF_STEP * np.sqrt(steps))
-    # As errors of states: half the relative error of their norm².
-    rungs[:, 1] += 0.5 * found.drift * 2.0 ** np.arange(len(rungs)) * rungs[:, 0]
-    arrays = with_blocks(arrays, nodes, first, ladder, rungs, leaf_errors(builder, leaves, frame @ probes))
-    slow = sampled_span(builder, arrays, leaves)
-    if slow is not None:
-        arrays = with_bridges(with_periods(builder, arrays, leaves, slow, ROUNDING_OF_STEP * np.sqrt(steps)))
-    scalars = arrays.scalars.copy()
-    scalars[MOST_LEAK] = LEAK_SHARE * builder.tolerance
-    scalars[AUDITED], scalars[AUDITED_GAPS], scalars[DRIFT] = found.worst, found.gaps, found.drift
-    scalars[MISSED] = found.left / max(found.jumps, 1)
-    near = (len(builder.modes), frame.shape[1], 2, len(frame))
-    return arrays._replace(
-        frame=columns_apart(frame),
-        adjoint=columns_apart(adjoint),
-        near_inverse=np.array([columns_apart(m.tables.inverse @ frame) for m in builder.modes]).reshape(near),
-        scalars=scalars,
-    ), found
+@dataclass
+class _Tree:
+    """A frame, the leaves and their propagators in it, and the blocks made of them."""
+
+    frame: Matrix
+    arrays: TimedArrays
+    leaves: list[Leaf]
+    matrices: list[Matrix]
+    nodes: list[Matrix]
+    first: list[int]
+    ladder: list[Matrix]
+
+    @classmethod
+    def of(cls, builder: Builder, frame: Matrix, kets: Matrix, weights: NDArray[np.float64]) -> _Tree:
+        """Build the blocks of a frame."""
+        density = click_density(builder, kets, weights)
+        arrays, leaves = builder.arrays(leaves_of(frame.shape[1], TREE_BYTES), density)
+        matrices = [_leaf_matrix(builder, arrays, number, leaf, frame) for number, leaf in enumerate(leaves)]
+        nodes, first = blocks_of(matrices)
+        return cls(frame, arrays, leaves, matrices, nodes, first, ladder_of(nodes[-1]))
+
+    def audit(self, builder: Builder, kets: Matrix, weights: NDArray[np.float64]) -> _Audit:
+        """Return what its audit finds."""
+        group = Group.of(builder.system, AUDIT, AUDITED_SIDE_BY_SIDE, kets, weights)
+        return _audited(builder, self.arrays, self.leaves, self.matrices, self.frame, self.ladder[-1], group)
+
+    def tables(self, builder: Builder, found: _Audit) -> TimedArrays:
+        """Return its tables, with those of whole periods and of bridges, and what its audit found."""
+        frame, arrays, leaves, ladder = self.frame, self.arrays, self.leaves, self.ladder
+        probes = carried = probes_of(frame.shape[1])
+        for matrix in self.matrices:
+            carried = matrix @ carried
+        steps = int(arrays.leaf_step[-1] - arrays.leaf_step[0])
+        rungs = rungs_of(ladder, probes, distance(ladder[0] @ probes, carried) + ROUNDING_OF_STEP * np.sqrt(steps))
+        # As errors of states: half the relative error of their norm².
+        rungs[:, 1] += 0.5 * found.drift * 2.0 ** np.arange(len(rungs)) * rungs[:, 0]
+        errors = leaf_errors(builder, leaves, frame @ probes)
+        arrays = with_blocks(arrays, self.nodes, self.first, ladder, rungs, errors)
+        slow = sampled_span(builder, arrays, leaves)
+        if slow is not None:
+            arrays = with_periods(builder, arrays, leaves, slow, ROUNDING_OF_STEP * np.sqrt(steps))
+            arrays = with_bridges(arrays)
+        scalars = arrays.scalars.copy()
+        scalars[MOST_LEAK] = LEAK_SHARE * builder.tolerance
+        scalars[AUDITED], scalars[AUDITED_GAPS], scalars[DRIFT] = found.worst, found.gaps, found.drift
+        scalars[MISSED] = found.left / max(found.jumps, 1)
+        near = (len(builder.modes), frame.shape[1], 2, len(frame))
+        return arrays._replace(
+            frame=columns_apart(frame),
+            adjoint=columns_apart(np.ascontiguousarray(frame.conj().T)),
+            near_inverse=np.array([columns_apart(m.tables.inverse @ frame) for m in builder.modes]).reshape(near),
+            scalars=scalars,
+        )
 
 
 def _leaf_matrix(builder: Builder, arrays: TimedArrays, number: int, leaf: Leaf, frame: Matrix) -> Matrix:

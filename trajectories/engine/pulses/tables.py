@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ RADIANS, FINE_RADIANS, FINE = 8.0, 4.0, 1e-11
 ROUNDING_OF_STEP = 6e-16
 # Operators are stored by diagonals from this dimension on, if that takes at most this many times the elements.
 LEAST_BY_DIAGONALS, MOST_PADDED = 40, 4.0
+# Density of clicks, over the largest, for which leaves are cut where hardly any fall.
+LEAST_DENSITY = 1e-2
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,24 @@ class Leaf:
     stop: float
     modes: int
     steps: int
+
+
+@dataclass(frozen=True)
+class ClickDensity:
+    """How many clicks fall, relatively, into parts of the period: `density` for a unit of time between `edges`."""
+
+    edges: NDArray[np.float64]
+    density: NDArray[np.float64]
+
+    def weights(self, steps: Steps) -> NDArray[np.float64]:
+        """Return the relative density of leaves for every step.
+
+        A click costs the steps of its leaf, and leaves cost memory: the length of leaves with the least sum is as
+        one over the root of the density.
+        """
+        middle = 0.5 * (steps.starts[1:] + steps.starts[:-1])
+        part = np.clip(np.searchsorted(self.edges, middle, side="right") - 1, 0, len(self.density) - 1)
+        return np.sqrt(self.density[part] / self.density.max() + LEAST_DENSITY)
 
 
 class Builder:
@@ -65,12 +86,20 @@ class Builder:
         self.widths = [spectral_radius(operator) for operator in terms]
         self.constant_width = spectral_radius(self.operators[0])
 
-    def arrays(self, most_leaves: int | None = None) -> tuple[TimedArrays, list[Leaf]]:
-        """Return tables and leaves; stretches of steps are divided into about `most_leaves`, or single steps."""
+    def arrays(
+        self, most_leaves: int | None = None, clicks: ClickDensity | None = None
+    ) -> tuple[TimedArrays, list[Leaf]]:
+        """Return tables and leaves; stretches of steps are divided into about `most_leaves`, or single steps.
+
+        Leaves have as many steps as each other, or fewer where there are more clicks.
+        """
         pieces, leaves = [], []
         smooth = [(s, self._steps(s)) for s in stretches(self.system, self.horizon)]
-        total = sum(len(steps.starts) - 1 for (s, steps) in smooth if self.number_of(s) < 0)
-        together = 1 if most_leaves is None else max(1, -(-total // max(8, most_leaves - len(smooth))))
+        stepped = [steps for (s, steps) in smooth if self.number_of(s) < 0]
+        total = sum(len(steps.starts) - 1 for steps in stepped)
+        room = max(total, 1) if most_leaves is None else max(8, most_leaves - len(smooth))
+        together = max(1, -(-total // room))
+        whole = 0.0 if clicks is None else sum(float(clicks.weights(steps).sum()) for steps in stepped)
         for stretch, steps in smooth:
             number = self.number_of(stretch)
             count = len(steps.starts) - 1
@@ -78,8 +107,11 @@ class Builder:
                 leaves.append(Leaf(stretch.start, stretch.stop, number, 1))
                 pieces.append(Steps(steps.starts[[0, -1]], steps.coefficients[:1]))
                 continue
-            for first in range(0, count, together):
-                last = min(first + together, count)
+            firsts = np.arange(0, count, together)
+            if clicks is not None:
+                share = clicks.weights(steps) * (room / whole)
+                firsts = np.flatnonzero(np.diff(np.floor(np.cumsum(share) - share), prepend=-1.0))
+            for first, last in pairwise([*firsts.tolist(), count]):
                 leaves.append(Leaf(float(steps.starts[first]), float(steps.starts[last]), -1, last - first))
             pieces.append(steps)
         return self._tables(pieces, leaves), leaves
