@@ -27,6 +27,9 @@ Matrix = NDArray[np.complex128]
 # Part of a state that may lie outside Q, or outside the vectors of a segment, as a share of the tolerance; and the
 # least that can be seen beside rounding.
 LEFT_OUT, LEAST_LEFT_OUT = 1e-3, 2e-14
+# What the motion in the vectors of a segment may be off by, as a multiple of either; and how many states of a step
+# are tried until its vectors hold it.
+WITHIN, SAMPLES = (3.0, 15.0), (2, PARTS)
 # Largest number of vectors of Q as a share of N; size in bytes of all vectors of segments, and how many one has,
 # roughly, of both kinds.
 MOST_VECTORS, PERIOD_BYTES, VECTORS = 0.75, 2.5e8, 80
@@ -120,7 +123,7 @@ def with_periods(
     error: float,
     period: Matrix | None = None,
 ) -> TimedArrays:
-    """Return the tables with those of whole periods.
+    """Return the tables with those of whole periods, or as they are where segments do not hold the motion.
 
     Parameters
     ----------
@@ -138,15 +141,18 @@ def with_periods(
     segments = segments_of(arrays, max(STEPS, int(16.0 * size * VECTORS * total / PERIOD_BYTES)))
     random = system_stream(builder.system.digest, SEGMENTS)
     most = max(0.2 * LEFT_OUT * builder.tolerance, LEAST_LEFT_OUT)
+    within = max(WITHIN[0] * LEFT_OUT * builder.tolerance, WITHIN[1] * LEAST_LEFT_OUT)
     covector = slow.vectors if period is None else period.conj().T @ slow.vectors
     if period is None:
         back = backwards(arrays)
         for segment in reversed(segments):
-            covector = _halves(builder, back, segment, covector, adjoint=True)[-1]
-    to, largest = _way_to(builder, arrays, segments, covector, most, random)
+            covector = _within(builder, back, segment, covector, 1, adjoint=True)[-1]
+    to, largest = _way_to(builder, arrays, segments, covector, most, within, random)
     # The components of a state there over its norm: the first ones may be all that is left of it.
     largest = largest / largest.max()
-    there, after = _way_from(builder, arrays, segments, slow.vectors, largest, most, random)
+    there, after = _way_from(builder, arrays, segments, slow.vectors, largest, most, within, random)
+    if to.errors.max() > within or largest @ there.errors > within:
+        return arrays
     if period is not None:
         after = period @ slow.vectors
     once = slow.vectors.conj().T @ after
@@ -186,26 +192,32 @@ def _way_to(
     segments: list[Segment],
     covector: Matrix,
     most: float,
+    within: float,
     random: np.random.Generator,
 ) -> tuple[_Way, NDArray[np.float64]]:
     """Return the way to the slow space, given P†(T), and the largest components of a state of norm 1 there."""
     back, way, largest = backwards(arrays), _Way(), np.zeros(covector.shape[1])
     for segment in reversed(segments):
-        halves = _halves(builder, back, segment, covector, adjoint=True)[::-1]
-        covector = halves[0]
-        # The slow space is entered from the beginning of a constant stretch, and from anywhere in a step.
-        reached = halves[:1] if segment.modes >= 0 else halves
+        given = covector
+        for samples in SAMPLES:
+            states = _within(builder, back, segment, given, samples, adjoint=True)[::-1]
+            # The slow space is entered from the beginning of a constant stretch, and from anywhere in a step.
+            reached = states[:1] if segment.modes >= 0 else states
+            vectors = span_of_states(np.hstack(reached), most, random)
+            motion, error = Motion(arrays, segment, vectors), 0.0
+            ends = states[:1] if segment.modes >= 0 else states[samples::samples]
+            coordinates = [end.conj().T @ vectors for end in ends]
+            if segment.modes < 0:
+                for step, back_to_slow in enumerate(coordinates):
+                    own = np.eye(vectors.shape[1], dtype=np.complex128)
+                    mine = back_to_slow @ motion.moved(segment.first + step, own)
+                    error = max(error, float(np.linalg.norm(mine - states[samples * step].conj().T @ vectors, 2)))
+            if error <= within:
+                break
+        covector = states[0]
         # Also at the end of a constant stretch, where a state may be found to lie in Q.
-        largest = np.maximum(largest, np.max([np.linalg.norm(each, axis=0) for each in halves], axis=0))
-        vectors = span_of_states(np.hstack(reached), most, random)
-        motion = Motion(arrays, segment, vectors)
-        ends = halves[:1] if segment.modes >= 0 else halves[2::2]
-        coordinates = [end.conj().T @ vectors for end in ends]
-        if segment.modes < 0:
-            for step, back_to_slow in enumerate(coordinates, segment.first):
-                mine = back_to_slow @ motion.moved(step, np.eye(vectors.shape[1], dtype=np.complex128))
-                right = halves[2 * (step - segment.first)].conj().T @ vectors
-                way.errors = np.maximum(way.errors, np.linalg.norm(mine - right, 2))
+        largest = np.maximum(largest, np.max([np.linalg.norm(each, axis=0) for each in states], axis=0))
+        way.errors = np.maximum(way.errors, error)
         way.add(vectors, motion, coordinates)
     return _Way(way.vectors[::-1], way.operators[::-1], way.coordinates[::-1], way.errors), largest
 
@@ -217,25 +229,31 @@ def _way_from(
     state: Matrix,
     largest: NDArray[np.float64],
     most: float,
+    within: float,
     random: np.random.Generator,
 ) -> tuple[_Way, Matrix]:
     """Return the way from the slow space, given Q and what its components are at most, and MQ."""
     way = _Way(errors=np.zeros(state.shape[1]))
     for segment in segments:
-        halves = _halves(builder, arrays, segment, state, adjoint=False)
-        state = halves[-1]
-        reached = halves[:1] if segment.modes >= 0 else halves
-        vectors = span_of_states(np.hstack([each * largest for each in reached]), most, random)
-        motion = Motion(arrays, segment, vectors)
-        starts = halves[:1] if segment.modes >= 0 else halves[:-1:2]
-        coordinates = [vectors.conj().T @ start for start in starts]
-        off = [vectors @ coordinates[0] - starts[0]]
-        if segment.modes < 0:
-            off = [
-                vectors @ motion.moved(step, start) - halves[2 * (step - segment.first) + 2]
-                for step, start in enumerate(coordinates, segment.first)
-            ]
-        way.errors = np.maximum(way.errors, np.max([np.linalg.norm(each, axis=0) for each in off], axis=0))
+        given = state
+        for samples in SAMPLES:
+            states = _within(builder, arrays, segment, given, samples, adjoint=False)
+            reached = states[:1] if segment.modes >= 0 else states
+            vectors = span_of_states(np.hstack([each * largest for each in reached]), most, random)
+            motion = Motion(arrays, segment, vectors)
+            starts = states[:1] if segment.modes >= 0 else states[:-1:samples]
+            coordinates = [vectors.conj().T @ start for start in starts]
+            off = [vectors @ coordinates[0] - starts[0]]
+            if segment.modes < 0:
+                off = [
+                    vectors @ motion.moved(segment.first + step, start) - states[samples * (step + 1)]
+                    for step, start in enumerate(coordinates)
+                ]
+            errors = np.max([np.linalg.norm(each, axis=0) for each in off], axis=0)
+            if largest @ errors <= within:
+                break
+        state = states[-1]
+        way.errors = np.maximum(way.errors, errors)
         way.add(vectors, motion, coordinates)
     return way, state
 
@@ -266,10 +284,10 @@ def distance_but_for_phase(one: Matrix, other: Matrix) -> float:
     return float(np.linalg.norm(one * phase - other, 2))
 
 
-def _halves(
-    builder: Builder, arrays: TimedArrays, segment: Segment, states: Matrix, adjoint: bool
+def _within(
+    builder: Builder, arrays: TimedArrays, segment: Segment, states: Matrix, samples: int, adjoint: bool
 ) -> list[Matrix]:
-    """Return states at the beginning of a segment and after each half step, or at both ends of a constant stretch.
+    """Return states at the beginning of a segment and `samples` times in each step, or at both ends of a stretch.
 
     With `adjoint` the tables are those backwards, and states are those of U† from the end of the segment.
     """
@@ -281,9 +299,9 @@ def _halves(
         whole = builder.modal_matrix(segment.modes, float(arrays.starts[last] - arrays.starts[first]))
         return [states, np.asarray((whole.conj().T if adjoint else whole) @ states)]
     found = [states]
-    half = PARTS // 2
-    for part in range(PARTS * first, PARTS * last, half):
-        found.append(builder.carried_parts(arrays, part, part + half, found[-1], PARTS))
+    length = PARTS // samples
+    for part in range(PARTS * first, PARTS * last, length):
+        found.append(builder.carried_parts(arrays, part, part + length, found[-1], PARTS))
     return found
 
 
