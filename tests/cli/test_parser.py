@@ -53,6 +53,7 @@ def test_every_help_can_be_asked_for_in_two_ways_and_fits_a_terminal(command, ca
         (["help", "exprot"], "did you mean 'export'?"),
         (["simulate", "x.toml", "--trajectores", "3"], "did you mean '--trajectories'?"),
         (["simulate", "x.toml", "--trajectores=3"], "did you mean '--trajectories'?"),
+        (["validate", "x", "--quiet"], "unknown option '--quiet'; trajectories validate --help lists them"),
         (["exact"], "required: CONFIG; see trajectories exact --help"),
         (["validate", "x", "--levels", "3"], "three integers"),
         (["analyse", "x", "y"], "unknown argument 'y'"),

@@ -80,7 +80,12 @@ class Parser(argparse.ArgumentParser):
             return f"unknown command {match[1]!r}; the commands are {', '.join(known)}{hint}"
         if match := re.match(r"unrecognized arguments: (.*)", message):
             word = match[1].split()[0]
-            hint = nearest(word.partition("=")[0], sorted(self._known_options()))
+            command = next((name for name in self._words if name in commands_of(self)), None)
+            ask = f"{self.prog} {command} --help" if command else ask
+            option = word.partition("=")[0]
+            # That of another command is spelled right: nothing near it is meant.
+            elsewhere = option in self._options_of(None)
+            hint = "" if elsewhere else nearest(option, sorted(self._options_of(command)))
             what = "option" if word.startswith("-") else "argument"
             return f"unknown {what} {word!r}{hint or f'; {ask} lists them'}"
         if match := re.match(r"argument (.*): invalid choice: '(.*)' \(choose from (.*)\)", message):
@@ -88,8 +93,13 @@ class Parser(argparse.ArgumentParser):
             return f"{match[1]} {match[2]} must be one of {', '.join(known)}{nearest(match[2], known)}"
         return f"{message}; see {ask}"
 
-    def _known_options(self) -> set[str]:
-        parsers = [self, *commands_of(self).values()]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and keep the words: an error is about the options of their command."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+    def _options_of(self, command: str | None) -> set[str]:
+        parsers = [self, *(parser for name, parser in commands_of(self).items() if command in (None, name))]
         return {option for parser in parsers for action in parser._actions for option in action.option_strings}
 
 
