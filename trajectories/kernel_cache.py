@@ -43,7 +43,7 @@ from .kernel_drafts import (
 from .stages import Stage
 
 # Form of the imports inside this package; a test checks that files of kernels use it.
-RELATIVE_IMPORT = re.compile(r"^from (\.+)([\w.]*) import", re.MULTILINE)
+RELATIVE_IMPORT = re.compile(r"^ *from (\.+)([\w.]*) import", re.MULTILINE)
 # Modules that only display progress: the code of kernels does not depend on them.
 WORDS = tuple(Path(__file__).with_name(name) for name in ("stages.py", "displays.py"))
 

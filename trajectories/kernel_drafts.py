@@ -23,7 +23,6 @@ from numba.core.bytecode import FunctionIdentity
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompileResult
 
-from .kernel_records import passed, pipeline
 from .stages import Stage
 
 COMPILING = "compiling kernels, once for this machine"
@@ -31,6 +30,9 @@ COMPILING = "compiling kernels, once for this machine"
 TESTED = ((0, 68), (0, 68))
 DRAFTED = TESTED[0] <= numba.version_info.short <= TESTED[1]
 if DRAFTED:
+    # It rests on Numba's inner parts, which other versions may have elsewhere.
+    from .kernel_records import passed, pipeline
+
     # Numba numbers the functions of a process to distinguish equal names. A kernel may contain drafts of several
     # processes, so the numbers of different processes must differ.
     FunctionIdentity._unique_ids = itertools.count(secrets.randbits(60))

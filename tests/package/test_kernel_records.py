@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,3 +166,16 @@ def test_a_kernel_does_not_return_what_it_was_given():
 
     with pytest.raises(LoweringError, match="cannot return a record"):
         outer(Pair(np.ones(1), 1.0))
+
+
+def test_another_numba_needs_none_of_its_inner_parts():
+    """With a version that records were not tested with, the module that uses inner parts is not imported."""
+    script = (
+        "import sys, numba\n"
+        "numba.version_info = numba.version_info._replace(short=(0, 99))\n"
+        "import trajectories, trajectories.kernel_drafts\n"
+        "assert not trajectories.kernel_drafts.DRAFTED\n"
+        "print('trajectories.kernel_records' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"

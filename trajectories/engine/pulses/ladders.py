@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from .taylor_kernels import COLUMNS
+from .propagator_kernels import COLUMNS
 
 # Seed of the random states with which errors of propagators are measured.
 PROBES = 20261126

@@ -9,6 +9,7 @@ period, F(t) = U(t ← 0)Q from the start of a period to time t. Both are kept i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +19,10 @@ from scipy import linalg, sparse
 from ...random_streams import system_stream
 from ..operators import stack_operators
 from .ladders import ladder_of, rungs_of
+from .propagator_kernels import COLUMNS
 from .segments import STEPS, Motion, Segment, operators_of, padded, segments_of, span_of_states
 from .tables import Builder, Leaf, columns_apart
-from .taylor_kernels import COLUMNS, LEAVING_ERROR, PARTS, SLOW_ERROR, TimedArrays
+from .taylor_kernels import LEAVING_ERROR, PARTS, SLOW_ERROR, TimedArrays
 
 Matrix = NDArray[np.complex128]
 
@@ -28,7 +30,7 @@ Matrix = NDArray[np.complex128]
 # least that can be seen beside rounding.
 LEFT_OUT, LEAST_LEFT_OUT = 1e-3, 2e-14
 # What the motion in the vectors of a segment may be off by, as a multiple of either; and how many states of a step
-# are tried until its vectors hold it.
+# are tried until its vectors hold it. In between, as many are looked at.
 WITHIN, SAMPLES = (3.0, 15.0), (2, PARTS)
 # Largest number of vectors of Q as a share of N; size in bytes of all vectors of segments, and how many one has,
 # roughly, of both kinds.
@@ -100,7 +102,7 @@ def through_leaf(
 class _Way:
     """The way to the slow space or from it: of every segment its vectors and operators, of every step coordinates.
 
-    `errors` are what the columns of the way are off by, at most, after the motion in a step.
+    `errors` are what the columns of the way are off by, at most, anywhere in a step.
     """
 
     vectors: list[Matrix] = field(default_factory=list)
@@ -146,7 +148,7 @@ def with_periods(
     if period is None:
         back = backwards(arrays)
         for segment in reversed(segments):
-            covector = _within(builder, back, segment, covector, 1, adjoint=True)[-1]
+            covector = _within(builder, back, segment, covector, 1, adjoint=True)[0][-1]
     to, largest = _way_to(builder, arrays, segments, covector, most, within, random)
     # The components of a state there over its norm: the first ones may be all that is left of it.
     largest = largest / largest.max()
@@ -164,6 +166,7 @@ def with_periods(
         error += 0.5 * apart
     left_out = max(slow.left_out, outside)
     scalars = arrays.scalars.copy()
+    # `most` is for states that are found to lie in Q, in what they have of its vectors.
     scalars[SLOW_ERROR] = left_out + most + float(to.errors.max())
     scalars[LEAVING_ERROR] = error + apart
     own = np.eye(count, dtype=np.complex128) * np.sqrt(count)
@@ -198,25 +201,27 @@ def _way_to(
     """Return the way to the slow space, given P†(T), and the largest components of a state of norm 1 there."""
     back, way, largest = backwards(arrays), _Way(), np.zeros(covector.shape[1])
     for segment in reversed(segments):
-        given = covector
         for samples in SAMPLES:
-            states = _within(builder, back, segment, given, samples, adjoint=True)[::-1]
+            states, between = _within(builder, back, segment, covector, samples, adjoint=True)
+            states = states[::-1]
             # The slow space is entered from the beginning of a constant stretch, and from anywhere in a step.
             reached = states[:1] if segment.modes >= 0 else states
             vectors = span_of_states(np.hstack(reached), most, random)
-            motion, error = Motion(arrays, segment, vectors), 0.0
+            motion = Motion(arrays, segment, vectors)
+            error = max(float(np.linalg.norm(_outside(vectors, each), 2)) for each in [*reached, *between])
             ends = states[:1] if segment.modes >= 0 else states[samples::samples]
             coordinates = [end.conj().T @ vectors for end in ends]
             if segment.modes < 0:
-                for step, back_to_slow in enumerate(coordinates):
-                    own = np.eye(vectors.shape[1], dtype=np.complex128)
-                    mine = back_to_slow @ motion.moved(segment.first + step, own)
-                    error = max(error, float(np.linalg.norm(mine - states[samples * step].conj().T @ vectors, 2)))
+                own = np.eye(vectors.shape[1], dtype=np.complex128)
+                error += max(
+                    float(np.linalg.norm(end @ motion.moved(segment.first + step, own) - start, 2))
+                    for step, (start, end) in enumerate(pairwise([states[0].conj().T @ vectors, *coordinates]))
+                )
             if error <= within:
                 break
         covector = states[0]
         # Also at the end of a constant stretch, where a state may be found to lie in Q.
-        largest = np.maximum(largest, np.max([np.linalg.norm(each, axis=0) for each in states], axis=0))
+        largest = np.maximum(largest, _largest_norms(states))
         way.errors = np.maximum(way.errors, error)
         way.add(vectors, motion, coordinates)
     return _Way(way.vectors[::-1], way.operators[::-1], way.coordinates[::-1], way.errors), largest
@@ -235,21 +240,23 @@ def _way_from(
     """Return the way from the slow space, given Q and what its components are at most, and MQ."""
     way = _Way(errors=np.zeros(state.shape[1]))
     for segment in segments:
-        given = state
         for samples in SAMPLES:
-            states = _within(builder, arrays, segment, given, samples, adjoint=False)
+            states, between = _within(builder, arrays, segment, state, samples, adjoint=False)
             reached = states[:1] if segment.modes >= 0 else states
             vectors = span_of_states(np.hstack([each * largest for each in reached]), most, random)
             motion = Motion(arrays, segment, vectors)
+            errors = _largest_norms([_outside(vectors, each) for each in [*reached, *between]])
             starts = states[:1] if segment.modes >= 0 else states[:-1:samples]
             coordinates = [vectors.conj().T @ start for start in starts]
-            off = [vectors @ coordinates[0] - starts[0]]
             if segment.modes < 0:
-                off = [
-                    vectors @ motion.moved(segment.first + step, start) - states[samples * (step + 1)]
-                    for step, start in enumerate(coordinates)
-                ]
-            errors = np.max([np.linalg.norm(each, axis=0) for each in off], axis=0)
+                errors += _largest_norms(
+                    [
+                        motion.moved(segment.first + step, start) - vectors.conj().T @ end
+                        for step, (start, end) in enumerate(
+                            zip(coordinates, states[samples::samples], strict=True)
+                        )
+                    ]
+                )
             if largest @ errors <= within:
                 break
         state = states[-1]
@@ -286,10 +293,11 @@ def distance_but_for_phase(one: Matrix, other: Matrix) -> float:
 
 def _within(
     builder: Builder, arrays: TimedArrays, segment: Segment, states: Matrix, samples: int, adjoint: bool
-) -> list[Matrix]:
-    """Return states at the beginning of a segment and `samples` times in each step, or at both ends of a stretch.
+) -> tuple[list[Matrix], list[Matrix]]:
+    """Return states at the beginning of a segment and `samples` times in each step, and those half-way in between.
 
-    With `adjoint` the tables are those backwards, and states are those of U† from the end of the segment.
+    Of a constant stretch those at both ends. With `adjoint` the tables are those backwards, and states are those
+    of U† from the end of the segment.
     """
     first, last = segment.first, segment.last
     if adjoint:
@@ -297,12 +305,23 @@ def _within(
         first, last = total - last, total - first
     if segment.modes >= 0:
         whole = builder.modal_matrix(segment.modes, float(arrays.starts[last] - arrays.starts[first]))
-        return [states, np.asarray((whole.conj().T if adjoint else whole) @ states)]
+        return [states, np.asarray((whole.conj().T if adjoint else whole) @ states)], []
     found = [states]
-    length = PARTS // samples
-    for part in range(PARTS * first, PARTS * last, length):
-        found.append(builder.carried_parts(arrays, part, part + length, found[-1], PARTS))
-    return found
+    cuts = max(PARTS, 2 * samples)
+    length = cuts // (2 * samples)
+    for part in range(cuts * first, cuts * last, length):
+        found.append(builder.carried_parts(arrays, part, part + length, found[-1], cuts))
+    return found[::2], found[1::2]
+
+
+def _outside(vectors: Matrix, states: Matrix) -> Matrix:
+    """Return the part of some states outside the span of orthonormal vectors."""
+    return np.asarray(states - vectors @ (vectors.conj().T @ states))
+
+
+def _largest_norms(matrices: list[Matrix]) -> NDArray[np.float64]:
+    """Return the largest norm of every column."""
+    return np.asarray(np.max([np.linalg.norm(each, axis=0) for each in matrices], axis=0))
 
 
 def _operators(way: _Way, size: int, count: int) -> NDArray[np.float64]:

@@ -16,10 +16,10 @@ from ...model.system import OpenSystem
 from ..operators import stack_operators
 from ..propagator import bracket_width
 from ..sparse.sparse_action import spectrum_bounds
+from .propagator_kernels import COLUMNS, columns_of_leaf
 from .still import LARGEST_DIAGONALISED, MOST_BYTES, StillModes, stacked_modes
 from .taylor_kernels import (
     BRACKET,
-    COLUMNS,
     LARGEST_DECAY,
     MOST_TERMS,
     N_SCALARS,
@@ -27,7 +27,6 @@ from .taylor_kernels import (
     PERIOD,
     STEP_ERROR,
     TimedArrays,
-    columns_of_leaf,
 )
 
 # Length of a step times the spectral radius: the first for tolerances above FINE, the second below. A series loses
