@@ -8,7 +8,8 @@ from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.engine.operators import stack_operators
 from trajectories.engine.pulses import bridges
-from trajectories.engine.pulses.bridge_kernels import ACROSS, DIRECT, FROM_SLOW, NEXT, SURVIVAL
+from trajectories.engine.pulses.bridge_kernels import ACROSS, DIRECT, FROM_ANCHOR, FROM_SLOW, NEXT, SURVIVAL
+from trajectories.engine.pulses.taylor_kernels import ANCHOR_OFFSET, PERIOD
 from trajectories.engine.trajectory_state import HORIZON
 from trajectories.random_streams import trajectory_stream
 
@@ -25,8 +26,17 @@ DRIVES = {
         0.03 + 0.15 * tj.Gaussian(20.0, 1.2) + 0.1 * tj.Square(100.0, 130.0) - 0.02 * tj.Square(130.0, 132.0),
         200.0,
     ),
+    # Most of the period without a pulse: the slow space has its anchor there.
+    "long dark": (0.03 + 0.15 * tj.Gaussian(40.0, 1.2), 1000.0),
+    "long dark before": (0.03 + 0.15 * tj.Gaussian(950.0, 1.2), 1000.0),
+    "long squares": (0.03 + 0.01 * tj.Square(1400.0, 2000.0), 2000.0),
+    "long dark in the middle": (
+        0.03 + 0.15 * tj.Gaussian(20.0, 1.2) + 0.01 * tj.Square(900.0, 960.0) - 0.02 * tj.Square(960.0, 961.0),
+        1000.0,
+    ),
 }
-DURATION = 4000.0
+# Of most runs: at least so long, and so many periods.
+DURATION, PERIODS = 4000.0, 20
 
 
 def system_of(name):
@@ -40,8 +50,9 @@ def system_of(name):
     )
 
 
-def block_of(compiled, trajectories=4, duration=DURATION):
-    return run_block(compiled, BlockTask(0, trajectories, 7, duration))
+def block_of(compiled, trajectories=4, duration=None):
+    period = compiled.propagator.arrays.scalars[PERIOD]
+    return run_block(compiled, BlockTask(0, trajectories, 7, duration or max(DURATION, PERIODS * period)))
 
 
 @pytest.fixture(scope="module", params=DRIVES)
@@ -75,8 +86,9 @@ def test_clicks_are_those_of_steps(train):
 def test_the_first_clicks_keep_the_tolerance(train):
     """Of forty trajectories, before errors grow from click to click: with click rates below 2, |ΔS|/S < 1e-10."""
     compiled, _, system = train
-    mine = block_of(compiled, trajectories=40, duration=600.0)
-    there = block_of(compile_system(system, GROUND, propagator="steps"), trajectories=40, duration=600.0)
+    duration = max(600.0, 4.0 * system.period)
+    mine = block_of(compiled, trajectories=40, duration=duration)
+    there = block_of(compile_system(system, GROUND, propagator="steps"), trajectories=40, duration=duration)
     assert np.array_equal(mine.counts, there.counts)
     first = np.concatenate([[0], np.cumsum(mine.counts)[:-1]])
     early = np.arange(len(mine.time)) - np.repeat(first, mine.counts) < 3
@@ -110,10 +122,16 @@ def test_bridges_lead_where_the_propagator_leads(train):
         whole = upper + upper.conj().T + np.diag(arrays.still.diagonal[here, row[SURVIVAL]][:size])
         np.testing.assert_allclose(whole, (between @ vectors).conj().T @ (between @ vectors), atol=1e-12)
     # Without the few vectors of whole periods there are no bridges.
-    assert seen == ((arrays.leaf_modes >= 0).sum() if len(arrays.segment_of_step) else 0)
+    assert seen == ((arrays.leaf_modes >= 0).sum() if len(arrays.segment_of_position) else 0)
 
 
-WAYS = {"across": ACROSS, "from the slow space": FROM_SLOW, "survival": SURVIVAL, "direct": DIRECT}
+WAYS = {
+    "across": ACROSS,
+    "from the slow space": FROM_SLOW,
+    "from the anchor": FROM_ANCHOR,
+    "survival": SURVIVAL,
+    "direct": DIRECT,
+}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -129,7 +147,9 @@ def test_wrong_tables_are_noticed(train, way):
     used = used[used >= 0]
     # There are no bridges without the few vectors of whole periods, nor ways over pulses where there are none.
     apart = (arrays.leaf_modes < 0).any()
-    expected = len(arrays.segment_of_step) > 0 and (apart or way not in ("survival", "direct"))
+    expected = len(arrays.segment_of_position) > 0 and (apart or way not in ("survival", "direct"))
+    if way == "from the anchor":
+        expected = bool(arrays.scalars[ANCHOR_OFFSET] > 0.0)
     if len(used) == 0:
         # The stretch after a pulse at the end of the period is too short for a direct way.
         assert not expected or (way == "direct" and arrays.leaf_start[-2] > 190.0)

@@ -14,6 +14,8 @@ HALF_PI_2 = 6.077100506303966e-11
 HALF_PI_3 = 2.0222662487959506e-21
 # Beyond this angle the library is called, which is exact there too.
 LARGEST_ANGLE = 1.0e6
+# Up to this angle, in doubles, the cosine is 1 and the sine is the angle.
+SMALL_ANGLE = 2.0**-27
 # A mode that has decayed by e^{−64} = 1.6e-28 is set to zero: it affects no digit of any result.
 LARGEST_EXPONENT = 64.0
 # 2²⁷ + 1 splits a double into two halves.
@@ -126,6 +128,8 @@ def exact_exponentials(energy, energy_rest, decay, count, time, real, imag):
         # An infinite angle has no phase.
         if not abs(angle) + abs(rest) < np.inf:
             angle, rest = 0.0, 0.0
-        x, y, u, v = np.cos(angle), np.sin(angle), np.cos(rest), np.sin(rest)
+        x, y, u, v = np.cos(angle), np.sin(angle), 1.0, rest
+        if abs(rest) >= SMALL_ANGLE:
+            u, v = np.cos(rest), np.sin(rest)
         real[n] = size * (x * u - y * v)
         imag[n] = -size * (y * u + x * v)

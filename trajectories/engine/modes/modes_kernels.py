@@ -235,18 +235,17 @@ def between(low, high, shortest):
 
 @light_kernel()
 def find_click(arrays, guess, window, state, work):
-    """Find the time since the last click at which S falls to its threshold, from the guess of `begin_search`.
+    """Find the time since the last click at which S falls to its threshold, from a good guess as of `approach`.
 
-    Takes over from `approach` with S to the tolerance, until the step is so short that the Taylor polynomial is S
-    itself. The path does not depend on `window`; it only tells when the search may be given up, because S is still
-    above the threshold there.
+    Takes Newton steps with S to the tolerance, until the step is so short that the Taylor polynomial is S itself.
+    The path does not depend on `window`; it only tells when the search may be given up, because S is still above
+    the threshold there.
 
     Returns the time, or NO_CLICK or NOT_BRACKETED, the number of live blocks, the norm of what is left out of
     them, and −dS/dt. On return ``work.here`` is the state of the live blocks at that time.
     """
     threshold, scalars = state.threshold, arrays.scalars
     tolerance = scalars[TOLERANCE]
-    guess = approach(arrays, guess, state, work)
     low, high, base = 0.0, np.inf, np.inf
     blocks, dropped = 0, 0.0
     checked, underflowed = False, False
@@ -302,8 +301,8 @@ def find_click(arrays, guess, window, state, work):
 
 
 @light_kernel()
-def find_resolved_click(arrays, guess, window, state, work):
-    """Find a click as `find_click` does, but later where the state cannot click yet.
+def find_resolved_click(arrays, guess, near, window, state, work):
+    """Find a click from the guess of `begin_search`, or one that is `near`, but later where it cannot come yet.
 
     Just after a jump the click rate may be zero. With a threshold within rounding of 1, or of a level at which S
     stays, S alone cannot tell when it falls. Then the threshold is lowered, by what the tolerance allows at first,
@@ -312,6 +311,9 @@ def find_resolved_click(arrays, guess, window, state, work):
     lower, lowered = min(LOWERED, 0.125 * arrays.scalars[TOLERANCE]), 0.0
     wait, blocks, dropped, total = NOT_BRACKETED, 0, 0.0, 0.0
     for _ in range(MOST_LOWERINGS):
+        if not near:
+            guess = approach(arrays, guess, state, work)
+        near = False
         wait, blocks, dropped, total = find_click(arrays, guess, window, state, work)
         if wait < 0.0:
             break
@@ -370,7 +372,7 @@ def advance(arrays, stop, uniforms, observables, samples, state, work, times, ch
         state.threshold = 1.0 - uniforms[state.next_uniform]
         window = stop - state.gap_start
         guess = begin_search(arrays, state.threshold, work)
-        wait, blocks, dropped, total = find_resolved_click(arrays, guess, window, state, work)
+        wait, blocks, dropped, total = find_resolved_click(arrays, guess, False, window, state, work)
         if wait == NOT_BRACKETED:
             return NO_BRACKET
         time = np.inf if wait < 0.0 else state.gap_start + wait

@@ -27,6 +27,7 @@ from ..modes.forms_kernels import (
     TURNED,
     VECTORS_NORM,
     ModesArrays,
+    fill_tails,
     form_value,
     move_to,
 )
@@ -40,6 +41,7 @@ from ..modes.modal_jump_kernels import (
     sum_rounding,
     take_over,
 )
+from ..phase_kernels import exact_exponentials
 from .place_kernels import (
     CYCLE,
     FOUND,
@@ -56,8 +58,9 @@ from .taylor_kernels import AUDITED, multiply
 
 # Columns of ``TimedArrays.bridges``, a row for each leaf: the constant stretch that follows; of a constant stretch
 # the numbers of the map to the next one, of the form of S at its beginning, and of the map to this one from the
-# slow space; of some other leaves the node of the tree that is the propagator to the next constant stretch.
-NEXT, ACROSS, SURVIVAL, FROM_SLOW, DIRECT = 0, 1, 2, 3, 4
+# slow space; of some other leaves the node of the tree that is the propagator to the next constant stretch; and
+# of the stretch of the anchor the map from the slow space to the place of the anchor.
+NEXT, ACROSS, SURVIVAL, FROM_SLOW, DIRECT, FROM_ANCHOR = 0, 1, 2, 3, 4, 5
 # What a state may miss at the end of a stretch, as a share of the tolerance: a gap may pass many stretches.
 MISSED_AT_END = 1e-3
 # A bridge is crossed if S behind it exceeds the threshold by the first share, and by the second of the parts of
@@ -137,22 +140,27 @@ def enter_by(modes, channel, blocks, survival, modal):
 
 
 @light_kernel()
-def enter_from_slow_space(modes, channel, slow, survival, modal):
-    """Take the state in the slow space, with the norm² `survival` at a stretch, there by one of its maps."""
+def enter_from_slow_space(arrays, modes, state, work):
+    """Take the state of the slow space to the stretch where its click comes, with the norm² `survival` there."""
+    place, slow, modal = work.place, work.slow, work.modal
+    channel = arrays.bridges[place[LEAF], FROM_ANCHOR if work.offset[0] > 0.0 else FROM_SLOW]
     blocks = -(-len(slow) // BLOCK)
     for j in range(BLOCK * blocks):
         x, y = 0.0, 0.0
         if j < len(slow):
             x, y = slow[j].real, slow[j].imag
         modal.here[0, j], modal.here[1, j], modal.square[j] = x, y, x * x + y * y
-    enter_by(modes, channel, blocks, survival, modal)
+    enter_by(modes, channel, blocks, state.survival, modal)
+    begin_stretch(time_of(arrays, place, work.offset), state)
+    state.norm_error += place[FRAMED] * arrays.scalars[AUDITED]
+    place[STILL] = 1
 
 
 @light_kernel()
-def move_to_end(modes, time, state, work):
-    """Move ``work.here`` to the end of a stretch, `time` after the beginning of the gap.
+def move_to_end(modes, time, least, state, work):
+    """Move ``work.here`` to the end of a stretch, `time` after the beginning of the gap, unless S is small there.
 
-    Returns S there, the number of blocks, and the error of the amplitudes.
+    Returns S there, or a bound that is below `least`, the number of blocks, and the error of the amplitudes.
     """
     limit = MISSED_AT_END * drop_limit(modes, state.threshold, modes.scalars[TOLERANCE])
     missing = state.missing + extend_jump(modes, limit, limit, time, work)
@@ -160,12 +168,35 @@ def move_to_end(modes, time, state, work):
     if work.jump[CHANNEL] >= 0:
         missing += (limit if work.jump[CHANNEL] >= len(modes.jump_corner) else limit / MISSED_AT_END) / 6.0
     open_base(modes, time, work)
+    # After a click most of the state is often in fast modes.
+    most = modes.scalars[VECTORS_NORM] * (work.base_tails[0] + missing)
+    if most * most < least:
+        return most * most, 0, missing
+    state.products += 1
+    others = work.base_tails[1]
+    for j in range(1, BLOCK):
+        others += np.sqrt(work.square[j])
+    if others <= limit and work.jump[START_BLOCKS] > 0:
+        return _first_mode_at(modes, time, work), 1, missing + others
     blocks = live_blocks(work.base_tails, limit)
     missing += work.base_tails[blocks]
     move_to(modes, blocks, time, work)
     value, _ = form_value(modes, 0, MISSED_AT_END * modes.scalars[TOLERANCE] * state.threshold, blocks, work)
-    state.products += 1
     return value, blocks, missing
+
+
+@light_kernel()
+def _first_mode_at(modes, time, work):
+    """Make ``work.here`` the first mode alone, `time` after the beginning of the gap, and return S."""
+    here, phase, square, start = work.here, work.phase, work.square, work.start
+    exact_exponentials(modes.energy, modes.energy_rest, modes.decay, 1, time, phase[0], phase[1])
+    x, y, u, v = start[0], start[SUMS_STRIDE], phase[0, 0], phase[1, 0]
+    for j in range(BLOCK):
+        here[0, j], here[1, j], square[j] = 0.0, 0.0, 0.0
+    here[0, 0], here[1, 0] = x * u - y * v, x * v + y * u
+    square[0] = here[0, 0] * here[0, 0] + here[1, 0] * here[1, 0]
+    fill_tails(square, 1, work.tails)
+    return modes.diagonal[0, 0] * square[0]
 
 
 @light_kernel()

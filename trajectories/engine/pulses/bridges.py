@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from ..modes.forms_kernels import ModesArrays
 from ..modes.mode_tables import form_tables, map_tables, whole_blocks
-from .bridge_kernels import ACROSS, DIRECT, FROM_SLOW, NEXT, SURVIVAL
+from .bridge_kernels import ACROSS, DIRECT, FROM_ANCHOR, FROM_SLOW, NEXT, SURVIVAL
 from .tables import columns_apart, no_bridges
-from .taylor_kernels import TimedArrays
+from .taylor_kernels import ANCHOR_OFFSET, TimedArrays
 
 Matrix = NDArray[np.complex128]
 
@@ -43,10 +43,10 @@ def with_bridges(
     """
     modes, size = arrays.leaf_modes, arrays.energy.shape[1]
     following = _following(arrays)
-    entries = {b: entry for b in set(following.values()) if (entry := _from_slow(arrays, b)) is not None}
-    ends, starts = list(following), [*following.values(), *entries]
+    entries = _from_slow(arrays, set(following.values()))
+    ends, starts = list(following), [*following.values(), *(leaf for leaf, _ in entries)]
     if nodes is None or first is None:
-        ends, starts = [], list(entries)
+        ends, starts = [], [leaf for leaf, _ in entries]
     each = MAP_ENTRY * _most(modes[starts]) + FORM_ENTRY * _most(modes[ends])
     if not starts or each * len(arrays.energy) * whole_blocks(size) ** 2 > BRIDGE_BYTES:
         return arrays
@@ -55,9 +55,9 @@ def with_bridges(
     forms: list[list[Matrix]] = [[] for _ in arrays.energy]
     bridges = no_bridges(len(modes))
     inverse = _matrices(arrays.inverse)
-    for b, entry in entries.items():
+    for (b, column), entry in entries.items():
         there = int(modes[b])
-        bridges[b, FROM_SLOW] = channels + len(maps[there])
+        bridges[b, column] = channels + len(maps[there])
         maps[there].append(np.pad(inverse[there] @ entry, ((0, 0), (0, size - entry.shape[1]))))
     if nodes is not None and first is not None:
         vectors = _matrices(arrays.vectors)
@@ -117,14 +117,24 @@ def _passed(nodes: list[Matrix], first: list[int], start: int, stop: int, states
     return states
 
 
-def _from_slow(arrays: TimedArrays, leaf: int) -> Matrix | None:
-    """Return the propagator from the slow space to a leaf, of shape (N, q)."""
-    if len(arrays.segment_of_step) == 0:
-        return None
-    step = int(arrays.leaf_step[leaf])
-    segment = int(arrays.segment_of_step[step])
-    (vectors,), (coordinates,) = _matrices(arrays.from_vectors[[segment]]), _matrices(arrays.from_slow[[step]])
-    return np.asarray(vectors @ coordinates)
+def _from_slow(arrays: TimedArrays, leaves: set[int]) -> dict[tuple[int, int], Matrix]:
+    """Return the propagators from the slow space to leaves, and to the anchor, (N, q), by leaf and column."""
+    if len(arrays.segment_of_position) == 0:
+        return {}
+    found = {}
+    steps, (step, anchor, _) = len(arrays.leaf_of_step), arrays.anchor.tolist()
+    positions = {(leaf, FROM_SLOW): (int(arrays.leaf_step[leaf]) - step) % steps for leaf in leaves}
+    if arrays.scalars[ANCHOR_OFFSET] > 0.0:
+        # The beginning of its stretch is the last position.
+        positions[anchor, FROM_SLOW], positions[anchor, FROM_ANCHOR] = steps, 0
+    for way, position in positions.items():
+        segment = arrays.segment_of_position[position]
+        (vectors,), (coordinates,) = (
+            _matrices(arrays.from_vectors[[segment]]),
+            _matrices(arrays.from_slow[[position]]),
+        )
+        found[way] = np.asarray(vectors @ coordinates)
+    return found
 
 
 def _matrices(columns: NDArray[np.float64]) -> Matrix:

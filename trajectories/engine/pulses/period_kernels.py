@@ -1,9 +1,10 @@
 """Whole periods without a click, in the slow space: the few vectors Q that span any state after such a period.
 
-A period without a click damps every state into the span of few vectors Q. For every step of the period the
-propagators to the slow space and from it are tabulated. So the time from a click to the end of the next period is
-one product; 2, 4, … periods are one product of the size of Q, and so is the survival at each step, among which the
-click is found by bisection. Within the step of a click states are followed in few vectors, too.
+A period without a click damps every state into the span of few vectors Q, and so does the beginning of a long
+constant stretch. For every step of the period the propagators to the slow space, at its anchor, and from it are
+tabulated. So the time from a click to the anchor is one product; 2, 4, … periods are one product of the size of Q,
+and so is the survival at each step, among which the click is found by bisection. Within the step of a click states
+are followed in few vectors, too.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -13,10 +14,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import light_kernel
-from .bridge_kernels import FROM_SLOW, NEXT, begin_stretch, enter_from_slow_space, modes_of
+from ..modes.forms_kernels import BLOCK
+from .bridge_kernels import FROM_ANCHOR, FROM_SLOW
 from .leaf_kernels import CLICKED, PASSED, search_step
 from .place_kernels import (
     CYCLE,
+    ENTERING,
     FOUND,
     FRAMED,
     IN_SLOW,
@@ -27,39 +30,72 @@ from .place_kernels import (
     STILL,
     TRIED,
     take,
-    time_of,
 )
 from .segment_kernels import expand_within
-from .taylor_kernels import AUDITED, BRACKET, LEAVING_ERROR, SLOW_ERROR, evaluate, multiply
+from .taylor_kernels import ANCHOR_OFFSET, BRACKET, LEAVING_ERROR, SLOW_ERROR, evaluate, multiply
+
+
+@light_kernel()
+def position_of(arrays, step):
+    """Return the position of a step: how many steps begin from the anchor on until it begins."""
+    steps = len(arrays.leaf_of_step)
+    position = (step - arrays.anchor[0]) % steps
+    return steps if position == 0 and arrays.scalars[ANCHOR_OFFSET] > 0.0 else position
+
+
+@light_kernel()
+def _arrive(arrays, after, state, work):
+    """Put the trajectory at the anchor, in the slow space, unless there is a click before; return whether it is.
+
+    ``work.parts`` is the state there, `after` its norm², and the place is still the one before.
+    """
+    work.place[TRIED] = 1
+    state.products += 1
+    if after < state.threshold:
+        return False
+    place, anchor = work.place, arrays.anchor[0]
+    state.error += arrays.scalars[SLOW_ERROR] * np.sqrt(state.survival)
+    state.survival = after
+    take(work.parts, work.slow)
+    behind = place[STEP] > anchor or (place[STEP] == anchor and arrays.scalars[ANCHOR_OFFSET] == 0.0)
+    place[IN_SLOW], place[CYCLE] = 1, place[CYCLE] + behind + arrays.anchor[2]
+    place[LEAF], place[STEP] = arrays.anchor[1], anchor
+    work.offset[0] = arrays.scalars[ANCHOR_OFFSET]
+    return True
 
 
 @light_kernel()
 def enter_slow_space(arrays, state, work):
-    """Pass the rest of the period and the next one, unless there is a click; return whether they were passed."""
+    """Pass the time up to the anchor, unless there is a click; return whether it was passed."""
     place, offset = work.place, work.offset
-    place[TRIED] = 1
     step = place[STEP]
-    segment = arrays.segment_of_step[step]
+    position = position_of(arrays, step)
+    segment = arrays.segment_of_position[position]
     near = work.near[: arrays.to_vectors.shape[3]]
     multiply(arrays.to_vectors[segment], work.psi, work.parts)
     take(work.parts, near)
     # The series of few entries counts as one product.
-    state.products += 3
+    state.products += 2
     if arrays.leaf_modes[place[LEAF]] < 0:
         count = expand_within(arrays, arrays.to_operators[segment], step, offset[0], near, work)
         if count < 0:
+            place[TRIED] = 1
             return False
         evaluate(work.series, count, 1.0, near)
-    after = multiply(arrays.to_slow[step], near, work.parts)
-    if after < state.threshold:
-        return False
-    state.error += arrays.scalars[SLOW_ERROR] * np.sqrt(state.survival)
-    state.survival = after
-    take(work.parts, work.slow)
-    place[IN_SLOW], place[CYCLE] = 1, place[CYCLE] + 2
-    place[LEAF], place[STEP] = 0, arrays.leaf_step[0]
-    offset[0] = 0.0
-    return True
+    return _arrive(arrays, multiply(arrays.to_slow[position], near, work.parts), state, work)
+
+
+@light_kernel()
+def enter_from_still(arrays, leaf, blocks, state, work):
+    """Pass the time from the end of a constant stretch up to the anchor, unless there is a click; see above.
+
+    The amplitudes of the first blocks of modes are those of ``work.modal.here``.
+    """
+    count = min(BLOCK * blocks, len(work.modes))
+    here, modes = work.modal.here, work.modes[:count]
+    for j in range(count):
+        modes[j] = complex(here[0, j], here[1, j])
+    return _arrive(arrays, multiply(arrays.still_to_slow[leaf], modes, work.parts), state, work)
 
 
 @light_kernel()
@@ -73,7 +109,7 @@ def leaving_error(arrays, slow):
 
 @light_kernel()
 def settle(arrays, state, work):
-    """Take the state at the start of a period to the slow space if it lies there; return whether it does.
+    """Take the state at the anchor to the slow space if it lies there; return whether it does.
 
     Segments keep of each vector of the slow space what counts for states that have passed a period: this one may
     have no more of any.
@@ -96,6 +132,34 @@ def settle(arrays, state, work):
         return False
     state.error += np.sqrt(outside) + most
     work.place[IN_SLOW], work.place[TRIED] = 1, 1
+    return True
+
+
+@light_kernel()
+def settle_back(arrays, blocks, state, work):
+    """Take the state at the end of the anchor's stretch to the slow space if only its slowest mode is left.
+
+    It is then what a state at the anchor would have become, from which the trajectory goes on. The place is the
+    beginning of the next leaf. Returns whether it was taken.
+    """
+    there, modal = arrays.slowest_to_slow, work.modal
+    others, most = 0.0, arrays.scalars[SLOW_ERROR]
+    for j in range(1, BLOCK * blocks):
+        others += np.sqrt(modal.square[j])
+    if len(there) == 0 or not others <= most * np.sqrt(state.survival):
+        return False
+    z, norm = complex(modal.here[0, 0], modal.here[1, 0]), 0.0
+    for k in range(len(there)):
+        work.slow[k] = z * there[k]
+        norm += work.slow[k].real * work.slow[k].real + work.slow[k].imag * work.slow[k].imag
+    state.error += most * np.sqrt(norm)
+    state.survival = norm
+    place = work.place
+    if place[LEAF] <= arrays.anchor[1]:
+        place[CYCLE] -= 1
+    place[IN_SLOW], place[TRIED] = 1, 1
+    place[LEAF], place[STEP] = arrays.anchor[1], arrays.anchor[0]
+    work.offset[0] = arrays.scalars[ANCHOR_OFFSET]
     return True
 
 
@@ -123,43 +187,61 @@ def pass_periods(arrays, state, work):
                 return PASSED
         holds = True
         rung -= 1
-    low, high, survival = 0, len(arrays.segment_of_step), state.survival
-    # Most clicks come in a long constant stretch: where there is one, its ends are tried first.
-    long = arrays.bridges[0, NEXT]
-    tried = arrays.leaf_step[long] if long >= 0 else -1
+    low, survival, ending = _position_of_click(arrays, state, work)
+    state.error += arrays.scalars[LEAVING_ERROR] * np.sqrt(state.survival) + leaving_error(arrays, work.slow)
+    step = arrays.anchor[0] + low
+    if step >= len(arrays.leaf_of_step):
+        step -= len(arrays.leaf_of_step)
+        place[CYCLE] += 1
+    place[IN_SLOW], place[TRIED], place[FOUND] = 0, 1, 1
+    place[LEAF], place[STEP] = arrays.leaf_of_step[step], step
+    if low > 0:
+        work.offset[0] = 0.0
+    channel = arrays.bridges[place[LEAF], FROM_ANCHOR if work.offset[0] > 0.0 else FROM_SLOW]
+    if channel >= 0:
+        state.survival, place[STILL] = survival, ENTERING
+        # From the anchor on there are slow modes only, and S falls nearly as an exponential.
+        work.guess[0] = -1.0
+        if work.offset[0] > 0.0 and ending > 0.0:
+            left = arrays.starts[step + 1] - arrays.starts[step] - work.offset[0]
+            work.guess[0] = left * np.log(survival / state.threshold) / np.log(survival / ending)
+        return PASSED
+    return _click_of_step(arrays, low, state, work)
+
+
+@light_kernel()
+def _position_of_click(arrays, state, work):
+    """Return the position behind whose beginning the click comes, at most a period away, and S there.
+
+    Third comes S at the end of its step, or 0 if it was not needed.
+    """
+    low, high, survival, ending = 0, len(arrays.segment_of_position), state.survival, 0.0
+    trial = 0
     while high - low > 1:
-        middle = tried if low < tried < high else (low + high) // 2
-        tried = tried + 1 if middle == tried else -1
+        # Most clicks come in a long constant stretch: where there is one, its ends are tried first.
+        middle = (low + high) // 2
+        if trial < 2:
+            likely = arrays.likely[trial]
+            trial += 1
+            if not low < likely < high:
+                continue
+            middle = likely
         after = multiply(arrays.from_slow[middle], work.slow, work.parts)
         state.products += 1
         if after >= state.threshold:
             low, survival = middle, after
         else:
-            high = middle
-    state.error += arrays.scalars[LEAVING_ERROR] * np.sqrt(state.survival) + leaving_error(arrays, work.slow)
-    place[IN_SLOW], place[TRIED] = 0, 1
-    place[LEAF], place[STEP] = arrays.leaf_of_step[low], low
-    work.offset[0] = 0.0
-    channel = arrays.bridges[place[LEAF], FROM_SLOW]
-    if channel >= 0:
-        modes = modes_of(arrays.still, arrays.leaf_modes[place[LEAF]])
-        enter_from_slow_space(modes, channel, work.slow, survival, work.modal)
-        state.survival = survival
-        begin_stretch(time_of(arrays, place, work.offset), state)
-        state.norm_error += place[FRAMED] * arrays.scalars[AUDITED]
-        place[STILL] = 1
-        return PASSED
-    place[FOUND] = 1
-    return _click_of_step(arrays, state, work)
+            high, ending = middle, after
+    return low, survival, ending
 
 
 @light_kernel()
-def _click_of_step(arrays, state, work):
+def _click_of_step(arrays, position, state, work):
     """Find the click in the step of the place; in a constant stretch only its beginning is taken in all states."""
     place, offset, step = work.place, work.offset, work.place[STEP]
-    segment = arrays.segment_of_step[step]
+    segment = arrays.segment_of_position[position]
     near = work.near[: arrays.from_vectors.shape[1]]
-    state.survival = multiply(arrays.from_slow[step], work.slow, work.parts)
+    state.survival = multiply(arrays.from_slow[position], work.slow, work.parts)
     state.products += 3
     take(work.parts, near)
     if arrays.leaf_modes[place[LEAF]] < 0:

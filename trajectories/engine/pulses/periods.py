@@ -1,113 +1,52 @@
-"""Tables of whole periods: the slow space Q, and the propagators from the steps of a period to it and back.
+"""Tables of whole periods: the propagators from the steps of a period to the slow space Q, and from Q to them.
 
-The propagator M of a period has few singular values above rounding if light leaves within a period: its range is
-spanned by the q columns of Q, for any N. P(t) = Q†M·U(T ← t) takes a state at time t to the end of the next
-period, F(t) = U(t ← 0)Q from the start of a period to time t. Both are kept in the few vectors of a segment; see
-`segments`.
+Q holds any state at its anchor a, a time of the period (see `slow_space`). P(t) = Q†U(a′ ← t) takes a state at
+time t to the anchor a′ where it must lie in Q, F(t) = U(t ← a)Q from an anchor to time t. Both are kept in the few
+vectors of a segment; see `segments`. *Positions* count the steps of a period as they follow the anchor.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse
+from scipy import sparse
 
 from ...random_streams import system_stream
 from ..operators import stack_operators
 from .ladders import ladder_of, rungs_of
-from .propagator_kernels import COLUMNS
-from .segments import STEPS, Motion, Segment, operators_of, padded, segments_of, span_of_states
+from .segments import STEPS, Motion, Segment, from_anchor, operators_of, padded, segments_of, span_of_states
+from .slow_space import LEFT_OUT, SlowSpace
 from .tables import Builder, Leaf, columns_apart
-from .taylor_kernels import LEAVING_ERROR, PARTS, SLOW_ERROR, TimedArrays
+from .taylor_kernels import ANCHOR_OFFSET, LEAVING_ERROR, PARTS, SLOW_ERROR, TimedArrays
 
 Matrix = NDArray[np.complex128]
 
-# Part of a state that may lie outside Q, or outside the vectors of a segment, as a share of the tolerance; and the
-# least that can be seen beside rounding.
-LEFT_OUT, LEAST_LEFT_OUT = 1e-3, 2e-14
-# What the motion in the vectors of a segment may be off by, as a multiple of either; and how many states of a step
-# are tried until its vectors hold it. In between, as many are looked at.
+# Least part of a state outside some vectors that can be seen beside rounding.
+LEAST_LEFT_OUT = 2e-14
+# What the motion in the vectors of a segment may be off by, as a multiple of that or of what may be left out; and
+# how many states of a step are tried until its vectors hold it. In between, as many are looked at.
 WITHIN, SAMPLES = (3.0, 15.0), (2, PARTS)
-# Largest number of vectors of Q as a share of N; size in bytes of all vectors of segments, and how many one has,
-# roughly, of both kinds.
-MOST_VECTORS, PERIOD_BYTES, VECTORS = 0.75, 2.5e8, 80
-# Columns by which Q is found where M is not known, and what random numbers are for.
-TRIED_COLUMNS, RANGE, SEGMENTS = 48, 23, 24
-# The norm of a matrix is at most this times what random states measure: of 16 of them, whose mean square has the
-# law of Γ(16)/16 if one direction is all, the mean is below 1/9 of what is expected with a probability of 9e-11.
-SURE = 3.0
-
-
-class SlowSpace(NamedTuple):
-    """Q, and the part of a state that may lie outside it after a period."""
-
-    vectors: Matrix
-    left_out: float
-
-
-def span_of(period: Matrix, last: Matrix, tolerance: float) -> SlowSpace | None:
-    """Return Q of the propagator of a period, or None if it has too many vectors.
-
-    States that are taken to Q have passed a period and at least its last leaf before, if that is constant: `last`
-    is its propagator, or 1.
-    """
-    left, values, _ = linalg.svd(period @ last, check_finite=False)
-    tails = np.sqrt(np.append(np.cumsum(values[::-1] ** 2)[::-1], 0.0))
-    count = max(int(np.argmax(tails <= LEFT_OUT * tolerance)), 1)
-    if count > MOST_VECTORS * len(period):
-        return None
-    return SlowSpace(np.ascontiguousarray(left[:, :count]), float(tails[count]))
-
-
-def sampled_span(builder: Builder, arrays: TimedArrays, leaves: list[Leaf]) -> SlowSpace | None:
-    """Return Q from random states after a constant last leaf and a period, or None if it has too many vectors.
-
-    The part outside is measured with further random states: with components of variance 1 the expected square of
-    its norm is that of the Frobenius norm, which is no smaller than the norm.
-    """
-    size = builder.system.dimension
-    random = system_stream(builder.system.digest, RANGE)
-    states = random.normal(size=(size, TRIED_COLUMNS + COLUMNS, 2)) @ np.array([1.0, 1.0j]) / np.sqrt(2.0)
-    passed = list(enumerate(leaves))
-    for number, leaf in [*(passed[-1:] if leaves[-1].modes >= 0 else []), *passed]:
-        states = through_leaf(builder, arrays, number, leaf, states)
-    tried, fresh = states[:, :TRIED_COLUMNS], states[:, TRIED_COLUMNS:]
-    left, values, _ = linalg.svd(tried, full_matrices=False, check_finite=False)
-    for count in range(1, min(TRIED_COLUMNS, int(MOST_VECTORS * size)) + 1):
-        if values[count - 1] > 1e3 * LEFT_OUT * builder.tolerance:
-            continue
-        vectors = left[:, :count]
-        outside = fresh - vectors @ (vectors.conj().T @ fresh)
-        tail = float(np.sqrt((np.abs(outside) ** 2).sum(axis=0).mean()))
-        if SURE * tail <= LEFT_OUT * builder.tolerance:
-            return SlowSpace(np.ascontiguousarray(vectors), SURE * tail)
-    return None
-
-
-def through_leaf(
-    builder: Builder, arrays: TimedArrays, number: int, leaf: Leaf, states: Matrix, adjoint: bool = False
-) -> Matrix:
-    """Return states after a leaf, or U† times states if the leaf is constant."""
-    if leaf.modes >= 0:
-        whole = builder.modal_matrix(leaf.modes, leaf.stop - leaf.start)
-        return np.asarray((whole.conj().T if adjoint else whole) @ states)
-    return builder.carried(arrays, number, states)
+# Size in bytes of all vectors of segments, and how many one has, roughly, of both kinds.
+PERIOD_BYTES, VECTORS = 2.5e8, 80
+# What random numbers are for.
+SEGMENTS = 24
 
 
 @dataclass
 class _Way:
     """The way to the slow space or from it: of every segment its vectors and operators, of every step coordinates.
 
-    `errors` are what the columns of the way are off by, at most, anywhere in a step.
+    `starts` are P† at the beginning of each segment, of the way there. `errors` are what the columns of the way
+    are off by, at most, anywhere in a step.
     """
 
     vectors: list[Matrix] = field(default_factory=list)
     operators: list[list[Matrix]] = field(default_factory=list)
     coordinates: list[list[Matrix]] = field(default_factory=list)
+    starts: list[Matrix] = field(default_factory=list)
     errors: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
 
     def add(self, vectors: Matrix, motion: Motion, coordinates: list[Matrix]) -> None:
@@ -136,16 +75,20 @@ def with_periods(
     error : float
         Error of a state of norm 1 by the steps of a period; the difference of equivalent products is added.
     period : ndarray of shape (N, N), optional
-        The propagator of the period, if known.
+        The propagator of the period, if it is known and begins at the anchor.
     """
     size, count = slow.vectors.shape
-    total = int(arrays.leaf_step[-1])
+    total, anchor = int(arrays.leaf_step[-1]), int(arrays.leaf_step[slow.leaf])
     segments = segments_of(arrays, max(STEPS, int(16.0 * size * VECTORS * total / PERIOD_BYTES)))
+    segments = from_anchor(segments, anchor, slow.offset)
     random = system_stream(builder.system.digest, SEGMENTS)
     most = max(0.2 * LEFT_OUT * builder.tolerance, LEAST_LEFT_OUT)
     within = max(WITHIN[0] * LEFT_OUT * builder.tolerance, WITHIN[1] * LEAST_LEFT_OUT)
-    covector = slow.vectors if period is None else period.conj().T @ slow.vectors
-    if period is None:
+    covector = slow.vectors
+    for _ in range(slow.periods):
+        if period is not None:
+            covector = period.conj().T @ covector
+            continue
         back = backwards(arrays)
         for segment in reversed(segments):
             covector = _within(builder, back, segment, covector, 1, adjoint=True)[0][-1]
@@ -160,22 +103,25 @@ def with_periods(
     once = slow.vectors.conj().T @ after
     outside = float(largest @ np.linalg.norm(after - slow.vectors @ once, axis=0))
     ladder = ladder_of(once)
-    apart = _largest_difference(segments, to, there, once @ once, largest)
+    apart = _largest_difference(segments, to, there, np.linalg.matrix_power(once, 1 + slow.periods), largest)
     if period is None:
-        # From two periods forwards and two backwards, with independent rounding errors.
+        # From as many periods forwards as backwards, with independent rounding errors.
         error += 0.5 * apart
     left_out = max(slow.left_out, outside)
     scalars = arrays.scalars.copy()
     # `most` is for states that are found to lie in Q, in what they have of its vectors.
     scalars[SLOW_ERROR] = left_out + most + float(to.errors.max())
     scalars[LEAVING_ERROR] = error + apart
+    scalars[ANCHOR_OFFSET] = slow.offset
     own = np.eye(count, dtype=np.complex128) * np.sqrt(count)
     wide, narrow = (max(vectors.shape[1] for vectors in way.vectors) for way in (there, to))
     n_operators = arrays.coefficients.shape[1] + 1
     return arrays._replace(
         slow_vectors=columns_apart(slow.vectors),
         slow_errors=there.errors,
-        segment_of_step=np.repeat(np.arange(len(segments)), [each.last - each.first for each in segments]),
+        anchor=np.array([anchor, slow.leaf, slow.periods]),
+        likely=_likely(arrays, leaves, slow),
+        segment_of_position=np.repeat(np.arange(len(segments)), [each.last - each.first for each in segments]),
         leaf_of_step=np.repeat(np.arange(len(leaves)), np.diff(arrays.leaf_step)[: len(leaves)]),
         from_vectors=padded(there.vectors, size, wide),
         to_vectors=padded([vectors.conj().T for vectors in to.vectors], narrow, size),
@@ -183,10 +129,52 @@ def with_periods(
         to_operators=_operators(to, narrow, n_operators),
         from_slow=padded([each for step in there.coordinates for each in step], wide, count),
         to_slow=padded([each for step in to.coordinates for each in step], count, narrow),
+        still_to_slow=_still_to_slow(builder, arrays, segments, to, slow),
+        slowest_to_slow=_slowest_to_slow(builder, segments[0], slow, most),
         slow_ladder=np.array([columns_apart(rung) for rung in ladder]),
         slow_rungs=rungs_of(ladder, own, left_out + error),
         scalars=scalars,
     )
+
+
+def _likely(arrays: TimedArrays, leaves: list[Leaf], slow: SlowSpace) -> NDArray[np.int64]:
+    """Return the positions of the ends of the longest constant stretch, or of the anchor where there is none."""
+    if slow.offset > 0.0:
+        # It ends behind the anchor, and begins again before the next one.
+        return np.array([1, int(arrays.leaf_step[-1])])
+    still = [number for number, leaf in enumerate(leaves) if leaf.modes >= 0]
+    if not still:
+        return np.zeros(2, np.int64)
+    longest = max(still, key=lambda number: leaves[number].stop - leaves[number].start)
+    return int(arrays.leaf_step[longest]) + np.arange(2)
+
+
+def _still_to_slow(
+    builder: Builder, arrays: TimedArrays, segments: list[Segment], to: _Way, slow: SlowSpace
+) -> NDArray[np.float64]:
+    """Return P(t)V for the end of each constant stretch, leaf by leaf; none if states pass a period before Q."""
+    count = slow.vectors.shape[1]
+    if slow.periods > 0:
+        return np.zeros((0, len(slow.vectors), 2, count))
+    found = np.zeros((len(arrays.leaf_modes), len(slow.vectors), 2, count))
+    for segment, after in zip(segments, to.starts[1:], strict=False):
+        if segment.modes >= 0:
+            vectors = builder.modes[segment.modes].tables.vectors
+            leaf = int(np.searchsorted(arrays.leaf_step, segment.first))
+            found[leaf] = columns_apart(after.conj().T @ vectors)
+    return found
+
+
+def _slowest_to_slow(builder: Builder, segment: Segment, slow: SlowSpace, most: float) -> NDArray[np.complex128]:
+    """Return the state at the anchor that is the first mode at the end of its stretch; none if there is none."""
+    if slow.offset == 0.0:
+        return np.zeros(0, np.complex128)
+    modes = builder.modes[segment.modes]
+    energy, decay = modes.tables.energy[0], modes.tables.decay[0]
+    mode = modes.tables.vectors[:, 0] * np.exp((1j * energy + decay) * segment.duration)
+    inside = slow.vectors.conj().T @ mode
+    held = np.linalg.norm(mode - slow.vectors @ inside) <= most and decay == modes.tables.slowest[0]
+    return np.asarray(inside) if held else np.zeros(0, np.complex128)
 
 
 def _way_to(
@@ -220,11 +208,15 @@ def _way_to(
             if error <= within:
                 break
         covector = states[0]
+        way.starts.append(covector)
         # Also at the end of a constant stretch, where a state may be found to lie in Q.
         largest = np.maximum(largest, _largest_norms(states))
         way.errors = np.maximum(way.errors, error)
         way.add(vectors, motion, coordinates)
-    return _Way(way.vectors[::-1], way.operators[::-1], way.coordinates[::-1], way.errors), largest
+    return (
+        _Way(way.vectors[::-1], way.operators[::-1], way.coordinates[::-1], way.starts[::-1], way.errors),
+        largest,
+    )
 
 
 def _way_from(
@@ -304,7 +296,7 @@ def _within(
         total = len(arrays.starts) - 1
         first, last = total - last, total - first
     if segment.modes >= 0:
-        whole = builder.modal_matrix(segment.modes, float(arrays.starts[last] - arrays.starts[first]))
+        whole = builder.modal_matrix(segment.modes, segment.duration)
         return [states, np.asarray((whole.conj().T if adjoint else whole) @ states)], []
     found = [states]
     cuts = max(PARTS, 2 * samples)

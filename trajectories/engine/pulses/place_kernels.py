@@ -18,7 +18,7 @@ from .taylor_kernels import PERIOD, multiply
 # Of blocks: BLOCK is the level to be tried next, LARGEST that of the largest block passed since the last click;
 # INSIDE says that the state is ``work.phi``, in the frame of a reduced tree, and FRAMED that it was since the
 # click.
-# Of constant stretches: STILL says that the state is ``work.modal``.
+# Of constant stretches: STILL says that the state is ``work.modal``, or will be made of ``work.slow`` (ENTERING).
 # Of whole periods: IN_SLOW says that the state is ``work.slow``; RUNG is the rung to be tried next,
 # LARGEST_RUNG the largest passed since the last click. TRIED is 1 once the slow space has been tried since the
 # last click, and 2 when the way to the next constant stretch has been, too; FOUND says that the click is known
@@ -28,6 +28,7 @@ from .taylor_kernels import PERIOD, multiply
 CYCLE, LEAF, STEP, BLOCK, LARGEST, INSIDE, STILL = 0, 1, 2, 3, 4, 5, 6
 IN_SLOW, TRIED, FOUND, RUNG, LARGEST_RUNG, FRAMED = 7, 8, 9, 10, 11, 12
 N_PLACE = 13
+ENTERING = 2
 
 
 class PulseWorkspace(NamedTuple):
@@ -50,6 +51,7 @@ class PulseWorkspace(NamedTuple):
     rates: NDArray[np.float64]
     place: NDArray[np.int64]
     offset: NDArray[np.float64]  # (1,)
+    guess: NDArray[np.float64]  # (1,): of the wait in a stretch that was entered with FOUND; −1: none
     watch_place: NDArray[np.int64]
     watch_offset: NDArray[np.float64]
     modal: ModesWorkspace  # the trajectory in a constant stretch

@@ -142,7 +142,7 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
             else:
                 found = place[FOUND]
                 untried = found == 0 and place[TRIED] == 0 and place[INSIDE] == 0
-                if untried and len(arrays.segment_of_step) > 0 and enter_slow_space(arrays, state, work):
+                if untried and len(arrays.segment_of_position) > 0 and enter_slow_space(arrays, state, work):
                     continue
                 place[FOUND] = 0
                 if found == 0 and at_leaf_start(arrays, place, offset):

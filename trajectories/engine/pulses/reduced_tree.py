@@ -19,7 +19,8 @@ from ..propagator import check_tolerance
 from .bridges import with_bridges
 from .frames import AUDIT, LEAK_SHARE, Group, Matrix, click_density, find_frame, squared_norms
 from .ladders import distance, ladder_of, probes_of, rungs_of
-from .periods import sampled_span, with_periods
+from .periods import with_periods
+from .slow_space import sampled_span, span_of_stretch
 from .tables import ROUNDING_OF_STEP, Builder, Leaf, columns_apart
 from .taylor_kernels import AUDITED, AUDITED_GAPS, DRIFT, MISSED, MOST_LEAK, PARTS, TimedArrays
 from .timed import TimedPropagator
@@ -153,7 +154,7 @@ class _Tree:
         rungs[:, 1] += 0.5 * found.drift * 2.0 ** np.arange(len(rungs)) * rungs[:, 0]
         errors = leaf_errors(builder, leaves, frame @ probes)
         arrays = with_blocks(arrays, self.nodes, self.first, ladder, rungs, errors)
-        slow = sampled_span(builder, arrays, leaves)
+        slow = span_of_stretch(builder, leaves) or sampled_span(builder, arrays, leaves)
         if slow is not None:
             arrays = with_periods(builder, arrays, leaves, slow, ROUNDING_OF_STEP * np.sqrt(steps))
             arrays = with_bridges(arrays)

@@ -8,7 +8,7 @@ turn little, so that they span some thirty vectors, for any N.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,24 +29,38 @@ TRIED_COLUMNS = 64
 
 @dataclass(frozen=True)
 class Segment:
-    """Steps `first` … `last` − 1, or one constant stretch of some modes (−1: steps)."""
+    """Steps `first` … `last` − 1, or one constant stretch of some modes (−1: steps), or part of it."""
 
     first: int
     last: int
     modes: int
+    duration: float
 
 
 def segments_of(arrays: TimedArrays, length: int) -> list[Segment]:
     """Cut a period into segments of at most so many steps, and constant stretches."""
     kinds = np.repeat(arrays.leaf_modes, np.diff(arrays.leaf_step))
     found: list[Segment] = []
-    for step, modes in enumerate(kinds):
+    for step, (modes, duration) in enumerate(zip(kinds, np.diff(arrays.starts).tolist(), strict=True)):
         last = found[-1] if found else None
         if modes < 0 and last is not None and last.modes < 0 and last.last - last.first < length:
-            found[-1] = Segment(last.first, step + 1, -1)
+            found[-1] = Segment(last.first, step + 1, -1, last.duration + duration)
         else:
-            found.append(Segment(step, step + 1, int(modes)))
+            found.append(Segment(step, step + 1, int(modes), duration))
     return found
+
+
+def from_anchor(segments: list[Segment], step: int, offset: float) -> list[Segment]:
+    """Return the segments in the order in which they follow an anchor, `offset` after the beginning of a step.
+
+    If it lies within a constant stretch, the rest of that comes first, and the part before the anchor last.
+    """
+    number = next(number for number, segment in enumerate(segments) if segment.first == step)
+    if offset == 0.0:
+        return segments[number:] + segments[:number]
+    own = segments[number]
+    rest, begun = replace(own, duration=own.duration - offset), replace(own, duration=offset)
+    return [rest, *segments[number + 1 :], *segments[:number], begun]
 
 
 def span_of_states(states: Matrix, most: float, random: np.random.Generator) -> Matrix:

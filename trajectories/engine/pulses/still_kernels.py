@@ -18,10 +18,10 @@ from ..modes.forms_kernels import BLOCK, BRACKET, FASTEST, TOLERANCE, move_to
 from ..modes.modal_jump_kernels import choose_channel, click, drop_limit, extend_jump
 from ..modes.modes_kernels import begin_search, find_resolved_click, gap_start, put_back
 from ..trajectory_state import CLICKS_FULL, HORIZON, NEED_UNIFORMS, NO_BRACKET, NOT_BRACKETED, PAUSED
-from .bridge_kernels import cross, end_gap, enter, ket_of, modes_of, move_to_end
-from .period_kernels import clicked, enter_slow_space, settle
+from .bridge_kernels import cross, end_gap, enter, enter_from_slow_space, ket_of, modes_of, move_to_end
+from .period_kernels import clicked, enter_from_still, enter_slow_space, settle, settle_back
 from .place_kernels import BLOCK as NEXT_BLOCK
-from .place_kernels import LARGEST, LEAF, STILL, TRIED, move_to_leaf, start_watch, time_of
+from .place_kernels import ENTERING, FOUND, LARGEST, LEAF, STILL, TRIED, move_to_leaf, start_watch, time_of
 
 # Gaps between two returns to the caller: a few tenths of a second.
 GAPS_PER_CALL = 4096
@@ -30,23 +30,29 @@ PASSED = -1
 
 
 @light_kernel()
-def pass_end(arrays, leaf, time, survival, missing, blocks, watched, state, work):
+def pass_end(arrays, modes, leaf, time, survival, missing, blocks, watched, state, work):
     """Take the trajectory on from the end of a stretch, `time` after the beginning of the gap; see `move_to_end`.
 
     To the slow space, over the bridge to the next stretch, or as a state to the next leaf.
     """
     place, number = work.place, arrays.leaf_modes[leaf]
-    modes = modes_of(arrays.still, number)
     end_gap(modes.scalars, modes.slowest[0], time, survival, missing, state)
-    place[STILL] = 0
+    place[STILL], place[FOUND] = 0, 0
     move_to_leaf(arrays, place, work.offset, leaf + 1)
-    slow = len(arrays.segment_of_step) > 0 and (place[TRIED] == 0 or place[LEAF] == 0)
+    at_once = len(arrays.still_to_slow) > 0
+    at_anchor = not at_once and place[LEAF] == 0
+    slow = len(arrays.segment_of_position) > 0 and not at_once and (place[TRIED] == 0 or at_anchor)
     # Samples before the next stretch are taken from the state here.
     if slow or watched:
         ket_of(arrays.vectors[number], blocks, work.modal.here, work.parts, work.psi)
     if watched:
         start_watch(work)
-    if slow and place[LEAF] == 0 and settle(arrays, state, work):
+    if at_once and place[TRIED] == 0:
+        if leaf == arrays.anchor[1] and settle_back(arrays, blocks, state, work):
+            return
+        if enter_from_still(arrays, leaf, blocks, state, work):
+            return
+    if slow and at_anchor and settle(arrays, state, work):
         return
     if slow and place[TRIED] == 0 and enter_slow_space(arrays, state, work):
         return
@@ -91,6 +97,8 @@ def through_still(arrays, stop, uniforms, observables, samples, state, work, tim
     length = arrays.leaf_start[leaf + 1] - arrays.leaf_start[leaf]
     if place[STILL] == 0:
         enter(arrays, number, state, work)
+    elif place[STILL] == ENTERING:
+        enter_from_slow_space(arrays, modes, state, work)
     for _ in range(GAPS_PER_CALL):
         if state.next_uniform + 2 > len(uniforms):
             return NEED_UNIFORMS
@@ -101,17 +109,18 @@ def through_still(arrays, stop, uniforms, observables, samples, state, work, tim
         survival, missing = 0.0, 0.0
         passed, window = False, left
         # S at the end is below what the slowest mode leaves.
-        if state.threshold < np.exp(-2.0 * modes.slowest[0] * left):
-            survival, blocks, missing = move_to_end(modes, left, state, work.modal)
+        if place[FOUND] == 0 and state.threshold < np.exp(-2.0 * modes.slowest[0] * left):
+            survival, blocks, missing = move_to_end(modes, left, 0.5 * state.threshold, state, work.modal)
             # Where S falls to its threshold that close to the end, the search decides.
             close = modes.scalars[FASTEST] * max(modes.scalars[BRACKET], 4.0 * np.spacing(left))
             passed = survival * (1.0 - close) >= state.threshold
             window = np.inf
         if not passed:
-            guess = begin_search(modes, state.threshold, work.modal)
+            near = place[FOUND] == 1 and work.guess[0] >= 0.0
+            guess = work.guess[0] if near else begin_search(modes, state.threshold, work.modal)
             # The last stretch has no end.
             window = window if left < np.inf else max(stop - state.gap_start, 0.0)
-            wait, blocks, dropped, total = find_resolved_click(modes, guess, window, state, work.modal)
+            wait, blocks, dropped, total = find_resolved_click(modes, guess, near, window, state, work.modal)
             if wait == NOT_BRACKETED:
                 return NO_BRACKET
         if not 0.0 <= wait <= left:
@@ -121,9 +130,9 @@ def through_still(arrays, stop, uniforms, observables, samples, state, work, tim
             if until == end:
                 return HORIZON
             if not passed or state.next_sample > sampled_before:
-                survival, blocks, missing = move_to_end(modes, left, state, work.modal)
+                survival, blocks, missing = move_to_end(modes, left, 0.0, state, work.modal)
             watched = state.next_sample < len(samples)
-            pass_end(arrays, leaf, left, survival, missing, blocks, watched, state, work)
+            pass_end(arrays, modes, leaf, left, survival, missing, blocks, watched, state, work)
             return PASSED
         here = offset[0]
         offset[0] += wait

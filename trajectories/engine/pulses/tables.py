@@ -296,7 +296,7 @@ def spectral_radius(matrix: sparse.csr_array) -> float:
 
 def no_bridges(leaves: int) -> NDArray[np.int64]:
     """Return the table of bridges of leaves that have none."""
-    return np.full((leaves, 5), -1)
+    return np.full((leaves, 6), -1)
 
 
 def no_periods(size: int) -> dict[str, NDArray[Any]]:
@@ -305,7 +305,9 @@ def no_periods(size: int) -> dict[str, NDArray[Any]]:
     return {
         "slow_vectors": np.zeros((0, 2, size)),
         "slow_errors": np.zeros(0),
-        "segment_of_step": nothing,
+        "anchor": np.zeros(3, np.int64),
+        "likely": np.zeros(2, np.int64),
+        "segment_of_position": nothing,
         "leaf_of_step": nothing,
         "from_vectors": np.zeros((0, 0, 2, size)),
         "to_vectors": np.zeros((0, size, 2, 0)),
@@ -313,6 +315,8 @@ def no_periods(size: int) -> dict[str, NDArray[Any]]:
         "to_operators": np.zeros((0, 0, 0, 2, 0)),
         "from_slow": np.zeros((0, 0, 2, 0)),
         "to_slow": np.zeros((0, 0, 2, 0)),
+        "still_to_slow": np.zeros((0, size, 2, 0)),
+        "slowest_to_slow": np.zeros(0, np.complex128),
         "slow_ladder": np.zeros((0, 0, 2, 0)),
         "slow_rungs": np.zeros((0, 2)),
     }

@@ -65,20 +65,25 @@ class TimedArrays(NamedTuple):
     adjoint: NDArray[np.float64]  # (N, 2, r): columns of Q†
     near_inverse: NDArray[np.float64]  # (n_modes, r, 2, N): columns of V⁻¹Q
     # Whole periods in the slow space, of q vectors, see `periods`; empty if it is too large. States from it or to
-    # it are followed within segments of steps, see `segments`; a constant stretch is one step.
+    # it are followed within segments of steps, see `segments`; a constant stretch is one step. Positions count
+    # the steps as they follow the anchor; if that lies within a stretch, its beginning is one more position.
     slow_vectors: NDArray[np.float64]  # (q, 2, N): those of the slow space, as columns
     slow_errors: NDArray[np.float64]  # (q,): what each of them is off by, at most, in the vectors of a segment
-    segment_of_step: NDArray[np.int64]  # (n_steps,)
+    anchor: NDArray[np.int64]  # (3,): step and leaf of the anchor, and the periods that a state passes first
+    likely: NDArray[np.int64]  # (2,): positions between which most clicks fall
+    segment_of_position: NDArray[np.int64]  # (n_positions,)
     leaf_of_step: NDArray[np.int64]  # (n_steps,)
     from_vectors: NDArray[np.float64]  # (n_segments, a, 2, N): columns of A, which spans states from Q
     to_vectors: NDArray[np.float64]  # (n_segments, N, 2, b): columns of B†; B spans what gets to Q
     from_operators: NDArray[np.float64]  # (n_segments, n_operators, a, 2, a): columns of A†OA, O of H_eff as above
     to_operators: NDArray[np.float64]  # (n_segments, n_operators, b, 2, b): columns of B†OB
-    from_slow: NDArray[np.float64]  # (n_steps, q, 2, a): from a period's start to a step's start, in A
-    to_slow: NDArray[np.float64]  # (n_steps, b, 2, q): from a step's end, in B, to the end of the next period
+    from_slow: NDArray[np.float64]  # (n_positions, q, 2, a): from the anchor to a step's start, in A
+    to_slow: NDArray[np.float64]  # (n_positions, b, 2, q): from a step's end, in B, to the anchor
+    still_to_slow: NDArray[np.float64]  # (n_leaves or 0, N, 2, q): from the modes at a stretch's end to the anchor
+    slowest_to_slow: NDArray[np.complex128]  # (q or 0,): what the anchor's stretch turns into its first mode
     slow_ladder: NDArray[np.float64]  # (n_rungs, q, 2, q): of 2^k periods
     slow_rungs: NDArray[np.float64]  # (n_rungs, 2) as `rungs`
-    bridges: NDArray[np.int64]  # (n_leaves, 5): ways between constant stretches, see `bridge_kernels`; −1: none
+    bridges: NDArray[np.int64]  # (n_leaves, 6): ways between constant stretches, see `bridge_kernels`; −1: none
     still: ModesArrays  # tables of the constant stretches, the first index which; V and V⁻¹ are those above
     scalars: NDArray[np.float64]  # see the names below
 
@@ -90,7 +95,9 @@ AUDITED_GAPS, MISSED, DRIFT = 6, 7, 8
 # Error of a state of norm 1 that enters the slow space, by what is left out there and in the vectors of
 # segments; and of one that leaves it, by rounding. What segments leave out then is in `slow_errors`.
 SLOW_ERROR, LEAVING_ERROR = 9, 10
-N_SCALARS = 11
+# Time of the anchor after the beginning of its step.
+ANCHOR_OFFSET = 11
+N_SCALARS = 12
 
 
 @light_kernel()

@@ -75,7 +75,7 @@ class TimedPropagator(Propagator):
         others = {key: part for key, part in arrays.items() if not key.startswith("still.")}
         # Files of earlier versions have no tables of whole periods, or others, no bridges, and fewer scalars.
         none = no_periods(arrays["adjoint"].shape[0])
-        if "segment_of_step" not in others:
+        if "segment_of_position" not in others:
             others = {key: part for key, part in others.items() if key in TimedArrays._fields and key not in none}
             others.pop("bridges", None)
         others = none | others
@@ -107,6 +107,7 @@ class TimedPropagator(Propagator):
             rates=np.zeros(n_channels),
             place=np.zeros(N_PLACE, np.int64),
             offset=np.zeros(1),
+            guess=np.zeros(1),
             watch_place=np.zeros(N_PLACE, np.int64),
             watch_offset=np.zeros(1),
             modal=self._scratch.workspace(size),

@@ -10,7 +10,8 @@ from ...model.stretches import stretches
 from ...model.system import OpenSystem
 from .bridges import with_bridges
 from .ladders import distance, ladder_of, probes_of, rungs_of
-from .periods import span_of, with_periods
+from .periods import with_periods
+from .slow_space import span_of, span_of_stretch
 from .tables import RADIANS, ROUNDING_OF_STEP, Builder, Leaf, columns_apart, spectral_radius
 from .taylor_kernels import TimedArrays
 
@@ -48,10 +49,15 @@ def tree_arrays(builder: Builder) -> TimedArrays:
     probes = probes_of(size)
     errors = leaf_errors(builder, finite, probes)
     rungs = _rungs(builder, arrays, finite, ladder, probes)
-    last = matrices[-1] if finite[-1].modes >= 0 else np.eye(size, dtype=np.complex128)
-    slow = span_of(ladder[0], last, builder.tolerance) if ladder else None
+    slow, period = None, None
+    if ladder:
+        slow = span_of_stretch(builder, finite)
+        if slow is None:
+            period = ladder[0]
+            last = matrices[-1] if finite[-1].modes >= 0 else np.eye(size, dtype=np.complex128)
+            slow = span_of(period, last, builder.tolerance)
     if slow is not None:
-        arrays = with_periods(builder, arrays, finite, slow, float(rungs[0, 1]), ladder[0])
+        arrays = with_periods(builder, arrays, finite, slow, float(rungs[0, 1]), period)
     arrays = with_blocks(arrays, nodes, first, ladder, rungs, errors)
     return with_bridges(arrays, nodes, first) if slow is not None else arrays
 
