@@ -17,10 +17,13 @@ import numpy as np
 from ..jit import light_kernel
 from ..jump_kernels import squared_norm
 from .place_kernels import BLOCK, CYCLE, FRAMED, INSIDE, LARGEST, LEAF, move_to_leaf, outside_of, take
-from .taylor_kernels import MOST_LEAK, PERIOD, multiply
+from .taylor_kernels import MOST_LEAK, PERIOD, add_columns, multiply
 
 # Numbers in four lines of the cache, of 64 bytes each.
 CACHE_LINES = 32
+# Norm of the components that a product leaves for later, over the root of the threshold; and what a propagator may
+# add to a norm by rounding, or in a frame.
+LATER, NO_LONGER = 0.03, 1.0 + 1e-6
 
 
 @light_kernel()
@@ -77,15 +80,44 @@ def fetched(node):
 
 
 @light_kernel()
-def through_block(arrays, level, place, psi, out):
-    """Write ψ behind the block of a level that begins at a place into `out`, parts apart; return its norm²."""
+def through_block(arrays, level, place, psi, threshold, out):
+    """Write ψ behind the block of a level that begins at a place into `out`, parts apart; return its norm².
+
+    Where that is below the threshold, the product may end before the last columns.
+    """
     levels = len(arrays.level_node) - 1
     if level >= levels:
-        return multiply(arrays.ladder[level - levels + 1], psi, out)
-    node = arrays.tree[arrays.level_node[level] + (place[LEAF] >> level)]
+        return tried(arrays.ladder[level - levels + 1], psi, threshold, out)
+    return tried(arrays.tree[arrays.level_node[level] + (place[LEAF] >> level)], psi, threshold, out)
+
+
+@light_kernel()
+def tried(matrix, psi, threshold, out):
+    """Write the product of a propagator and ψ into `out` as `multiply` does, unless it falls below the threshold.
+
+    Most of ψ is in its first components, in a frame above all. What the others can add to the norm is known, as
+    no propagator makes them longer.
+    """
+    width = len(psi)
+    few, rest, limit = width - width % 4, 0.0, LATER * LATER * threshold
+    for j in range(few, width):
+        rest += psi[j].real * psi[j].real + psi[j].imag * psi[j].imag
+    while few > 0:
+        more = rest
+        for j in range(few - 4, few):
+            more += psi[j].real * psi[j].real + psi[j].imag * psi[j].imag
+        if not more <= limit:
+            break
+        few, rest = few - 4, more
     # The sum is of no account, but a compiler may leave out what nobody takes.
-    out[0, 0] = fetched(node)
-    return multiply(node, psi, out)
+    out[0, 0] = fetched(matrix[:few])
+    after = multiply(matrix, psi[:few], out)
+    most = (np.sqrt(after) + np.sqrt(rest)) * NO_LONGER
+    if few == width or most * most < threshold:
+        return after
+    work = fetched(matrix[few:])
+    out[0, 0] += 0.0 * work
+    return add_columns(matrix, few, width, psi, out)
 
 
 @light_kernel()
@@ -115,13 +147,13 @@ def end_of_block(arrays, level, place):
 def carry_block(arrays, level, place, psi, work):
     """Carry a state through the block of a level that begins at a place; return whether the frame holds it."""
     if len(arrays.frame) == 0:
-        through_block(arrays, level, place, psi, work.parts)
+        through_block(arrays, level, place, psi, 0.0, work.parts)
         take(work.parts, psi)
         return True
     norm = squared_norm(psi)
     if outside_of(arrays, psi, norm, work.parts, work.lent) > arrays.scalars[MOST_LEAK] * norm:
         return False
-    through_block(arrays, level, place, work.lent, work.parts)
+    through_block(arrays, level, place, work.lent, 0.0, work.parts)
     take(work.parts, work.lent)
     multiply(arrays.frame, work.lent, work.parts)
     take(work.parts, psi)
@@ -163,7 +195,7 @@ def pass_blocks(arrays, state, work):
         # Of a block that holds the click the left half is tried; a block without a right half is its left half.
         whole = holds and level < levels - 1 and _alone(arrays, level, place)
         if not whole:
-            after = through_block(arrays, level, place, psi, work.parts)
+            after = through_block(arrays, level, place, psi, threshold, work.parts)
             state.products += 1
         if not whole and after >= threshold:
             add_error(arrays, level, place, state)

@@ -31,6 +31,9 @@ LEAST_LEFT_OUT = 2e-14
 WITHIN, SAMPLES = (3.0, 15.0), (2, PARTS)
 # Size in bytes of all vectors of segments, and how many one has, roughly, of both kinds.
 PERIOD_BYTES, VECTORS = 2.5e8, 80
+# A state is taken back to the anchor from the end of its stretch only if it decays there by less than e to this
+# power: what is left out at the anchor counts for more by as much.
+LONGEST_DECAY = 3.0
 # What random numbers are for.
 SEGMENTS = 24
 
@@ -167,14 +170,16 @@ def _still_to_slow(
 
 def _slowest_to_slow(builder: Builder, segment: Segment, slow: SlowSpace, most: float) -> NDArray[np.complex128]:
     """Return the state at the anchor that is the first mode at the end of its stretch; none if there is none."""
+    nothing = np.zeros(0, np.complex128)
     if slow.offset == 0.0:
-        return np.zeros(0, np.complex128)
-    modes = builder.modes[segment.modes]
-    energy, decay = modes.tables.energy[0], modes.tables.decay[0]
-    mode = modes.tables.vectors[:, 0] * np.exp((1j * energy + decay) * segment.duration)
+        return nothing
+    modes = builder.modes[segment.modes].tables
+    if modes.decay[0] != modes.slowest[0] or modes.decay[0] * segment.duration > LONGEST_DECAY:
+        return nothing
+    # Its phase is that of all states.
+    mode = modes.vectors[:, 0] * np.exp(modes.decay[0] * segment.duration)
     inside = slow.vectors.conj().T @ mode
-    held = np.linalg.norm(mode - slow.vectors @ inside) <= most and decay == modes.tables.slowest[0]
-    return np.asarray(inside) if held else np.zeros(0, np.complex128)
+    return np.asarray(inside) if np.linalg.norm(mode - slow.vectors @ inside) <= most else nothing
 
 
 def _way_to(

@@ -308,13 +308,22 @@ def evaluate_with_slope(series, count, y, out, slopes):
 @light_kernel(apart=True)
 def multiply(matrix, psi, out):
     """Write a matrix, as columns with parts apart, times ψ into `out`, parts apart; return the norm²."""
-    width, size = len(psi), matrix.shape[2]
+    size = matrix.shape[2]
     real, imag = out[0], out[1]
     for i in range(size):
         real[i] = 0.0
         imag[i] = 0.0
+    return add_columns(matrix, 0, len(psi), psi, out)
+
+
+@light_kernel(apart=True)
+def add_columns(matrix, first, last, psi, out):
+    """Add columns `first` … `last` − 1 of a matrix times ψ to `out`, see above; return its norm²."""
+    size = matrix.shape[2]
+    real, imag = out[0], out[1]
+    in_fours = last - (last - first) % 4
     # Four columns at a time: the result is read and written a quarter as often.
-    for j in range(0, width - width % 4, 4):
+    for j in range(first, in_fours, 4):
         a, b, c, d = psi[j], psi[j + 1], psi[j + 2], psi[j + 3]
         if a == 0.0 and b == 0.0 and c == 0.0 and d == 0.0:
             continue
@@ -331,7 +340,7 @@ def multiply(matrix, psi, out):
                 + (b_real[i] * b.imag + b_imag[i] * b.real)
                 + ((c_real[i] * c.imag + c_imag[i] * c.real) + (d_real[i] * d.imag + d_imag[i] * d.real))
             )
-    for j in range(width - width % 4, width):
+    for j in range(in_fours, last):
         x, y = psi[j].real, psi[j].imag
         column_real, column_imag = matrix[j, 0], matrix[j, 1]
         for i in range(size):
