@@ -17,13 +17,8 @@ import numpy as np
 from ..jit import light_kernel
 from ..jump_kernels import squared_norm
 from .place_kernels import BLOCK, CYCLE, FRAMED, INSIDE, LARGEST, LEAF, move_to_leaf, outside_of, take
-from .taylor_kernels import MOST_LEAK, PERIOD, add_columns, multiply
-
-# Numbers in four lines of the cache, of 64 bytes each.
-CACHE_LINES = 32
-# Norm of the components that a product leaves for later, over the root of the threshold; and what a propagator may
-# add to a norm by rounding, or in a frame.
-LATER, NO_LONGER = 0.03, 1.0 + 1e-6
+from .product_kernels import multiply_far, tried
+from .taylor_kernels import MOST_LEAK, PERIOD
 
 
 @light_kernel()
@@ -62,23 +57,6 @@ def highest_block(arrays, place):
     return level
 
 
-@light_kernel(apart=True)
-def fetched(node):
-    """Read a node once in the order of memory, and return the sum of some of its numbers.
-
-    A tree is larger than the caches. A product reads eight rows at a time, which takes twice as long from memory
-    as reading one after the other and then the product from the cache.
-    """
-    flat = node.reshape(-1)
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    for i in range(0, len(flat) - CACHE_LINES + 1, CACHE_LINES):
-        a += flat[i]
-        b += flat[i + 8]
-        c += flat[i + 16]
-        d += flat[i + 24]
-    return a + b + c + d
-
-
 @light_kernel()
 def through_block(arrays, level, place, psi, threshold, out):
     """Write ψ behind the block of a level that begins at a place into `out`, parts apart; return its norm².
@@ -89,35 +67,6 @@ def through_block(arrays, level, place, psi, threshold, out):
     if level >= levels:
         return tried(arrays.ladder[level - levels + 1], psi, threshold, out)
     return tried(arrays.tree[arrays.level_node[level] + (place[LEAF] >> level)], psi, threshold, out)
-
-
-@light_kernel()
-def tried(matrix, psi, threshold, out):
-    """Write the product of a propagator and ψ into `out` as `multiply` does, unless it falls below the threshold.
-
-    Most of ψ is in its first components, in a frame above all. What the others can add to the norm is known, as
-    no propagator makes them longer.
-    """
-    width = len(psi)
-    few, rest, limit = width - width % 4, 0.0, LATER * LATER * threshold
-    for j in range(few, width):
-        rest += psi[j].real * psi[j].real + psi[j].imag * psi[j].imag
-    while few > 0:
-        more = rest
-        for j in range(few - 4, few):
-            more += psi[j].real * psi[j].real + psi[j].imag * psi[j].imag
-        if not more <= limit:
-            break
-        few, rest = few - 4, more
-    # The sum is of no account, but a compiler may leave out what nobody takes.
-    out[0, 0] = fetched(matrix[:few])
-    after = multiply(matrix, psi[:few], out)
-    most = (np.sqrt(after) + np.sqrt(rest)) * NO_LONGER
-    if few == width or most * most < threshold:
-        return after
-    work = fetched(matrix[few:])
-    out[0, 0] += 0.0 * work
-    return add_columns(matrix, few, width, psi, out)
 
 
 @light_kernel()
@@ -155,7 +104,7 @@ def carry_block(arrays, level, place, psi, work):
         return False
     through_block(arrays, level, place, work.lent, 0.0, work.parts)
     take(work.parts, work.lent)
-    multiply(arrays.frame, work.lent, work.parts)
+    multiply_far(arrays.frame, work.lent, work.parts)
     take(work.parts, psi)
     return True
 

@@ -54,7 +54,8 @@ from .place_kernels import (
     take,
     time_of,
 )
-from .taylor_kernels import AUDITED, multiply
+from .product_kernels import multiply, multiply_far
+from .taylor_kernels import AUDITED
 
 # Columns of ``TimedArrays.bridges``, a row for each leaf: the constant stretch that follows; of a constant stretch
 # the numbers of the map to the next one, of the form of S at its beginning, and of the map to this one from the
@@ -109,7 +110,7 @@ def enter(arrays, number, state, work):
     """Take the state of the trajectory to the eigenmodes of the stretch that begins."""
     place, modal = work.place, work.modal
     if place[INSIDE] == 1:
-        multiply(arrays.near_inverse[number], work.phi, work.parts)
+        multiply_far(arrays.near_inverse[number], work.phi, work.parts)
         place[INSIDE] = 0
     else:
         multiply(arrays.inverse[number], work.psi, work.parts)
@@ -274,7 +275,7 @@ def pass_to_stretch(arrays, state, work):
     if node < 0 or place[TRIED] != 1:
         return False
     place[TRIED] = 2
-    after = multiply(arrays.tree[node], work.psi, work.parts)
+    after = multiply_far(arrays.tree[node], work.psi, work.parts)
     state.products += 1
     if after < state.threshold:
         return False

@@ -18,7 +18,7 @@ from scipy import linalg
 from ...model.channel import Channel
 from ...model.system import OpenSystem
 from ...random_streams import system_stream
-from .tables import Builder, ClickDensity, Leaf
+from .tables import Builder, ClickDensity, Leaf, whole_lanes
 from .taylor_kernels import TimedArrays
 
 # Purposes of the random numbers; see `system_stream`.
@@ -149,7 +149,8 @@ def find_frame(builder: Builder, kets: Matrix, weights: NDArray[np.float64], sha
     if behind_jumps:
         worst = np.maximum(worst, np.quantile(np.hstack(behind_jumps), 1.0 - JUMPS_OUTSIDE, axis=1))
     enough = np.flatnonzero(worst <= share * LEAK_SHARE * builder.tolerance)
-    return np.ascontiguousarray(vectors[:, : (int(enough[0]) + 1 if len(enough) else vectors.shape[1])])
+    count = int(enough[0]) + 1 if len(enough) else vectors.shape[1]
+    return np.ascontiguousarray(vectors[:, : whole_lanes(count)])
 
 
 def click_density(builder: Builder, kets: Matrix, weights: NDArray[np.float64]) -> ClickDensity:

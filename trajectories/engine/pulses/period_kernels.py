@@ -31,8 +31,9 @@ from .place_kernels import (
     TRIED,
     take,
 )
+from .product_kernels import multiply, multiply_far
 from .segment_kernels import expand_within
-from .taylor_kernels import ANCHOR_OFFSET, BRACKET, LEAVING_ERROR, SLOW_ERROR, evaluate, multiply
+from .taylor_kernels import ANCHOR_OFFSET, BRACKET, LEAVING_ERROR, SLOW_ERROR, evaluate
 
 
 @light_kernel()
@@ -72,7 +73,7 @@ def enter_slow_space(arrays, state, work):
     position = position_of(arrays, step)
     segment = arrays.segment_of_position[position]
     near = work.near[: arrays.to_vectors.shape[3]]
-    multiply(arrays.to_vectors[segment], work.psi, work.parts)
+    multiply_far(arrays.to_vectors[segment], work.psi, work.parts)
     take(work.parts, near)
     # The series of few entries counts as one product.
     state.products += 2
@@ -255,11 +256,11 @@ def _click_of_step(arrays, position, state, work):
                 y = search_step(work.series, count, bracket, state, after, moved, work.mixed[: len(near)])
                 if y >= 0.0:
                     offset[0] = y
-                    multiply(arrays.from_vectors[segment], moved, work.parts)
+                    multiply_far(arrays.from_vectors[segment], moved, work.parts)
                     take(work.parts, work.trial)
                     return CLICKED
     # Rounding contradicts the products of whole steps, or the stretch is constant: on in all states.
-    multiply(arrays.from_vectors[segment], near, work.parts)
+    multiply_far(arrays.from_vectors[segment], near, work.parts)
     take(work.parts, work.psi)
     return PASSED
 

@@ -19,7 +19,7 @@ from ..operators import stack_operators
 from .ladders import ladder_of, rungs_of
 from .segments import STEPS, Motion, Segment, from_anchor, operators_of, padded, segments_of, span_of_states
 from .slow_space import LEFT_OUT, SlowSpace
-from .tables import Builder, Leaf, columns_apart
+from .tables import Builder, Leaf, columns_apart, whole_lanes
 from .taylor_kernels import ANCHOR_OFFSET, LEAVING_ERROR, PARTS, SLOW_ERROR, TimedArrays
 
 Matrix = NDArray[np.complex128]
@@ -117,7 +117,8 @@ def with_periods(
     scalars[LEAVING_ERROR] = error + apart
     scalars[ANCHOR_OFFSET] = slow.offset
     own = np.eye(count, dtype=np.complex128) * np.sqrt(count)
-    wide, narrow = (max(vectors.shape[1] for vectors in way.vectors) for way in (there, to))
+    widest = (max(each.shape[1] for each in way.vectors) for way in (there, to))
+    wide, narrow = (min(whole_lanes(each), size) for each in widest)
     n_operators = arrays.coefficients.shape[1] + 1
     return arrays._replace(
         slow_vectors=columns_apart(slow.vectors),

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..jit import light_kernel
 from ..jump_kernels import click_rates, copy_ket
 from ..modes.forms_kernels import ModesWorkspace
-from .taylor_kernels import PERIOD, multiply
+from .product_kernels import multiply, multiply_far
+from .taylor_kernels import PERIOD
 
 # Slots of a place in time: number of the period, leaf, step in the leaf.
 # Of blocks: BLOCK is the level to be tried next, LARGEST that of the largest block passed since the last click;
@@ -38,6 +39,8 @@ class PulseWorkspace(NamedTuple):
     trial: NDArray[np.complex128]
     watched: NDArray[np.complex128]  # the state at the place of the last sample
     parts: NDArray[np.float64]  # (2, N)
+    padded_series: NDArray[np.float64]  # `series` with as many numbers before and behind as diagonals reach
+    padded_mixed: NDArray[np.float64]  # `mixed` likewise
     series: NDArray[np.complex128]  # (MOST_TERMS, N)
     mixed: NDArray[np.complex128]
     sums: NDArray[np.float64]  # (2, 2N)
@@ -108,7 +111,7 @@ def channel_rates(arrays, jumps, psi, place, x, rates):
 @light_kernel()
 def outside_of(arrays, psi, norm, parts, inside):
     """Write Q†ψ into `inside` and return how much of the norm² of ψ, which is given, lies outside the frame."""
-    within = multiply(arrays.adjoint, psi, parts)
+    within = multiply_far(arrays.adjoint, psi, parts)
     take(parts, inside)
     return max(norm - within, 0.0)
 

@@ -38,9 +38,10 @@ from .place_kernels import (
     take,
     time_of,
 )
+from .product_kernels import multiply_far
 from .still_kernels import PASSED as PASSED_STILL
 from .still_kernels import through_still
-from .taylor_kernels import AUDITED, LARGEST_DECAY, PERIOD, evaluate, expand, multiply
+from .taylor_kernels import AUDITED, LARGEST_DECAY, PERIOD, evaluate, expand
 
 # Work between two returns to the caller, in entries of the state times products.
 PAUSE_AFTER = 2**26
@@ -159,7 +160,7 @@ def advance(arrays, jumps, stop, uniforms, observables, samples, state, work, ti
                     return outcome
                 continue
             if place[INSIDE] == 1:
-                multiply(arrays.frame, work.phi, work.parts)
+                multiply_far(arrays.frame, work.phi, work.parts)
                 take(work.parts, work.psi)
                 place[INSIDE] = 0
             outcome = through_steps(arrays, state, work)

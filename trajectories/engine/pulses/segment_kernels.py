@@ -11,7 +11,8 @@ the states, and those in B as exactly as B holds what P(t) of `periods` asks for
 from __future__ import annotations
 
 from ..jit import light_kernel
-from .taylor_kernels import ENOUGH, MOST_TERMS, local_coefficients, multiply
+from .product_kernels import multiply
+from .taylor_kernels import ENOUGH, MOST_TERMS, local_coefficients
 
 
 @light_kernel(apart=True)

@@ -36,6 +36,8 @@ RADIANS, FINE_RADIANS, FINE = 8.0, 4.0, 1e-11
 ROUNDING_OF_STEP = 6e-16
 # Operators are stored by diagonals from this dimension on, if that takes at most this many times the elements.
 LEAST_BY_DIAGONALS, MOST_PADDED = 40, 4.0
+# Numbers that a processor handles together.
+LANES = 8
 # Density of clicks, over the largest, for which leaves are cut where hardly any fall.
 LEAST_DENSITY = 1e-2
 
@@ -274,6 +276,11 @@ def diagonals_of(operators: list[sparse.csr_array]) -> tuple[NDArray[Any], ...]:
             next(rows)[low:high] = data[low + offset : high + offset]
     real, imag = (np.repeat(part, 2, axis=1) for part in (values.real, values.imag))
     return offsets, first, real, imag, (imag != 0.0).any(axis=1)
+
+
+def whole_lanes(count: int) -> int:
+    """Return the next multiple of LANES: products of other sizes end in single numbers."""
+    return -(-count // LANES) * LANES
 
 
 def columns_apart(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:

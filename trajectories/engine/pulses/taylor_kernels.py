@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..jit import light_kernel
 from ..modes.forms_kernels import ModesArrays
+from .product_kernels import inner
 
 # Largest number of terms of a series; steps of ‖H‖h ≤ 8 need about 36.
 MOST_TERMS = 96
@@ -137,20 +138,51 @@ def apply_rows(arrays, term, psi, factor, out):
 
 
 @light_kernel(apart=True)
-def apply_diagonals(arrays, operator, psi, real, imag):
-    """Add Re(O)ψ to `real` and Im(O)ψ to `imag`, for a stacked operator; states as 2N numbers."""
-    whole = len(psi)
-    for d in range(arrays.first_diagonal[operator], arrays.first_diagonal[operator + 1]):
-        shift = 2 * arrays.offsets[d]
-        low, high = max(0, -shift), min(whole, whole - shift)
-        source, values = psi[low + shift : high + shift], arrays.diagonal_real[d, low:high]
-        out = real[low:high]
-        for t in range(high - low):
-            out[t] += values[t] * source[t]
+def apply_diagonals(arrays, operator, padded, first, real, imag):
+    """Add Re(O)ψ to `real` and Im(O)ψ to `imag`, for a stacked operator; states as 2N numbers.
+
+    ψ begins at `first` in an array that has any numbers before and behind it, for the ends of diagonals.
+    """
+    whole = len(real)
+    d, last = arrays.first_diagonal[operator], arrays.first_diagonal[operator + 1]
+    while d < last:
+        start = first + 2 * arrays.offsets[d]
+        source, values = padded[start : start + whole], arrays.diagonal_real[d]
         if arrays.has_imag[d]:
-            values, out = arrays.diagonal_imag[d, low:high], imag[low:high]
-            for t in range(high - low):
-                out[t] += values[t] * source[t]
+            others = arrays.diagonal_imag[d]
+            for t in range(whole):
+                imag[t] += others[t] * source[t]
+        if d + 2 < last and not arrays.has_imag[d + 1] and not arrays.has_imag[d + 2]:
+            # Three at a time: the result is read and written a third as often.
+            start, end = first + 2 * arrays.offsets[d + 1], first + 2 * arrays.offsets[d + 2]
+            second, third = padded[start : start + whole], padded[end : end + whole]
+            more, most = arrays.diagonal_real[d + 1], arrays.diagonal_real[d + 2]
+            for t in range(whole):
+                real[t] = real[t] + values[t] * source[t] + more[t] * second[t] + most[t] * third[t]
+            d += 3
+        else:
+            for t in range(whole):
+                real[t] += values[t] * source[t]
+            d += 1
+
+
+@light_kernel(apart=True)
+def mix(series, k, count, factors, mixed):
+    """Write Σ_l f_l ψ_{k−l}, of the first so many terms, into `mixed`; states as 2N numbers."""
+    whole = len(mixed)
+    source = series[k].view(np.float64)
+    f = factors[0]
+    for t in range(whole):
+        mixed[t] = f * source[t]
+    for power in range(1, count - 1, 2):
+        f, g = factors[power], factors[power + 1]
+        source, other = series[k - power].view(np.float64), series[k - power - 1].view(np.float64)
+        for t in range(whole):
+            mixed[t] = mixed[t] + f * source[t] + g * other[t]
+    if count % 2 == 0:
+        f, source = factors[count - 1], series[k - count + 1].view(np.float64)
+        for t in range(whole):
+            mixed[t] += f * source[t]
 
 
 @light_kernel(apart=True)
@@ -161,15 +193,17 @@ def _expand_by_diagonals(arrays, psi, step, offset, centred, work):
     """
     whole, degree = 2 * len(psi), arrays.coefficients.shape[2]
     terms = arrays.coefficients.shape[1]
-    local, mixed = work.local, work.mixed.view(np.float64)
+    local, series = work.local, work.series
+    at = (len(work.padded_series) - 2 * series.size) // 2
+    at_mixed = (len(work.padded_mixed) - whole) // 2
+    mixed = work.padded_mixed[at_mixed : at_mixed + whole]
     real, imag = work.sums[0], work.sums[1]
     local_coefficients(arrays, step, offset, 1.0 - offset, local)
     span = (arrays.starts[step + 1] - arrays.starts[step]) * (1.0 - offset)
-    first, begun = work.series[0].view(np.float64), psi.view(np.float64)
-    norm = 0.0
+    first, begun = series[0].view(np.float64), psi.view(np.float64)
     for t in range(whole):
         first[t] = begun[t]
-        norm += begun[t] * begun[t]
+    norm = inner(begun, begun, whole)
     # Squares of norms: a series ends when two terms are below the first, and is given up above the second.
     limit, longest, small = ENOUGH * ENOUGH * norm, LONGEST_TERM * LONGEST_TERM * norm, 0
     energy = 0.0
@@ -178,38 +212,22 @@ def _expand_by_diagonals(arrays, psi, step, offset, centred, work):
         for t in range(whole):
             real[t] = 0.0
             imag[t] = 0.0
-        apply_diagonals(arrays, 0, work.series[k].view(np.float64), real, imag)
+        apply_diagonals(arrays, 0, work.padded_series, at + k * whole, real, imag)
         for j in range(terms):
-            used = False
-            for power in range(min(degree, k + 1)):
-                f = local[j, power]
-                if f == 0.0:
-                    continue
-                source = work.series[k - power].view(np.float64)
-                if used:
-                    for t in range(whole):
-                        mixed[t] += f * source[t]
-                else:
-                    for t in range(whole):
-                        mixed[t] = f * source[t]
-                used = True
-            if used:
-                apply_diagonals(arrays, 1 + j, mixed, real, imag)
-        source = work.series[k].view(np.float64)
+            mix(series, k, min(degree, k + 1), local[j], mixed)
+            apply_diagonals(arrays, 1 + j, work.padded_mixed, at_mixed, real, imag)
+        source = series[k].view(np.float64)
         if k == 0 and not centred and norm > 0.0:
             for i in range(whole // 2):
                 energy += source[2 * i] * (real[2 * i] - imag[2 * i + 1])
                 energy += source[2 * i + 1] * (real[2 * i + 1] + imag[2 * i])
             energy /= norm
-        following, factor = work.series[k + 1].view(np.float64), span / (k + 1.0)
-        norm = 0.0
+        following, factor = series[k + 1].view(np.float64), span / (k + 1.0)
         for i in range(whole // 2):
             # −i(Re O + i Im O − energy)ψ
-            x = factor * (real[2 * i + 1] + imag[2 * i] - energy * source[2 * i + 1])
-            y = factor * (imag[2 * i + 1] - real[2 * i] + energy * source[2 * i])
-            following[2 * i] = x
-            following[2 * i + 1] = y
-            norm += x * x + y * y
+            following[2 * i] = factor * (real[2 * i + 1] + imag[2 * i] - energy * source[2 * i + 1])
+            following[2 * i + 1] = factor * (imag[2 * i + 1] - real[2 * i] + energy * source[2 * i])
+        norm = inner(following, following, whole)
         small = small + 1 if norm <= limit else 0
         if small >= 2 and k >= degree:
             return k + 2
@@ -279,10 +297,7 @@ def evaluate(series, count, y, out):
         source = series[k].view(np.float64)
         for t in range(whole):
             parts[t] = parts[t] * y + source[t]
-    norm = 0.0
-    for i in range(len(out)):
-        norm += out[i].real * out[i].real + out[i].imag * out[i].imag
-    return norm
+    return inner(parts, parts, whole)
 
 
 @light_kernel(apart=True)
@@ -298,55 +313,4 @@ def evaluate_with_slope(series, count, y, out, slopes):
         for t in range(whole):
             rates[t] = rates[t] * y + parts[t]
             parts[t] = parts[t] * y + source[t]
-    norm, slope = 0.0, 0.0
-    for i in range(len(out)):
-        norm += out[i].real * out[i].real + out[i].imag * out[i].imag
-        slope += out[i].real * slopes[i].real + out[i].imag * slopes[i].imag
-    return norm, 2.0 * slope
-
-
-@light_kernel(apart=True)
-def multiply(matrix, psi, out):
-    """Write a matrix, as columns with parts apart, times ψ into `out`, parts apart; return the norm²."""
-    size = matrix.shape[2]
-    real, imag = out[0], out[1]
-    for i in range(size):
-        real[i] = 0.0
-        imag[i] = 0.0
-    return add_columns(matrix, 0, len(psi), psi, out)
-
-
-@light_kernel(apart=True)
-def add_columns(matrix, first, last, psi, out):
-    """Add columns `first` … `last` − 1 of a matrix times ψ to `out`, see above; return its norm²."""
-    size = matrix.shape[2]
-    real, imag = out[0], out[1]
-    in_fours = last - (last - first) % 4
-    # Four columns at a time: the result is read and written a quarter as often.
-    for j in range(first, in_fours, 4):
-        a, b, c, d = psi[j], psi[j + 1], psi[j + 2], psi[j + 3]
-        if a == 0.0 and b == 0.0 and c == 0.0 and d == 0.0:
-            continue
-        a_real, a_imag, b_real, b_imag = matrix[j, 0], matrix[j, 1], matrix[j + 1, 0], matrix[j + 1, 1]
-        c_real, c_imag, d_real, d_imag = matrix[j + 2, 0], matrix[j + 2, 1], matrix[j + 3, 0], matrix[j + 3, 1]
-        for i in range(size):
-            real[i] += (
-                (a_real[i] * a.real - a_imag[i] * a.imag)
-                + (b_real[i] * b.real - b_imag[i] * b.imag)
-                + ((c_real[i] * c.real - c_imag[i] * c.imag) + (d_real[i] * d.real - d_imag[i] * d.imag))
-            )
-            imag[i] += (
-                (a_real[i] * a.imag + a_imag[i] * a.real)
-                + (b_real[i] * b.imag + b_imag[i] * b.real)
-                + ((c_real[i] * c.imag + c_imag[i] * c.real) + (d_real[i] * d.imag + d_imag[i] * d.real))
-            )
-    for j in range(in_fours, last):
-        x, y = psi[j].real, psi[j].imag
-        column_real, column_imag = matrix[j, 0], matrix[j, 1]
-        for i in range(size):
-            real[i] += column_real[i] * x - column_imag[i] * y
-            imag[i] += column_real[i] * y + column_imag[i] * x
-    norm = 0.0
-    for i in range(size):
-        norm += real[i] * real[i] + imag[i] * imag[i]
-    return norm
+    return inner(parts, parts, whole), 2.0 * inner(parts, rates, whole)

@@ -89,13 +89,17 @@ class TimedPropagator(Propagator):
         """Return the state of a trajectory that begins in `ket`, of norm 1, at t = 0."""
         size, terms = len(ket), self.arrays.coefficients.shape[1:]
         near = len(self.arrays.frame)
+        reach = 2 * int(np.abs(self.arrays.offsets).max(initial=0))
+        padded_series, padded_mixed = (np.zeros(2 * (n * size + reach)) for n in (MOST_TERMS, 1))
         work = PulseWorkspace(
             psi=np.array(ket, np.complex128),
             trial=np.zeros(size, np.complex128),
             watched=np.zeros(size, np.complex128),
             parts=np.zeros((2, size)),
-            series=np.zeros((MOST_TERMS, size), np.complex128),
-            mixed=np.zeros(size, np.complex128),
+            padded_series=padded_series,
+            padded_mixed=padded_mixed,
+            series=_within(padded_series, reach).reshape(MOST_TERMS, size),
+            mixed=_within(padded_mixed, reach),
             sums=np.zeros((2, 2 * size)),
             modes=np.zeros(size, np.complex128),
             phases=np.zeros(size, np.complex128),
@@ -141,6 +145,11 @@ class TimedPropagator(Propagator):
             sampled,
             kets,
         )
+
+
+def _within(padded: NDArray[np.float64], reach: int) -> NDArray[np.complex128]:
+    """Return the complex numbers between the ends of an array."""
+    return padded[reach : len(padded) - reach].view(np.complex128)
 
 
 class TreePropagator(TimedPropagator):
