@@ -352,6 +352,37 @@ def test_operators_by_diagonals_give_the_same_clicks(monkeypatch):
     assert len(blocks[0].time) > 20
     np.testing.assert_array_equal(blocks[0].channel, blocks[1].channel)
     np.testing.assert_allclose(blocks[0].time, blocks[1].time, atol=1e-9)
+    # Files of earlier versions have each element of a diagonal twice.
+    older = by_diagonals.to_arrays()
+    for name in ("propagator.diagonal_real", "propagator.diagonal_imag"):
+        older[name] = np.repeat(older[name], 2, axis=1)
+    again = run_block(CompiledSystem.from_arrays(older), BlockTask(0, 6, 1, 40.0))
+    np.testing.assert_array_equal(again.time, blocks[0].time)
+
+
+def test_samples_are_the_same_by_diagonals_and_by_rows(monkeypatch):
+    """Within steps and at their ends, and the states at the end."""
+    from trajectories.engine.pulses import tables
+
+    system, ket = two_modes_of(6, 4)
+    times = np.linspace(0.0, 20.0, 81)
+
+    def averages():
+        return tj.simulate(
+            system, 4, 20.0, seed=3, initial=ket, progress=False, propagator="steps", workers=1,
+            observables={"n": system.space.number("photon"), "m": system.space.number("magnon")},
+            sample_times=times, final_states=True,
+        )  # fmt: skip
+
+    by_diagonals = averages()
+    monkeypatch.setattr(tables, "LEAST_BY_DIAGONALS", 1000)
+    by_rows = averages()
+    for name in ("n", "m"):
+        found, right = (each.expectations[name].value for each in (by_diagonals, by_rows))
+        np.testing.assert_allclose(found, right, atol=1e-9)
+        assert np.ptp(right) > 0.2
+    overlap = (by_diagonals.final_states.kets.conj() * by_rows.final_states.kets).sum(axis=1)
+    np.testing.assert_allclose(np.abs(overlap), 1.0, atol=1e-9)
 
 
 def two_modes_of(photons, magnons):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..jit import light_kernel
 from .place_kernels import LEAF, STEP, move_to_leaf
-from .taylor_kernels import BRACKET, STEP_ERROR, evaluate, evaluate_with_slope, expand
+from .taylor_kernels import BRACKET, STEP_ERROR, evaluate, evaluate_with_slope, expand, join
 
 # Largest number of evaluations of a search, and the number after which it only bisects.
 MOST_ROUNDS, NEWTON_ROUNDS = 200, 60
@@ -71,10 +71,12 @@ def through_steps(arrays, state, work):
             y = search_step(work.series, count, bracket, state, after, work.trial, work.mixed)
             if y < 0.0:
                 return STUCK
+            join(arrays, work.trial, work)
             offset[0] += y * (1.0 - offset[0])
             return CLICKED
         for i in range(size):
             work.psi[i] = work.trial[i]
+        join(arrays, work.psi, work)
         state.survival = after
         place[STEP] += 1
         offset[0] = 0.0

@@ -41,7 +41,7 @@ from .place_kernels import (
 from .product_kernels import multiply_far
 from .still_kernels import PASSED as PASSED_STILL
 from .still_kernels import through_still
-from .taylor_kernels import AUDITED, LARGEST_DECAY, PERIOD, evaluate, expand
+from .taylor_kernels import AUDITED, LARGEST_DECAY, PERIOD, evaluate, expand, join
 
 # Work between two returns to the caller, in entries of the state times products.
 PAUSE_AFTER = 2**26
@@ -84,6 +84,7 @@ def watch_until(arrays, time, work):
         count = expand(arrays, psi, step, offset[0], work)
         if start + arrays.starts[step + 1] <= time:
             evaluate(work.series, count, 1.0, psi)
+            join(arrays, psi, work)
             place[STEP] += 1
             offset[0] = 0.0
             if place[STEP] == arrays.leaf_step[leaf + 1]:
@@ -92,6 +93,7 @@ def watch_until(arrays, time, work):
         x = (time - start - arrays.starts[step]) / (arrays.starts[step + 1] - arrays.starts[step])
         y = max((x - offset[0]) / (1.0 - offset[0]), 0.0)
         evaluate(work.series, count, y, psi)
+        join(arrays, psi, work)
         offset[0] = max(x, offset[0])
         return
 

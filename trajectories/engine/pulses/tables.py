@@ -264,7 +264,7 @@ def diagonals_of(operators: list[sparse.csr_array]) -> tuple[NDArray[Any], ...]:
     if size < LEAST_BY_DIAGONALS or first[-1] * size > MOST_PADDED * max(
         sum(operator.nnz for operator in operators), 1
     ):
-        nothing = np.zeros((0, 2 * size))
+        nothing = np.zeros((0, size))
         return np.zeros(0, np.int64), np.zeros_like(first), nothing, nothing, np.zeros(0, np.bool_)
     values = np.zeros((int(first[-1]), size), np.complex128)
     offsets = np.concatenate([o.offsets for o in by_diagonals]).astype(np.int64)
@@ -274,8 +274,7 @@ def diagonals_of(operators: list[sparse.csr_array]) -> tuple[NDArray[Any], ...]:
             # SciPy keeps element (i, i + offset) at column i + offset.
             low, high = max(0, -offset), min(size, size - offset, len(data) - offset)
             next(rows)[low:high] = data[low + offset : high + offset]
-    real, imag = (np.repeat(part, 2, axis=1) for part in (values.real, values.imag))
-    return offsets, first, real, imag, (imag != 0.0).any(axis=1)
+    return offsets, first, values.real.copy(), values.imag.copy(), (values.imag != 0.0).any(axis=1)
 
 
 def whole_lanes(count: int) -> int:

@@ -40,10 +40,10 @@ class TimedArrays(NamedTuple):
     indptr: NDArray[np.int64]  # A and then every B_j, rows stacked
     indices: NDArray[np.int64]
     data: NDArray[np.complex128]
-    # The same by diagonals, where there are few: those of A, of B_0, …; elements of row i at 2i and 2i + 1.
+    # The same by diagonals, where there are few: those of A, of B_0, …
     offsets: NDArray[np.int64]  # (n_diagonals,): column less row; none if there are many
     first_diagonal: NDArray[np.int64]  # (n_operators + 1,)
-    diagonal_real: NDArray[np.float64]  # (n_diagonals, 2N)
+    diagonal_real: NDArray[np.float64]  # (n_diagonals, N)
     diagonal_imag: NDArray[np.float64]
     has_imag: NDArray[np.bool_]  # (n_diagonals,)
     starts: NDArray[np.float64]  # (n_steps + 1,)
@@ -138,31 +138,40 @@ def apply_rows(arrays, term, psi, factor, out):
 
 
 @light_kernel(apart=True)
-def apply_diagonals(arrays, operator, padded, first, real, imag):
-    """Add Re(O)ψ to `real` and Im(O)ψ to `imag`, for a stacked operator; states as 2N numbers.
+def apply_diagonals(arrays, operator, padded, first, out):
+    """Add a stacked operator times ψ to `out`; both have all real parts first.
 
     ψ begins at `first` in an array that has any numbers before and behind it, for the ends of diagonals.
     """
-    whole = len(real)
+    size = len(out) // 2
+    real, imag = out[:size], out[size:]
     d, last = arrays.first_diagonal[operator], arrays.first_diagonal[operator + 1]
     while d < last:
-        start = first + 2 * arrays.offsets[d]
-        source, values = padded[start : start + whole], arrays.diagonal_real[d]
+        values, start = arrays.diagonal_real[d], first + arrays.offsets[d]
+        x, y = padded[start : start + size], padded[start + size : start + 2 * size]
         if arrays.has_imag[d]:
             others = arrays.diagonal_imag[d]
-            for t in range(whole):
-                imag[t] += others[t] * source[t]
-        if d + 2 < last and not arrays.has_imag[d + 1] and not arrays.has_imag[d + 2]:
+            for i in range(size):
+                real[i] += values[i] * x[i] - others[i] * y[i]
+            for i in range(size):
+                imag[i] += values[i] * y[i] + others[i] * x[i]
+            d += 1
+        elif d + 2 < last and not arrays.has_imag[d + 1] and not arrays.has_imag[d + 2]:
             # Three at a time: the result is read and written a third as often.
-            start, end = first + 2 * arrays.offsets[d + 1], first + 2 * arrays.offsets[d + 2]
-            second, third = padded[start : start + whole], padded[end : end + whole]
+            second, third = first + arrays.offsets[d + 1], first + arrays.offsets[d + 2]
             more, most = arrays.diagonal_real[d + 1], arrays.diagonal_real[d + 2]
-            for t in range(whole):
-                real[t] = real[t] + values[t] * source[t] + more[t] * second[t] + most[t] * third[t]
+            u, v = padded[second : second + size], padded[third : third + size]
+            for i in range(size):
+                real[i] = real[i] + values[i] * x[i] + more[i] * u[i] + most[i] * v[i]
+            u, v = padded[second + size : second + 2 * size], padded[third + size : third + 2 * size]
+            for i in range(size):
+                imag[i] = imag[i] + values[i] * y[i] + more[i] * u[i] + most[i] * v[i]
             d += 3
         else:
-            for t in range(whole):
-                real[t] += values[t] * source[t]
+            for i in range(size):
+                real[i] += values[i] * x[i]
+            for i in range(size):
+                imag[i] += values[i] * y[i]
             d += 1
 
 
@@ -187,46 +196,41 @@ def mix(series, k, count, factors, mixed):
 
 @light_kernel(apart=True)
 def _expand_by_diagonals(arrays, psi, step, offset, centred, work):
-    """See `expand`; for systems whose operators have few diagonals.
+    """See `expand`; for systems whose operators have few diagonals. Coefficients have all real parts first.
 
     The series is about the mean energy of ψ, or if `centred` about the middle of the spectrum.
     """
-    whole, degree = 2 * len(psi), arrays.coefficients.shape[2]
+    size, whole, degree = len(psi), 2 * len(psi), arrays.coefficients.shape[2]
     terms = arrays.coefficients.shape[1]
-    local, series = work.local, work.series
+    local, series, image = work.local, work.series, work.sums[0]
     at = (len(work.padded_series) - 2 * series.size) // 2
     at_mixed = (len(work.padded_mixed) - whole) // 2
     mixed = work.padded_mixed[at_mixed : at_mixed + whole]
-    real, imag = work.sums[0], work.sums[1]
     local_coefficients(arrays, step, offset, 1.0 - offset, local)
     span = (arrays.starts[step + 1] - arrays.starts[step]) * (1.0 - offset)
-    first, begun = series[0].view(np.float64), psi.view(np.float64)
-    for t in range(whole):
-        first[t] = begun[t]
-    norm = inner(begun, begun, whole)
+    first = series[0].view(np.float64)
+    for i in range(size):
+        first[i], first[size + i] = psi[i].real, psi[i].imag
+    norm = inner(first, first, whole)
     # Squares of norms: a series ends when two terms are below the first, and is given up above the second.
     limit, longest, small = ENOUGH * ENOUGH * norm, LONGEST_TERM * LONGEST_TERM * norm, 0
     energy = 0.0
     for k in range(MOST_TERMS - 1):
-        # (Re O)ψ and (Im O)ψ are summed apart: most operators are real, so that one of them is little work.
         for t in range(whole):
-            real[t] = 0.0
-            imag[t] = 0.0
-        apply_diagonals(arrays, 0, work.padded_series, at + k * whole, real, imag)
+            image[t] = 0.0
+        apply_diagonals(arrays, 0, work.padded_series, at + k * whole, image)
         for j in range(terms):
             mix(series, k, min(degree, k + 1), local[j], mixed)
-            apply_diagonals(arrays, 1 + j, work.padded_mixed, at_mixed, real, imag)
-        source = series[k].view(np.float64)
+            apply_diagonals(arrays, 1 + j, work.padded_mixed, at_mixed, image)
+        source, following = series[k].view(np.float64), series[k + 1].view(np.float64)
         if k == 0 and not centred and norm > 0.0:
-            for i in range(whole // 2):
-                energy += source[2 * i] * (real[2 * i] - imag[2 * i + 1])
-                energy += source[2 * i + 1] * (real[2 * i + 1] + imag[2 * i])
-            energy /= norm
-        following, factor = series[k + 1].view(np.float64), span / (k + 1.0)
-        for i in range(whole // 2):
-            # −i(Re O + i Im O − energy)ψ
-            following[2 * i] = factor * (real[2 * i + 1] + imag[2 * i] - energy * source[2 * i + 1])
-            following[2 * i + 1] = factor * (imag[2 * i + 1] - real[2 * i] + energy * source[2 * i])
+            energy = inner(source, image, whole) / norm
+        factor = span / (k + 1.0)
+        # −i(O − energy)ψ
+        for i in range(size):
+            following[i] = factor * (image[size + i] - energy * source[size + i])
+        for i in range(size):
+            following[size + i] = -factor * (image[i] - energy * source[i])
         norm = inner(following, following, whole)
         small = small + 1 if norm <= limit else 0
         if small >= 2 and k >= degree:
@@ -241,7 +245,8 @@ def expand(arrays, psi, step, offset, work):
     """Write the Taylor coefficients of the solution from `offset` of a step to its end; return their number.
 
     The solution is that of H_eff less an energy: a phase of the whole state is of no account. Returns −1 where the
-    coefficients do not become small, which cannot happen on a step of the right length.
+    coefficients do not become small, which cannot happen on a step of the right length. What `evaluate` makes of
+    them becomes a state by `join`.
     """
     if len(arrays.offsets) > 0:
         # Most states of a large space are near its lowest energy: fewer and shorter terms about their own.
@@ -284,6 +289,18 @@ def expand(arrays, psi, step, offset, work):
         if small >= 2 and k >= degree:
             return k + 2
     return -1
+
+
+@light_kernel(apart=True)
+def join(arrays, psi, work):
+    """Make a state of a sum of coefficients of `expand`, which may have all real parts first."""
+    if len(arrays.offsets) == 0:
+        return
+    size, parts, apart = len(psi), psi.view(np.float64), work.sums[0]
+    for t in range(2 * size):
+        apart[t] = parts[t]
+    for i in range(size):
+        psi[i] = complex(apart[i], apart[size + i])
 
 
 @light_kernel(apart=True)

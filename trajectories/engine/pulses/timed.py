@@ -79,6 +79,9 @@ class TimedPropagator(Propagator):
             others = {key: part for key, part in others.items() if key in TimedArrays._fields and key not in none}
             others.pop("bridges", None)
         others = none | others
+        # They had each element of a diagonal twice.
+        for name in ("diagonal_real", "diagonal_imag"):
+            others[name] = others[name][:, :: max(1, others[name].shape[1] // arrays["adjoint"].shape[0])]
         others.setdefault("bridges", no_bridges(len(arrays["leaf_modes"])))
         others["scalars"] = np.pad(others["scalars"], (0, N_SCALARS - len(others["scalars"])))
         return TimedArrays(**others, still=ModesArrays(**modes))
