@@ -179,17 +179,19 @@ def apply_diagonals(arrays, operator, padded, first, out):
 def mix(series, k, count, factors, mixed):
     """Write Σ_l f_l ψ_{k−l}, of the first so many terms, into `mixed`; states as 2N numbers."""
     whole = len(mixed)
-    source = series[k].view(np.float64)
+    # Slices of a view, whose loops take a third of the time of those over the view.
+    source = series[k].view(np.float64)[:whole]
     f = factors[0]
     for t in range(whole):
         mixed[t] = f * source[t]
     for power in range(1, count - 1, 2):
         f, g = factors[power], factors[power + 1]
-        source, other = series[k - power].view(np.float64), series[k - power - 1].view(np.float64)
+        source = series[k - power].view(np.float64)[:whole]
+        other = series[k - power - 1].view(np.float64)[:whole]
         for t in range(whole):
             mixed[t] = mixed[t] + f * source[t] + g * other[t]
     if count % 2 == 0:
-        f, source = factors[count - 1], series[k - count + 1].view(np.float64)
+        f, source = factors[count - 1], series[k - count + 1].view(np.float64)[:whole]
         for t in range(whole):
             mixed[t] += f * source[t]
 
@@ -222,7 +224,7 @@ def _expand_by_diagonals(arrays, psi, step, offset, centred, work):
         for j in range(terms):
             mix(series, k, min(degree, k + 1), local[j], mixed)
             apply_diagonals(arrays, 1 + j, work.padded_mixed, at_mixed, image)
-        source, following = series[k].view(np.float64), series[k + 1].view(np.float64)
+        source, following = series[k].view(np.float64)[:whole], series[k + 1].view(np.float64)[:whole]
         if k == 0 and not centred and norm > 0.0:
             energy = inner(source, image, whole) / norm
         factor = span / (k + 1.0)
@@ -306,12 +308,16 @@ def join(arrays, psi, work):
 @light_kernel(apart=True)
 def evaluate(series, count, y, out):
     """Write Σ_k ψ_k y^k into `out` and return its norm²."""
-    whole, parts = 2 * len(out), out.view(np.float64)
-    source = series[count - 1].view(np.float64)
+    whole = 2 * len(out)
+    parts, source = out.view(np.float64)[:whole], series[count - 1].view(np.float64)[:whole]
     for t in range(whole):
         parts[t] = source[t]
-    for k in range(count - 2, -1, -1):
-        source = series[k].view(np.float64)
+    for k in range(count - 2, 0, -2):
+        source, other = series[k].view(np.float64)[:whole], series[k - 1].view(np.float64)[:whole]
+        for t in range(whole):
+            parts[t] = (parts[t] * y + source[t]) * y + other[t]
+    if count % 2 == 0:
+        source = series[0].view(np.float64)[:whole]
         for t in range(whole):
             parts[t] = parts[t] * y + source[t]
     return inner(parts, parts, whole)
@@ -320,13 +326,14 @@ def evaluate(series, count, y, out):
 @light_kernel(apart=True)
 def evaluate_with_slope(series, count, y, out, slopes):
     """Write Σ_k ψ_k y^k into `out` and its derivative into `slopes`; return the norm² and its derivative."""
-    whole, parts, rates = 2 * len(out), out.view(np.float64), slopes.view(np.float64)
-    source = series[count - 1].view(np.float64)
+    whole = 2 * len(out)
+    parts, rates = out.view(np.float64)[:whole], slopes.view(np.float64)[:whole]
+    source = series[count - 1].view(np.float64)[:whole]
     for t in range(whole):
         parts[t] = source[t]
         rates[t] = 0.0
     for k in range(count - 2, -1, -1):
-        source = series[k].view(np.float64)
+        source = series[k].view(np.float64)[:whole]
         for t in range(whole):
             rates[t] = rates[t] * y + parts[t]
             parts[t] = parts[t] * y + source[t]
