@@ -29,8 +29,8 @@ RANGE = 23
 # law of Γ(16)/16 if one direction is all, the mean is below 1/9 of what is expected with a probability of 9e-11.
 SURE = 3.0
 # A stretch is long if states are spanned by so many vectors before this share of it has passed; times that are
-# tried are shorter by this factor each.
-FEW_VECTORS, EARLY, EARLIER = 4, 0.1, 0.8
+# tried are shorter by the first factor each, and then by the second.
+FEW_VECTORS, EARLY, EARLIER = 4, 0.1, (0.5, 0.8)
 
 
 class SlowSpace(NamedTuple):
@@ -74,13 +74,21 @@ def span_of_stretch(builder: Builder, leaves: list[Leaf]) -> SlowSpace | None:
     if not still:
         return None
     leaf = max(still, key=lambda number: leaves[number].stop - leaves[number].start)
-    found, offset = None, EARLY * (leaves[leaf].stop - leaves[leaf].start)
-    while True:
-        left, count, tail = _range(builder.modal_matrix(leaves[leaf].modes, offset), builder.tolerance)
-        if count > min(FEW_VECTORS, MOST_VECTORS * len(left)):
-            return found
-        found = SlowSpace(left[:, :count], tail, leaf, offset, 0)
-        offset *= EARLIER
+    found = _span_behind(builder, leaves, leaf, EARLY * (leaves[leaf].stop - leaves[leaf].start))
+    for factor in EARLIER:
+        earlier = found
+        while earlier is not None:
+            found = earlier
+            earlier = _span_behind(builder, leaves, leaf, factor * found.offset)
+    return found
+
+
+def _span_behind(builder: Builder, leaves: list[Leaf], leaf: int, offset: float) -> SlowSpace | None:
+    """Return Q at an anchor so long after the beginning of a constant stretch, or None if it has many vectors."""
+    left, count, tail = _range(builder.modal_matrix(leaves[leaf].modes, offset), builder.tolerance)
+    if count > min(FEW_VECTORS, MOST_VECTORS * len(left)):
+        return None
+    return SlowSpace(left[:, :count], tail, leaf, offset, 0)
 
 
 def _range(propagator: Matrix, tolerance: float) -> tuple[Matrix, int, float]:
