@@ -10,10 +10,10 @@ from trajectories.engine import compiled as compiled_module
 from trajectories.engine.blocks import BlockTask, run_block
 from trajectories.engine.compiled import CompiledSystem, compile_system
 from trajectories.engine.pulses import reduced_tree, trees
-from trajectories.engine.pulses.bridge_kernels import FROM_SLOW
+from trajectories.engine.pulses.bridge_kernels import FROM_ANCHOR, FROM_SLOW
 from trajectories.engine.pulses.frames import click_density
 from trajectories.engine.pulses.tables import Builder
-from trajectories.engine.pulses.taylor_kernels import MISSED
+from trajectories.engine.pulses.taylor_kernels import ANCHOR_OFFSET, MISSED
 from trajectories.errors import InvalidInput
 
 SPACE = tj.HilbertSpace(photon=10, atom=2)
@@ -64,6 +64,24 @@ def test_without_a_constant_stretch(compiled):
     mine = block_of(smooth)
     there = block_of(compile_system(source(dark=False), GROUND, propagator="steps"))
     np.testing.assert_allclose(mine.time, there.time, atol=1e-4)
+
+
+def test_an_anchor_in_a_long_dark_stretch():
+    """Clicks come between pulses, too, most of them beyond the anchor: states leave the frame and come back."""
+    drive = tj.Drive(S + S.T, 0.03 + 0.15 * tj.Gaussian(40.0, 1.2))
+    system = tj.OpenSystem(source().hamiltonian, source().channels, SPACE, drives=[drive], period=1000.0)
+    reduced = compile_system(system, GROUND, propagator="reduced tree")
+    arrays = reduced.propagator.arrays
+    assert len(arrays.frame) < SPACE.dimension
+    assert 0.0 < arrays.scalars[ANCHOR_OFFSET] < 100.0
+    assert arrays.bridges[arrays.anchor[1], FROM_ANCHOR] >= 0
+    mine = block_of(reduced, duration=20_000.0)
+    there = block_of(compile_system(system, GROUND, propagator="steps"), duration=20_000.0)
+    np.testing.assert_array_equal(mine.counts, there.counts)
+    np.testing.assert_array_equal(mine.channel, there.channel)
+    assert len(mine.time) > 200
+    np.testing.assert_allclose(mine.time, there.time, atol=1e-5)
+    assert mine.worst_error < 1e-10
 
 
 def test_leaves_are_shorter_where_clicks_fall():
