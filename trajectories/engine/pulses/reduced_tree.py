@@ -27,10 +27,10 @@ from .timed import TimedPropagator
 from .trees import blocks_of, leaf_errors, leaves_of, with_blocks
 
 # Largest size of a tree in bytes: leaves are computed in all states, so that they should be short.
-TREE_BYTES = 4.2e8
+TREE_BYTES = 8.4e8
 # What states may have outside the frame as a share of what is allowed; a frame whose audit takes more than a share
 # of the tolerance is made anew with a smaller one. Above the last share it is refused.
-CHOSEN_SHARES, AUDIT_SHARE, MOST_AUDITED = (0.1, 0.01), 0.4, 0.7
+CHOSEN_SHARES, AUDIT_SHARE, MOST_AUDITED = (0.04, 0.01), 0.4, 0.7
 # If more than this share of the jumps leave the frame, it saves nothing.
 MOST_MISSED = 0.2
 # Trajectories of the audit, and their number of periods.
