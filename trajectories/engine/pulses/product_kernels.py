@@ -8,8 +8,11 @@ import numpy as np
 
 from ..jit import light_kernel
 
-# Numbers in four lines of the cache, of 64 bytes each; and how many a product reads ahead, a part of the cache.
-CACHE_LINES, AHEAD = 32, 2**15
+# Numbers in four lines of the cache, of 64 bytes each; how many a product reads ahead, a part of the cache; and
+# numbers, half of all, of which none are read ahead.
+CACHE_LINES, AHEAD, NEAR = 32, 2**15, 2**11
+# Distances to the columns that a product takes together.
+NEXT = tuple(np.uint64(k) for k in range(4))
 # Norm of the components that a product leaves for later, over the root of the threshold; and what a propagator may
 # add to a norm by rounding, or in a frame.
 LATER, NO_LONGER = 1e-4, 1.0 + 1e-6
@@ -34,30 +37,45 @@ def inner(x, y, count):
     return ((a + e) + (c + g)) + ((b + f) + (d + h))
 
 
-@light_kernel(apart=True)
-def multiply(matrix, psi, out):
-    """Write a matrix, as columns with parts apart, times ψ into `out`, parts apart; return the norm²."""
-    size = matrix.shape[2]
+@light_kernel()
+def norm_of(out, size):
+    """Return the norm² of the first components of a state with its parts apart."""
     real, imag = out[0], out[1]
-    for i in range(size):
+    return inner(real, real, size) + inner(imag, imag, size)
+
+
+@light_kernel(apart=True)
+def write_product(matrix, psi, out):
+    """Write a matrix, as columns with parts apart, times ψ into `out`, parts apart."""
+    real, imag = out[0], out[1]
+    for i in range(matrix.shape[2]):
         real[i] = 0.0
         imag[i] = 0.0
-    return add_columns(matrix, 0, len(psi), psi, out)
+    add_columns(matrix, 0, len(psi), psi, out)
+
+
+@light_kernel()
+def multiply(matrix, psi, out):
+    """Write a matrix times ψ into `out` as `write_product` does, and return the norm²."""
+    write_product(matrix, psi, out)
+    return norm_of(out, matrix.shape[2])
 
 
 @light_kernel(apart=True)
 def add_columns(matrix, first, last, psi, out):
-    """Add columns `first` … `last` − 1 of a matrix times ψ to `out`, see above; return its norm²."""
+    """Add columns `first` … `last` − 1 of a matrix times ψ to `out`, see above."""
     size = matrix.shape[2]
     real, imag = out[0], out[1]
     in_fours = last - (last - first) % 4
+    # Unsigned: an index that may be negative counts from the end in Python, which takes time to find out.
     # Four columns at a time: the result is read and written a quarter as often.
-    for j in range(first, in_fours, 4):
-        a, b, c, d = psi[j], psi[j + 1], psi[j + 2], psi[j + 3]
+    for j in range(np.uint64(first), np.uint64(in_fours), np.uint64(4)):
+        k, m, n = j + NEXT[1], j + NEXT[2], j + NEXT[3]
+        a, b, c, d = psi[j], psi[k], psi[m], psi[n]
         if a == 0.0 and b == 0.0 and c == 0.0 and d == 0.0:
             continue
-        a_real, a_imag, b_real, b_imag = matrix[j, 0], matrix[j, 1], matrix[j + 1, 0], matrix[j + 1, 1]
-        c_real, c_imag, d_real, d_imag = matrix[j + 2, 0], matrix[j + 2, 1], matrix[j + 3, 0], matrix[j + 3, 1]
+        a_real, a_imag, b_real, b_imag = matrix[j, 0], matrix[j, 1], matrix[k, 0], matrix[k, 1]
+        c_real, c_imag, d_real, d_imag = matrix[m, 0], matrix[m, 1], matrix[n, 0], matrix[n, 1]
         for i in range(size):
             real[i] += (
                 (a_real[i] * a.real - a_imag[i] * a.imag)
@@ -69,13 +87,12 @@ def add_columns(matrix, first, last, psi, out):
                 + (b_real[i] * b.imag + b_imag[i] * b.real)
                 + ((c_real[i] * c.imag + c_imag[i] * c.real) + (d_real[i] * d.imag + d_imag[i] * d.real))
             )
-    for j in range(in_fours, last):
+    for j in range(np.uint64(in_fours), np.uint64(last)):
         x, y = psi[j].real, psi[j].imag
         column_real, column_imag = matrix[j, 0], matrix[j, 1]
         for i in range(size):
             real[i] += column_real[i] * x - column_imag[i] * y
             imag[i] += column_real[i] * y + column_imag[i] * x
-    return inner(real, real, size) + inner(imag, imag, size)
 
 
 @light_kernel(apart=True)
@@ -97,17 +114,17 @@ def fetched(matrix, first, last):
 
 @light_kernel(apart=True)
 def add_far_columns(matrix, first, last, psi, out):
-    """Add columns as `add_columns` does, of a matrix that is in memory."""
-    size, norm = matrix.shape[2], 0.0
+    """Add columns as `add_columns` does, of a matrix that is in memory; return the norm² of `out`."""
+    size, begin, read = matrix.shape[2], first, 0.0
     ahead = max(4, AHEAD // (2 * size) // 4 * 4)
-    begin = first
     while begin < last:
         end = min(begin + ahead, last)
-        # The sum is of no account, but a compiler may leave out what nobody takes.
-        norm = fetched(matrix, begin, end)
-        norm = norm * 0.0 + add_columns(matrix, begin, end, psi, out)
+        if (end - begin) * size > NEAR:
+            read += fetched(matrix, begin, end)
+        add_columns(matrix, begin, end, psi, out)
         begin = end
-    return norm
+    # What was read is of no account, but a compiler may leave out what nobody takes.
+    return norm_of(out, size) + 0.0 * read
 
 
 @light_kernel(apart=True)

@@ -11,7 +11,7 @@ the states, and those in B as exactly as B holds what P(t) of `periods` asks for
 from __future__ import annotations
 
 from ..jit import light_kernel
-from .product_kernels import multiply
+from .product_kernels import write_product
 from .taylor_kernels import ENOUGH, MOST_TERMS, local_coefficients
 
 
@@ -33,7 +33,7 @@ def expand_within(arrays, operators, step, offset, start, work):
     limit, small = ENOUGH * ENOUGH * norm, 0
     for k in range(MOST_TERMS - 1):
         # H_eff c_k, and for each drive its operator times Σ_l f_l c_{k−l}.
-        multiply(operators[0], series[k, :size], constant)
+        write_product(operators[0], series[k, :size], constant)
         for j in range(terms):
             for i in range(size):
                 mixed[i] = 0.0
@@ -41,7 +41,7 @@ def expand_within(arrays, operators, step, offset, start, work):
                 f = work.local[j, power]
                 for i in range(size):
                     mixed[i] += f * series[k - power, i]
-            multiply(operators[1 + j], mixed, driven)
+            write_product(operators[1 + j], mixed, driven)
             for i in range(size):
                 constant[0, i] += driven[0, i]
                 constant[1, i] += driven[1, i]
