@@ -12,7 +12,7 @@ from ..jit import light_kernel
 # numbers, half of all, of which none are read ahead.
 CACHE_LINES, AHEAD, NEAR = 32, 2**15, 2**11
 # Distances to the columns that a product takes together.
-NEXT = tuple(np.uint64(k) for k in range(4))
+TOGETHER = tuple(np.uint64(k) for k in range(4))
 # Norm of the components that a product leaves for later, over the root of the threshold; and what a propagator may
 # add to a norm by rounding, or in a frame.
 LATER, NO_LONGER = 1e-4, 1.0 + 1e-6
@@ -70,7 +70,7 @@ def add_columns(matrix, first, last, psi, out):
     # Unsigned: an index that may be negative counts from the end in Python, which takes time to find out.
     # Four columns at a time: the result is read and written a quarter as often.
     for j in range(np.uint64(first), np.uint64(in_fours), np.uint64(4)):
-        k, m, n = j + NEXT[1], j + NEXT[2], j + NEXT[3]
+        k, m, n = j + TOGETHER[1], j + TOGETHER[2], j + TOGETHER[3]
         a, b, c, d = psi[j], psi[k], psi[m], psi[n]
         if a == 0.0 and b == 0.0 and c == 0.0 and d == 0.0:
             continue
