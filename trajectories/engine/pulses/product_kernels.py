@@ -44,13 +44,19 @@ def norm_of(out, size):
     return inner(real, real, size) + inner(imag, imag, size)
 
 
+@light_kernel()
+def clear(out, size):
+    """Set the first components of a state with its parts apart to zero."""
+    real, imag = out[0], out[1]
+    for i in range(size):
+        real[i] = 0.0
+        imag[i] = 0.0
+
+
 @light_kernel(apart=True)
 def write_product(matrix, psi, out):
     """Write a matrix, as columns with parts apart, times ψ into `out`, parts apart."""
-    real, imag = out[0], out[1]
-    for i in range(matrix.shape[2]):
-        real[i] = 0.0
-        imag[i] = 0.0
+    clear(out, matrix.shape[2])
     add_columns(matrix, 0, len(psi), psi, out)
 
 
@@ -130,10 +136,7 @@ def add_far_columns(matrix, first, last, psi, out):
 @light_kernel(apart=True)
 def multiply_far(matrix, psi, out):
     """Write a matrix times ψ into `out` as `multiply` does, if the matrix is in memory."""
-    real, imag = out[0], out[1]
-    for i in range(matrix.shape[2]):
-        real[i] = 0.0
-        imag[i] = 0.0
+    clear(out, matrix.shape[2])
     return add_far_columns(matrix, 0, len(psi), psi, out)
 
 
