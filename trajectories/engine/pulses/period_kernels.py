@@ -153,7 +153,8 @@ def settle_back(arrays, blocks, state, work):
     for k in range(len(there)):
         work.slow[k] = z * there[k]
         norm += work.slow[k].real * work.slow[k].real + work.slow[k].imag * work.slow[k].imag
-    state.error += most * np.sqrt(norm)
+    # What is left out here, and of the mode outside the slow space.
+    state.error += others + most * np.sqrt(norm)
     state.survival = norm
     place = work.place
     if place[LEAF] <= arrays.anchor[1]:

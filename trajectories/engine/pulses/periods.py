@@ -192,7 +192,7 @@ def _way_to(
     within: float,
     random: np.random.Generator,
 ) -> tuple[_Way, NDArray[np.float64]]:
-    """Return the way to the slow space, given P†(T), and the largest components of a state of norm 1 there."""
+    """Return the way to the slow space, given P† at the anchor, and the largest components of states of norm 1."""
     back, way, largest = backwards(arrays), _Way(), np.zeros(covector.shape[1])
     for segment in reversed(segments):
         for samples in SAMPLES:
@@ -235,7 +235,7 @@ def _way_from(
     within: float,
     random: np.random.Generator,
 ) -> tuple[_Way, Matrix]:
-    """Return the way from the slow space, given Q and what its components are at most, and MQ."""
+    """Return the way from the slow space, given Q and what its components are at most, and Q after a period."""
     way = _Way(errors=np.zeros(state.shape[1]))
     for segment in segments:
         for samples in SAMPLES:
@@ -264,9 +264,9 @@ def _way_from(
 
 
 def _largest_difference(
-    segments: list[Segment], to: _Way, there: _Way, twice: Matrix, largest: NDArray[np.float64]
+    segments: list[Segment], to: _Way, there: _Way, whole: Matrix, largest: NDArray[np.float64]
 ) -> float:
-    """Return by how much P(t)F(t) differs from two periods, at most, for the start of any step."""
+    """Return by how much P(t)F(t) differs from the periods that it passes, at most, for the start of any step."""
     found = 0.0
     for number, segment in enumerate(segments):
         # A step has the coordinates of P at its end, a constant stretch those at its start.
@@ -278,7 +278,7 @@ def _largest_difference(
                 continue
             back = to.coordinates[at][step - 1 if step > 0 else -1]
             product = back @ ((to.vectors[at].conj().T @ there.vectors[number]) @ start)
-            found = max(found, distance_but_for_phase(product * largest, twice * largest))
+            found = max(found, distance_but_for_phase(product * largest, whole * largest))
     return found
 
 
