@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import trajectories as tj
@@ -71,6 +71,8 @@ def test_a_narrow_feature_is_seen_where_one_looks():
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(-3.0, 3.0), min_size=1, max_size=6), st.floats(0.0, 5.0))
+@example([5e-324], 0.0)  # the smallest number there is
+@example([1e-300, 0.0, 1e-310], 1.0)
 def test_ends_go_on_and_a_file_gives_the_same_envelope_back(coefficients, start):
     envelope = tj.Piecewise.of(lambda t: np.polyval(coefficients, t - start), start, start + 2.0)
     assert envelope([start - 1.0]) == pytest.approx(envelope([start]))

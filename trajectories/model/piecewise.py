@@ -21,6 +21,8 @@ POINTS = 14
 # How far the polynomials may be from a function, over its largest modulus, and where a function is noisy: where
 # so many halvings leave more than half of the distance. Of a kink they leave a sixteenth.
 FOLLOWED, NOISY, TRIED = 1e-13, 1e-10, 4
+# Functions below this are followed to their share of it: the smallest numbers have no thirteen digits.
+LEAST_SIZE = 1e-290
 # The largest distance over that at the points where it is measured: 2.2 at a kink.
 UNSEEN = 4.0
 # Halvings after which a piece is taken for a step of the function, and the most pieces.
@@ -188,7 +190,8 @@ def _followed(
 
     seen = at[(at > low) & (at < high)]
     at_seen = sampled(seen)
-    largest = max(float(np.abs(at_seen).max(initial=0.0)), float(np.abs(sampled(points_between(low, high))).max()))
+    first = np.concatenate([at_seen, sampled(points_between(low, high))])
+    largest = max(float(np.abs(first).max()), LEAST_SIZE)
     narrowest = (high - low) * 2.0**-HALVINGS
     edges, rows, worst = [low], [], 0.0
     # Pieces still to be looked at, the first on top, with the distances that those they were cut from left.
@@ -225,4 +228,4 @@ def _followed(
                 f"{most} polynomials do not approximate the function, which changes too fast between {low:g} and "
                 f"{high:g}: give a shorter span, or named shapes"
             )
-    return Piecewise(np.array(edges), np.array(rows), worst / max(largest, 1e-300))
+    return Piecewise(np.array(edges), np.array(rows), worst / largest)
